@@ -1,0 +1,110 @@
+"""Runs commands under the guard: live log capture with secrets masked, a time budget, the whole tree gone at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from dawsos.model.process import Command, CommandOutcome
+from dawsos.ports import Clock, Redactor
+
+GUARD = Path(__file__).with_name("guard.py")
+_MISSING = 127
+_LINE_LIMIT = 1 << 20
+
+
+def guarded(argv: tuple[str, ...], grace: float) -> tuple[str, ...]:
+    """Return the argv that runs ``argv`` under the guard."""
+    return (sys.executable, "-I", "-S", str(GUARD), str(grace), "--", *argv)
+
+
+class GuardedRunner:
+    """Implements ``ports.Runner``.  ``on_line`` is told each masked line as it comes."""
+
+    def __init__(self, clock: Clock, redactor: Redactor, on_line: Callable[[str], None] | None = None) -> None:
+        self._clock = clock
+        self._redactor = redactor
+        self._on_line = on_line
+
+    async def run(self, command: Command) -> CommandOutcome:
+        """Run ``command``; never raises for what the command does.  Cancelling ends the process tree first."""
+        started = self._clock.monotonic()
+        reader, writer = os.pipe()
+        os.set_inheritable(writer, False)
+        Path(command.log).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *guarded(command.argv, command.grace),
+                cwd=command.cwd,
+                env=command.env,
+                stdin=reader,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                limit=_LINE_LIMIT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(reader)
+            os.close(writer)
+            return CommandOutcome("infrastructure", None, 0.0, f"cannot start: {error}")
+        os.close(reader)
+        timed_out = False
+        capture = asyncio.create_task(self._capture(process, Path(command.log)))
+        try:
+            try:
+                async with asyncio.timeout(command.budget):
+                    await process.wait()
+            except TimeoutError:
+                timed_out = True
+        finally:
+            # Closing the lifeline makes the guard end the tree, also when this task is being cancelled.
+            os.close(writer)
+            await asyncio.shield(self._finish(process, capture, command.grace))
+        seconds = self._clock.monotonic() - started
+        return _classify(process.returncode, timed_out, seconds, command.budget)
+
+    async def _finish(self, process: asyncio.subprocess.Process, capture: asyncio.Task[None], grace: float) -> None:
+        try:
+            async with asyncio.timeout(grace + 10):
+                await process.wait()
+                await capture
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            capture.cancel()
+
+    async def _capture(self, process: asyncio.subprocess.Process, path: Path) -> None:
+        if process.stdout is None:
+            return
+        with path.open("a", encoding="utf-8", errors="replace") as log:
+            while True:
+                try:
+                    raw = await process.stdout.readline()
+                except ValueError:
+                    # A line over the limit: keep what there is, in pieces.
+                    raw = await process.stdout.read(_LINE_LIMIT)
+                if not raw:
+                    return
+                line = self._redactor.clean(raw.decode("utf-8", errors="replace"))
+                log.write(line)
+                log.flush()
+                if self._on_line is not None:
+                    self._on_line(line.rstrip("\n"))
+
+
+def _classify(code: int | None, timed_out: bool, seconds: float, budget: float) -> CommandOutcome:
+    if timed_out:
+        return CommandOutcome("timeout", code, seconds, f"stopped after its budget of {budget:g} s")
+    if code == 0:
+        return CommandOutcome("ok", 0, seconds)
+    if code is None or code == _MISSING:
+        return CommandOutcome("failed", code, seconds, "command not found")
+    if code < 0:
+        return CommandOutcome("infrastructure", code, seconds, f"the guard was killed by signal {-code}")
+    if code == 128 + 9:
+        return CommandOutcome("infrastructure", code, seconds, "killed by signal 9 (out of memory?)")
+    return CommandOutcome("failed", code, seconds, f"exit code {code}")

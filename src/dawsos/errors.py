@@ -1,0 +1,46 @@
+"""The few errors that a person may see: what went wrong, where, and how to mend it.
+
+Each class carries the exit code that the command line ends with.  Everything else that is raised is a defect
+and is reported as one by the boundary in ``dawsos.cli``.
+"""
+
+from __future__ import annotations
+
+EXIT_DONE = 0
+EXIT_GATE_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INFRASTRUCTURE = 3
+EXIT_ROLLED_BACK = 4
+EXIT_WAITING = 75
+
+
+class DawsosError(Exception):
+    """Base of every error shown to a person; ``fix`` says how to mend it."""
+
+    exit_code = EXIT_INFRASTRUCTURE
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  fix: {self.fix}" if self.fix else self.message
+
+
+class BadInput(DawsosError):
+    """The person's input cannot be used: pipeline file, arguments, names of runs, stages or releases."""
+
+    exit_code = EXIT_BAD_INPUT
+
+
+class InfrastructureError(DawsosError):
+    """The machine let us down: no disk, no port, a process that would not start, a registry that is away."""
+
+    exit_code = EXIT_INFRASTRUCTURE
+
+
+class OwnedElsewhere(DawsosError):
+    """Another live process owns the run or the environment; the message names its pid."""
+
+    exit_code = EXIT_INFRASTRUCTURE

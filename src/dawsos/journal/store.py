@@ -1,0 +1,129 @@
+"""The journal on disk: SQLite, write-ahead log, full sync, one hash chain per run.
+
+Any process may append (an approval comes from another terminal); only the run's owner acts.  ``append`` returns
+after the fact is on disk.  The chain alone cannot show that its tail was cut off, so ``anchor`` writes the head beside
+the run's report and ``verify`` compares with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dawsos.errors import InfrastructureError
+from dawsos.journal.codec import GENESIS, canonical, chain, from_row
+from dawsos.model.events import EVENT_KINDS, Event, EventKind
+from dawsos.ports import Clock
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    run TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, kind TEXT NOT NULL, stage TEXT NOT NULL,
+    body TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (run, seq)
+) WITHOUT ROWID
+"""
+_COLUMNS = "run, seq, at, kind, stage, body"
+
+
+class Journal:
+    """The store of all runs of one project.  ``folder`` holds ``journal.sqlite`` and one folder per run."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(folder / "journal.sqlite", timeout=30, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute(_SCHEMA)
+        except sqlite3.Error as error:
+            raise InfrastructureError(
+                f"cannot open the journal {folder / 'journal.sqlite'}: {error}", fix="check the disk and the rights"
+            ) from error
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def append(self, run: str, kind: EventKind, stage: str = "", **body: Any) -> Event:
+        """Append one fact to ``run`` and return it once it is on disk.
+
+        Raises ValueError for an unknown kind, InfrastructureError when the disk refuses.
+        """
+        if kind not in EVENT_KINDS:
+            raise ValueError(f"unknown event kind {kind!r}")
+        try:
+            with self._transaction():
+                row = self._db.execute(
+                    "SELECT seq, hash FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)
+                ).fetchone()
+                seq, prev = (row[0] + 1, row[1]) if row else (1, GENESIS)
+                event = Event(run, seq, self._clock.now(), kind, stage, body)
+                self._db.execute(
+                    "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (run, seq, event.at, kind, stage, canonical(body), prev, chain(prev, event)),
+                )
+        except sqlite3.Error as error:
+            raise InfrastructureError(f"the journal refused an event: {error}", fix="check the disk") from error
+        return event
+
+    def events(self, run: str, after: int = 0) -> list[Event]:
+        """Return the run's events with a number above ``after``, in order."""
+        query = f"SELECT {_COLUMNS} FROM events WHERE run = ? AND seq > ? ORDER BY seq"  # noqa: S608 - constant columns
+        return [from_row(row) for row in self._db.execute(query, (run, after))]
+
+    def runs(self) -> list[str]:
+        """Return the ids of all runs, the oldest first."""
+        return [row[0] for row in self._db.execute("SELECT run FROM events WHERE seq = 1 ORDER BY at, run")]
+
+    def head(self, run: str) -> tuple[int, str]:
+        """Return the number of events and the hash of the last one."""
+        row = self._db.execute("SELECT seq, hash FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)).fetchone()
+        return (row[0], row[1]) if row else (0, GENESIS)
+
+    def anchor(self, run: str, path: Path, **summary: Any) -> None:
+        """Write the run's summary with the head of its chain, so that a cut tail is detected later."""
+        count, digest = self.head(run)
+        temporary = path.with_suffix(".tmp")
+        text = json.dumps({**summary, "run": run, "events": count, "head": digest}, indent=2, sort_keys=True)
+        with temporary.open("w") as stream:
+            stream.write(text + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+
+    def verify(self, run: str, anchor: Path | None = None) -> list[str]:
+        """Return what is wrong with the run's chain, one line each; an empty list means that it is intact."""
+        problems: list[str] = []
+        prev = GENESIS
+        hashes = {}
+        query = f"SELECT {_COLUMNS}, prev, hash FROM events WHERE run = ? ORDER BY seq"  # noqa: S608 - constant columns
+        for expected, row in enumerate(self._db.execute(query, (run,)), start=1):
+            event = from_row(row[:6])
+            if event.seq != expected:
+                problems.append(f"event {expected} is missing")
+                break
+            if row[6] != prev or row[7] != chain(prev, event):
+                problems.append(f"event {event.seq} ({event.kind}) was altered")
+                break
+            prev = hashes[event.seq] = row[7]
+        if anchor is not None and anchor.exists():
+            summary = json.loads(anchor.read_text())
+            if hashes.get(summary["events"]) != summary["head"]:
+                problems.append(f"the chain does not reach the head anchored in {anchor.name}: events were cut off or replaced")
+        return problems
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")

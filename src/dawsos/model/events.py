@@ -1,0 +1,69 @@
+"""Events: the facts of a run, in the order in which the journal took them.
+
+kind                 body
+run_started          command, commit, ref, dirty, profile, stages, definition (sha256), options
+run_resumed          pid
+stage_started        fingerprint, attempt
+step_started         index, name, command
+step_finished        index, name, classification, exit_code, seconds, log
+gate_evaluated       gate, kind, result, measured, limit, message, evidence, findings
+stage_restored       fingerprint, from_run, finished_at
+stage_finished       result (passed, failed, infrastructure, timeout, cancelled, waiting, rejected, rolled_back), seconds, reason
+stage_skipped        reason
+release_built        release, commit, builder, path, bytes
+deployed             environment, release, deployment, url, replicas
+approval_requested   digest, role, subject
+approval_given       digest, decision (approved, rejected), name, reason, how (terminal, command, beforehand), expires_at
+rollout_started      release, deployment, stable_release, stable_deployment, ladder, policy, traffic, first, drill
+weight_intended      weight
+weight_confirmed     weight, seconds
+rollout_sampled      at, weight, seconds, canary{requests, errors, p95}, stable{...}, verdict, reason
+rollback_requested   name, reason
+rollout_decided      decision (promote, rollback), reason
+rollout_finished     outcome (promoted, rolled_back, withdrawn), seconds (decision to last answer of the canary), reason
+verified             checks [{name, result, measured, limit}]
+run_finished         result (passed, failed, infrastructure, rolled_back, waiting, rejected), exit_code, reason
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+EventKind = Literal[
+    "run_started",
+    "run_resumed",
+    "stage_started",
+    "step_started",
+    "step_finished",
+    "gate_evaluated",
+    "stage_restored",
+    "stage_finished",
+    "stage_skipped",
+    "release_built",
+    "deployed",
+    "approval_requested",
+    "approval_given",
+    "rollout_started",
+    "weight_intended",
+    "weight_confirmed",
+    "rollout_sampled",
+    "rollback_requested",
+    "rollout_decided",
+    "rollout_finished",
+    "verified",
+    "run_finished",
+]
+EVENT_KINDS: frozenset[str] = frozenset(get_args(EventKind))
+
+
+@dataclass(frozen=True)
+class Event:
+    """One fact.  ``seq`` counts from 1 within the run; ``at`` is seconds since the epoch."""
+
+    run: str
+    seq: int
+    at: float
+    kind: EventKind
+    stage: str = ""
+    body: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,180 @@
+"""The pipeline as written in ``pipeline.yaml``: stages, gates, service, rollout, SLOs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from dawsos.model.rollout import Load, RolloutPolicy, Strict
+from dawsos.model.units import Duration, Share
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+
+
+class Slo(Strict):
+    """The service-level objectives, written once; gates and the rollout refer to them."""
+
+    error_rate: Share
+    warm_p95: Duration
+    cold_p95: Duration
+
+
+class Toolchain(Strict):
+    """A Python environment for steps, made from a hash-locked requirements file."""
+
+    requirements: str
+
+
+class Step(Strict):
+    """One command, run by ``sh -eu`` in the project's root.  ``repeat`` runs it so often with ``$REPEAT`` = 1, 2, ..."""
+
+    run: str = Field(min_length=1)
+    name: str = ""
+    repeat: int = Field(default=1, ge=1, le=20)
+    keep_going: bool = Field(default=False, description="Go on with the next step when this one fails.")
+
+
+class Approval(Strict):
+    """A person's yes over the digest of release and evidence, asked for once the stage's gates have passed."""
+
+    role: str = "product owner"
+    expires: Duration = 7 * 24 * 3600.0
+
+
+class Retry(Strict):
+    """Infrastructure failures only: a failed test is never retried."""
+
+    attempts: int = Field(default=2, ge=1, le=5)
+
+
+class Gate(Strict):
+    """An exit criterion: ``kind`` names it, ``options`` are checked by that gate's own model."""
+
+    kind: str
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Stage(Strict):
+    """One stage.  ``uses`` is what carries it out: commands, the release builder, a deployment or a rollout."""
+
+    id: Identifier
+    title: str = ""
+    needs: tuple[Identifier, ...] = ()
+    uses: Literal["commands", "release", "deploy", "rollout"] = "commands"
+    toolchain: Identifier | None = None
+    inputs: tuple[str, ...] = Field(default=(), description="Globs of the files that decide the result.")
+    env: dict[str, str] = Field(default_factory=dict)
+    pass_env: tuple[str, ...] = Field(default=(), description="Names of variables taken from the caller.")
+    services: tuple[Literal["postgres", "redis"], ...] = ()
+    environment: Literal["staging", "production"] | None = None
+    budget: Duration = 600.0
+    cpus: int = Field(default=1, ge=0, description="Cores the stage keeps busy; 0 for one that mostly waits.")
+    steps: tuple[Step, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    approval: Approval | None = None
+    retry: Retry = Retry()
+    hotfix_skips: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Stage:
+        if self.uses == "commands" and not self.steps:
+            raise ValueError("a stage that runs commands needs at least one step")
+        if self.uses in ("deploy", "rollout") and self.environment is None:
+            raise ValueError(f"a stage that uses {self.uses} needs an environment: staging or production")
+        if not self.gates:
+            raise ValueError("a stage needs at least one gate: a stage without an exit criterion proves nothing")
+        return self
+
+
+class Job(Strict):
+    """A command of the release, run once in its environment, for example before it receives traffic."""
+
+    name: Identifier
+    run: str
+    env: dict[str, str] = Field(default_factory=dict)
+
+
+class Drill(Strict):
+    """A fault for ``dawsos drill`` that only this service knows: a job of the release run with a broken input."""
+
+    job: Identifier
+    env: dict[str, str]
+
+
+class Service(Strict):
+    """How a release is built and run.
+
+    ``command``, ``migrate``, ``seed`` and ``jobs`` run with the release's own packages; ``{python}`` is its
+    interpreter.  Each process gets ``HOST`` and ``PORT``, and the addresses of the environment's services.
+    """
+
+    project: str
+    requirements: str
+    command: str
+    migrate: str | None = None
+    seed: str | None = Field(default=None, description="Prints JSON; its values become variables for token and tests.")
+    token: str | None = Field(default=None, description="Prints a bearer token for smoke tests and synthetic load.")
+    jobs: tuple[Job, ...] = ()
+    before_traffic: tuple[Identifier, ...] = Field(default=(), description="Jobs run by a canary before it is judged.")
+    verify: tuple[Job, ...] = ()
+    drills: dict[str, Drill] = Field(default_factory=dict)
+    health: str = "/health"
+    ready: str = "/health/ready"
+    metrics: str = "/metrics"
+    latest: str | None = Field(default=None, description="An authenticated page that must answer after deployment.")
+    services: tuple[Literal["postgres", "redis"], ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    secrets: tuple[str, ...] = Field(default=(), description="Generated once per environment, kept with mode 0600.")
+    replicas: int = Field(default=2, ge=1, le=16)
+    ready_within: Duration = 60.0
+    stop_grace: Duration = 5.0
+
+
+class Profile(Strict):
+    """Overrides of the rollout for one kind of place, for example seconds instead of minutes on a laptop."""
+
+    durations: tuple[Duration, ...] = ()
+    tick: Duration | None = None
+    check_interval: Duration | None = None
+    no_data_deadline: Duration | None = None
+    min_requests: int | None = None
+    load: Load | None = None
+
+
+class Pipeline(Strict):
+    """The whole file."""
+
+    version: Literal[1]
+    name: Identifier
+    slo: Slo
+    toolchains: dict[Identifier, Toolchain] = Field(default_factory=dict)
+    service: Service
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    rollout: RolloutPolicy
+    profiles: dict[Identifier, Profile] = Field(default_factory=dict)
+
+    def stage(self, stage_id: str) -> Stage:
+        """Return the stage called ``stage_id``; raises KeyError."""
+        for stage in self.stages:
+            if stage.id == stage_id:
+                return stage
+        raise KeyError(stage_id)
+
+    def policy(self, profile: str | None) -> RolloutPolicy:
+        """Return the rollout policy with the profile's overrides; raises KeyError for an unknown profile."""
+        if profile is None or profile == "production":
+            return self.rollout
+        chosen = self.profiles[profile]
+        overrides: dict[str, Any] = {
+            key: value
+            for key in ("tick", "check_interval", "no_data_deadline", "min_requests", "load")
+            if (value := getattr(chosen, key)) is not None
+        }
+        if chosen.durations:
+            overrides["ladder"] = tuple(
+                step.model_copy(update={"duration": duration})
+                for step, duration in zip(self.rollout.ladder, chosen.durations, strict=True)
+            )
+        return self.rollout.model_copy(update=overrides)

@@ -1,0 +1,59 @@
+"""Processes as data: what to run, how to know it is ready, what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+StepClass = Literal["ok", "failed", "timeout", "infrastructure", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How readiness is asked: ``tcp`` connects, ``http`` expects status 200 on ``path``, both on 127.0.0.1:``port``."""
+
+    kind: Literal["tcp", "http"]
+    port: int
+    path: str = "/"
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """A long-lived process that a supervisor keeps running.
+
+    ``env`` is the whole environment: nothing of the supervisor's leaks in.  ``user`` is the uid and gid to
+    take when the supervisor is root (Postgres refuses to be root).  ``group`` is the deployment or service it belongs to.
+    """
+
+    name: str
+    group: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: dict[str, str] = field(default_factory=dict)
+    user: tuple[int, int] | None = None
+    stop_signal: str = "SIGTERM"
+    stop_grace: float = 5.0
+    ready: Probe | None = None
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command with an end, a time budget and a log file; ``env`` is its whole environment."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    env: dict[str, str]
+    log: str
+    budget: float
+    grace: float = 5.0
+
+
+@dataclass(frozen=True)
+class CommandOutcome:
+    """What came of a command: ``exit_code`` is negative for a signal, None when it never started."""
+
+    classification: StepClass
+    exit_code: int | None
+    seconds: float
+    message: str = ""

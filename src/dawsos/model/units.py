@@ -1,0 +1,78 @@
+"""Durations and shares as people write them: ``90s``, ``1m30s``, ``0.5%``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+_DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m(?!s))?(?:(?P<s>\d+(?:\.\d+)?)s)?(?:(?P<ms>\d+)ms)?")
+_FACTORS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+def parse_duration(value: object) -> float:
+    """Return seconds for ``5m``, ``1m30s``, ``250ms`` or a plain non-negative number of seconds.
+
+    Raises ValueError with the accepted forms for anything else.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value.strip())
+        if match and any(match.groups()):
+            return sum(float(number) * _FACTORS[unit] for unit, number in match.groupdict().items() if number)
+    raise ValueError(f"{value!r} is not a duration; write it like 90s, 5m, 1m30s or 250ms")
+
+
+def parse_share(value: object) -> float:
+    """Return a share in [0, 1] for ``0.5%`` or a plain number in [0, 1]; raises ValueError otherwise."""
+    share: float | None = None
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            share = float(value.strip()[:-1]) / 100
+        except ValueError:
+            share = None
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        share = float(value)
+    if share is None or not 0 <= share <= 1:
+        raise ValueError(f"{value!r} is not a share; write it like 0.5% or 0.005")
+    return share
+
+
+def format_duration(seconds: float) -> str:
+    """Return the shortest readable form: ``0.4s``, ``42s``, ``3m05s``, ``1h02m``."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    if seconds < 60:
+        return f"{seconds:.0f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m"
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?(\d+ms)?$"},
+                {"type": "number", "minimum": 0},
+            ],
+            "description": "A duration such as 90s, 5m, 1m30s or 250ms.",
+        }
+    ),
+]
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": r"^\d+(\.\d+)?%$"}, {"type": "number", "minimum": 0, "maximum": 1}],
+            "description": "A share such as 0.5% or 0.005.",
+        }
+    ),
+]

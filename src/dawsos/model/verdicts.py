@@ -1,0 +1,29 @@
+"""What a gate answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+GateResult = Literal["pass", "fail", "no_data", "error"]
+
+
+@dataclass(frozen=True)
+class GateVerdict:
+    """One gate's answer: what was measured, the limit, the evidence files it read, and the findings worth a line each.
+
+    ``no_data`` (the evidence is missing) and ``error`` (it cannot be understood) block exactly as ``fail`` does.
+    """
+
+    gate: str
+    kind: str
+    result: GateResult
+    measured: str
+    limit: str
+    message: str
+    evidence: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.result == "pass"

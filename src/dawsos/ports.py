@@ -1,0 +1,89 @@
+"""The Protocols through which the core reaches the world; each has one shipped implementation and one fake in the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from dawsos.model.events import Event, EventKind
+from dawsos.model.process import Command, CommandOutcome, ProcessSpec
+from dawsos.model.rollout import Sample
+from dawsos.model.verdicts import GateVerdict
+
+
+class Clock(Protocol):
+    """Time.  ``now`` is seconds since the epoch, ``monotonic`` never goes back, ``sleep`` waits in that time."""
+
+    def now(self) -> float: ...
+    def monotonic(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Recorder(Protocol):
+    """Takes facts: an event is in the journal, on disk, before ``record`` returns it."""
+
+    def record(self, kind: EventKind, stage: str = "", **body: Any) -> Event: ...
+    def since(self, seq: int) -> list[Event]: ...
+
+
+class Runner(Protocol):
+    """Runs one command to its end within its budget; its whole process tree is gone when this returns."""
+
+    async def run(self, command: Command) -> CommandOutcome: ...
+
+
+class GateKind(Protocol):
+    """One kind of gate: a module with these names.  ``evaluate`` is pure."""
+
+    class Options(Protocol):
+        """A pydantic model of the gate's options."""
+
+    def files(self, options: Any) -> tuple[str, ...]:
+        """Globs of the evidence files, relative to the stage's artifact folder."""
+        ...
+
+    def evaluate(self, name: str, options: Any, evidence: Mapping[str, bytes]) -> GateVerdict: ...
+
+
+class Service(Protocol):
+    """A backing service that can be made ready in a folder and then run as a process."""
+
+    name: str
+
+    def prepare(self, folder: Path) -> tuple[ProcessSpec, dict[str, str]]:
+        """Create what the service needs in ``folder`` (idempotent) and return its process and the variables its
+        users need.  Raises InfrastructureError."""
+        ...
+
+
+class Traffic(Protocol):
+    """The proxy in front of one environment, as the rollout controller sees it."""
+
+    async def set_weight(self, weight: int) -> float:
+        """Send ``weight`` per cent to the canary; return seconds until the proxy confirmed it.
+
+        Raises InfrastructureError when it is not confirmed in time."""
+        ...
+
+    async def sample(self, at: float, weight: int) -> Sample:
+        """Return what happened since the last sample."""
+        ...
+
+    async def canary_silent(self, deadline: float) -> float | None:
+        """Wait until the canary answers nothing any more; return seconds waited, None if it still answered at the deadline."""
+        ...
+
+
+class Reporter(Protocol):
+    """Is told every event after it was recorded; must not raise and must not call back."""
+
+    def notice(self, event: Event) -> None: ...
+    def close(self) -> None: ...
+
+
+class Redactor(Protocol):
+    """Replaces secret values in text by ``***``."""
+
+    def add(self, values: Iterable[str]) -> None: ...
+    def clean(self, text: str) -> str: ...
