@@ -1,7 +1,7 @@
 """Runs one command and makes sure that nothing of it is left: not when it ends, not when the caller dies.
 
-Started as a script (``python -I guard.py GRACE -- ARGV``), with the standard library only, so that the environment given to
-the command cannot break it.  Standard input is a pipe that the caller keeps open: when it closes, because the caller wants
+Started as a script (``python -I guard.py GRACE USER -- ARGV``; USER is ``UID:GID`` or ``-``), with the standard library only, so
+that the environment given to the command cannot break it.  Standard input is a pipe that the caller keeps open: when it closes, because the caller wants
 an end or was killed, the whole process tree gets TERM and, after GRACE seconds, KILL.  The guard makes itself the
 subreaper of its descendants (Linux), so a grandchild that became a daemon is found as well.  It exits with the
 command's own exit code, 128 + N for signal N, 127 when the command could not be started.
@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL = 0.02
@@ -106,7 +107,7 @@ def _watch(child: subprocess.Popen[bytes], grace: float) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run ``arguments`` = [GRACE, "--", *argv] and return the exit code."""
+    """Run ``arguments`` = [GRACE, USER, "--", *argv] and return the exit code."""
     grace = float(arguments[0])
     # A terminal's Ctrl-C goes to the caller, who then closes the pipe; the guard must live to clean up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -114,14 +115,21 @@ def main(arguments: list[str]) -> int:
     _become_subreaper()
     try:
         child = subprocess.Popen(
-            arguments[2:], stdin=subprocess.DEVNULL, start_new_session=True, restore_signals=True, preexec_fn=_defaults
+            arguments[3:], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_defaults, **_identity(arguments[1])
         )
     except OSError as error:
-        print(f"cannot start {arguments[2]}: {error}", file=sys.stderr)  # noqa: T201 - its only channel
+        print(f"cannot start {arguments[3]}: {error}", file=sys.stderr)  # noqa: T201 - its only channel
         return 127
     # What is left of the tree must not keep the caller's log pipe open, but the guard itself must close it last.
     code = _watch(child, grace)
     return code if code >= 0 else 128 - code
+
+
+def _identity(user: str) -> dict[str, Any]:
+    if user == "-":
+        return {}
+    uid, gid = user.split(":")
+    return {"user": int(uid), "group": int(gid), "extra_groups": []}
 
 
 def _defaults() -> None:

@@ -17,9 +17,10 @@ _MISSING = 127
 _LINE_LIMIT = 1 << 20
 
 
-def guarded(argv: tuple[str, ...], grace: float) -> tuple[str, ...]:
-    """Return the argv that runs ``argv`` under the guard."""
-    return (sys.executable, "-I", "-S", str(GUARD), str(grace), "--", *argv)
+def guarded(argv: tuple[str, ...], grace: float, user: tuple[int, int] | None = None) -> tuple[str, ...]:
+    """Return the argv that runs ``argv`` under the guard, as uid and gid ``user`` when given (we must be root then)."""
+    identity = f"{user[0]}:{user[1]}" if user else "-"
+    return (sys.executable, "-I", "-S", str(GUARD), str(grace), identity, "--", *argv)
 
 
 class GuardedRunner:

@@ -1,0 +1,105 @@
+"""Python environments for steps, one for each hash-locked requirements file, made once and shared by all runs."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from dawsos.errors import BadInput, InfrastructureError
+from dawsos.model.process import Command
+from dawsos.ports import Runner
+
+_BUDGET = 900.0
+
+
+def base_python() -> str:
+    """Return the interpreter outside any virtual environment: what releases run with."""
+    return str(getattr(sys, "_base_executable", sys.executable))
+
+
+def python_version() -> str:
+    """Return what a build depends on: implementation, version and platform."""
+    return f"{sys.implementation.name}-{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}-{sys.platform}"
+
+
+def lock_digest(requirements: Path) -> str:
+    """Return the digest that names the environment of a requirements file; raises BadInput when there is no such file."""
+    try:
+        content = requirements.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot read {requirements}: {error.strerror}", fix="correct the path in pipeline.yaml") from error
+    return hashlib.sha256(content + python_version().encode()).hexdigest()
+
+
+def tool_environment(home: Path) -> dict[str, str]:
+    """Return the environment for pip and venv: the caller's proxies and pip settings, nothing else."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key.startswith(("PIP_", "SSL_")) or key.lower() in ("http_proxy", "https_proxy", "no_proxy", "requests_ca_bundle")
+    }
+    return {"PATH": os.defpath + ":/usr/local/bin", "HOME": os.environ.get("HOME", str(home)), "LANG": "C.UTF-8", **kept}
+
+
+async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
+    """Return the folder of the virtual environment for ``requirements``, made below ``folder`` when missing.
+
+    Raises BadInput for a missing file and InfrastructureError, with the end of pip's words, when it cannot be made.
+    """
+    target = folder / lock_digest(requirements)[:16]
+    if (target / "ready").exists():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{target.name}.lock").open("w") as lock:
+        # Two stages that start together need the same environment once.
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                await _pause()
+        if not (target / "ready").exists():
+            await _make(requirements, target, runner)
+    return target
+
+
+async def _pause() -> None:
+    import asyncio  # noqa: PLC0415 - only the contended path waits
+
+    await asyncio.sleep(0.1)
+
+
+async def _make(requirements: Path, target: Path, runner: Runner) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    log = target.parent / f"{target.name}.log"
+    log.unlink(missing_ok=True)
+    environment = tool_environment(target.parent)
+    python = target / "bin" / "python"
+    commands = (
+        (base_python(), "-m", "venv", str(target)),
+        (
+            str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-input",
+            "--require-hashes", "--only-binary", ":all:", "-r", str(requirements),
+        ),
+    )  # fmt: skip
+    for argv in commands:
+        outcome = await runner.run(Command(argv, str(requirements.parent), environment, str(log), _BUDGET))
+        if outcome.classification != "ok":
+            tail = "\n    ".join(log.read_text(errors="replace").splitlines()[-8:]) if log.exists() else ""
+            shutil.rmtree(target, ignore_errors=True)
+            raise InfrastructureError(
+                f"cannot make the toolchain of {requirements.name}: {outcome.message}\n    {tail}",
+                fix=f"read {log}; is the package registry reachable? On Debian: apt install python3-venv",
+            )
+    (target / "ready").touch()
+
+
+def temporary_folder(parent: Path, prefix: str) -> Path:
+    """Return a new private folder below ``parent``."""
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))

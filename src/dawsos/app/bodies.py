@@ -1,0 +1,182 @@
+"""What the stages do that are not plain commands: build a release, deploy it, roll it out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dawsos.adapters import release as releases
+from dawsos.adapters import toolchain
+from dawsos.adapters.ephemeral import services as ephemeral_services
+from dawsos.adapters.git import Commit
+from dawsos.adapters.process import GuardedRunner
+from dawsos.adapters.services import SERVICES
+from dawsos.app import environments
+from dawsos.app.probe import get
+from dawsos.app.project import Tools, write_json
+from dawsos.app.rollout import roll_out
+from dawsos.app.session import Session
+from dawsos.engine.commands import Place, run_steps
+from dawsos.engine.work import Body, Outcome, Work
+from dawsos.errors import InfrastructureError
+from dawsos.model.pipeline import Pipeline, Stage
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the bodies of one run share: the pipeline, the commit, its checkout, the session."""
+
+    tools: Tools
+    pipeline: Pipeline
+    commit: Commit
+    root: Path
+    session: Session
+
+    def runner(self) -> GuardedRunner:
+        return GuardedRunner(self.tools.clock, self.tools.masker)
+
+
+def bodies(scene: Scene) -> dict[str, Body]:
+    """Return the body for each ``uses``."""
+
+    async def commands(work: Work) -> Outcome:
+        return await run_commands(scene, work)
+
+    async def release(work: Work) -> Outcome:
+        return await build_release(scene, work)
+
+    async def deploy(work: Work) -> Outcome:
+        return await deploy_release(scene, work)
+
+    async def rollout(work: Work) -> Outcome:
+        release = releases.load(scene.tools.project.releases, scene.session.state.release)
+        return await roll_out(scene.tools, scene.pipeline, scene.session, release, work)
+
+    return {"commands": commands, "release": release, "deploy": deploy, "rollout": rollout}
+
+
+async def step_environment(scene: Scene, stage: Stage) -> dict[str, str]:
+    """Return the whole environment of a stage's steps: declared things only."""
+    import os  # noqa: PLC0415 - the caller's environment is read here and nowhere else
+
+    home = scene.tools.project.home / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    env = environments.base_environment(home)
+    env |= {"GIT_SHA": scene.commit.sha, "PROJECT": str(scene.root), "SOURCE_DATE_EPOCH": str(scene.commit.time)}
+    if stage.toolchain is not None:
+        requirements = scene.root / scene.pipeline.toolchains[stage.toolchain].requirements
+        venv = await toolchain.ensure(requirements, scene.tools.project.toolchains, scene.runner())
+        env["PATH"] = f"{venv / 'bin'}:{env['PATH']}"
+        env["VIRTUAL_ENV"] = str(venv)
+    if stage.environment is not None:
+        environment = await environments.prepare(scene.tools, scene.pipeline, stage.environment)
+        env |= {**environment.variables, "BASE_URL": environment.url}
+    env |= {name: os.environ[name] for name in stage.pass_env if name in os.environ}
+    return {**env, **stage.env}
+
+
+async def run_commands(scene: Scene, work: Work) -> Outcome:
+    """Run the stage's steps with its services around them."""
+    env = await step_environment(scene, work.stage)
+    wanted = [SERVICES[name] for name in work.stage.services]
+    async with ephemeral_services(wanted, work.artifacts) as variables:
+        scene.tools.masker.add(_passwords(variables))
+        return await run_steps(work, Place(scene.root, {**env, **variables}), scene.runner())
+
+
+def _passwords(variables: dict[str, str]) -> list[str]:
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
+    return [password for value in variables.values() if (password := urlsplit(value).password)]
+
+
+async def build_release(scene: Scene, work: Work) -> Outcome:
+    """Build the release of the commit; its steps, if any, run first."""
+    if work.stage.steps:
+        outcome = await run_commands(scene, work)
+        if outcome.result != "passed":
+            return outcome
+    service = scene.pipeline.service
+    requirements = scene.root / service.requirements
+    name = work.stage.toolchain or next(iter(scene.pipeline.toolchains))
+    venv = await toolchain.ensure(scene.root / scene.pipeline.toolchains[name].requirements, scene.tools.project.toolchains, scene.runner())
+    log = work.artifacts / "build.log"
+    steps: list[dict[str, Any]] = []
+    try:
+        release = await releases.build(
+            scene.root / service.project, requirements, scene.commit, venv / "bin" / "python",
+            folder=scene.tools.project.releases, log=log, runner=scene.runner(),
+        )  # fmt: skip
+    except InfrastructureError as error:
+        steps.append(_step("build the release", "failed", 1, log))
+        write_json(work.artifacts / "steps.json", steps)
+        return Outcome("failed", error.message)
+    steps.append(_step("build the release", "ok", 0, log))
+    write_json(work.artifacts / "steps.json", steps)
+    facts = {"release": release.digest, "commit": release.commit, "bytes": release.size, "builder": "bundle", "python": release.python}
+    write_json(work.artifacts / "release.json", facts)
+    scene.session.record(
+        "release_built", work.stage.id, release=release.digest, commit=release.commit, builder="bundle",
+        bytes=release.size, path=str(release.path),
+    )  # fmt: skip
+    return Outcome("passed")
+
+
+def _step(name: str, classification: str, code: int, log: Path) -> dict[str, Any]:
+    tail = log.read_text(errors="replace").splitlines()[-40:] if log.exists() else []
+    return {"name": name, "command": name, "classification": classification, "exit_code": code, "seconds": 0.0, "log": log.name, "tail": tail}
+
+
+async def deploy_release(scene: Scene, work: Work) -> Outcome:
+    """Deploy the run's release to the stage's environment and leave ``health.json`` as evidence."""
+    tools, session = scene.tools, scene.session
+    release = releases.load(tools.project.releases, session.state.release)
+    environment = await environments.prepare(tools, scene.pipeline, work.stage.environment or "staging")
+    platform = environment.platform
+    deployment, old = f"{release.digest[:8]}-{session.id[-9:]}", platform.roles().stable
+    if old is not None and platform.release_of(old) == release.digest and platform.is_ready(old):
+        deployment = old
+    else:
+        log = work.artifacts / "deploy.log"
+        await environments.seed(tools, scene.pipeline, environment, release, deployment=deployment, log=log)
+        await platform.deploy(environments.deployment_of(scene.pipeline, environment, release, deployment))
+        await platform.route(stable=deployment, canary=None, weight=0)
+        for stale in platform.deployments():
+            if stale != deployment:
+                await platform.remove(stale)
+        for name in scene.pipeline.service.before_traffic:
+            job = next(job for job in scene.pipeline.service.jobs if job.name == name)
+            await environments.must_run(tools, environment, release, job.run, deployment=deployment, log=work.artifacts / f"{name}.log", extra=job.env)
+    session.record(
+        "deployed", work.stage.id, environment=environment.name, release=release.digest, deployment=deployment,
+        url=environment.url, replicas=scene.pipeline.service.replicas,
+    )  # fmt: skip
+    await write_health(scene.pipeline, environment, deployment, release.commit, work.artifacts / "health.json")
+    return Outcome("passed")
+
+
+async def write_health(pipeline: Pipeline, environment: environments.Environment, deployment: str, commit: str, path: Path) -> None:
+    """Ask the environment for its health (for up to ten seconds until it answers) and write the evidence."""
+    answer: dict[str, Any] = {}
+    for _ in range(20):
+        answer = await get(environment.url + pipeline.service.health)
+        if answer["status_code"] == 200:
+            break
+        await asyncio.sleep(0.5)
+    processes = [process for process in environment.platform.status().processes if process.group == deployment]
+    write_json(
+        path,
+        {
+            "url": answer["url"],
+            "status_code": answer["status_code"],
+            "error": answer["error"],
+            "body": answer["body"],
+            "expected_version": commit,
+            "replicas": len(processes),
+            "ready": sum(process.state == "ready" for process in processes),
+            "restarts": sum(len(process.restarts) for process in processes),
+            "crash_looping": any(process.crash_looping for process in processes),
+        },
+    )

@@ -1,0 +1,154 @@
+"""A project on disk: where everything lies, and its pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.redact import Masker
+from dawsos.config.load import load_pipeline
+from dawsos.errors import BadInput
+from dawsos.gates import GATES, evaluate_gate
+from dawsos.journal.store import Journal
+from dawsos.model.pipeline import Gate, Pipeline
+from dawsos.model.run import Run, fold
+from dawsos.model.verdicts import GateVerdict
+
+PIPELINE_FILE = "pipeline.yaml"
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folders of one project.  ``home`` is never committed; ``DAWSOS_HOME`` moves it."""
+
+    root: Path
+    home: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.home / "journal"
+
+    @property
+    def cache(self) -> Path:
+        return self.home / "cache"
+
+    @property
+    def releases(self) -> Path:
+        return self.home / "releases"
+
+    @property
+    def toolchains(self) -> Path:
+        return self.home / "toolchains"
+
+    @property
+    def deploy_lock(self) -> Path:
+        return self.home / "deploy.lock"
+
+    def run_folder(self, run: str) -> Path:
+        return self.home / "runs" / run
+
+    def report(self, run: str) -> Path:
+        return self.run_folder(run) / "report.html"
+
+    def summary(self, run: str) -> Path:
+        return self.run_folder(run) / "summary.json"
+
+    def run_lock(self, run: str) -> Path:
+        return self.run_folder(run) / "owner.lock"
+
+    def environment(self, name: str) -> Path:
+        return self.home / "environments" / name
+
+    def checkout(self, sha: str) -> Path:
+        return self.home / "checkouts" / sha[:16]
+
+
+def find_project(start: Path) -> Project:
+    """Return the project that ``start`` lies in; raises BadInput when no folder above it has a pipeline.yaml."""
+    for folder in (start, *start.parents):
+        if (folder / PIPELINE_FILE).is_file():
+            home = os.environ.get("DAWSOS_HOME")
+            return Project(folder, Path(home).resolve() if home else folder / ".dawsos")
+    raise BadInput(
+        f"there is no {PIPELINE_FILE} in {start} or above it", fix="change into your project, or write one: docs/pipeline-yaml.md"
+    )
+
+
+def gate_options() -> dict[str, Any]:
+    """Return gate kind -> model of its options."""
+    return {kind: module.Options for kind, module in GATES.items()}
+
+
+def load(folder: Path) -> Pipeline:
+    """Return the pipeline of the project in ``folder``; raises BadInput with every problem of the file."""
+    path = folder / PIPELINE_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read {path}: {error}", fix="write the file in UTF-8") from error
+    return load_pipeline(text, PIPELINE_FILE, gate_options())
+
+
+def evaluate(gate: Gate, artifacts: Path) -> GateVerdict:
+    """Read the evidence that ``gate`` asks for below ``artifacts`` and return its verdict."""
+    module = GATES[gate.kind]
+    evidence: dict[str, bytes] = {}
+    for pattern in module.files(module.Options(**gate.options)):
+        for path in sorted(artifacts.glob(pattern)):
+            if path.is_file():
+                evidence[path.relative_to(artifacts).as_posix()] = path.read_bytes()
+    return evaluate_gate(gate, evidence)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every verb needs: the project, its journal, the clock, the masker of secrets."""
+
+    project: Project
+    journal: Journal
+    clock: SystemClock
+    masker: Masker
+
+
+def open_tools(project: Project) -> Tools:
+    """Open the project's journal."""
+    clock = SystemClock()
+    ignore = project.home / ".gitignore"
+    project.home.mkdir(parents=True, exist_ok=True)
+    if not ignore.exists():
+        # The state must not make the project's own tree look changed, whatever its .gitignore says.
+        ignore.write_text("*\n")
+    return Tools(project, Journal(project.journal, clock), clock, Masker())
+
+
+def new_run_id(sha: str) -> str:
+    """Return an id that sorts by time: date, time, commit, and two random digits against a tie."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{sha[:7]}-{secrets.token_hex(1)}"
+
+
+def load_run(tools: Tools, run: str) -> Run:
+    """Return the run called ``run`` (a unique beginning or end is enough, ``last`` is the newest); raises BadInput."""
+    ids = tools.journal.runs()
+    if run == "last" and ids:
+        found = [ids[-1]]
+    else:
+        found = [name for name in ids if name == run] or [name for name in ids if name.startswith(run) or name.endswith(run)]
+    if len(found) != 1:
+        known = ", ".join(ids[-3:]) or "none yet"
+        problem = "is ambiguous" if found else "is unknown"
+        raise BadInput(f"run {run!r} {problem}; the newest runs: {known}", fix="see dawsos history")
+    return fold(tools.journal.events(found[0]))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write ``value`` as JSON by rename, so that no reader sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+    temporary.replace(path)

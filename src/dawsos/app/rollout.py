@@ -1,0 +1,258 @@
+"""Puts the controller, the platform, the journal and the load together for one rollout, rollback or drill."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dawsos.adapters.release import Release
+from dawsos.app import environments
+from dawsos.app.environments import Environment
+from dawsos.app.project import Tools, write_json
+from dawsos.app.session import Session
+from dawsos.canary.controller import Controller, Finished
+from dawsos.engine.work import Outcome, Work
+from dawsos.errors import InfrastructureError
+from dawsos.model.pipeline import Pipeline
+from dawsos.model.rollout import Load, RolloutPolicy
+from dawsos.model.run import RolloutRecord
+from dawsos.platforms.local.load import OpenLoopLoad
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A drill's fault: a share of errors, seconds of latency, a killed process, or a job with a broken input."""
+
+    name: str
+    errors: float = 0.0
+    latency: float = 0.0
+    crash: bool = False
+    job: str = ""
+
+
+@dataclass(frozen=True)
+class Stand:
+    """One rollout's surroundings."""
+
+    tools: Tools
+    pipeline: Pipeline
+    session: Session
+    environment: Environment
+    release: Release
+    policy: RolloutPolicy
+    stage: str
+    logs: Path
+
+
+async def roll_out(tools: Tools, pipeline: Pipeline, session: Session, release: Release, work: Work) -> Outcome:
+    """Take the run's release to 100 % of production, or back; leave ``rollout.json`` as evidence."""
+    environment = await environments.prepare(tools, pipeline, work.stage.environment or "production")
+    policy = pipeline.policy(session.state.profile or None)
+    stand = Stand(tools, pipeline, session, environment, release, policy, work.stage.id, work.artifacts)
+    platform = environment.platform
+    stable = platform.roles().stable
+    record = session.state.rollout
+    serving = stable is not None and platform.release_of(stable) == release.digest and platform.is_ready(stable)
+    if serving and (record is None or record.outcome == "promoted" or stable == record.deployment):
+        finished = Finished("promoted", "this release already serves 100 % of the traffic")
+        if record is not None and not record.outcome:
+            session.record("rollout_finished", work.stage.id, outcome="promoted", seconds=None, reason="found promoted after a restart")
+    else:
+        if record is None or record.outcome:
+            record = await begin(stand, drill="")
+        finished = await conduct(stand, record)
+    write_json(work.artifacts / "rollout.json", evidence(session, finished, release))
+    if finished.outcome == "promoted":
+        return Outcome("passed")
+    return Outcome("rolled_back", finished.reason)
+
+
+def evidence(session: Session, finished: Finished, release: Release) -> dict[str, Any]:
+    """Return what the rollout gate reads."""
+    record = session.state.rollout
+    last = record.samples[-1] if record and record.samples else {}
+    check = last.get("check", {})
+    return {
+        "outcome": finished.outcome,
+        "reason": finished.reason,
+        "rollback_seconds": finished.seconds,
+        "weight": 100 if finished.outcome == "promoted" else (record.weight_intended if record else 0),
+        "error_rate": check.get("error_rate"),
+        "p95": check.get("p95"),
+        "release": release.digest,
+    }
+
+
+async def begin(stand: Stand, *, drill: str) -> RolloutRecord:
+    """Start the canary's processes beside the stable ones and record the beginning of the rollout."""
+    session, platform = stand.session, stand.environment.platform
+    deployment = f"{stand.release.digest[:8]}-{session.id[-9:]}" + ("-drill" if drill else "")
+    stable = platform.roles().stable
+    log = stand.logs / "deploy.log"
+    await environments.seed(stand.tools, stand.pipeline, stand.environment, stand.release, deployment=deployment, log=log)
+    await platform.deploy(environments.deployment_of(stand.pipeline, stand.environment, stand.release, deployment))
+    session.record(
+        "deployed", stand.stage, environment=stand.environment.name, release=stand.release.digest, deployment=deployment,
+        url=stand.environment.url, replicas=stand.pipeline.service.replicas,
+    )  # fmt: skip
+    if not drill:
+        await run_before_traffic(stand, deployment)
+    session.record(
+        "rollout_started",
+        stand.stage,
+        release=stand.release.digest,
+        deployment=deployment,
+        stable_release=platform.release_of(stable) if stable else "",
+        stable_deployment=stable or "",
+        ladder=[step.weight for step in stand.policy.ladder],
+        policy=stand.policy.model_dump(mode="json"),
+        traffic="synthetic" if stand.policy.load else "real",
+        first=stable is None,
+        drill=drill,
+    )
+    record = session.state.rollout
+    if record is None:
+        raise InfrastructureError("the journal lost the beginning of the rollout")
+    return record
+
+
+async def run_before_traffic(stand: Stand, deployment: str) -> None:
+    """Run the release's own jobs once before it is judged; a job that fails stops the release before any traffic."""
+    for name in stand.pipeline.service.before_traffic:
+        job = next(job for job in stand.pipeline.service.jobs if job.name == name)
+        log = stand.logs / f"{name}.log"
+        await environments.must_run(
+            stand.tools, stand.environment, stand.release, job.run, deployment=deployment, log=log, extra=job.env
+        )
+
+
+async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = None) -> Finished:
+    """Bring the recorded rollout to its end under load, then tidy up what the end leaves behind."""
+    platform = stand.environment.platform
+    first = not record.stable_deployment
+    if record.deployment not in platform.deployments():
+        return await _lost(stand, record)
+    await platform.route(stable=record.stable_deployment or None, canary=record.deployment, weight=100 if first else 0)
+    if not await _canary_ready(stand, record) and record.decision != "rollback":
+        stand.session.record("rollout_decided", stand.stage, decision="rollback", reason="the canary is not running any more")
+        record = stand.session.refresh().rollout or record
+    load = await _start_load(stand)
+    trouble = asyncio.create_task(_cause(stand, record, fault)) if fault else None
+    traffic = platform.traffic(stand.policy.failure_counters, stand.policy.crash_loop)
+    try:
+        controller = Controller(
+            stage=stand.stage,
+            policy=stand.policy,
+            traffic=traffic,
+            recorder=stand.session,
+            clock=stand.tools.clock,
+            promote=platform.promote,
+            renew_lease=platform.renew_lease,
+            on_weight=_ramp(load, stand.policy.load) if first and load else lambda _weight: None,
+            first=first,
+            seen=stand.session.state.last_seq if fault else 0,
+        )
+        finished = await controller.run(record)
+    finally:
+        if trouble is not None:
+            trouble.cancel()
+            with suppress(asyncio.CancelledError):
+                await trouble
+        if load is not None:
+            await load.stop()
+        await traffic.close()
+    await _tidy(stand, record, finished)
+    return finished
+
+
+async def _lost(stand: Stand, record: RolloutRecord) -> Finished:
+    """The canary's deployment is gone (``dawsos down`` in between): there is nothing left to judge."""
+    reason = "the canary was removed while no controller was there"
+    if not record.decision:
+        stand.session.record("rollout_decided", stand.stage, decision="rollback", reason=reason)
+    stable = record.stable_deployment if record.stable_deployment in stand.environment.platform.deployments() else None
+    await stand.environment.platform.route(stable=stable, canary=None, weight=0)
+    stand.session.record("rollout_finished", stand.stage, outcome="rolled_back", seconds=None, reason=reason)
+    return Finished("rolled_back", reason)
+
+
+async def _canary_ready(stand: Stand, record: RolloutRecord) -> bool:
+    """Wait a little for the canary, which the supervisor may just be restarting."""
+    for _ in range(40):
+        if stand.environment.platform.is_ready(record.deployment):
+            return True
+        await stand.tools.clock.sleep(0.25)
+    return False
+
+
+def _ramp(load: OpenLoopLoad | None, declared: Load | None) -> Any:
+    def set_rate(weight: int) -> None:
+        # Without a stable release there is nothing to share the traffic with: the load itself climbs the ladder.
+        if load is not None and declared is not None:
+            load.rate = max(1.0, declared.rate * weight / 100)
+
+    return set_rate
+
+
+async def _start_load(stand: Stand) -> OpenLoopLoad | None:
+    if stand.policy.load is None:
+        return None
+    variables = await seed_values(stand)
+    bearer = await environments.token(
+        stand.tools, stand.pipeline, stand.environment, stand.release, variables=variables, scratch=stand.logs / "token"
+    )
+    requests = tuple(
+        request.model_copy(update={"path": environments.substitute_path(request.path, variables)})
+        for request in stand.policy.load.requests
+    )
+    load = OpenLoopLoad(stand.environment.url, stand.policy.load.model_copy(update={"requests": requests}), bearer)
+    await load.start()
+    return load
+
+
+async def seed_values(stand: Stand) -> Mapping[str, str]:
+    """Return the seed's values; seeding is idempotent, so asking again is safe."""
+    service = stand.pipeline.service
+    if not service.seed:
+        return {}
+    line = await environments.must_run(
+        stand.tools, stand.environment, stand.release, service.seed, deployment="seed", log=stand.logs / "seed.log"
+    )
+    return environments.seed_variables(line)
+
+
+async def _cause(stand: Stand, record: RolloutRecord, fault: Fault) -> None:
+    """Bring the drill's fault about once the canary has had two healthy ticks."""
+    platform = stand.environment.platform
+    await stand.tools.clock.sleep(2 * stand.policy.tick)
+    if fault.errors or fault.latency:
+        await platform.set_fault(errors=fault.errors, latency=fault.latency)
+    while fault.crash:
+        platform.crash(record.deployment)
+        await stand.tools.clock.sleep(0.5)
+    if fault.job:
+        drill = stand.pipeline.service.drills[fault.job]
+        job = next(job for job in stand.pipeline.service.jobs if job.name == drill.job)
+        await environments.run_job(
+            stand.tools, stand.environment, stand.release, job.run, deployment=record.deployment,
+            log=stand.logs / f"drill-{fault.job}.log", extra={**job.env, **drill.env},
+        )  # fmt: skip
+
+
+async def _tidy(stand: Stand, record: RolloutRecord, finished: Finished) -> None:
+    """Keep what serves and what an instant rollback needs; stop the rest."""
+    platform = stand.environment.platform
+    await platform.set_fault(errors=0, latency=0)
+    if finished.outcome != "promoted":
+        await platform.route(stable=record.stable_deployment or None, canary=None, weight=0)
+    roles = platform.roles()
+    kept = {roles.stable, roles.standby} - {None}
+    if finished.outcome != "promoted":
+        kept -= {record.deployment}
+    for deployment in platform.deployments():
+        if deployment not in kept:
+            await platform.remove(deployment)

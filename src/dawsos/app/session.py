@@ -1,0 +1,117 @@
+"""One run in the hands of its owner: records, reports, finishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dawsos.adapters.redact import Masker
+from dawsos.app.project import Tools, load_run
+from dawsos.app.report import write_report
+from dawsos.errors import (
+    EXIT_DONE,
+    EXIT_GATE_FAILED,
+    EXIT_INFRASTRUCTURE,
+    EXIT_ROLLED_BACK,
+    EXIT_WAITING,
+)
+from dawsos.journal.ownership import owned
+from dawsos.model.events import Event, EventKind
+from dawsos.model.pipeline import Pipeline
+from dawsos.model.run import Run, fold
+from dawsos.ports import Reporter
+
+EXIT_CODES = {
+    "passed": EXIT_DONE,
+    "failed": EXIT_GATE_FAILED,
+    "rejected": EXIT_GATE_FAILED,
+    "infrastructure": EXIT_INFRASTRUCTURE,
+    "interrupted": EXIT_INFRASTRUCTURE,
+    "rolled_back": EXIT_ROLLED_BACK,
+    "waiting": EXIT_WAITING,
+}
+
+
+class Session:
+    """Implements ``ports.Recorder`` for one run: journal first, then the reporters, then the folded state."""
+
+    def __init__(self, tools: Tools, run: str, reporter: Reporter) -> None:
+        self.tools = tools
+        self.id = run
+        self.reporter = reporter
+        self.state = fold(tools.journal.events(run))
+
+    @property
+    def masker(self) -> Masker:
+        return self.tools.masker
+
+    def record(self, kind: EventKind, stage: str = "", **body: Any) -> Event:
+        event = self.tools.journal.append(self.id, kind, stage, **_clean(body, self.masker))
+        # Another process may have appended meanwhile (an approval): take everything since what we know.
+        for fact in self.tools.journal.events(self.id, self.state.last_seq):
+            self.state = fold([fact], self.state)
+            self.reporter.notice(fact)
+        return event
+
+    def refresh(self) -> Run:
+        """Take in what others appended and return the state."""
+        for fact in self.tools.journal.events(self.id, self.state.last_seq):
+            self.state = fold([fact], self.state)
+            self.reporter.notice(fact)
+        return self.state
+
+    def since(self, seq: int) -> list[Event]:
+        return self.tools.journal.events(self.id, seq)
+
+    def artifacts(self, stage: str, attempt: int = 1) -> Path:
+        """Return the folder for the evidence of one attempt at a stage."""
+        return self.tools.project.run_folder(self.id) / stage / f"attempt-{attempt}"
+
+    def finish(self, pipeline: Pipeline, result: str, reason: str = "") -> int:
+        """Record the end of the run, anchor its journal, write the report; return the exit code."""
+        code = EXIT_CODES[result]
+        self.record("run_finished", result=result, exit_code=code, reason=reason)
+        project = self.tools.project
+        self.tools.journal.anchor(self.id, project.summary(self.id), result=result, release=self.state.release, commit=self.state.commit)
+        write_report(self.tools, pipeline, self.state)
+        self.reporter.close()
+        return code
+
+
+def _clean(value: Any, masker: Masker) -> Any:
+    """Mask secrets in every text of a body: what is not in the journal cannot get from there into a report."""
+    if isinstance(value, str):
+        return masker.clean(value)
+    if isinstance(value, dict):
+        return {key: _clean(item, masker) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(item, masker) for item in value]
+    return value
+
+
+@contextmanager
+def start(tools: Tools, run: str, reporter: Reporter, **facts: Any) -> Iterator[Session]:
+    """Begin a new run and own it; ``facts`` is the body of its ``run_started``."""
+    with owned(tools.project.run_lock(run), f"run {run}"):
+        session = Session(tools, run, reporter)
+        session.record("run_started", **facts)
+        yield session
+
+
+@contextmanager
+def take_over(tools: Tools, run: str, reporter: Reporter, pid: int) -> Iterator[Session]:
+    """Own an unfinished run again; raises OwnedElsewhere while its owner lives."""
+    with owned(tools.project.run_lock(run), f"run {run}"):
+        for fact in tools.journal.events(run):
+            reporter.notice(fact)
+        session = Session(tools, run, reporter)
+        session.record("run_resumed", pid=pid)
+        yield session
+
+
+def unfinished(tools: Tools) -> list[Run]:
+    """Return the runs that have no end, the newest first."""
+    runs = [load_run(tools, run) for run in reversed(tools.journal.runs())]
+    return [run for run in runs if run.unfinished]

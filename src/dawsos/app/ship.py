@@ -1,0 +1,309 @@
+"""Ship, run, resume: a plan is carried out stage by stage."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dawsos.adapters import git
+from dawsos.adapters.cache import StageCache
+from dawsos.adapters.git import Commit
+from dawsos.adapters.toolchain import lock_digest, python_version
+from dawsos.app import approval as approvals
+from dawsos.app.bodies import Scene, bodies
+from dawsos.app.project import Project, Tools, evaluate, load, load_run, new_run_id, open_tools
+from dawsos.app.session import Session, start, take_over
+from dawsos.app.verify import verify_production
+from dawsos.engine.run import run_stages
+from dawsos.engine.stage import run_stage
+from dawsos.engine.work import Hands, Outcome, Work
+from dawsos.errors import BadInput, DawsosError
+from dawsos.journal.ownership import owned
+from dawsos.model.pipeline import Pipeline, Stage
+from dawsos.model.plan import Fingerprint
+from dawsos.model.verdicts import GateVerdict
+from dawsos.planning.fingerprints import fingerprint
+from dawsos.planning.graph import closure
+from dawsos.ports import Reporter
+
+MakeReporter = Callable[[Pipeline, Sequence[Stage]], Reporter]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person asked for."""
+
+    profile: str = "laptop"
+    approve_as: str = ""
+    reason: str = ""
+    no_cache: bool = False
+    hotfix: str = ""
+    stages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What the command line needs to say at the end."""
+
+    run: str
+    exit_code: int
+    report: Path
+    url: str = ""
+
+
+def ship(project: Project, options: Options, make_reporter: MakeReporter) -> Ended:
+    """Take HEAD through every stage to 100 % of production."""
+    commit = git.commit(project.root)
+    root = git.checkout(project.root, commit.sha, project.checkout(commit.sha))
+    return _begin(project, commit, root, options, make_reporter, command="ship")
+
+
+def run(project: Project, options: Options, make_reporter: MakeReporter) -> Ended:
+    """Run the named stages (all command stages when none is named), with what they need, on the working tree as it is."""
+    return _begin(project, git.commit(project.root), project.root, options, make_reporter, command="run")
+
+
+def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ended:
+    """Go on with a run whose owner is gone or which waited for an approval."""
+    tools = open_tools(project)
+    state = load_run(tools, run_name) if run_name else _newest_unfinished(tools)
+    if not state.unfinished:
+        raise BadInput(f"run {state.id} has ended: {state.result}", fix="ship again, or see dawsos show")
+    if state.command in ("drill", "rollback"):
+        from dawsos.app.operations import resume_operation  # noqa: PLC0415 - operations use this module
+
+        return resume_operation(tools, state, make_reporter)
+    root = project.checkout(state.commit) if state.command == "ship" else project.root
+    if state.command == "ship":
+        git.checkout(project.root, state.commit, root)
+    pipeline = load(root)
+    options = Options(**{**state.options, "stages": tuple(state.options.get("stages", ()))})
+    commit = git.commit(project.root, state.commit)
+    reporter = make_reporter(pipeline, pipeline.stages)
+    with ExitStack() as stack:
+        session = stack.enter_context(take_over(tools, state.id, reporter, os.getpid()))
+        chosen = [pipeline.stage(stage) for stage in session.state.stages]
+        return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
+
+
+def _newest_unfinished(tools: Tools) -> Any:
+    from dawsos.app.session import unfinished  # noqa: PLC0415
+
+    found = unfinished(tools)
+    if not found:
+        raise BadInput("there is no unfinished run", fix="dawsos ship starts one")
+    return found[0]
+
+
+def _begin(
+    project: Project, commit: Commit, root: Path, options: Options, make_reporter: MakeReporter, *, command: str
+) -> Ended:
+    pipeline = load(root)
+    if options.profile and options.profile != "production" and options.profile not in pipeline.profiles:
+        known = ", ".join(["production", *pipeline.profiles])
+        raise BadInput(f"unknown profile {options.profile!r}; there are: {known}", fix="give one of these with --profile")
+    chosen = select(pipeline, options.stages, command)
+    tools = open_tools(project)
+    reporter = make_reporter(pipeline, chosen)
+    name = new_run_id(commit.sha)
+    facts = {
+        "command": command,
+        "commit": commit.sha,
+        "ref": commit.ref,
+        "subject": commit.subject,
+        "author": commit.author,
+        "dirty": len(git.dirty_files(project.root)),
+        "profile": options.profile,
+        "stages": [stage.id for stage in chosen],
+        "definition": hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
+        "options": {**options.__dict__, "stages": list(options.stages)},
+    }
+    with start(tools, name, reporter, **facts) as session:
+        return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
+
+
+def select(pipeline: Pipeline, wanted: tuple[str, ...], command: str) -> list[Stage]:
+    """Return the stages to run in the file's order; raises BadInput for an unknown one."""
+    known = [stage.id for stage in pipeline.stages]
+    for name in wanted:
+        if name not in known:
+            raise BadInput(f"unknown stage {name!r}; the stages: {', '.join(known)}", fix="see dawsos plan")
+    if command == "ship":
+        return list(pipeline.stages)
+    if not wanted:
+        # Deployments are for ship: a working tree has no commit that could be promoted.
+        wanted = tuple(stage.id for stage in pipeline.stages if stage.uses == "commands" and stage.environment is None)
+    ids = closure(pipeline.stages, wanted)
+    chosen = [stage for stage in pipeline.stages if stage.id in ids]
+    outward = [stage.id for stage in chosen if stage.uses in ("deploy", "rollout")]
+    if outward:
+        raise BadInput(f"`run` does not deploy, and {', '.join(outward)} would", fix="use dawsos ship")
+    return chosen
+
+
+def _carry_out(scene: Scene, options: Options, chosen: Sequence[Stage]) -> Ended:
+    session, tools = scene.session, scene.tools
+    try:
+        with owned(tools.project.deploy_lock, "the deployment") if session.state.command == "ship" else nullcontext():
+            result, reason = asyncio.run(_interruptible(_run_all(scene, options, chosen)))
+    except KeyboardInterrupt:
+        result, reason = "interrupted", "stopped by Ctrl-C"
+    except DawsosError as error:
+        result, reason = "infrastructure", str(error)
+    if result == "interrupted":
+        # Left open on purpose: resume goes on from here.
+        session.reporter.close()
+        return Ended(session.id, 130, tools.project.report(session.id))
+    code = session.finish(scene.pipeline, result, reason)
+    return Ended(session.id, code, tools.project.report(session.id), _url(session))
+
+
+def _url(session: Session) -> str:
+    for deployment in reversed(session.state.deployments):
+        if deployment["environment"] == "production":
+            return str(deployment["url"])
+    return ""
+
+
+async def _interruptible(work: Any) -> Any:
+    """Turn TERM into the same orderly end as Ctrl-C."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return "interrupted", "stopped"
+
+
+async def _run_all(scene: Scene, options: Options, chosen: Sequence[Stage]) -> tuple[str, str]:
+    session = scene.session
+    states = {key: stage.state for key, stage in session.state.stages.items()}
+    carried = Carrier(scene, options)
+    final = await run_stages(chosen, states, carried.execute, os.cpu_count() or 1)
+    for result in ("rolled_back", "rejected", "failed", "timeout", "infrastructure", "cancelled", "waiting"):
+        red = [stage for stage, state in final.items() if state == result]
+        if red:
+            reason = f"stage {red[0]}: {session.state.stages[red[0]].reason}"
+            return {"timeout": "failed", "cancelled": "infrastructure"}.get(result, result), reason
+    if session.state.command == "ship":
+        checks = await verify_production(scene.tools, scene.pipeline, scene.session)
+        session.record("verified", "", checks=checks)
+        failed = [check for check in checks if check["result"] != "pass"]
+        if failed:
+            return "failed", f"verification: {failed[0]['name']}: {failed[0]['measured']} (wanted {failed[0]['limit']})"
+    return "passed", "every stage passed"
+
+
+class Carrier:
+    """Restores or runs one stage of a run."""
+
+    def __init__(self, scene: Scene, options: Options) -> None:
+        self.scene = scene
+        self.options = options
+        self.cache = StageCache(scene.tools.project.cache)
+        self.hashes = (
+            git.tree_hashes(scene.tools.project.root, scene.commit.sha)
+            if scene.session.state.command == "ship"
+            else git.worktree_hashes(scene.root)
+        )
+        before = approvals.Beforehand(options.approve_as, options.reason) if options.approve_as else None
+
+        async def approve(work: Work, verdicts: tuple[GateVerdict, ...]) -> Outcome:
+            if before is None:
+                self._write_interim_report()
+            return await approvals.ask(scene.session, work, verdicts, before)
+
+        self.hands = Hands(bodies(scene), evaluate, approve, self.keep)
+
+    def _write_interim_report(self) -> None:
+        from dawsos.app.report import write_report  # noqa: PLC0415
+
+        write_report(self.scene.tools, self.scene.pipeline, self.scene.session.state)
+
+    async def execute(self, stage: Stage) -> Outcome:
+        session = self.scene.session
+        if stage.hotfix_skips and self.options.hotfix:
+            session.record("stage_skipped", stage.id, reason=f"hotfix: {self.options.hotfix}")
+            return Outcome("passed")
+        print_ = stage_fingerprint(self.scene.pipeline, stage, self.scene.root, self.hashes, session.state.release, self.scene.commit.sha)
+        if cacheable(stage) and not self.options.no_cache and self._restore(stage, print_):
+            return Outcome("passed")
+        previous = session.state.stages[stage.id].attempt
+        work = Work(stage, 1, session.artifacts(stage.id, previous + 1), print_, session, self.scene.tools.clock)
+        return await run_stage(replace(work, attempt=previous + 1), self.hands)
+
+    def _restore(self, stage: Stage, print_: Fingerprint) -> bool:
+        kept = self.cache.lookup(stage.id, print_.digest)
+        if kept is None:
+            return False
+        session = self.scene.session
+        artifacts = session.artifacts(stage.id)
+        self.cache.restore(stage.id, print_.digest, artifacts)
+        if stage.uses == "release" and not self._release_is_here(artifacts, stage):
+            return False
+        session.record("stage_restored", stage.id, fingerprint=print_.digest, from_run=kept["run"], finished_at=kept["finished_at"])
+        for gate in kept["gates"]:
+            session.record("gate_evaluated", stage.id, **gate)
+        self._restore_approval(stage, artifacts, kept["run"])
+        return True
+
+    def _release_is_here(self, artifacts: Path, stage: Stage) -> bool:
+        import json  # noqa: PLC0415
+
+        facts = json.loads((artifacts / "release.json").read_text())
+        path = self.scene.tools.project.releases / facts["release"]
+        if not path.exists():
+            return False
+        self.scene.session.record(
+            "release_built", stage.id, release=facts["release"], commit=facts["commit"], builder=facts["builder"],
+            bytes=facts["bytes"], path=str(path),
+        )  # fmt: skip
+        return True
+
+    def _restore_approval(self, stage: Stage, artifacts: Path, run: str) -> None:
+        import json  # noqa: PLC0415
+
+        path = artifacts / "approval.json"
+        if stage.approval is None or not path.exists():
+            return
+        kept = json.loads(path.read_text())
+        self.scene.session.record(
+            "approval_given", stage.id, digest=kept["digest"], decision=kept["decision"], name=kept["name"],
+            reason=kept["reason"], how=f"in run {run}",
+        )  # fmt: skip
+
+    def keep(self, work: Work, verdicts: tuple[GateVerdict, ...]) -> None:
+        if work.fingerprint is not None and cacheable(work.stage):
+            self.cache.keep(
+                work.stage.id, work.fingerprint, work.artifacts, run=self.scene.session.id, at=work.clock.now(), gates=verdicts
+            )
+
+
+def cacheable(stage: Stage) -> bool:
+    """Deployments look at what runs now; everything else is decided by its inputs."""
+    return stage.uses in ("commands", "release")
+
+
+def stage_fingerprint(
+    pipeline: Pipeline, stage: Stage, root: Path, hashes: dict[str, str], release: str, sha: str
+) -> Fingerprint:
+    """Return the stage's fingerprint: declared inputs, commands, tool versions, declared environment, the release it works on."""
+    tools = {"python": python_version()}
+    if stage.toolchain is not None:
+        name = pipeline.toolchains[stage.toolchain].requirements
+        tools[f"toolchain {name}"] = lock_digest(root / name)
+    upstream = {}
+    if stage.environment is not None:
+        upstream["release"] = release
+    if stage.uses == "release":
+        # The commit is part of the release: its health page names it.
+        upstream["commit"] = sha
+    return fingerprint(stage, hashes, tools, dict(os.environ), upstream)

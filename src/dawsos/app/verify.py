@@ -1,0 +1,70 @@
+"""Post-deployment verification: is what serves what was shipped, and does it do its daily work?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dawsos.adapters import release as releases
+from dawsos.app import environments
+from dawsos.app.environments import Environment
+from dawsos.app.probe import get
+from dawsos.app.project import Tools
+from dawsos.app.session import Session
+from dawsos.errors import InfrastructureError
+from dawsos.model.pipeline import Pipeline
+
+
+async def verify_production(tools: Tools, pipeline: Pipeline, session: Session) -> list[dict[str, Any]]:
+    """Return the checks on production for a run that shipped."""
+    environment = await environments.prepare(tools, pipeline, "production")
+    return await checks(tools, pipeline, environment, tools.project.run_folder(session.id) / "verify")
+
+
+async def checks(tools: Tools, pipeline: Pipeline, environment: Environment, logs: Path) -> list[dict[str, Any]]:
+    """Return [{name, result, measured, limit}]: version of /health, latest page, metrics, and the service's own checks."""
+    stable = environment.platform.roles().stable
+    if stable is None:
+        raise InfrastructureError(f"no release serves {environment.name}", fix="dawsos ship")
+    release = releases.load(tools.project.releases, environment.platform.release_of(stable))
+    logs.mkdir(parents=True, exist_ok=True)
+    health = await get(environment.url + pipeline.service.health)
+    body = health["body"] if isinstance(health["body"], dict) else {}
+    found = [
+        _check("health", f"{health['status_code']} {body.get('status', health['error'])}", "200 healthy"),
+        _check("version", str(body.get("version", "")), release.commit),
+        await _metrics(pipeline, environment),
+    ]
+    if pipeline.service.latest:
+        found.append(await _latest(tools, pipeline, environment, release, logs))
+    for job in pipeline.service.verify:
+        outcome = await environments.run_job(
+            tools, environment, release, job.run, deployment=stable, log=logs / f"{job.name}.log", extra=job.env
+        )
+        found.append(_check(job.name, f"exit {outcome.exit_code}", "exit 0"))
+    return found
+
+
+def _check(name: str, measured: str, limit: str) -> dict[str, Any]:
+    return {"name": name, "result": "pass" if measured == limit else "fail", "measured": measured, "limit": limit}
+
+
+async def _metrics(pipeline: Pipeline, environment: Environment) -> dict[str, Any]:
+    answer = await get(environment.url + pipeline.service.metrics)
+    exposed = answer["status_code"] == 200 and "http_requests_total" in str(answer["body"])
+    return _check("metrics", "exposed" if exposed else f"status {answer['status_code']}", "exposed")
+
+
+async def _latest(
+    tools: Tools, pipeline: Pipeline, environment: Environment, release: releases.Release, logs: Path
+) -> dict[str, Any]:
+    variables: dict[str, str] = {}
+    if pipeline.service.seed:
+        line = await environments.must_run(
+            tools, environment, release, pipeline.service.seed, deployment="verify", log=logs / "seed.log"
+        )
+        variables = environments.seed_variables(line)
+    token = await environments.token(tools, pipeline, environment, release, variables=variables, scratch=logs / "token")
+    answer = await get(environment.url + str(pipeline.service.latest), token=token)
+    stale = answer["headers"].get("x-pricing-pack-stale") == "true"
+    return _check(str(pipeline.service.latest), f"{answer['status_code']}{' stale' if stale else ''}", "200")

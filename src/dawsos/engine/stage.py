@@ -1,0 +1,86 @@
+"""Runs one stage: its work within the budget, its gates on the evidence, its approval, its place in the cache.
+
+An exception never leaves here: whatever happens becomes an outcome in the journal.  Only infrastructure failures are
+tried again, because a test that failed and then passes is a flaky test, not a passed one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, replace
+
+from dawsos.engine.work import Hands, Outcome, Work
+from dawsos.errors import DawsosError
+from dawsos.model.verdicts import GateVerdict
+
+
+async def run_stage(work: Work, hands: Hands) -> Outcome:
+    """Carry out ``work`` with up to ``retry.attempts`` attempts; the journal has every fact when this returns."""
+    while True:
+        outcome = await _attempt(work, hands)
+        if outcome.result != "infrastructure" or work.attempt >= work.stage.retry.attempts:
+            return outcome
+        work = replace(work, attempt=work.attempt + 1, artifacts=work.artifacts.with_name(f"attempt-{work.attempt + 1}"))
+
+
+async def _attempt(work: Work, hands: Hands) -> Outcome:
+    stage = work.stage
+    work.artifacts.mkdir(parents=True, exist_ok=True)
+    digest = work.fingerprint.digest if work.fingerprint else ""
+    work.recorder.record("stage_started", stage.id, fingerprint=digest, attempt=work.attempt)
+    started = work.clock.monotonic()
+    try:
+        outcome = await _work(work, hands)
+        if outcome.result in ("passed", "failed", "rolled_back"):
+            outcome = await _judge(work, hands, outcome)
+    except asyncio.CancelledError:
+        _finish(work, Outcome("cancelled", "another stage failed or the run was stopped"), started)
+        raise
+    _finish(work, outcome, started)
+    return outcome
+
+
+def _finish(work: Work, outcome: Outcome, started: float) -> None:
+    work.recorder.record(
+        "stage_finished",
+        work.stage.id,
+        result=outcome.result,
+        seconds=round(work.clock.monotonic() - started, 3),
+        reason=outcome.reason,
+    )
+
+
+async def _work(work: Work, hands: Hands) -> Outcome:
+    budget = work.stage.budget
+    try:
+        async with asyncio.timeout(budget):
+            return await hands.bodies[work.stage.uses](work)
+    except TimeoutError:
+        return Outcome("timeout", f"stopped after its budget of {budget:g} s")
+    except DawsosError as error:
+        return Outcome("infrastructure", str(error))
+    except OSError as error:
+        return Outcome("infrastructure", f"{type(error).__name__}: {error}")
+
+
+async def _judge(work: Work, hands: Hands, outcome: Outcome) -> Outcome:
+    """Ask the gates; a failed step without a gate that saw it fails the stage all the same."""
+    verdicts: list[GateVerdict] = []
+    for gate in work.stage.gates:
+        verdict = hands.evaluate(gate, work.artifacts)
+        verdicts.append(verdict)
+        work.recorder.record("gate_evaluated", work.stage.id, **asdict(verdict))
+    red = [verdict for verdict in verdicts if not verdict.passed]
+    if outcome.result == "rolled_back":
+        return outcome
+    if red:
+        first = red[0]
+        return Outcome("failed", f"gate {first.gate}: {first.message} (measured {first.measured}, limit {first.limit})")
+    if outcome.result != "passed":
+        return outcome
+    if work.stage.approval is not None:
+        approved = await hands.approve(work, tuple(verdicts))
+        if approved.result != "passed":
+            return approved
+    hands.keep(work, tuple(verdicts))
+    return outcome

@@ -1,0 +1,54 @@
+"""What a stage needs to be carried out, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from dawsos.model.pipeline import Gate, Stage
+from dawsos.model.plan import Fingerprint
+from dawsos.model.verdicts import GateVerdict
+from dawsos.ports import Clock, Recorder
+
+StageResult = Literal[
+    "passed", "failed", "infrastructure", "timeout", "cancelled", "waiting", "rejected", "rolled_back"
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the work of a stage ended, before its gates are asked."""
+
+    result: StageResult
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One attempt at one stage.  ``artifacts`` is where the work leaves its evidence."""
+
+    stage: Stage
+    attempt: int
+    artifacts: Path
+    fingerprint: Fingerprint | None
+    recorder: Recorder
+    clock: Clock
+
+
+Body = Callable[[Work], Awaitable[Outcome]]
+Evaluate = Callable[[Gate, Path], GateVerdict]
+Approve = Callable[[Work, tuple[GateVerdict, ...]], Awaitable[Outcome]]
+Keep = Callable[[Work, tuple[GateVerdict, ...]], None]
+
+
+@dataclass(frozen=True)
+class Hands:
+    """The effects a stage is run with: the body for each ``uses``, the gates, the approval, the cache."""
+
+    bodies: Mapping[str, Body]
+    evaluate: Evaluate
+    approve: Approve
+    keep: Keep
+    extra: Mapping[str, object] = field(default_factory=dict)
