@@ -1,0 +1,172 @@
+"""The verbs that only read: plan, status, history, show, verify, lint."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from dawsos.adapters import git
+from dawsos.adapters.cache import StageCache
+from dawsos.app import environments
+from dawsos.app.operations import PRODUCTION
+from dawsos.app.operations import status as status_of
+from dawsos.app.project import Project, Tools, load, load_run, open_tools
+from dawsos.app.ship import cacheable, select, stage_fingerprint
+from dawsos.app.verify import checks
+from dawsos.errors import EXIT_DONE, EXIT_GATE_FAILED
+from dawsos.model.pipeline import Pipeline
+from dawsos.model.plan import Plan, PlannedStage
+from dawsos.model.units import format_duration
+from dawsos.reporting.terminal import render_history, render_plan, render_run, render_status, run_to_json
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def make_plan(project: Project, wanted: tuple[str, ...]) -> Plan:
+    """Return what `ship` (no stage named) or `run STAGE...` would do with the working tree as it is."""
+    pipeline = load(project.root)
+    chosen = select(pipeline, wanted, "run" if wanted else "ship")
+    hashes = git.worktree_hashes(project.root)
+    sha = git.commit(project.root).sha
+    cache = StageCache(project.cache)
+    release = _kept_release(project, cache, pipeline, hashes, sha)
+    planned = []
+    for stage in chosen:
+        if not cacheable(stage):
+            planned.append(PlannedStage(stage.id, "run", "looks at what the environment runs, changes it when it must", None))
+            continue
+        made = stage_fingerprint(pipeline, stage, project.root, hashes, release, sha)
+        kept = cache.lookup(stage.id, made.digest)
+        latest = cache.latest_manifest(stage.id)
+        if kept is not None:
+            planned.append(PlannedStage(stage.id, "restore", f"unchanged since run {kept['run']}", made))
+        elif latest is None:
+            planned.append(PlannedStage(stage.id, "run", "never passed here", made))
+        else:
+            changes = made.changes_since(latest)
+            planned.append(PlannedStage(stage.id, "run", f"{len(changes)} inputs changed", made, changes))
+    return Plan(tuple(planned))
+
+
+def _kept_release(project: Project, cache: StageCache, pipeline: Pipeline, hashes: dict[str, str], sha: str) -> str:
+    """Return the digest of the release that the build stage would restore, empty when it would build."""
+    for stage in pipeline.stages:
+        if stage.uses == "release":
+            made = stage_fingerprint(pipeline, stage, project.root, hashes, "", sha)
+            path = project.cache / stage.id / made.digest / "artifacts" / "release.json"
+            if cache.lookup(stage.id, made.digest) is not None and path.exists():
+                return str(json.loads(path.read_text())["release"])
+    return ""
+
+
+def show_plan(project: Project, wanted: tuple[str, ...], *, explain: bool, as_json: bool, console: Console) -> None:
+    """Print the plan."""
+    plan = make_plan(project, wanted)
+    if as_json:
+        stages = [
+            {"stage": p.stage, "action": p.action, "reason": p.reason, "changes": p.changes, "fingerprint": p.fingerprint and p.fingerprint.digest}
+            for p in plan.stages
+        ]
+        _print_json({"stages": stages})
+    else:
+        console.print(render_plan(plan, explain))
+
+
+def show_status(project: Project, *, as_json: bool, console: Console) -> None:
+    """Print what runs now."""
+    status = status_of(project)
+    if as_json:
+        _print_json(status)
+    else:
+        console.print(render_status(status))
+
+
+def show_history(project: Project, *, as_json: bool, console: Console) -> None:
+    """Print one line per run."""
+    tools = open_tools(project)
+    runs = [load_run(tools, run) for run in tools.journal.runs()]
+    rows = [
+        {
+            "run": run.id,
+            "command": run.command,
+            "commit": run.commit,
+            "release": run.release or (run.rollout.release if run.rollout else ""),
+            "result": run.result or "unfinished",
+            "started_at": run.started_at,
+            "seconds": (run.finished_at or run.started_at) - run.started_at,
+            "reason": run.reason,
+        }
+        for run in runs
+    ]
+    if as_json:
+        _print_json(rows)
+    else:
+        console.print(render_history(rows))
+
+
+def _journal_problems(tools: Tools, run: str) -> list[str]:
+    return tools.journal.verify(run, tools.project.summary(run))
+
+
+def show_run(project: Project, run_name: str, *, as_json: bool, console: Console) -> None:
+    """Print one run and whether its journal is intact."""
+    tools = open_tools(project)
+    run = load_run(tools, run_name)
+    problems = _journal_problems(tools, run.id)
+    if as_json:
+        _print_json({**run_to_json(run), "journal_problems": problems, "report": str(project.report(run.id))})
+        return
+    console.print(render_run(run))
+    console.print(f"journal  {'; '.join(problems) if problems else f'intact, {run.last_seq} events'}", markup=False)
+    console.print(f"report   {project.report(run.id)}", markup=False, soft_wrap=True)
+
+
+def verify(project: Project, *, as_json: bool, console: Console) -> int:
+    """Check production and every journal; return the exit code."""
+    tools = open_tools(project)
+    pipeline = load(project.root)
+
+    async def look() -> list[dict[str, Any]]:
+        environment = await environments.prepare(tools, pipeline, PRODUCTION)
+        return await checks(tools, pipeline, environment, project.home / "verify")
+
+    found = asyncio.run(look())
+    for run in tools.journal.runs():
+        problems = _journal_problems(tools, run)
+        if problems:
+            found.append({"name": f"journal {run}", "result": "fail", "measured": "; ".join(problems), "limit": "intact"})
+    if not any(check["name"].startswith("journal") for check in found):
+        found.append({"name": "journals", "result": "pass", "measured": "intact", "limit": "intact"})
+    if as_json:
+        _print_json({"checks": found})
+    else:
+        for check in found:
+            console.print(f"{check['result']:4}  {check['name']:24} {check['measured']}  (wanted {check['limit']})", markup=False)
+    return EXIT_DONE if all(check["result"] == "pass" for check in found) else EXIT_GATE_FAILED
+
+
+def lint(project: Project, *, as_json: bool, console: Console) -> None:
+    """Load pipeline.yaml, which refuses what is wrong with it, and say what it means."""
+    pipeline = load(project.root)
+    seconds = sum(step.duration for step in pipeline.rollout.ladder)
+    ladder = " ".join(str(step.weight) for step in pipeline.rollout.ladder)
+    facts = {
+        "stages": [stage.id for stage in pipeline.stages],
+        "gates": sum(len(stage.gates) for stage in pipeline.stages),
+        "ladder": ladder,
+        "rollout_seconds": seconds,
+        "rollback_after": f"{pipeline.rollout.failed_checks} failed checks of {format_duration(pipeline.rollout.check_interval)}",
+        "cores": os.cpu_count(),
+    }
+    if as_json:
+        _print_json(facts)
+        return
+    console.print(f"pipeline.yaml is good: {len(pipeline.stages)} stages, {facts['gates']} gates", markup=False)
+    console.print(f"rollout: {ladder} % within {format_duration(seconds)}; rolls back after {facts['rollback_after']}", markup=False)

@@ -1,0 +1,262 @@
+"""The grammar of the command line, and the one place where errors become messages and exit codes.
+
+Exit codes: 0 done; 1 a gate failed or a person said no; 2 bad input; 3 infrastructure; 4 rolled back;
+75 waiting for an approval; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from dawsos.errors import EXIT_INFRASTRUCTURE, DawsosError
+
+_EPILOG = (
+    "Exit codes: 0 done, 1 gate failed, 2 bad input, 3 infrastructure, 4 rolled back, 75 waiting for approval, 130 stopped."
+)
+app = typer.Typer(
+    name="dawsos",
+    help="Takes a commit to production: gated stages, a canary rollout, automatic rollback.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=_EPILOG,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Profile = Annotated[str, typer.Option(help="Rollout timing: laptop (seconds) or production (as in the file).")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every stage, restore none.")]
+
+
+def main() -> None:
+    """Run the command line; every error ends here."""
+    try:
+        app(standalone_mode=True)
+    except DawsosError as error:
+        _say_error(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _say_error("stopped; `dawsos resume` goes on from the first unfinished stage")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception:  # the one boundary: a defect of ours, shown with what a report needs
+        _say_error("this is a defect of dawsos; please report it with these lines:\n" + traceback.format_exc())
+        sys.exit(EXIT_INFRASTRUCTURE)
+
+
+def _say_error(text: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"dawsos: {text}", markup=False)
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _project() -> Any:
+    from dawsos.app.project import find_project
+
+    return find_project(Path.cwd())
+
+
+def _reporter(pipeline: Any, stages: Sequence[Any]) -> Any:
+    from dawsos.adapters.clock import SystemClock
+    from dawsos.reporting.terminal import TerminalReporter
+
+    console = Console(stderr=False, highlight=False)
+    live = console.is_terminal and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+    titles = [(stage.id, stage.title or stage.id, stage.budget) for stage in stages]
+    return TerminalReporter(titles, console, SystemClock(), live)
+
+
+def _end(ended: Any) -> None:
+    console = _console()
+    console.print(f"report   {ended.report}", markup=False, soft_wrap=True)
+    if ended.url and ended.exit_code == 0:
+        console.print(f"service  {ended.url}", markup=False, soft_wrap=True)
+    if ended.exit_code == 75:
+        console.print(f"approve  dawsos approve {ended.run} --as NAME --reason TEXT", markup=False, soft_wrap=True)
+        console.print(f"then     dawsos resume {ended.run}", markup=False, soft_wrap=True)
+    raise typer.Exit(ended.exit_code)
+
+
+@app.command(epilog=_EPILOG)
+def ship(
+    approve_as: Annotated[str, typer.Option(help="Give the product owner's approval beforehand, as this person.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; needed with --approve-as.")] = "",
+    profile: Profile = "laptop",
+    no_cache: NoCache = False,
+    hotfix: Annotated[str, typer.Option(help="Skip the stages marked hotfix_skips; the text is the recorded reason.")] = "",
+) -> None:
+    """Take HEAD through every stage to 100 % of production.
+
+    Example: dawsos ship --approve-as "Ada" --reason "sprint 12, demo accepted"
+    """
+    from dawsos.app import ship as verbs
+    from dawsos.errors import BadInput
+
+    if approve_as and not reason:
+        raise BadInput("--approve-as needs --reason", fix='for example --approve-as Ada --reason "demo accepted"')
+    options = verbs.Options(profile=profile, approve_as=approve_as, reason=reason, no_cache=no_cache, hotfix=hotfix)
+    _end(verbs.ship(_project(), options, _reporter))
+
+
+@app.command(epilog=_EPILOG)
+def run(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stage ids; what they need runs as well.")] = None,
+    no_cache: NoCache = False,
+) -> None:
+    """Run stages on the working tree as it is, uncommitted changes included; nothing is deployed.
+
+    Example: dawsos run lint unit
+    """
+    from dawsos.app import ship as verbs
+
+    _end(verbs.run(_project(), verbs.Options(stages=tuple(stages or ()), no_cache=no_cache), _reporter))
+
+
+@app.command(epilog=_EPILOG)
+def resume(run_id: Annotated[str, typer.Argument(metavar="[RUN]", help="Default: the newest unfinished run.")] = "") -> None:
+    """Go on with a run that was killed or that waited, from its first unfinished stage."""
+    from dawsos.app import ship as verbs
+
+    _end(verbs.resume(_project(), run_id, _reporter))
+
+
+@app.command(epilog=_EPILOG)
+def plan(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stage ids.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Name every input that changed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what would run, what would be restored from the cache, and why."""
+    from dawsos.app import reading
+
+    reading.show_plan(_project(), tuple(stages or ()), explain=explain, as_json=as_json, console=_console())
+
+
+@app.command(epilog=_EPILOG)
+def status(as_json: Json = False) -> None:
+    """Show what serves now, which processes run, and which runs are unfinished."""
+    from dawsos.app import reading
+
+    reading.show_status(_project(), as_json=as_json, console=_console())
+
+
+@app.command(epilog=_EPILOG)
+def history(as_json: Json = False) -> None:
+    """List the runs, the newest last."""
+    from dawsos.app import reading
+
+    reading.show_history(_project(), as_json=as_json, console=_console())
+
+
+@app.command(epilog=_EPILOG)
+def show(run_id: Annotated[str, typer.Argument(metavar="[RUN]")] = "last", as_json: Json = False) -> None:
+    """Show one run: stages, gates, rollout, approvals, and whether its journal is intact."""
+    from dawsos.app import reading
+
+    reading.show_run(_project(), run_id, as_json=as_json, console=_console())
+
+
+def _decide(run_id: str, decision: str, name: str, reason: str) -> None:
+    from dawsos.app.approval import decide
+    from dawsos.app.project import open_tools
+
+    found, digest = decide(open_tools(_project()), run_id, decision=decision, name=name, reason=reason)
+    _console().print(f"{decision} {digest[:12]} of run {found} as {name}\nnext     dawsos resume {found}", markup=False)
+
+
+@app.command(epilog=_EPILOG)
+def approve(
+    run_id: Annotated[str, typer.Argument(metavar="[RUN]")] = "last",
+    name: Annotated[str, typer.Option("--as", help="Who approves.")] = ...,  # type: ignore[assignment]
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+) -> None:
+    """Approve the digest that a waiting run asks for; `dawsos resume` then goes on."""
+    _decide(run_id, "approved", name, reason)
+
+
+@app.command(epilog=_EPILOG)
+def reject(
+    run_id: Annotated[str, typer.Argument(metavar="[RUN]")] = "last",
+    name: Annotated[str, typer.Option("--as", help="Who rejects.")] = ...,  # type: ignore[assignment]
+    reason: Annotated[str, typer.Option(help="Why.")] = ...,  # type: ignore[assignment]
+) -> None:
+    """Reject the digest that a waiting run asks for; nothing of it goes to production."""
+    _decide(run_id, "rejected", name, reason)
+
+
+@app.command(epilog=_EPILOG)
+def rollback(
+    to: Annotated[str, typer.Option(help="A release digest or commit; default: the release before.")] = "",
+    name: Annotated[str, typer.Option("--as", help="Who asks for it.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "asked for by hand",
+) -> None:
+    """Bring production back at once: end a rollout under way, else return to the release before.
+
+    Example: dawsos rollback --reason "wrong totals on the dashboard"
+    """
+    import getpass
+
+    from dawsos.app import operations
+
+    _end(operations.rollback(_project(), to, name or getpass.getuser(), reason, _reporter))
+
+
+@app.command(epilog=_EPILOG)
+def verify(as_json: Json = False) -> None:
+    """Check production: version of /health, latest page, nightly order, metrics; and every journal's chain."""
+    from dawsos.app import reading
+
+    raise typer.Exit(reading.verify(_project(), as_json=as_json, console=_console()))
+
+
+@app.command(epilog=_EPILOG)
+def drill(
+    fault: Annotated[str, typer.Option(help="errors=5%, latency=2s, crash, or a drill of the service (pack).")],
+    profile: Profile = "laptop",
+) -> None:
+    """Prove the rollback: a canary of the serving release with a fault; ends with exit code 4 when it was rolled back.
+
+    Example: dawsos drill --fault errors=5%
+    """
+    from dawsos.app import operations
+
+    _end(operations.drill(_project(), fault, profile, _reporter))
+
+
+@app.command(epilog=_EPILOG)
+def lint(as_json: Json = False) -> None:
+    """Check pipeline.yaml and say what it means."""
+    from dawsos.app import reading
+
+    reading.lint(_project(), as_json=as_json, console=_console())
+
+
+@app.command(epilog=_EPILOG)
+def down(purge: Annotated[bool, typer.Option("--purge", help="Delete databases and releases' data, too.")] = False) -> None:
+    """Stop every process of every environment. History, cache and databases stay, unless --purge."""
+    import asyncio
+
+    from dawsos.app import operations
+
+    names = asyncio.run(operations.take_down(_project(), purge=purge))
+    _console().print(f"down: {', '.join(names) or 'nothing was running'}", markup=False)
+
+
+def print_json(value: object) -> None:
+    """Print ``value`` as JSON on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+if __name__ == "__main__":
+    main()

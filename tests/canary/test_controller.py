@@ -1,0 +1,134 @@
+"""The controller walks the ladder, goes back, survives its own death: all in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from dawsos.canary.controller import Controller, Finished
+from dawsos.model.rollout import LadderStep, RolloutPolicy, Sample
+from dawsos.model.run import RolloutRecord
+from fakes import MemoryRecorder, ScriptedTraffic, VirtualClock, counts, sample
+
+POLICY = RolloutPolicy(
+    ladder=tuple(LadderStep(weight=weight, duration=10) for weight in (5, 25, 45, 65, 85, 100)),
+    tick=1, check_interval=1, failed_checks=5, error_rate=0.005, p95=1.2, min_requests=5, no_data_deadline=20,
+)  # fmt: skip
+RECORD = RolloutRecord("release", "canary", "old", "stable", 0.0)
+
+
+class World:
+    """A controller with its fakes around it."""
+
+    def __init__(self, script: Callable[[float, int], Sample]) -> None:
+        self.clock = VirtualClock()
+        self.recorder = MemoryRecorder(self.clock)
+        self.traffic = ScriptedTraffic(script)
+        self.promoted = 0
+        self.leases = 0
+        self.recorder.record(
+            "rollout_started", "canary", release="release", deployment="canary", stable_release="old", stable_deployment="stable"
+        )
+
+    def run(self, record: RolloutRecord = RECORD, *, first: bool = False, seen: int = 1) -> Finished:
+        async def promote() -> None:
+            self.promoted += 1
+
+        def renew(_seconds: float) -> None:
+            self.leases += 1
+
+        controller = Controller(
+            "canary", POLICY, self.traffic, self.recorder, self.clock, promote, renew, first=first, seen=seen
+        )
+        return asyncio.run(controller.run(record))
+
+
+def test_a_healthy_canary_climbs_every_rung_and_is_promoted() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    assert world.run().outcome == "promoted"
+    assert world.traffic.weights == [5, 25, 45, 65, 85, 100]
+    assert world.promoted == 1
+    assert 60 <= world.clock.elapsed < 70
+    assert world.leases > 60
+
+
+def test_a_bad_canary_is_back_after_five_checks() -> None:
+    world = World(lambda at, weight: sample(at, weight, counts(20, errors=5)))
+    finished = world.run()
+    assert finished.outcome == "rolled_back"
+    assert finished.seconds == pytest.approx(0.02)
+    assert world.traffic.weights == [5, 0]
+    assert world.promoted == 0
+    assert world.clock.elapsed == 5
+
+
+def test_every_fact_is_recorded_before_it_takes_effect() -> None:
+    world = World(lambda at, weight: sample(at, weight, crash_looping=at > 2, restarts=3))
+    seen: list[tuple[int, list[str]]] = []
+    inner = world.traffic.set_weight
+
+    async def spy(weight: int) -> float:
+        seen.append((weight, list(world.recorder.kinds)))
+        return await inner(weight)
+
+    world.traffic.set_weight = spy  # type: ignore[method-assign]
+    world.run()
+    assert seen[0][1][-1] == "weight_intended"
+    assert seen[-1][0] == 0
+    assert seen[-1][1][-1] == "rollout_decided"
+
+
+def test_missing_data_holds_and_then_rolls_back_at_the_deadline() -> None:
+    world = World(lambda at, weight: sample(at, weight, counts(0)))
+    finished = world.run()
+    assert finished.outcome == "rolled_back"
+    assert "no healthy verdict within 20 s" in finished.reason
+    assert world.traffic.weights == [5, 0]
+    assert world.clock.elapsed == 30
+
+
+def test_a_person_may_ask_for_a_rollback_at_any_tick() -> None:
+    def script(at: float, weight: int) -> Sample:
+        if at == 3:
+            world.recorder.record("rollback_requested", "canary", name="op", reason="odd totals")
+        return sample(at, weight)
+
+    world = World(script)
+    finished = world.run()
+    assert finished.outcome == "rolled_back"
+    assert finished.reason == "asked for by op: odd totals"
+    assert world.clock.elapsed == 3
+
+
+def test_after_a_crash_a_decision_is_carried_out_without_looking_again() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    finished = world.run(replace(RECORD, weight_intended=45, weight=45, decision="rollback", reason="errors"))
+    assert (finished.outcome, finished.reason) == ("rolled_back", "errors")
+    assert world.traffic.weights == [0]
+    assert "rollout_decided" not in world.recorder.kinds
+
+
+def test_after_a_crash_without_a_decision_the_rung_is_climbed_again() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    assert world.run(replace(RECORD, weight_intended=65, weight=45)).outcome == "promoted"
+    assert world.traffic.weights == [65, 85, 100]
+
+
+def test_a_rollback_is_tried_until_the_proxy_confirms() -> None:
+    world = World(lambda at, weight: sample(at, weight, crash_looping=True))
+    record = replace(RECORD, decision="rollback", reason="errors")
+    world.traffic.broken = 3
+    assert world.run(record).outcome == "rolled_back"
+    assert world.traffic.weights == [0]
+
+
+def test_without_a_stable_release_the_canary_has_all_traffic_and_is_withdrawn_when_bad() -> None:
+    good = World(lambda at, weight: sample(at, weight))
+    assert good.run(first=True).outcome == "promoted"
+    assert good.traffic.weights == [100] * 6
+    bad = World(lambda at, weight: sample(at, weight, counts(20, errors=5)))
+    assert bad.run(first=True).outcome == "withdrawn"
+    assert bad.traffic.weights == [100, 0]

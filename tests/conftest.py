@@ -1,0 +1,21 @@
+"""Shared fixtures.  Unit tests may not reach the network: only tests marked ``e2e`` may open a socket, on loopback."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if request.node.get_closest_marker("e2e") is None:
+
+        def refuse(_self: socket.socket, address: Any) -> None:
+            if isinstance(address, tuple):
+                raise AssertionError(f"a unit test tried to connect to {address}")
+
+        monkeypatch.setattr(socket.socket, "connect", refuse)
+    yield

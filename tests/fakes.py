@@ -1,0 +1,88 @@
+"""Fakes of the ports: virtual time, a recorder in memory, a scripted proxy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from dawsos.errors import InfrastructureError
+from dawsos.model.events import Event, EventKind
+from dawsos.model.rollout import Counts, Sample
+from dawsos.model.run import Run, fold
+
+
+class VirtualClock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self, start: float = 1_000_000.0) -> None:
+        self._start = start
+        self.elapsed = 0.0
+
+    def now(self) -> float:
+        return self._start + self.elapsed
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        self.elapsed += seconds
+        await asyncio.sleep(0)
+
+
+class MemoryRecorder:
+    """Keeps events in a list, in order."""
+
+    def __init__(self, clock: VirtualClock | None = None, run: str = "run") -> None:
+        self.clock = clock or VirtualClock()
+        self.run = run
+        self.events: list[Event] = []
+
+    def record(self, kind: EventKind, stage: str = "", **body: Any) -> Event:
+        event = Event(self.run, len(self.events) + 1, self.clock.now(), kind, stage, body)
+        self.events.append(event)
+        return event
+
+    def since(self, seq: int) -> list[Event]:
+        return [event for event in self.events if event.seq > seq]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+    @property
+    def state(self) -> Run:
+        return fold(self.events)
+
+
+class ScriptedTraffic:
+    """A proxy whose samples come from ``script(at, weight)``; ``weights`` is what it was told, in order."""
+
+    def __init__(self, script: Callable[[float, int], Sample]) -> None:
+        self.script = script
+        self.weights: list[int] = []
+        self.broken = 0
+
+    async def set_weight(self, weight: int) -> float:
+        if self.broken:
+            self.broken -= 1
+            raise InfrastructureError("the proxy does not answer")
+        self.weights.append(weight)
+        return 0.01
+
+    async def sample(self, at: float, weight: int) -> Sample:
+        return self.script(at, weight)
+
+    async def canary_silent(self, deadline: float) -> float | None:
+        return 0.02
+
+
+def counts(requests: int, errors: int = 0, slow: int = 0) -> Counts:
+    """Return counts in which ``slow`` of the requests took between 1.2 and 2 seconds, the others under 100 ms."""
+    fast = requests - slow
+    return Counts(requests, errors, ((0.1, fast), (1.2, fast), (2.0, requests), (float("inf"), requests)))
+
+
+def sample(at: float, weight: int = 5, canary: Counts | None = None, **changes: Any) -> Sample:
+    """Return a one-second sample, healthy unless told otherwise."""
+    return Sample(at, 1.0, weight, canary if canary is not None else counts(20), counts(200), **changes)
