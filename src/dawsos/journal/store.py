@@ -7,6 +7,7 @@ the run's report and ``verify`` compares with it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -29,6 +30,14 @@ CREATE TABLE IF NOT EXISTS events (
 _COLUMNS = "run, seq, at, kind, stage, body"
 
 
+@contextmanager
+def _opening(folder: Path) -> Iterator[None]:
+    """Let one process at a time switch to the write-ahead log: SQLite's busy timeout does not cover that switch."""
+    with (folder / "journal.open").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 class Journal:
     """The store of all runs of one project.  ``folder`` holds ``journal.sqlite`` and one folder per run."""
 
@@ -38,9 +47,10 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             self._db = sqlite3.connect(folder / "journal.sqlite", timeout=30, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute(_SCHEMA)
+            with _opening(folder):
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute(_SCHEMA)
         except sqlite3.Error as error:
             raise InfrastructureError(
                 f"cannot open the journal {folder / 'journal.sqlite'}: {error}", fix="check the disk and the rights"

@@ -1,0 +1,202 @@
+"""Reads ``pipeline.yaml``: all problems at once, each with file, line, place and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from dawsos.config.semantics import semantic_problems
+from dawsos.errors import BadInput
+from dawsos.model.pipeline import Pipeline
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, and where in the document."""
+
+    place: Path
+    message: str
+
+
+def load_pipeline(text: str, path: str, gate_options: Mapping[str, type[BaseModel]]) -> Pipeline:
+    """Return the pipeline written in ``text``; ``path`` names the file in messages.
+
+    Raises BadInput with one line per problem.
+    """
+    document = _parse(text, path)
+    plain, problems = _gates_in_place(_plain(document), gate_options)
+    pipeline: Pipeline | None = None
+    try:
+        pipeline = Pipeline.model_validate(plain)
+    except ValidationError as error:
+        problems += _from_pydantic(error, ())
+    if pipeline is not None and not problems:
+        problems += [Problem(place, message) for place, message in semantic_problems(pipeline)]
+    if problems or pipeline is None:
+        lines = sorted({(_line(document, problem.place), _describe(path, document, problem)) for problem in problems})
+        raise BadInput("\n".join(text for _, text in lines), fix=f"correct {path}; docs/pipeline-yaml.md explains every key")
+    return pipeline
+
+
+def _parse(text: str, path: str) -> CommentedMap:
+    yaml = YAML(typ="rt", pure=True)
+    try:
+        documents = list(yaml.load_all(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
+        problem = " ".join(str(error.problem or error.context).split())
+        raise BadInput(f"{where}: not valid YAML: {problem}", fix="check the indentation, use spaces, write each key once") from error
+    except YAMLError as error:
+        raise BadInput(f"{path}: not valid YAML: {error}", fix="check the file's syntax") from error
+    if not documents or documents[0] is None:
+        raise BadInput(f"{path}: the file is empty", fix="write a pipeline: docs/pipeline-yaml.md")
+    if len(documents) > 1 or not isinstance(documents[0], CommentedMap):
+        raise BadInput(f"{path}: expected one mapping of keys", fix="start with version, name, stages ...")
+    return documents[0]
+
+
+def _plain(value: Any) -> Any:
+    """Return ruamel's annotated values as plain Python ones."""
+    if isinstance(value, CommentedMap):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, CommentedSeq):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    return float(value) if isinstance(value, float) else value
+
+
+def _gates_in_place(document: Any, gate_options: Mapping[str, type[BaseModel]]) -> tuple[Any, list[Problem]]:
+    """Turn each gate from the flat form of the file into kind, name and checked options."""
+    problems: list[Problem] = []
+    stages = document.get("stages")
+    for number, stage in enumerate(stages if isinstance(stages, list) else ()):
+        gates = stage.get("gates") if isinstance(stage, dict) else None
+        if not isinstance(gates, list):
+            continue
+        names: set[str] = set()
+        made = []
+        for index, gate in enumerate(gates):
+            place: Path = ("stages", number, "gates", index)
+            good, found = _gate(gate, place, gate_options)
+            problems += found
+            if good is not None:
+                good["name"] = _unique(good["name"], names)
+                made.append(good)
+        stage["gates"] = made or [{"kind": "broken", "name": "broken"}]
+    return document, problems
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    unique, count = name, 2
+    while unique in taken:
+        unique, count = f"{name} {count}", count + 1
+    taken.add(unique)
+    return unique
+
+
+def _gate(gate: Any, place: Path, gate_options: Mapping[str, type[BaseModel]]) -> tuple[dict[str, Any] | None, list[Problem]]:
+    if isinstance(gate, str):
+        gate = {"kind": gate}
+    if not isinstance(gate, dict) or not isinstance(gate.get("kind"), str):
+        return None, [Problem(place, "a gate is a name, or a mapping with a kind")]
+    kind = gate["kind"]
+    if kind not in gate_options:
+        return None, [Problem((*place, "kind"), f"unknown gate {kind!r}{did_you_mean(kind, gate_options)}")]
+    options = {key: value for key, value in gate.items() if key not in ("kind", "name")}
+    try:
+        checked = gate_options[kind].model_validate(options)
+    except ValidationError as error:
+        return None, _from_pydantic(error, place, gate_options[kind])
+    return {"kind": kind, "name": str(gate.get("name") or kind), "options": checked.model_dump(exclude_unset=True)}, []
+
+
+def _from_pydantic(error: ValidationError, prefix: Path, model: type[BaseModel] = Pipeline) -> list[Problem]:
+    problems = []
+    for detail in error.errors(include_url=False):
+        place = (*prefix, *(part for part in detail["loc"] if not _is_tag(part)))
+        message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden":
+            key = str(place[-1])
+            message = f"unknown key {key!r}{did_you_mean(key, _known_keys(model, detail['loc'][:-1]))}"
+        elif detail["type"] == "missing":
+            message = f"missing key {str(place[-1])!r}"
+        elif detail["type"] == "literal_error":
+            message = f"{detail['input']!r} is not known{did_you_mean(str(detail['input']), _choices(message))}; {message.lower()}"
+        problems.append(Problem(place, message))
+    return problems
+
+
+def _is_tag(part: object) -> bool:
+    return isinstance(part, str) and part.startswith(("function-", "constrained-"))
+
+
+def _choices(message: str) -> list[str]:
+    return message.split("'")[1::2]
+
+
+def _known_keys(model: type[BaseModel], location: Iterable[str | int]) -> list[str]:
+    """Return the keys allowed at ``location`` below ``model``, by following the annotations."""
+    current: Any = model
+    for part in location:
+        if isinstance(part, int):
+            continue
+        if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
+            current = _inner_model(current.model_fields[part].annotation)
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+
+
+def _inner_model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _inner_model(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the nearest of ``known``, an empty text when none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _line(document: CommentedMap, place: Path) -> int:
+    """Return the line (from 1) of the deepest part of ``place`` that is in the document."""
+    line = 1
+    current: Any = document
+    for part in place:
+        try:
+            if isinstance(current, CommentedMap):
+                line = current.lc.key(part)[0] + 1
+                current = current[part]
+            elif isinstance(current, CommentedSeq) and isinstance(part, int):
+                line = current.lc.item(part)[0] + 1
+                current = current[part]
+            else:
+                break
+        except (KeyError, IndexError, TypeError):
+            break
+    return line
+
+
+def _describe(path: str, document: CommentedMap, problem: Problem) -> str:
+    place = ""
+    for part in problem.place:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    return f"{path}:{_line(document, problem.place)}: {place + ': ' if place else ''}{problem.message}"

@@ -1,0 +1,68 @@
+"""What the shape alone cannot say: names that must exist, ids that must differ, needs that must not go in circles."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+
+from dawsos.model.pipeline import Pipeline
+
+Place = tuple[str | int, ...]
+
+
+def semantic_problems(pipeline: Pipeline) -> list[tuple[Place, str]]:
+    """Return (place, message) for every name that does not resolve."""
+    return [*_stages(pipeline), *_service(pipeline), *_profiles(pipeline)]
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _stages(pipeline: Pipeline) -> list[tuple[Place, str]]:
+    problems: list[tuple[Place, str]] = []
+    ids = [stage.id for stage in pipeline.stages]
+    for number, stage in enumerate(pipeline.stages):
+        if stage.id in ids[:number]:
+            problems.append((("stages", number, "id"), f"the id {stage.id!r} is used twice"))
+        for index, need in enumerate(stage.needs):
+            if need not in ids:
+                problems.append((("stages", number, "needs", index), f"unknown stage {need!r}{_near(need, ids)}"))
+        if stage.toolchain is not None and stage.toolchain not in pipeline.toolchains:
+            message = f"unknown toolchain {stage.toolchain!r}{_near(stage.toolchain, pipeline.toolchains)}"
+            problems.append((("stages", number, "toolchain"), message))
+    return problems or _cycle(pipeline)
+
+
+def _cycle(pipeline: Pipeline) -> list[tuple[Place, str]]:
+    try:
+        TopologicalSorter({stage.id: stage.needs for stage in pipeline.stages}).prepare()
+    except CycleError as error:
+        path = " -> ".join(reversed(error.args[1]))
+        number = next(index for index, stage in enumerate(pipeline.stages) if stage.id == error.args[1][0])
+        return [(("stages", number, "needs"), f"the needs go in a circle: {path}")]
+    return []
+
+
+def _service(pipeline: Pipeline) -> list[tuple[Place, str]]:
+    service = pipeline.service
+    jobs = [job.name for job in service.jobs]
+    problems: list[tuple[Place, str]] = []
+    for index, name in enumerate(service.before_traffic):
+        if name not in jobs:
+            problems.append((("service", "before_traffic", index), f"unknown job {name!r}{_near(name, jobs)}"))
+    for name, drill in service.drills.items():
+        if drill.job not in jobs:
+            problems.append((("service", "drills", name, "job"), f"unknown job {drill.job!r}{_near(drill.job, jobs)}"))
+    return problems
+
+
+def _profiles(pipeline: Pipeline) -> list[tuple[Place, str]]:
+    rungs = len(pipeline.rollout.ladder)
+    return [
+        (("profiles", name, "durations"), f"{len(profile.durations)} durations for a ladder of {rungs} steps")
+        for name, profile in pipeline.profiles.items()
+        if profile.durations and len(profile.durations) != rungs
+    ]

@@ -1,0 +1,63 @@
+"""Exit criteria.  One module a kind, each with the same three names, pure: evidence in, verdict out.
+
+``Options`` is the model of its options, ``files(options)`` the globs of the evidence it reads, ``evaluate(name, options,
+evidence)`` the verdict.  Evidence that is missing is ``no_data``, evidence that cannot be read is ``error``; neither passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+
+from dawsos.gates import (
+    audit,
+    coverage,
+    examples,
+    exit_status,
+    flaky,
+    health,
+    junit,
+    licences,
+    pass_rate,
+    rollout,
+    sbom,
+    scan,
+    size,
+    threshold,
+)
+from dawsos.gates.evidence import Malformed, Missing
+from dawsos.model.pipeline import Gate
+from dawsos.model.verdicts import GateVerdict
+
+GATES: dict[str, ModuleType] = {
+    "audit": audit,
+    "coverage": coverage,
+    "examples": examples,
+    "exit_status": exit_status,
+    "flaky": flaky,
+    "health": health,
+    "junit": junit,
+    "licences": licences,
+    "pass_rate": pass_rate,
+    "rollout": rollout,
+    "sbom": sbom,
+    "scan": scan,
+    "size": size,
+    "threshold": threshold,
+}
+
+
+def evaluate_gate(gate: Gate, evidence: Mapping[str, bytes]) -> GateVerdict:
+    """Return the verdict of ``gate`` on ``evidence`` (path -> content); never raises for what the evidence holds."""
+    module = GATES[gate.kind]
+    options = module.Options.model_validate(gate.options)
+    wanted = ", ".join(module.files(options))
+    try:
+        verdict: GateVerdict = module.evaluate(gate.name, options, evidence)
+    except Missing as missing:
+        return GateVerdict(gate.name, gate.kind, "no_data", "nothing", "evidence", str(missing), tuple(evidence))
+    except Malformed as malformed:
+        return GateVerdict(
+            gate.name, gate.kind, "error", "unreadable", f"a readable {wanted}", str(malformed), tuple(evidence)
+        )
+    return verdict

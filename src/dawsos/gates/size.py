@@ -1,0 +1,49 @@
+"""What was built is not too large."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pydantic import field_validator
+
+from dawsos.gates.evidence import get, number, one, parse_json, verdict
+from dawsos.model.rollout import Strict
+from dawsos.model.verdicts import GateVerdict
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+class Options(Strict):
+    """``bytes`` in the JSON ``file`` is below ``max``, written like 500MB (decimal units)."""
+
+    file: str = "release.json"
+    max: str = "500MB"
+
+    @field_validator("max")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        parse_size(value)
+        return value
+
+
+def parse_size(text: str) -> int:
+    """Return bytes for ``500MB`` or ``1.5GB``; raises ValueError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise ValueError(f"{text!r} is not a size; write it like 500MB")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def files(options: Options) -> tuple[str, ...]:
+    return (options.file,)
+
+
+def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+    facts = parse_json(options.file, one(evidence, options.file))
+    size = number(f"{options.file}: bytes", get(options.file, facts, "bytes"))
+    good = 0 < size < parse_size(options.max)
+    return verdict(
+        (name, "size"), good, f"{size / 1e6:.1f} MB", f"< {options.max}, not empty",
+        message="small enough" if good else f"{size / 1e6:.1f} MB", evidence=[options.file],
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What runs and what need not: the graph, fingerprints, the plan.  Pure."""
