@@ -123,7 +123,7 @@ def rolling(found: Sequence[Tick], seconds: float) -> tuple[Tick, ...]:
 
 
 def thin(found: Sequence[Tick], most: int) -> tuple[Tick, ...]:
-    """Return at most ``most`` ticks by merging neighbours of the same weight and verdict group by group."""
+    """Return at most ``most`` ticks by merging neighbours."""
     per = -(-len(found) // most) if most > 0 else 1
     return tuple(merge(found[start : start + per]) for start in range(0, len(found), max(1, per)))
 

@@ -1,0 +1,88 @@
+"""What the embedded services share: ports that are kept, passwords, folders that another user can reach."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import socket
+from pathlib import Path
+
+from dawsos.errors import InfrastructureError
+
+NOBODY = (65534, 65534)
+
+
+def package_folder(package: str) -> Path:
+    """Return the folder of an installed package without importing it; raises InfrastructureError."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise InfrastructureError(f"the package {package} is not installed", fix="start dawsos by its launcher, which installs it")
+    return Path(spec.submodule_search_locations[0])
+
+
+def remembered(folder: Path, name: str, make: object = None) -> str:
+    """Return the value kept in ``folder/name`` with mode 0600; made once."""
+    path = folder / name
+    if not path.exists():
+        value = make() if callable(make) else secrets.token_urlsafe(24)
+        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(str(value))
+    return path.read_text()
+
+
+def port_of(folder: Path, running: bool) -> int:
+    """Return the service's port, the same as before when it is free or ours."""
+    path = folder / "port"
+    if path.exists():
+        port = int(path.read_text())
+        if running or _is_free(port):
+            return port
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    path.write_text(str(port))
+    return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def reachable_by_others(path: Path) -> bool:
+    """Return whether any user may walk down to ``path``."""
+    return all(parent.stat().st_mode & 0o001 for parent in (path, *path.parents) if parent.exists())
+
+
+def outside_folder(folder: Path) -> Path:
+    """Return a folder for data that another user must reach, named after ``folder`` and noted beside the services."""
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    outside = Path("/var/tmp") / f"dawsos-{digest}"  # noqa: S108 - private below, and it must be reachable
+    outside.mkdir(mode=0o711, exist_ok=True)
+    if outside.stat().st_uid != os.geteuid():
+        raise InfrastructureError(f"{outside} belongs to somebody else", fix="remove it, or set DAWSOS_HOME to another folder")
+    note = folder.parent / "outside.json"
+    known = json.loads(note.read_text())["folders"] if note.exists() else []
+    if str(outside) not in known:
+        note.write_text(json.dumps({"folders": [*known, str(outside)]}))
+    return outside
+
+
+def copy_once(source: Path, target: Path) -> Path:
+    """Copy a folder of programs to where another user can run them."""
+    if not target.exists():
+        temporary = target.with_name(target.name + ".new")
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(source, temporary, symlinks=True)
+        temporary.rename(target)
+    return target

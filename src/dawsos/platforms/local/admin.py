@@ -1,0 +1,69 @@
+"""Asks Envoy's admin page: which versions it runs, what it counted."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+
+import httpx
+
+from dawsos.errors import InfrastructureError
+from dawsos.platforms.local.envoy_config import FAULT_PREFIX, FAULT_ROUTES, HTTP_PREFIX, ROUTES
+
+_VERSIONS = {
+    "clusters.json": "cluster_manager.cds.version_text",
+    "routes.json": f"http.{HTTP_PREFIX}.rds.{ROUTES}.version_text",
+    "faults.json": f"http.{FAULT_PREFIX}.rds.{FAULT_ROUTES}.version_text",
+}
+_BUCKET = re.compile(r'^envoy_cluster_upstream_rq_time_bucket\{envoy_cluster_name="([^"]+)",le="([^"]+)"\} (\d+)', re.MULTILINE)
+
+
+class Admin:
+    """One Envoy's admin page on loopback."""
+
+    def __init__(self, port: int) -> None:
+        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=2.0, trust_env=False)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def stats(self, pattern: str, kind: str = "All") -> dict[str, str]:
+        """Return name -> value of the statistics that match; raises httpx.HTTPError."""
+        response = await self._client.get("/stats", params={"filter": pattern, "type": kind})
+        response.raise_for_status()
+        pairs = (line.partition(": ") for line in response.text.splitlines())
+        return {name: value for name, separator, value in pairs if separator}
+
+    async def latency(self, clusters: list[str]) -> dict[str, dict[float, int]]:
+        """Return cluster -> upper edge in seconds -> requests at or below it, since Envoy started."""
+        pattern = rf"^cluster\.({'|'.join(map(re.escape, clusters))})\.upstream_rq_time$"
+        response = await self._client.get("/stats/prometheus", params={"filter": pattern})
+        response.raise_for_status()
+        found: dict[str, dict[float, int]] = {}
+        for name, edge, count in _BUCKET.findall(response.text):
+            seconds = math.inf if edge == "+Inf" else float(edge) / 1000
+            found.setdefault(name, {})[seconds] = int(count)
+        return found
+
+    async def confirm(self, name: str, version: str, within: float = 10.0) -> float:
+        """Wait until Envoy runs ``version`` of the file ``name``; return the seconds it took.
+
+        Raises InfrastructureError when it does not in time, with whether Envoy answered at all.
+        """
+        stat = _VERSIONS[name]
+        started = time.monotonic()
+        seen = "nothing"
+        while time.monotonic() - started < within:
+            try:
+                values = await self.stats(f"^{re.escape(stat)}$", "TextReadouts")
+                seen = values.get(stat, "").strip('"')
+                if seen == version:
+                    return time.monotonic() - started
+            except httpx.HTTPError as error:
+                seen = f"no answer ({type(error).__name__})"
+            await asyncio.sleep(0.005)
+        raise InfrastructureError(
+            f"Envoy did not take over {name} {version} within {within:g} s; it runs {seen}", fix="see the proxy's log, dawsos status"
+        )

@@ -1,0 +1,203 @@
+"""Envoy's configuration as plain values, and its files.
+
+Traffic is two files, clusters (CDS) and routes (RDS), each with a version.  Envoy notices a renamed file, applies it whole or
+refuses it whole, and tells the version it runs; what it runs survives its restart because it is on disk.  The canary's
+target is an aggregate of canary and stable: a request that the canary did not take goes to stable within the same try.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from dawsos.platforms.local.state import Roles, read_desired, write_json
+
+HTTP_PREFIX = "front"
+ROUTES = "traffic"
+FAULT_PREFIX = "fault"
+FAULT_ROUTES = "faults"
+_TYPE = "type.googleapis.com/"
+# Milliseconds; an edge at 1200 because that is the latency objective, so that its check is exact.
+_BUCKETS = [1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200, 300, 400, 500, 700, 850, 1000, 1200, 1500, 2000, 3000, 5000, 10000, 30000]  # fmt: skip
+_SAFE = "GET|HEAD|OPTIONS"
+
+
+def bootstrap(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
+    """Return the bootstrap: admin, the front listener, the fault listener, and where the files lie."""
+    return {
+        "node": {"id": "dawsos", "cluster": "dawsos"},
+        "admin": {"address": _address(ports["admin"])},
+        "stats_flush_interval": "0.5s",
+        "stats_config": {"histogram_bucket_settings": [{"match": {"prefix": "cluster."}, "buckets": _BUCKETS}]},
+        "dynamic_resources": {"cds_config": _source(folder, "clusters.json")},
+        "static_resources": {
+            "listeners": [
+                _listener(folder, HTTP_PREFIX, ports["listener"], ROUTES, "routes.json"),
+                _listener(folder, FAULT_PREFIX, ports["faults"], FAULT_ROUTES, "faults.json"),
+            ]
+        },
+    }
+
+
+def _address(port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def _source(folder: Path, name: str) -> dict[str, Any]:
+    watched = {"path": str(folder / "envoy"), "watched_directory": {"path": str(folder / "envoy")}}
+    return {"resource_api_version": "V3", "path_config_source": {**watched, "path": str(folder / "envoy" / name)}}
+
+
+def _listener(folder: Path, prefix: str, port: int, routes: str, name: str) -> dict[str, Any]:
+    filters = [{"name": "envoy.filters.http.router", "typed_config": {"@type": _TYPE + "envoy.extensions.filters.http.router.v3.Router"}}]
+    if prefix == FAULT_PREFIX:
+        fault = {"@type": _TYPE + "envoy.extensions.filters.http.fault.v3.HTTPFault"}
+        filters.insert(0, {"name": "envoy.filters.http.fault", "typed_config": fault})
+    manager = {
+        "@type": _TYPE + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": prefix,
+        "rds": {"route_config_name": routes, "config_source": _source(folder, name)},
+        "http_filters": filters,
+        "generate_request_id": True,
+    }
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    return {"name": prefix, "address": _address(port), "filter_chains": [chain]}
+
+
+def clusters(deployments: dict[str, dict[str, Any]], roles: Roles, faults_port: int, faulty: bool) -> list[dict[str, Any]]:
+    """Return one cluster per deployment, and the aggregate target of the canary.
+
+    While ``faulty``, the canary's cluster leads through the fault listener to ``origin-...``, so that the fault is on the
+    wire and the canary's own statistics show it as a user would feel it.
+    """
+    made = []
+    for name, deployment in sorted(deployments.items()):
+        ports = deployment["ports"]
+        if faulty and name == roles.canary:
+            made.append(_cluster(f"origin-{name}", ports))
+            ports = [faults_port]
+        made.append(_cluster(name, ports))
+    if roles.canary and roles.stable:
+        made.append(_aggregate(f"to-{roles.canary}", [roles.canary, roles.stable]))
+    return made
+
+
+def _cluster(name: str, ports: list[int]) -> dict[str, Any]:
+    many = {"max_connections": 4096, "max_pending_requests": 4096, "max_requests": 4096, "max_retries": 4096}
+    return {
+        "@type": _TYPE + "envoy.config.cluster.v3.Cluster",
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "lb_policy": "ROUND_ROBIN",
+        "circuit_breakers": {"thresholds": [many]},
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}} for port in ports]}],
+        },
+    }
+
+
+def _aggregate(name: str, members: list[str]) -> dict[str, Any]:
+    config = {"@type": _TYPE + "envoy.extensions.clusters.aggregate.v3.ClusterConfig", "clusters": members}
+    return {
+        "@type": _TYPE + "envoy.config.cluster.v3.Cluster",
+        "name": name,
+        "connect_timeout": "1s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": config},
+    }
+
+
+def routes(roles: Roles) -> dict[str, Any]:
+    """Return the front routes: weights between canary and stable; retries that cannot repeat an unsafe request."""
+    safe = {"prefix": "/", "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": _SAFE}}}]}
+    target = _target(roles)
+    if target is None:
+        answer = {"status": 503, "body": {"inline_string": "no release serves this environment\n"}}
+        listed: list[dict[str, Any]] = [{"match": {"prefix": "/"}, "direct_response": answer}]
+    else:
+        common = {**target, "timeout": "30s"}
+        listed = [
+            {"match": safe, "route": {**common, "retry_policy": _retries("connect-failure,reset-before-request,gateway-error")}},
+            {"match": {"prefix": "/"}, "route": {**common, "retry_policy": _retries("connect-failure,reset-before-request")}},
+        ]
+    return _route_config(ROUTES, listed)
+
+
+def _target(roles: Roles) -> dict[str, Any] | None:
+    canary = f"to-{roles.canary}" if roles.canary and roles.stable else roles.canary
+    if roles.canary and (roles.weight >= 100 or not roles.stable):
+        # Without a stable release a weight of 0 means that the canary was withdrawn.
+        return {"cluster": canary} if roles.weight else None
+    if not roles.stable:
+        return None
+    if not roles.canary or not roles.weight:
+        return {"cluster": roles.stable}
+    weighted = [{"name": canary, "weight": roles.weight}, {"name": roles.stable, "weight": 100 - roles.weight}]
+    return {"weighted_clusters": {"clusters": weighted}}
+
+
+def _retries(on: str) -> dict[str, Any]:
+    priorities = {"@type": _TYPE + "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig", "update_frequency": 1}
+    hosts = {"@type": _TYPE + "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"}
+    return {
+        "retry_on": on,
+        "num_retries": 3,
+        "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.200s"},
+        "retry_priority": {"name": "envoy.retry_priorities.previous_priorities", "typed_config": priorities},
+        "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": hosts}],
+        "host_selection_retry_max_attempts": 3,
+    }
+
+
+def fault_routes(canary: str | None, errors: float, latency: float) -> dict[str, Any]:
+    """Return the routes of the fault listener: a share of errors (0..1) and seconds of latency in front of the canary."""
+    if canary is None:
+        return _route_config(FAULT_ROUTES, [{"match": {"prefix": "/"}, "direct_response": {"status": 503}}])
+    fault: dict[str, Any] = {"@type": _TYPE + "envoy.extensions.filters.http.fault.v3.HTTPFault"}
+    if errors:
+        fault["abort"] = {"http_status": 500, "percentage": {"numerator": round(errors * 1_000_000), "denominator": "MILLION"}}
+    if latency:
+        fault["delay"] = {"fixed_delay": f"{latency:.3f}s", "percentage": {"numerator": 100, "denominator": "HUNDRED"}}
+    route = {
+        "match": {"prefix": "/"},
+        "route": {"cluster": f"origin-{canary}", "timeout": "30s"},
+        "typed_per_filter_config": {"envoy.filters.http.fault": fault},
+    }
+    return _route_config(FAULT_ROUTES, [route])
+
+
+def _route_config(name: str, listed: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "@type": _TYPE + "envoy.config.route.v3.RouteConfiguration",
+        "name": name,
+        # A route to a cluster that is not there is refused instead of answered with 503.
+        "validate_clusters": True,
+        "virtual_hosts": [{"name": name, "domains": ["*"], "routes": listed}],
+    }
+
+
+def write_resources(folder: Path, name: str, resources: list[dict[str, Any]]) -> str:
+    """Rename a discovery file into place and return its version, a digest of its content."""
+    version = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()[:16]
+    write_json(folder / "envoy" / name, {"version_info": version, "resources": resources})
+    return version
+
+
+def write_routes(folder: Path, roles: Roles) -> str:
+    """Write the front routes for ``roles`` and return their version."""
+    return write_resources(folder, "routes.json", [routes(roles)])
+
+
+def write_clusters(folder: Path, roles: Roles, faulty: bool, also: Roles | None = None) -> str:
+    """Write the clusters that ``roles`` (and, during a change, ``also``) need and return their version."""
+    desired = read_desired(folder)
+    port = desired.proxy["faults"]
+    made = {cluster["name"]: cluster for cluster in clusters(desired.deployments, also, port, faulty)} if also else {}
+    made |= {cluster["name"]: cluster for cluster in clusters(desired.deployments, roles, port, faulty)}
+    known = set(desired.deployments)
+    kept = [c for c in made.values() if not c["name"].startswith("to-") or c["name"][3:] in known]
+    return write_resources(folder, "clusters.json", kept)

@@ -1,0 +1,97 @@
+"""Open-loop synthetic load on loopback: requests leave when they are due, whether or not earlier ones were answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections import Counter, deque
+from urllib.parse import urlsplit
+
+import httpx
+
+from dawsos.errors import BadInput
+from dawsos.model.rollout import Load, LoadRequest
+
+_MOST_AT_ONCE = 256
+
+
+class OpenLoopLoad:
+    """Sends the declared mix at ``rate`` requests a second (may be changed while it runs); counts what came of it."""
+
+    def __init__(self, url: str, load: Load, token: str = "") -> None:  # noqa: S107 - empty means none
+        if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise BadInput(f"synthetic load goes to this machine only, not to {url}")
+        self.rate = load.rate
+        self.sent = 0
+        self.failed = 0
+        self.skipped = 0
+        self.failures: Counter[str] = Counter()
+        self.latencies: deque[float] = deque(maxlen=100_000)
+        self._requests = _mix(load.requests)
+        self._token = token
+        limits = httpx.Limits(max_connections=_MOST_AT_ONCE, max_keepalive_connections=64)
+        self._client = httpx.AsyncClient(base_url=url, timeout=30.0, limits=limits, trust_env=False)
+        self._task: asyncio.Task[None] | None = None
+        self._flying: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Begin to send."""
+        self._task = asyncio.create_task(self._send())
+
+    async def stop(self) -> None:
+        """Send nothing new, wait a little for what is under way, and end."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._flying:
+            _, late = await asyncio.wait(self._flying, timeout=5)
+            for task in late:
+                task.cancel()
+        await self._client.aclose()
+
+    async def _send(self) -> None:
+        due = time.monotonic()
+        for request in itertools.cycle(self._requests):
+            due += 1.0 / self.rate
+            pause = due - time.monotonic()
+            if pause > 0:
+                await asyncio.sleep(pause)
+            elif pause < -2:
+                # Far behind (the machine slept): do not send the whole backlog at once.
+                due = time.monotonic()
+            if len(self._flying) >= _MOST_AT_ONCE:
+                self.skipped += 1
+                await asyncio.sleep(0)
+                continue
+            task = asyncio.create_task(self._one(request, due))
+            self._flying.add(task)
+            task.add_done_callback(self._flying.discard)
+
+    async def _one(self, request: LoadRequest, due: float) -> None:
+        headers = {"Authorization": f"Bearer {self._token}"} if request.authenticated else {}
+        self.sent += 1
+        try:
+            response = await self._client.get(request.path, headers=headers)
+            if response.status_code >= 400:
+                self.failed += 1
+                self.failures[f"{request.path}: {response.status_code}"] += 1
+        except httpx.HTTPError as error:
+            self.failed += 1
+            self.failures[f"{request.path}: {type(error).__name__}"] += 1
+        self.latencies.append(time.monotonic() - due)
+
+
+def _mix(requests: tuple[LoadRequest, ...]) -> list[LoadRequest]:
+    """Return a cycle in which each request has its share, evenly spread (largest remainder first)."""
+    total = sum(request.share for request in requests)
+    credit = [0.0] * len(requests)
+    cycle = []
+    for _ in range(100):
+        credit = [have + request.share / total for have, request in zip(credit, requests, strict=True)]
+        chosen = max(range(len(requests)), key=credit.__getitem__)
+        credit[chosen] -= 1
+        cycle.append(requests[chosen])
+    return cycle

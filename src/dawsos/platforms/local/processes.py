@@ -1,0 +1,130 @@
+"""Starting, finding again and ending processes that must outlive whoever started them.
+
+Each process is forked twice, so that it is nobody's child (Envoy asks the kernel to die with its parent: it must not have
+one), leads its own process group, and writes its own pid file before it becomes the program: there is no moment at which
+it runs unrecorded.  A process is known by pid and start time together, so a reused pid is never mistaken for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from dawsos.model.process import ProcessSpec
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A process that was started: pid, start time (opaque), and the digest of the spec it was started from."""
+
+    pid: int
+    started: str
+    digest: str
+
+
+def spec_digest(spec: ProcessSpec) -> str:
+    """Return the digest by which a changed spec is noticed."""
+    return hashlib.sha256(json.dumps(asdict(spec), sort_keys=True).encode()).hexdigest()
+
+
+def start_time(pid: int) -> str:
+    """Return what tells this process from a later one with the same pid, an empty text when it is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] in ("Z", "X") else fields[19]
+    except OSError:
+        if Path("/proc/self").exists():
+            return ""
+    try:
+        process = psutil.Process(pid)
+        return "" if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
+    except psutil.Error:
+        return ""
+
+
+def spawn(spec: ProcessSpec, pid_file: Path) -> Handle:
+    """Start ``spec`` as nobody's child and return its handle.  Raises OSError when it cannot be executed."""
+    digest = spec_digest(spec)
+    pid_file.parent.mkdir(parents=True, exist_ok=True)
+    Path(spec.log).parent.mkdir(parents=True, exist_ok=True)
+
+    def detach() -> None:
+        os.setsid()
+        middle = os.getpid()
+        if os.fork():
+            os._exit(0)
+        while os.getppid() == middle:
+            time.sleep(0.001)
+        os.setpgid(0, 0)
+        record = json.dumps({"pid": os.getpid(), "started": start_time(os.getpid()), "digest": digest})
+        temporary = pid_file.with_suffix(".new")
+        temporary.write_text(record)
+        temporary.replace(pid_file)
+        if spec.user is not None and os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(spec.user[1])
+            os.setuid(spec.user[0])
+
+    with Path(spec.log).open("ab") as log:
+        launcher = subprocess.Popen(
+            spec.argv, cwd=spec.cwd, env=spec.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=detach
+        )
+    launcher.wait()
+    handle = read_handle(pid_file)
+    if handle is None:
+        raise OSError(f"{spec.name} left no pid file")
+    return handle
+
+
+def read_handle(pid_file: Path) -> Handle | None:
+    """Return the handle in a pid file, None when there is none."""
+    try:
+        return Handle(**json.loads(pid_file.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def alive(handle: Handle) -> bool:
+    """Return whether the very process of ``handle`` still runs."""
+    return handle.started != "" and start_time(handle.pid) == handle.started
+
+
+def send(handle: Handle, name: str) -> None:
+    """Send the signal called ``name`` to the process if it still runs."""
+    if alive(handle):
+        with contextlib.suppress(OSError):
+            os.kill(handle.pid, getattr(signal, name))
+
+
+def kill_tree(handle: Handle) -> None:
+    """KILL the process, its group and its descendants."""
+    if not alive(handle):
+        return
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(handle.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+    with contextlib.suppress(OSError):
+        os.killpg(handle.pid, signal.SIGKILL)
+    send(handle, "SIGKILL")
+
+
+def stop(handle: Handle, signal_name: str, grace: float) -> None:
+    """End the process in order, then by force; returns when it is gone."""
+    send(handle, signal_name)
+    deadline = time.monotonic() + grace
+    while alive(handle) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    deadline = time.monotonic() + 5
+    while alive(handle) and time.monotonic() < deadline:
+        kill_tree(handle)
+        time.sleep(0.02)

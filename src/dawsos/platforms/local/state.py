@@ -1,0 +1,123 @@
+"""The files of an environment: what should run, what does, who gets the traffic.  Written by rename, never in place."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dawsos.model.process import Probe, ProcessSpec
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which deployment has which part, and the canary's share of the traffic in per cent."""
+
+    stable: str | None = None
+    canary: str | None = None
+    standby: str | None = None
+    weight: int = 0
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """One supervised process as the supervisor sees it; times are seconds since the epoch."""
+
+    name: str
+    group: str
+    pid: int
+    state: str
+    restarts: tuple[float, ...] = ()
+    crash_looping: bool = False
+
+
+@dataclass(frozen=True)
+class EnvironmentStatus:
+    """An environment as its supervisor sees it; ``running`` is False when no supervisor lives."""
+
+    running: bool = False
+    url: str = ""
+    processes: tuple[ProcessStatus, ...] = ()
+    lease_expired: float | None = None
+
+
+@dataclass
+class Desired:
+    """What should run: processes, deployments (id -> {release, ports}), ports of the proxy, crash-loop limits."""
+
+    processes: dict[str, ProcessSpec] = field(default_factory=dict)
+    deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    proxy: dict[str, int] = field(default_factory=dict)
+    crash_restarts: int = 3
+    crash_window: float = 300.0
+    stop: bool = False
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace ``path`` by ``value`` as JSON, on disk before this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(descriptor, "w") as stream:
+        json.dump(value, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    Path(temporary).replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in ``path``, an empty one when there is no such file."""
+    try:
+        value: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return value
+
+
+def read_desired(folder: Path) -> Desired:
+    """Return what should run in the environment ``folder``."""
+    raw = read_json(folder / "desired.json")
+    processes = {name: _spec(spec) for name, spec in raw.pop("processes", {}).items()}
+    return Desired(processes=processes, **raw)
+
+
+def write_desired(folder: Path, desired: Desired) -> None:
+    """Tell the supervisor what should run."""
+    write_json(folder / "desired.json", asdict(desired))
+
+
+def read_roles(folder: Path) -> Roles:
+    """Return the roles of the deployments."""
+    return Roles(**read_json(folder / "traffic.json"))
+
+
+def write_roles(folder: Path, roles: Roles) -> None:
+    """Keep the roles."""
+    write_json(folder / "traffic.json", asdict(roles))
+
+
+def read_status(folder: Path, running: bool) -> EnvironmentStatus:
+    """Return the supervisor's last observations."""
+    raw = read_json(folder / "status.json")
+    processes = tuple(
+        ProcessStatus(**{**process, "restarts": tuple(process["restarts"])}) for process in raw.get("processes", ())
+    )
+    port = read_desired(folder).proxy.get("listener")
+    url = f"http://127.0.0.1:{port}" if port else ""
+    return EnvironmentStatus(running, url, processes if running else (), raw.get("lease_expired"))
+
+
+def _spec(raw: dict[str, Any]) -> ProcessSpec:
+    ready = Probe(**raw["ready"]) if raw.get("ready") else None
+    user = tuple(raw["user"]) if raw.get("user") else None
+    return ProcessSpec(**{**raw, "argv": tuple(raw["argv"]), "ready": ready, "user": user})
+
+
+def free_port() -> int:
+    """Return a port on 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

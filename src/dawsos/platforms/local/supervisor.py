@@ -1,0 +1,249 @@
+"""The supervisor of one environment: makes what runs equal to ``desired.json``, and says what it sees in ``status.json``.
+
+Run as ``python -m dawsos.platforms.local.supervisor FOLDER``.  It becomes a daemon of two processes: a keeper that does
+nothing but start the supervisor again when it dies, and the supervisor itself.  Its children are nobody's children (see
+``processes``), so they survive it, and the next supervisor adopts them by their pid files.  When the lease of a live
+controller has run out while a canary has traffic, the supervisor moves the traffic to the stable release.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from dawsos.model.process import Probe, ProcessSpec
+from dawsos.platforms.local import processes
+from dawsos.platforms.local.envoy_config import write_routes
+from dawsos.platforms.local.state import (
+    Desired,
+    ProcessStatus,
+    read_desired,
+    read_json,
+    read_roles,
+    read_status,
+    write_json,
+    write_roles,
+)
+
+_TICK = 0.1
+_PROBE_READY_EVERY = 1.0
+_BACKOFF = (0.0, 0.3, 1.0, 3.0, 10.0)
+
+
+@dataclass
+class Watched:
+    """What the supervisor remembers of one process."""
+
+    handle: processes.Handle | None = None
+    state: str = "dead"
+    restarts: list[float] = field(default_factory=list)
+    next_start: float = 0.0
+    probed: float = 0.0
+    stopping_until: float | None = None
+
+
+class Supervisor:
+    """Reconciles one folder, forever, until told to stop."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.watched: dict[str, Watched] = {}
+        self.lease_expired: float | None = None
+        self.last_status: object = None
+        for process in read_status(folder, True).processes:
+            # Restarts counted by an earlier supervisor still count: its death must not hide a crash loop.
+            self.watched[process.name] = Watched(restarts=list(process.restarts))
+
+    def run(self) -> None:
+        """Reconcile until ``desired.json`` says stop and nothing runs any more."""
+        while True:
+            desired = read_desired(self.folder)
+            self._tick(desired)
+            if desired.stop and not any(watched.handle for watched in self.watched.values()):
+                return
+            time.sleep(_TICK)
+
+    def _tick(self, desired: Desired) -> None:
+        wanted = {} if desired.stop else desired.processes
+        for pid_file in (self.folder / "run").glob("*.json"):
+            self.watched.setdefault(pid_file.stem, Watched())
+        for name in list(self.watched) + [name for name in wanted if name not in self.watched]:
+            watched = self.watched.setdefault(name, Watched())
+            if watched.handle is None:
+                watched.handle = self._adopt(name)
+            spec = wanted.get(name)
+            if spec is None:
+                self._retire(name, watched)
+            else:
+                self._keep(name, watched, spec, desired)
+        if not desired.stop:
+            self._check_lease(desired)
+        self._write_status(desired)
+
+    def _pid_file(self, name: str) -> Path:
+        return self.folder / "run" / f"{name}.json"
+
+    def _adopt(self, name: str) -> processes.Handle | None:
+        handle = processes.read_handle(self._pid_file(name))
+        return handle if handle is not None and processes.alive(handle) else None
+
+    def _keep(self, name: str, watched: Watched, spec: ProcessSpec, desired: Desired) -> None:
+        """One process that should run: start it, restart it, replace it, ask whether it is ready."""
+        now = time.time()
+        handle = watched.handle
+        if handle is not None and not processes.alive(handle):
+            watched.restarts = [at for at in watched.restarts if now - at < desired.crash_window] + [now]
+            watched.next_start = now + _BACKOFF[min(len(watched.restarts) - 1, len(_BACKOFF) - 1)]
+            watched.handle, watched.state = None, "dead"
+        elif handle is not None and handle.digest != processes.spec_digest(spec):
+            self._retire(name, watched, spec)
+            return
+        if watched.handle is None:
+            if now >= watched.next_start:
+                self._start(name, watched, spec)
+            return
+        pause = _PROBE_READY_EVERY if watched.state == "ready" else 0.0
+        if spec.ready is None:
+            watched.state = "ready"
+        elif now - watched.probed >= pause:
+            watched.probed = now
+            watched.state = "ready" if is_ready(spec.ready) else "starting" if watched.state != "ready" else "unready"
+
+    def _start(self, name: str, watched: Watched, spec: ProcessSpec) -> None:
+        try:
+            watched.handle = processes.spawn(spec, self._pid_file(name))
+            watched.state, watched.stopping_until = "starting", None
+        except OSError as error:
+            watched.next_start = time.time() + _BACKOFF[-1]
+            with Path(spec.log).open("a") as log:
+                log.write(f"cannot start {spec.name}: {error}\n")
+
+    def _retire(self, name: str, watched: Watched, spec: ProcessSpec | None = None) -> None:
+        """End a process that should not run (any more, or in this form) without blocking the others."""
+        handle = watched.handle
+        if handle is None or not processes.alive(handle):
+            self._pid_file(name).unlink(missing_ok=True)
+            watched.handle, watched.state, watched.stopping_until, watched.next_start = None, "dead", None, 0.0
+            if spec is None:
+                self.watched.pop(name, None)
+            return
+        now = time.time()
+        if watched.stopping_until is None:
+            stop_signal, grace = self._stop_of(name)
+            processes.send(handle, stop_signal)
+            watched.state, watched.stopping_until = "stopping", now + grace
+        elif now > watched.stopping_until:
+            processes.kill_tree(handle)
+
+    def _stop_of(self, name: str) -> tuple[str, float]:
+        stops = read_json(self.folder / "stops.json")
+        kept = stops.get(name, ["SIGTERM", 5.0])
+        return str(kept[0]), float(kept[1])
+
+    def _check_lease(self, desired: Desired) -> None:
+        roles = read_roles(self.folder)
+        if not roles.canary or not roles.stable or roles.weight == 0:
+            return
+        expires = read_json(self.folder / "lease.json").get("expires", 0.0)
+        if time.time() > expires:
+            roles = replace(roles, weight=0)
+            write_roles(self.folder, roles)
+            write_routes(self.folder, roles)
+            self.lease_expired = time.time()
+
+    def _write_status(self, desired: Desired) -> None:
+        shown = []
+        for name, watched in sorted(self.watched.items()):
+            spec = desired.processes.get(name)
+            recent = [at for at in watched.restarts if time.time() - at < desired.crash_window]
+            shown.append(
+                ProcessStatus(
+                    name,
+                    spec.group if spec else "",
+                    watched.handle.pid if watched.handle else 0,
+                    watched.state,
+                    tuple(recent),
+                    len(recent) >= desired.crash_restarts,
+                )
+            )
+        status = {"processes": [asdict(process) for process in shown], "pid": os.getpid(), "lease_expired": self.lease_expired}
+        if status != self.last_status:
+            write_json(self.folder / "status.json", status)
+            write_json(self.folder / "stops.json", {n: [s.stop_signal, s.stop_grace] for n, s in desired.processes.items()} or read_json(self.folder / "stops.json"))
+            self.last_status = status
+
+
+def is_ready(probe: Probe, timeout: float = 1.0) -> bool:
+    """Ask once."""
+    try:
+        if probe.kind == "tcp":
+            with socket.create_connection(("127.0.0.1", probe.port), timeout=timeout):
+                return True
+        connection = http.client.HTTPConnection("127.0.0.1", probe.port, timeout=timeout)
+        with contextlib.closing(connection):
+            connection.request("GET", probe.path)
+            return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def supervisor_runs(folder: Path) -> bool:
+    """Return whether a live supervisor holds the folder's lock."""
+    path = folder / "supervisor.lock"
+    if not path.exists():
+        return False
+    with path.open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def _supervise(folder: Path) -> int:
+    with (folder / "supervisor.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return 0
+        Supervisor(folder).run()
+    return 0
+
+
+def main(folder: Path) -> None:
+    """Become a daemon and keep a supervisor running until it ends by itself."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    while True:
+        child = os.fork()
+        if child == 0:
+            os._exit(_run_child(folder))
+        write_json(folder / "keeper.json", {"pid": os.getpid(), "started": processes.start_time(os.getpid()), "digest": ""})
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) == 0:
+            os._exit(0)
+        time.sleep(0.2)
+
+
+def _run_child(folder: Path) -> int:
+    try:
+        return _supervise(folder)
+    except Exception:
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exc()
+        return 1
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

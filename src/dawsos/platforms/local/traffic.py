@@ -1,0 +1,156 @@
+"""The proxy as the rollout controller sees it: set the weight, sample, wait for silence."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from dawsos.model.rollout import Counts, CrashLoop, Sample
+from dawsos.platforms.local.admin import Admin
+from dawsos.platforms.local.envoy_config import write_routes
+from dawsos.platforms.local.state import read_desired, read_roles, read_status, write_roles
+
+_COUNTERS = (
+    "upstream_rq_total",
+    "upstream_rq_5xx",
+    "retry.upstream_rq_5xx",
+    "upstream_rq_pending_failure_eject",
+    "upstream_rq_rx_reset",
+    "upstream_rq_active",
+    "upstream_rq_completed",
+)
+_SILENT = 0.15
+
+
+class EnvoyTraffic:
+    """Implements ``ports.Traffic`` over one environment's files and Envoy's admin page."""
+
+    def __init__(self, folder: Path, failure_counters: tuple[str, ...], crash_loop: CrashLoop) -> None:
+        self._folder = folder
+        self._names = failure_counters
+        self._crash_loop = crash_loop
+        self._admin = Admin(read_desired(folder).proxy["admin"])
+        self._pages = httpx.AsyncClient(timeout=2.0, trust_env=False)
+        self._before: dict[str, dict[str, float]] | None = None
+        self._latency: dict[str, dict[float, int]] = {}
+        self._counters_before: dict[str, float] | None = None
+        self._since = time.time()
+        self._last = time.monotonic()
+
+    async def close(self) -> None:
+        await self._admin.close()
+        await self._pages.aclose()
+
+    async def set_weight(self, weight: int) -> float:
+        """Give the canary ``weight`` per cent; return seconds until Envoy confirmed.  Raises InfrastructureError."""
+        started = time.monotonic()
+        roles = replace(read_roles(self._folder), weight=weight)
+        write_roles(self._folder, roles)
+        version = write_routes(self._folder, roles)
+        await self._admin.confirm("routes.json", version)
+        return time.monotonic() - started
+
+    async def sample(self, at: float, weight: int) -> Sample:
+        """Return what happened since the last call; not ``complete`` when Envoy is away or was restarted."""
+        now = time.monotonic()
+        seconds, self._last = now - self._last, now
+        roles = read_roles(self._folder)
+        clusters = [name for name in (roles.canary, roles.stable) if name]
+        base = Sample(at, seconds, weight, complete=False)
+        base = self._with_processes(base, roles.canary or "")
+        base = replace(base, counters=await self._failures(roles.canary or ""))
+        try:
+            values = await self._values(clusters)
+            latency = await self._admin.latency(clusters)
+        except httpx.HTTPError:
+            self._before = None
+            return base
+        before, latency_before = self._before, self._latency
+        self._before, self._latency = values, latency
+        if before is None or any(_backwards(before.get(name, {}), values[name]) for name in clusters):
+            return base
+        parts = {name: _difference(before.get(name, {}), values[name], latency_before.get(name, {}), latency.get(name, {})) for name in clusters}
+        return replace(base, canary=parts.get(roles.canary or "", Counts()), stable=parts.get(roles.stable or "", Counts()), complete=True)
+
+    async def canary_silent(self, deadline: float) -> float | None:
+        """Wait until the canary has answered its last request; return seconds from the call to that answer."""
+        started = changed = time.monotonic()
+        canary = read_roles(self._folder).canary
+        if canary is None:
+            return 0.0
+        before: tuple[float, float] | None = None
+        while time.monotonic() - started < deadline:
+            try:
+                values = (await self._values([canary]))[canary]
+            except httpx.HTTPError:
+                await asyncio.sleep(0.02)
+                continue
+            seen = (values["upstream_rq_completed"], values["upstream_rq_active"])
+            if seen != before:
+                changed, before = time.monotonic(), seen
+            elif values["upstream_rq_active"] == 0 and time.monotonic() - changed > _SILENT:
+                return changed - started
+            await asyncio.sleep(0.02)
+        return None
+
+    async def _values(self, clusters: list[str]) -> dict[str, dict[str, float]]:
+        pattern = rf"^cluster\.({'|'.join(map(re.escape, clusters))})\.({'|'.join(map(re.escape, _COUNTERS))})$"
+        stats = await self._admin.stats(pattern)
+        return {name: {key: float(stats.get(f"cluster.{name}.{key}", 0)) for key in _COUNTERS} for name in clusters}
+
+    def _with_processes(self, sample: Sample, canary: str) -> Sample:
+        processes = [p for p in read_status(self._folder, True).processes if p.group == canary]
+        recent = [[at for at in p.restarts if at >= self._since and time.time() - at < self._crash_loop.window] for p in processes]
+        return replace(
+            sample,
+            restarts=sum(map(len, recent)),
+            crash_looping=any(len(times) >= self._crash_loop.restarts for times in recent),
+        )
+
+    async def _failures(self, canary: str) -> dict[str, float]:
+        """Return how far each named counter rose on the canary since the first sample."""
+        if not self._names:
+            return {}
+        totals: dict[str, float] = {}
+        for port in read_desired(self._folder).deployments.get(canary, {}).get("ports", ()):
+            try:
+                page = (await self._pages.get(f"http://127.0.0.1:{port}/metrics")).text
+            except httpx.HTTPError:
+                continue
+            for name in self._names:
+                # Every replica reads the same store, so the largest is the truth, not the sum.
+                totals[name] = max(totals.get(name, 0.0), _counter(page, name))
+        if self._counters_before is None:
+            self._counters_before = totals
+        return {name: value - self._counters_before.get(name, 0.0) for name, value in totals.items()}
+
+
+def _counter(page: str, name: str) -> float:
+    found = re.findall(rf"^{re.escape(name)}(?:\{{[^}}]*\}})? ([0-9.eE+-]+)$", page, re.MULTILINE)
+    return sum(float(value) for value in found)
+
+
+def _backwards(before: dict[str, float], after: dict[str, float]) -> bool:
+    return any(after[key] < before.get(key, 0.0) for key in _COUNTERS if key != "upstream_rq_active")
+
+
+def _difference(
+    before: dict[str, float], after: dict[str, float], latency_before: dict[float, int], latency: dict[float, int]
+) -> Counts:
+    """Return the counts between two readings.
+
+    Retries hide errors from users, not from the judge: an answer 5xx that was retried counts, and so does a request that
+    the canary refused or reset.  Every try counts as a request.
+    """
+    delta = {key: after[key] - before.get(key, 0.0) for key in _COUNTERS}
+    refused = delta["upstream_rq_pending_failure_eject"]
+    requests = int(delta["upstream_rq_total"] + refused)
+    errors = int(delta["upstream_rq_5xx"] + delta["retry.upstream_rq_5xx"] + refused + delta["upstream_rq_rx_reset"])
+    edges = tuple((edge, latency[edge] - latency_before.get(edge, 0)) for edge in sorted(latency))
+    return Counts(requests, min(errors, requests), edges if edges and math.isinf(edges[-1][0]) else ())

@@ -1,0 +1,232 @@
+"""The report: one HTML page per run, complete in itself.  Pure: the run and its context in, a string out.
+
+The page has no script and loads nothing; its own content security policy forbids both.  All text is escaped by the
+template engine, and only ``http``, ``https`` and relative evidence paths become links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dawsos.model.run import Run, StageRecord
+from dawsos.model.verdicts import GateVerdict
+from dawsos.reporting import story, words
+from dawsos.reporting.gantt import Bar, gantt
+from dawsos.reporting.html_canary import canary_view
+
+_LOG_LINES = 60
+
+
+@dataclass(frozen=True)
+class SloRow:
+    """One objective: the limit, what was measured and where; ``met`` is None when it was not measured."""
+
+    objective: str
+    limit: str
+    measured: str
+    where: str
+    met: bool | None = None
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """What the page shows and the journal does not hold.
+
+    ``stages`` has (id, title, budget in seconds) as the pipeline orders them; ``logs`` a stage's log tail; ``urls`` the
+    address of each environment; ``evidence_base`` the path from the page to the run's folder, empty or ending in ``/``.
+    """
+
+    pipeline: str
+    generated_at: float
+    stages: tuple[tuple[str, str, float], ...] = ()
+    subject: str = ""
+    author: str = ""
+    slo: tuple[SloRow, ...] = ()
+    logs: Mapping[str, str] = field(default_factory=dict)
+    journal_head: str = ""
+    event_count: int = 0
+    urls: Mapping[str, str] = field(default_factory=dict)
+    evidence_base: str = ""
+
+
+def render_html(run: Run, context: ReportContext) -> str:
+    """Return the page for ``run`` in whatever state it is."""
+    environment = Environment(
+        loader=PackageLoader("dawsos.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(view(run, context))
+
+
+def view(run: Run, context: ReportContext) -> dict[str, Any]:
+    """Return everything the template shows, already in words."""
+    infos = _infos(run, context)
+    stages = [_stage(run.stages.get(key, StageRecord(key)), title, context) for key, title, _ in infos]
+    return {
+        "title": f"{context.pipeline} {words.short(run.commit, 8)} {words.words(run.result)}",
+        "pipeline": words.clean(context.pipeline),
+        "run": run,
+        "result": words.words(run.result),
+        "tone": words.look(run.result or "running").tone,
+        "headline": story.headline(run),
+        "facts": _facts(run, context),
+        "subject": words.one_line(context.subject),
+        "links": [(words.one_line(name), words.one_line(url)) for name, url in context.urls.items()],
+        "tiles": _tiles(run, context),
+        "failures": [_failure(stage, gate, context) for stage in run.stages.values() for gate in stage.gates if gate.result == "fail"],
+        "slo": context.slo,
+        "remarks": story.not_checked(run),
+        "timeline": Markup(gantt([_bar(run, key, title, budget, context) for key, title, budget in infos])),  # noqa: S704 - charts escape
+        "stages": stages,
+        "canary": canary_view(run.rollout, context.generated_at) if run.rollout else None,
+        "checks": [_check(check) for check in run.verified],
+        "approvals": [_approval(record) for record in run.approvals],
+        "asked": _asked(run),
+        "commands": story.next_commands(run),
+        "journal": {"head": words.clean(context.journal_head), "events": context.event_count or run.last_seq},
+        "generated": words.utc(context.generated_at),
+        "look": words.look,
+        "words": words.words,
+        "clean": words.clean,
+    }
+
+
+def _infos(run: Run, context: ReportContext) -> list[tuple[str, str, float]]:
+    """Return the run's stages in the pipeline's order; one that the pipeline does not know comes last."""
+    known = [info for info in context.stages if info[0] in run.stages]
+    named = {key for key, _, _ in known}
+    return known + [(key, key, 0.0) for key in run.stages if key not in named]
+
+
+def _seconds(run: Run, context: ReportContext) -> float | None:
+    if not run.started_at:
+        return None
+    return max(0.0, (run.finished_at or context.generated_at) - run.started_at)
+
+
+def _facts(run: Run, context: ReportContext) -> list[tuple[str, str]]:
+    """Return the (label, text) pairs below the headline; what is not known is left out."""
+    rollout = run.rollout
+    traffic = {"synthetic": "synthetic load, declared in pipeline.yaml", "real": "real requests"}.get(rollout.traffic if rollout else "", "")
+    facts = [
+        ("run", run.id),
+        ("command", run.command),
+        ("commit", words.short(run.commit)),
+        ("branch", run.ref),
+        ("author", context.author),
+        ("started", words.utc(run.started_at) if run.started_at else ""),
+        ("profile", run.profile),
+        ("builder", run.builder),
+        ("traffic", traffic),
+        ("hotfix", str(run.options.get("hotfix") or "")),
+    ]
+    return [(label, words.one_line(value)) for label, value in facts if value]
+
+
+def _tiles(run: Run, context: ReportContext) -> list[tuple[str, str, str, str]]:
+    """Return (label, value, detail, tone) of the row of numbers."""
+    done = sum(stage.done for stage in run.stages.values())
+    restored = sum(stage.state == "restored" for stage in run.stages.values())
+    passed, total = story.gate_totals(run)
+    tiles = [("Wall time", words.span(_seconds(run, context)), "" if run.finished_at else "so far", "")]
+    if run.stages:
+        tone = "" if done == len(run.stages) else "warn"
+        tiles.append(("Stages", f"{done} / {len(run.stages)}", f"{restored} from cache" if restored else "all run here", tone))
+    if total:
+        tiles.append(("Gates passed", f"{passed} / {total}", "", "" if passed == total else "bad"))
+    if run.release:
+        tiles.append(("Release", words.short(run.release, 8), words.size(run.release_bytes) if run.release_bytes else "", "mono"))
+    if run.rollout is not None:
+        state = run.rollout.outcome or "running"
+        reached = f"reached {story.last_weight(run.rollout)} %"
+        tiles.append(("Canary", words.words(state), reached, words.look(state).tone))
+        if run.rollout.outcome in ("rolled_back", "withdrawn"):
+            tiles.append(("Rollback", words.span(run.rollout.rollback_seconds), "decision to last answer", ""))
+    return tiles
+
+
+def _bar(run: Run, key: str, title: str, budget: float, context: ReportContext) -> Bar:
+    stage = run.stages.get(key, StageRecord(key))
+    start = None if stage.started_at is None else max(0.0, stage.started_at - run.started_at)
+    end = start
+    if start is not None:
+        last = stage.finished_at or (context.generated_at if stage.state == "running" else stage.started_at)
+        end = max(start, (last or 0.0) - run.started_at)
+    note = "" if stage.state == "passed" else words.words(stage.state)
+    if stage.state == "restored":
+        note = f"restored from run {words.one_line(stage.from_run)}"
+    elif stage.state == "pending":
+        note = "not started"
+    elif stage.state == "skipped":
+        note = f"skipped: {words.one_line(stage.reason)}"
+    seconds = stage.seconds if stage.seconds or stage.state != "running" else (end or 0.0) - (start or 0.0)
+    tone = words.look(stage.state).tone
+    return Bar(key, words.one_line(title), tone, start, end, seconds, budget, note, instant=stage.state == "restored")
+
+
+def _stage(stage: StageRecord, title: str, context: ReportContext) -> dict[str, Any]:
+    lines = words.clean(context.logs.get(stage.id, "")).splitlines()
+    return {
+        "id": stage.id,
+        "title": words.one_line(title),
+        "state": stage.state,
+        "open": stage.state in story.BAD_STATES or any(not gate.passed for gate in stage.gates),
+        "took": words.span(stage.seconds) if stage.seconds else "",
+        "reason": words.one_line(stage.reason),
+        "from_run": words.one_line(stage.from_run),
+        "attempt": stage.attempt,
+        "steps": [{"record": step, "took": words.span(step.seconds), "name": words.one_line(step.name)} for step in stage.steps],
+        "gates": [_gate(stage, gate, context) for gate in stage.gates],
+        "brief": " · ".join(words.one_line(f"{gate.gate} {gate.measured}") for gate in stage.gates),
+        "log": "\n".join(lines[-_LOG_LINES:]),
+        "cut": max(0, len(lines) - _LOG_LINES),
+        "fingerprint": words.short(stage.fingerprint),
+    }
+
+
+def _gate(stage: StageRecord, gate: GateVerdict, context: ReportContext) -> dict[str, Any]:
+    attempt = 1 if stage.state == "restored" else max(1, stage.attempt)
+    base = f"{context.evidence_base}{quote(stage.id)}/attempt-{attempt}/"
+    return {
+        "verdict": gate,
+        "tone": "warn" if gate.passed and story.doubtful(gate) else words.look(gate.result).tone,
+        "evidence": [(words.one_line(name), base + quote(name.lstrip("/"))) for name in gate.evidence],
+        "findings": [words.clean(finding) for finding in gate.findings],
+    }
+
+
+def _failure(stage: StageRecord, gate: GateVerdict, context: ReportContext) -> dict[str, Any]:
+    return {"stage": stage.id, **_gate(stage, gate, context)}
+
+
+def _check(check: Mapping[str, Any]) -> dict[str, str]:
+    return {key: words.one_line(check.get(key, "")) for key in ("name", "result", "measured", "limit")}
+
+
+def _approval(record: Any) -> dict[str, str]:
+    return {
+        "stage": record.stage,
+        "decision": record.decision,
+        "name": words.one_line(record.name),
+        "reason": words.clean(record.reason),
+        "how": words.one_line(record.how),
+        "digest": words.clean(record.digest),
+        "at": words.utc(record.at),
+    }
+
+
+def _asked(run: Run) -> dict[str, str] | None:
+    """Return the open request for an approval."""
+    if not run.approval_requests or run.result != "waiting":
+        return None
+    request = run.approval_requests[-1]
+    return {key: words.one_line(request.get(key, "")) for key in ("digest", "role", "subject", "stage")}

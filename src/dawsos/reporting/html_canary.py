@@ -1,0 +1,138 @@
+"""The canary's part of the report: curves, rungs, verdict, rollback.  Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from dawsos.model.run import RolloutRecord
+from dawsos.reporting import words
+from dawsos.reporting.charts import Chart, Line, Mark, line_chart
+from dawsos.reporting.series import Side, Tick, rolling, rungs, thin, ticks, weight_steps
+from dawsos.reporting.story import fired_rule, last_weight, rollback_text
+
+_POINTS = 180
+
+
+def canary_view(rollout: RolloutRecord, now: float) -> dict[str, Any]:
+    """Return what the template shows of a rollout, finished or not."""
+    found = ticks(rollout)
+    last = found[-1] if found else None
+    failed = rollout.outcome in ("rolled_back", "withdrawn") or rollout.decision == "rollback"
+    return {
+        "charts": [Markup(chart) for chart in charts(rollout, found, now)],  # noqa: S704 - charts escape their texts
+        "rungs": [_rung(rung.weight, rung.start, rung.total) for rung in rungs(found)],
+        "verdict": last.verdict if last else "no_data",
+        "reason": last.reason if last else "no sample was taken",
+        "decision": rollout.decision,
+        "why": words.one_line(rollout.reason),
+        "requested": words.one_line(rollout.requested),
+        "rule": fired_rule(rollout) if failed else None,
+        "rollback": rollback_text(rollout) if rollout.outcome in ("rolled_back", "withdrawn") else "",
+        "release": words.short(rollout.release),
+        "deployment": words.clean(rollout.deployment),
+        "stable": words.short(rollout.stable_release),
+        "drill": words.one_line(rollout.drill),
+        "traffic": words.clean(rollout.traffic),
+        "ladder": [(weight, weight <= last_weight(rollout)) for weight in rollout.ladder],
+        "check": words.span(_check_seconds(rollout)),
+        "merged": len(found) > _POINTS,
+        "samples": len(found),
+    }
+
+
+def _check_seconds(rollout: RolloutRecord) -> float:
+    return words.policy_number(rollout.policy, "check_interval") or 5.0
+
+
+def charts(rollout: RolloutRecord, found: tuple[Tick, ...], now: float) -> list[str]:
+    """Return the four charts over one time axis."""
+    end = _end(rollout, found, now)
+    marks = _marks(rollout, found)
+    summed = thin(rolling(found, _check_seconds(rollout)), _POINTS)
+    single = thin(found, _POINTS)
+    steps = [*weight_steps(rollout)]
+    steps.append((end, steps[-1][1]))
+    return [
+        line_chart(Chart(
+            "Weight of the canary", [Line("canary", "canary", steps, step=True, fill=True)], _whole_percent, end,
+            marks=marks, height=116, top=100.0, labels=True,
+        )),
+        line_chart(Chart(
+            "Error rate", _pair(summed, lambda side: side.error_rate), _percent, end,
+            limit=words.policy_number(rollout.policy, "error_rate"), marks=marks,
+        )),
+        line_chart(Chart(
+            "Latency p95", _pair(single, lambda side: side.p95), words.latency, end,
+            limit=words.policy_number(rollout.policy, "p95"), marks=marks,
+        )),
+        line_chart(Chart("Requests a second", _rates(single), _plain, end, marks=marks, height=104)),
+    ]  # fmt: skip
+
+
+def _pair(found: tuple[Tick, ...], value: Any) -> list[Line]:
+    """Return both versions' curves, the stable one below."""
+    return [
+        Line("stable", "stable", [(tick.at, value(tick.stable)) for tick in found]),
+        Line("canary", "canary", [(tick.at, value(tick.canary)) for tick in found]),
+    ]
+
+
+def _rates(found: tuple[Tick, ...]) -> list[Line]:
+    return [
+        Line("stable", "stable", [(tick.at, tick.rate(tick.stable)) for tick in found]),
+        Line("canary", "canary", [(tick.at, tick.rate(tick.canary)) for tick in found], fill=True),
+    ]
+
+
+def _end(rollout: RolloutRecord, found: tuple[Tick, ...], now: float) -> float:
+    if rollout.finished_at is not None:
+        return max(1.0, rollout.finished_at - rollout.started_at)
+    return max(1.0, found[-1].at if found else now - rollout.started_at)
+
+
+def _marks(rollout: RolloutRecord, found: tuple[Tick, ...]) -> tuple[Mark, ...]:
+    if not rollout.decision:
+        return ()
+    finished = None if rollout.finished_at is None else rollout.finished_at - rollout.started_at
+    if finished is not None and rollout.rollback_seconds is not None:
+        decided = finished - rollout.rollback_seconds
+    else:
+        decided = found[-1].at if found else finished or 0.0
+    if rollout.decision == "rollback":
+        return (Mark(max(0.0, decided), f"rollback decided {words.clock(decided)}", "bad"),)
+    return (Mark(max(0.0, decided), f"promoted {words.clock(decided)}", "good"),)
+
+
+def _rung(weight: int, start: float, total: Tick) -> dict[str, str]:
+    return {
+        "weight": f"{weight} %",
+        "start": words.clock(start),
+        "seconds": words.span(total.seconds),
+        **_side("canary", total.canary),
+        **_side("stable", total.stable),
+        "verdict": total.verdict,
+    }
+
+
+def _side(name: str, side: Side) -> dict[str, str]:
+    return {
+        f"{name}_requests": f"{side.requests:,}",
+        f"{name}_errors": f"{side.errors:,}",
+        f"{name}_rate": words.percent(side.error_rate),
+        f"{name}_p95": words.latency(side.p95),
+    }
+
+
+def _whole_percent(value: float) -> str:
+    return f"{value:.0f} %"
+
+
+def _percent(share: float) -> str:
+    text = f"{share * 100:.2f}".rstrip("0").rstrip(".")
+    return f"{text} %"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
