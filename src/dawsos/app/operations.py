@@ -184,6 +184,7 @@ async def _return_to(
     )  # fmt: skip
     session.record("rollback_requested", "canary", name=name, reason=reason)
     session.record("rollout_decided", "canary", decision="rollback", reason=f"asked for by {name}: {reason}")
+    platform.renew_lease(policy.lease)
     await platform.route(stable=good, canary=bad, weight=100)
     record = session.state.rollout
     if record is None:

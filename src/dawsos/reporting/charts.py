@@ -111,7 +111,7 @@ def line_chart(chart: Chart) -> str:
         parts.append(text((LEFT + WIDTH - RIGHT) / 2, (TOP + chart.height - BOTTOM) / 2, "no data", "none", "middle"))
     parts += [_curve(line, across, up) for line in chart.lines]
     parts += [_limit(chart, up, ticks[-1]), _legend(chart, ticks[-1])]
-    parts += [_mark(mark, across, chart) for mark in chart.marks]
+    parts += [_mark(mark, row, across, chart) for row, mark in enumerate(chart.marks)]
     parts.append(_hover(chart, across))
     return _svg(chart.title, chart.height, "".join(parts))
 
@@ -197,19 +197,19 @@ def _legend(chart: Chart, top: float) -> str:
     parts, x = [], float(WIDTH - RIGHT)
     for name, css in reversed(entries):
         parts.append(text(x, 13, name, "legend", "end"))
-        x -= len(name) * 6.1 + 8
+        x -= len(name) * 5.7 + 8
         parts.append(f'<line x1="{x - 16:.1f}" x2="{x:.1f}" y1="9" y2="9" class="{css}"/>')
         x -= 32
     return "".join(parts)
 
 
-def _mark(mark: Mark, across: Scale, chart: Chart) -> str:
+def _mark(mark: Mark, row: int, across: Scale, chart: Chart) -> str:
     x, css = across(mark.at), escape(mark.css)
     line = f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{chart.height - BOTTOM}" class="mark {css}"/>'
     if not chart.labels:
         return line
     left = x > WIDTH / 2
-    return line + text(x - 5 if left else x + 5, TOP + 3, mark.label, f"marked {css}", "end" if left else "start")
+    return line + text(x - 5 if left else x + 5, TOP + 3 + 14 * row, mark.label, f"marked {css}", "end" if left else "start")
 
 
 def _hover(chart: Chart, across: Scale) -> str:

@@ -143,7 +143,11 @@ def _row(bar: Bar, y: float, pieces: Sequence[Piece]) -> str:
         return name + shape + _note(bar.note, x0, x0 + 12, middle)
     width = max(2.0, x1 - x0)
     shape = f'<rect x="{x0:.1f}" y="{y + 4:.1f}" width="{width:.1f}" height="{_ROW - 8}" rx="2.5" class="bar {tone}">{tip}</rect>'
-    return name + shape + _note(bar.note, x0, x0 + width + 6, middle) + _budget(bar, y)
+    if width > len(bar.note) * 6 + 12:
+        note = text(x0 + 7, middle + 4, bar.note, "within")
+    else:
+        note = _note(bar.note, x0, x0 + width + 6, middle)
+    return name + shape + note + _budget(bar, y)
 
 
 def _note(note: str, before: float, after: float, middle: float) -> str:

@@ -82,7 +82,7 @@ def view(run: Run, context: ReportContext) -> dict[str, Any]:
         "subject": words.one_line(context.subject),
         "links": [(words.one_line(name), words.one_line(url)) for name, url in context.urls.items()],
         "tiles": _tiles(run, context),
-        "failures": [_failure(stage, gate, context) for stage in run.stages.values() for gate in stage.gates if gate.result == "fail"],
+        "failures": [_failure(stage, gate, context) for stage in run.stages.values() for gate in stage.gates if not gate.passed],
         "slo": context.slo,
         "remarks": story.not_checked(run),
         "timeline": Markup(gantt([_bar(run, key, title, budget, context) for key, title, budget in infos])),  # noqa: S704 - charts escape

@@ -101,7 +101,10 @@ def _marks(rollout: RolloutRecord, found: tuple[Tick, ...]) -> tuple[Mark, ...]:
     else:
         decided = found[-1].at if found else finished or 0.0
     if rollout.decision == "rollback":
-        return (Mark(max(0.0, decided), f"rollback decided {words.clock(decided)}", "bad"),)
+        marks = [Mark(max(0.0, decided), f"rollback decided {words.clock(decided)}", "bad")]
+        if finished is not None and finished - decided > 1:
+            marks.append(Mark(finished, f"last answer {words.clock(finished)}", "bad"))
+        return tuple(marks)
     return (Mark(max(0.0, decided), f"promoted {words.clock(decided)}", "good"),)
 
 

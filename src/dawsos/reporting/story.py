@@ -187,9 +187,10 @@ def not_checked(run: Run) -> tuple[Remark, ...]:
     for stage in run.stages.values():
         if stage.state in ("skipped", "cancelled"):
             remarks.append(Remark(stage.id, f"{words(stage.state)}{_because(stage.reason)}"))
-        elif stage.state == "pending":
-            remarks.append(Remark(stage.id, "not started"))
         remarks += [Remark(f"{stage.id} · {one_line(gate.gate)}", _doubt(gate)) for gate in stage.gates if doubtful(gate)]
+    pending = [stage.id for stage in run.stages.values() if stage.state == "pending"]
+    if pending:
+        remarks.append(Remark(count(len(pending), "stage"), f"not started: {', '.join(pending)}"))
     return (*remarks, *_rollout_remarks(run), *_restored(run))
 
 

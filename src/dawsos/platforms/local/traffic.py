@@ -67,7 +67,7 @@ class EnvoyTraffic:
         base = replace(base, counters=await self._failures(roles.canary or ""))
         try:
             values = await self._values(clusters)
-            latency = await self._admin.latency(clusters)
+            latency = await self._latencies(clusters)
         except httpx.HTTPError:
             self._before = None
             return base
@@ -75,8 +75,17 @@ class EnvoyTraffic:
         self._before, self._latency = values, latency
         if before is None or any(_backwards(before.get(name, {}), values[name]) for name in clusters):
             return base
-        parts = {name: _difference(before.get(name, {}), values[name], latency_before.get(name, {}), latency.get(name, {})) for name in clusters}
-        return replace(base, canary=parts.get(roles.canary or "", Counts()), stable=parts.get(roles.stable or "", Counts()), complete=True)
+        parts = {
+            name: _difference(before.get(name, {}), values[name], latency_before.get(name, {}), latency[name])
+            for name in clusters
+        }
+        nothing = Counts()
+        return replace(
+            base,
+            canary=parts.get(roles.canary or "", nothing),
+            stable=parts.get(roles.stable or "", nothing),
+            complete=True,
+        )
 
     async def canary_silent(self, deadline: float) -> float | None:
         """Wait until the canary has answered its last request; return seconds from the call to that answer."""
@@ -99,10 +108,30 @@ class EnvoyTraffic:
             await asyncio.sleep(0.02)
         return None
 
-    async def _values(self, clusters: list[str]) -> dict[str, dict[str, float]]:
+    async def _values(self, deployments: list[str]) -> dict[str, dict[str, float]]:
+        """Return deployment -> counter -> value since Envoy started.
+
+        For a request that came through the canary's aggregate, Envoy counts tries and resets on the member cluster, answers
+        and latency on the aggregate; neither counts twice, so both are added.
+        """
+        clusters = [*deployments, *(f"to-{name}" for name in deployments)]
         pattern = rf"^cluster\.({'|'.join(map(re.escape, clusters))})\.({'|'.join(map(re.escape, _COUNTERS))})$"
         stats = await self._admin.stats(pattern)
-        return {name: {key: float(stats.get(f"cluster.{name}.{key}", 0)) for key in _COUNTERS} for name in clusters}
+        return {
+            name: {
+                key: float(stats.get(f"cluster.{name}.{key}", 0)) + float(stats.get(f"cluster.to-{name}.{key}", 0))
+                for key in _COUNTERS
+            }
+            for name in deployments
+        }
+
+    async def _latencies(self, deployments: list[str]) -> dict[str, dict[float, int]]:
+        found = await self._admin.latency([*deployments, *(f"to-{name}" for name in deployments)])
+        merged: dict[str, dict[float, int]] = {}
+        for name in deployments:
+            parts = (found.get(name, {}), found.get(f"to-{name}", {}))
+            merged[name] = {edge: sum(part.get(edge, 0) for part in parts) for edge in {*parts[0], *parts[1]}}
+        return merged
 
     def _with_processes(self, sample: Sample, canary: str) -> Sample:
         processes = [p for p in read_status(self._folder, True).processes if p.group == canary]

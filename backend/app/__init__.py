@@ -1,0 +1,1 @@
+"""DawsOS: a portfolio service valued from immutable pricing packs."""

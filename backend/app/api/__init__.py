@@ -1,0 +1,1 @@
+"""HTTP: routes, schemas, authentication, problem documents, metrics. No rules of the domain."""

@@ -1,0 +1,25 @@
+"""What endpoints ask for by type."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from app.api import auth
+from app.container import Services
+
+
+def services(request: Request) -> Services:
+    """The services of this application, put there by its lifespan."""
+    return cast("Services", request.app.state.services)
+
+
+def user(request: Request) -> UUID:
+    """The authenticated user; 401 otherwise."""
+    return auth.verify(services(request).settings.jwt_secret, auth.bearer(request.headers.get("authorization")))
+
+
+Svc = Annotated[Services, Depends(services)]
+User = Annotated[UUID, Depends(user)]

@@ -1,0 +1,34 @@
+"""Puts the application together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+from app.api import health, portfolios, pricing, problems
+from app.api.telemetry import MetricsMiddleware, Telemetry
+from app.container import Services, connect
+from app.settings import Settings
+
+Connect = Callable[[Settings], AbstractAsyncContextManager[Services]]
+
+
+def create_app(settings: Settings, connect_to: Connect = connect) -> FastAPI:
+    """The ASGI application; `connect_to` opens the services for as long as it runs."""
+    telemetry = Telemetry(settings.git_sha, settings.deployment_id)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with connect_to(settings) as services:
+            app.state.services = services
+            app.state.telemetry = telemetry
+            yield
+
+    app = FastAPI(title="DawsOS", version=settings.git_sha, lifespan=lifespan)
+    problems.install(app)
+    app.add_middleware(MetricsMiddleware, telemetry=telemetry)
+    for module in (health, portfolios, pricing):
+        app.include_router(module.router)
+    return app

@@ -1,0 +1,66 @@
+"""Health and metrics: open to the platform, no token."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import JSONResponse, Response
+
+from app.api.dependencies import Svc
+from app.api.problems import problem
+from app.api.telemetry import PackFacts
+from app.core.errors import PackWarmingError, StoreUnavailableError
+from app.services import packs
+
+router = APIRouter()
+
+
+@router.get("/health")
+async def health(services: Svc) -> dict[str, str]:
+    """Alive. Asks nobody, so that a lost database does not make the platform restart a healthy process."""
+    return {"status": "healthy", "version": services.settings.git_sha}
+
+
+@router.get("/health/ready")
+async def ready(services: Svc) -> Response:
+    """Able to serve. Without Redis it is slower but right, hence degraded; without the database it is not ready."""
+    cache = await services.cache.available()
+    try:
+        await services.database.ping()
+    except StoreUnavailableError as error:
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), database="down", redis="up" if cache else "down")
+    return JSONResponse(
+        {"status": "ready" if cache else "degraded", "database": "up", "redis": "up" if cache else "down"}
+    )
+
+
+@router.get("/health/pack")
+async def pack(services: Svc) -> dict[str, Any]:
+    """State of the pricing pack: warming until the first is fresh, error when the newest build failed."""
+    try:
+        served = await packs.current(services.packs, services.jobs)
+    except PackWarmingError:
+        return {"status": "warming", "pack_id": None, "is_fresh": False, "updated_at": None}
+    attempt = await services.jobs.last_attempt(packs.BUILD_JOB)
+    failed = attempt is not None and attempt.status == "failed"
+    status = "error" if failed else "warming" if served.stale else "fresh"
+    return {
+        "status": status,
+        "pack_id": served.pack.id,
+        "is_fresh": not served.stale,
+        "updated_at": served.pack.created_at.isoformat(),
+    }
+
+
+@router.get("/metrics")
+async def metrics(request: Request, services: Svc) -> Response:
+    """Prometheus exposition. Still answers without the database: losing metrics is the worst time to lose metrics."""
+    facts: PackFacts | None
+    try:
+        facts = PackFacts(await services.jobs.of_deployment(packs.BUILD_JOB), await services.packs.newest())
+    except StoreUnavailableError:
+        facts = None
+    return Response(request.app.state.telemetry.render(facts), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,49 @@
+"""/v1/pricing and /v1/jobs: packs, and the record of the night that made them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from app.api.dependencies import Svc, User
+from app.api.schemas import JobOut, NightOut, PackDetailOut, PackOut, PriceOut, RateOut
+from app.services import packs
+from app.services.nightly import order_problem
+
+router = APIRouter(prefix="/v1")
+
+
+def pack_headers(stale: bool) -> dict[str, str]:
+    """The warning that goes with every answer resting on an older pack than there should be."""
+    return {"X-Pricing-Pack-Stale": "true"} if stale else {}
+
+
+@router.get("/pricing/latest")
+async def latest(_: User, services: Svc, response: Response) -> PackOut:
+    """The pack being served: the newest fresh one."""
+    served = await packs.current(services.packs, services.jobs)
+    response.headers.update(pack_headers(served.stale))
+    return PackOut.of(served.pack)
+
+
+@router.get("/pricing/packs/{pack_id}")
+async def by_id(pack_id: str, _: User, services: Svc) -> PackDetailOut:
+    """Any pack with all its rows, superseded or not."""
+    header = await packs.exact(services.packs, pack_id)
+    content = await services.portfolios.pack_content(header)
+    prices = [
+        PriceOut(symbol=p.symbol, close=p.close, currency=p.currency, source=p.source, observed_on=p.observed_on)
+        for p in sorted(content.prices, key=lambda p: p.symbol)
+    ]
+    rates = [
+        RateOut(base=r.base, quote=r.quote, rate=r.rate) for r in sorted(content.rates, key=lambda r: (r.base, r.quote))
+    ]
+    return PackDetailOut(**PackOut.of(header).model_dump(), prices=prices, rates=rates)
+
+
+@router.get("/jobs/latest")
+async def latest_night(_: User, services: Svc) -> NightOut:
+    """The newest night as recorded."""
+    runs = await services.jobs.last_night()
+    problem = order_problem(runs)
+    return NightOut(order_ok=problem is None, problem=problem, runs=[JobOut.of(run) for run in runs])

@@ -1,0 +1,65 @@
+"""Failures as application/problem+json (RFC 9457). One table says which error has which status."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.core import errors
+
+MEDIA_TYPE = "application/problem+json"
+STATUS: dict[type[errors.DawsosError], HTTPStatus] = {
+    errors.AuthError: HTTPStatus.UNAUTHORIZED,
+    errors.NotFoundError: HTTPStatus.NOT_FOUND,
+    errors.TradeRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.PackWarmingError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+HEADERS: dict[HTTPStatus, dict[str, str]] = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="dawsos"'},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
+}
+
+
+def problem(status: HTTPStatus, detail: str, **extra: object) -> Response:
+    """A problem document; `type` is about:blank because the status says it all."""
+    body = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, **extra}
+    return Response(json.dumps(body), status, HEADERS.get(status), MEDIA_TYPE)
+
+
+async def _expected(_: Request, error: Exception) -> Response:
+    # Errors without a row are ours to fix, not the caller's, and their text may name internals.
+    status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)  # type: ignore[arg-type]
+    detail = "internal error" if status is HTTPStatus.INTERNAL_SERVER_ERROR else str(error)
+    return problem(status, detail)
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    failure = cast("HTTPException", error)  # registered for this type only
+    return problem(HTTPStatus(failure.status_code), str(failure.detail))
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    invalid = cast("RequestValidationError", error)  # registered for this type only
+    # The input itself is left out: it may hold what does not belong in a log.
+    found = [{"where": ".".join(str(part) for part in e["loc"]), "what": e["msg"]} for e in invalid.errors()]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid", errors=found)
+
+
+async def _bug(_: Request, __: Exception) -> Response:
+    # Starlette raises the error again after this answer, so the server's log has the traceback.
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+    app.add_exception_handler(errors.DawsosError, _expected)
+    app.add_exception_handler(Exception, _bug)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)

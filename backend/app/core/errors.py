@@ -1,0 +1,39 @@
+"""The failures the service tells apart. Each leaf is caught by name somewhere; everything else is a bug (500)."""
+
+from __future__ import annotations
+
+
+class DawsosError(Exception):
+    """Root of all expected failures; the message is safe to show to a caller."""
+
+
+class MarketDataError(DawsosError):
+    """The market data cannot give a complete pack: missing file, bad format, or a hole in the universe."""
+
+
+class NotFoundError(DawsosError):
+    """The thing does not exist, or belongs to somebody else: the caller must not be able to tell which."""
+
+
+class PackWarmingError(DawsosError):
+    """No pack has been marked fresh yet, so nothing can be valued."""
+
+
+class TradeRefusedError(DawsosError):
+    """The trade breaks a rule, e.g. sells more than is held."""
+
+
+class StoreUnavailableError(DawsosError):
+    """The database did not answer; the same request may work in a moment."""
+
+
+class CacheUnavailableError(DawsosError):
+    """The cache did not answer. Never shown to a caller: the database answers instead."""
+
+
+class AuthError(DawsosError):
+    """The bearer token is missing, forged, expired or meant for somebody else."""
+
+
+class ReconciliationError(DawsosError):
+    """Lots and transactions tell different stories."""

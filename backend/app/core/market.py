@@ -1,0 +1,85 @@
+"""The market data document: read, then checked once into typed values (no I/O here, only text in, values out)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from app.core.errors import MarketDataError
+from app.core.fx import all_pairs
+from app.core.pack import PackContent, Price, Security
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Closes and rates seen on one day."""
+
+    day: date
+    closes: dict[str, Decimal]
+    per_anchor: dict[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketData:
+    """The universe and what was observed of it."""
+
+    source: str
+    policy: str
+    anchor: str
+    universe: tuple[Security, ...]
+    observations: tuple[Observation, ...]
+
+    def content(self, asof: date) -> PackContent:
+        """The pack of one date: the last observation on or before it, complete or not at all."""
+        seen = [o for o in self.observations if o.day <= asof]
+        if not seen:
+            raise MarketDataError(f"no market data on or before {asof.isoformat()}")
+        last = max(seen, key=lambda o: o.day)
+        missing = sorted(s.symbol for s in self.universe if s.symbol not in last.closes)
+        if missing:
+            raise MarketDataError(
+                f"no close for {', '.join(missing)} on {last.day.isoformat()}; no partial pack is built"
+            )
+        known = set(last.per_anchor) | {self.anchor}
+        unpriced = sorted({s.currency for s in self.universe} - known)
+        if unpriced:
+            raise MarketDataError(f"no rate for {', '.join(unpriced)} on {last.day.isoformat()}")
+        prices = tuple(
+            Price(s.symbol, last.closes[s.symbol], s.currency, self.source, last.day)
+            for s in sorted(self.universe, key=lambda s: s.symbol)
+        )
+        return PackContent(asof, self.policy, prices, all_pairs(self.anchor, last.per_anchor))
+
+
+def parse(text: str) -> MarketData:
+    """Turn the JSON document into values; every way it can be wrong becomes MarketDataError."""
+    try:
+        raw = json.loads(text)
+        return MarketData(
+            source=str(raw["source"]),
+            policy=str(raw["policy"]),
+            anchor=str(raw["anchor"]),
+            universe=tuple(Security(str(s["symbol"]), str(s["name"]), str(s["currency"])) for s in raw["securities"]),
+            observations=tuple(_observation(o) for o in raw["observations"]),
+        )
+    except (ValueError, KeyError, TypeError, InvalidOperation) as error:
+        raise MarketDataError(f"market data is not in the expected form: {type(error).__name__}: {error}") from error
+
+
+def _observation(raw: dict[str, Any]) -> Observation:
+    closes = {str(symbol): _positive(symbol, close) for symbol, close in raw["closes"].items()}
+    rates = {str(currency): _positive(currency, rate) for currency, rate in raw["per_anchor"].items()}
+    return Observation(date.fromisoformat(raw["date"]), closes, rates)
+
+
+def _positive(name: str, text: object) -> Decimal:
+    # Only strings are accepted: a JSON float has already lost digits before we see it.
+    if not isinstance(text, str):
+        raise MarketDataError(f"{name}: numbers must be written as strings")
+    value = Decimal(text)
+    if not value.is_finite() or value <= 0:
+        raise MarketDataError(f"{name}: {text} is not a positive number")
+    return value

@@ -1,0 +1,194 @@
+"""The night: six jobs in one order that never changes. A failure stops everything after it.
+
+Every later job rests on the earlier ones (a pack must be reconciled before it is fresh, and only fresh values may
+alert), so "what depends on it" is simply the rest of the list.
+
+The jobs see one tenant at a time: they walk through the users and open an ordinary transaction for each. No role in
+the system can read two tenants at once, so there is no worker privilege to leak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from app.core import alerts, valuation
+from app.core import lots as lot_rules
+from app.core.errors import DawsosError, NotFoundError, ReconciliationError
+from app.core.money import quantize
+from app.core.pack import PackHeader
+from app.services import packs
+from app.services.portfolios import PortfolioService
+from app.services.ports import JobLog, JobRun, PackStore, Portfolio, TenantStore
+
+SACRED_ORDER = (
+    "build_pack",
+    "reconcile_ledger",
+    "compute_metrics",
+    "prewarm_factors",
+    "mark_pack_fresh",
+    "evaluate_alerts",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What a job works with."""
+
+    asof: date
+    market_data: Path
+    tenants: TenantStore
+    packs: PackStore
+    jobs: JobLog
+    portfolios: PortfolioService
+
+    async def pack(self) -> PackHeader:
+        """The pack of this night: the newest one, warming until `mark_pack_fresh`."""
+        newest = await self.packs.newest()
+        if newest is None:
+            raise NotFoundError("no pricing pack has been built")
+        return newest
+
+    async def each_portfolio(self, act: Callable[[UUID, Portfolio], Awaitable[None]]) -> int:
+        """Run `act` for every portfolio of every user; the number of them."""
+        count = 0
+        for user_id in await self.tenants.users():
+            async with self.tenants.begin(user_id) as tx:
+                owned = await tx.portfolios()
+            for portfolio in owned:
+                await act(user_id, portfolio)
+                count += 1
+        return count
+
+
+async def build_pack(night: Night) -> str:
+    """Build the date's pack."""
+    header = await packs.build(night.packs, night.market_data, night.asof)
+    return f"{header.id} {header.hash[:12]}"
+
+
+async def reconcile_ledger(night: Night) -> str:
+    """Recompute every holding from its transactions and compare with the lots; report all differences at once."""
+    differences: list[str] = []
+
+    async def check(user_id: UUID, portfolio: Portfolio) -> None:
+        # One snapshot for both reads: a trade booked between them would look like a difference.
+        async with night.tenants.begin(user_id, snapshot=True) as tx:
+            lots = await tx.open_lots(portfolio.id)
+            transactions = await tx.transactions(portfolio.id)
+        try:
+            lot_rules.reconcile(lots, transactions)
+        except ReconciliationError as error:
+            differences.append(f"{portfolio.id}: {error}")
+
+    count = await night.each_portfolio(check)
+    if differences:
+        raise ReconciliationError("; ".join(differences))
+    return f"{count} portfolios within 1 bp"
+
+
+async def compute_metrics(night: Night) -> str:
+    """Store the value of every portfolio under this night's pack."""
+    header = await night.pack()
+    content = await night.portfolios.pack_content(header)
+
+    async def store(user_id: UUID, portfolio: Portfolio) -> None:
+        async with night.tenants.begin(user_id) as tx:
+            lots = await tx.open_lots(portfolio.id)
+            total = valuation.value(lots, content, portfolio.base_currency).total
+            await tx.save_daily_value(portfolio.id, header.asof_date, header.id, total)
+
+    return f"{await night.each_portfolio(store)} daily values"
+
+
+async def prewarm_factors(night: Night) -> str:
+    """Value every portfolio once, so that the first reader of the morning finds the cache warm."""
+    header = await night.pack()
+
+    async def warm(user_id: UUID, portfolio: Portfolio) -> None:
+        await night.portfolios.value(user_id, portfolio.id, header.id)
+
+    return f"{await night.each_portfolio(warm)} valuations warmed"
+
+
+async def mark_pack_fresh(night: Night) -> str:
+    """Open this night's pack to readers."""
+    header = await night.pack()
+    await night.packs.mark(header.id, "fresh", "nightly")
+    return header.id
+
+
+async def evaluate_alerts(night: Night) -> str:
+    """Notify owners whose portfolio lost more than five percent since the value before; once per date and rule."""
+    sent = 0
+
+    async def evaluate(user_id: UUID, portfolio: Portfolio) -> None:
+        nonlocal sent
+        async with night.tenants.begin(user_id) as tx:
+            values = await tx.last_two_values(portfolio.id)
+            if len(values) < 2:
+                return
+            (asof, current), (_, previous) = values
+            change = alerts.value_drop(previous, current)
+            if change is not None:
+                sent += await tx.add_notification(portfolio.id, asof, "value_drop", quantize(change))
+
+    await night.each_portfolio(evaluate)
+    return f"{sent} notifications"
+
+
+JOBS: Mapping[str, Callable[[Night], Awaitable[str]]] = {
+    "build_pack": build_pack,
+    "reconcile_ledger": reconcile_ledger,
+    "compute_metrics": compute_metrics,
+    "prewarm_factors": prewarm_factors,
+    "mark_pack_fresh": mark_pack_fresh,
+    "evaluate_alerts": evaluate_alerts,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one job ended; a failure carries its message in `detail`."""
+
+    job: str
+    ok: bool
+    detail: str
+
+
+async def run_job(night: Night, job: str, night_id: UUID | None = None) -> Outcome:
+    """Run one job and record it. Expected failures become an outcome; bugs are recorded too and then raised."""
+    try:
+        async with night.jobs.record(job, night_id):
+            return Outcome(job, True, await JOBS[job](night))
+    except DawsosError as error:
+        return Outcome(job, False, str(error))
+
+
+async def run_night(night: Night) -> list[Outcome]:
+    """All six in order, up to and including the first that fails."""
+    night_id = uuid4()
+    outcomes: list[Outcome] = []
+    for job in SACRED_ORDER:
+        outcomes.append(await run_job(night, job, night_id))
+        if not outcomes[-1].ok:
+            break
+    return outcomes
+
+
+def order_problem(runs: list[JobRun]) -> str | None:
+    """None if the runs (by seq) are the six jobs, each succeeded and each over before the next began."""
+    names = tuple(run.job for run in runs)
+    if names != SACRED_ORDER:
+        return f"recorded order {list(names)} is not {list(SACRED_ORDER)}"
+    for run in runs:
+        if run.status != "succeeded":
+            return f"{run.job} is {run.status}"
+    for earlier, later in pairwise(runs):
+        if earlier.finished is None or earlier.finished > later.started:
+            return f"{later.job} began before {earlier.job} was over"
+    return None

@@ -1,0 +1,120 @@
+"""What the services need from the outside. `app.storage` implements these over PostgreSQL and Redis; the unit tests
+implement them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+from uuid import UUID
+
+from app.core.lots import Lot, Transaction
+from app.core.pack import PackContent, PackHeader, Security
+
+Clock = Callable[[], datetime]
+JobStatus = Literal["running", "succeeded", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """A portfolio as its owner sees it."""
+
+    id: UUID
+    name: str
+    base_currency: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """One row of the job record; a run whose worker died reads as failed."""
+
+    seq: int
+    night: UUID | None
+    job: str
+    status: JobStatus
+    started: datetime
+    finished: datetime | None
+    error: str
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, once it is over."""
+        return (self.finished - self.started).total_seconds() if self.finished else None
+
+
+class TenantTx(Protocol):
+    """One transaction on behalf of one user. Rows of other users do not exist in it."""
+
+    async def create_portfolio(self, name: str, base_currency: str) -> Portfolio: ...
+    async def portfolio(self, portfolio_id: UUID) -> Portfolio | None: ...
+    async def portfolios(self) -> list[Portfolio]: ...
+
+    async def open_lots(self, portfolio_id: UUID) -> list[Lot]: ...
+
+    # Holds the lots of one symbol until the transaction ends, so that two sales cannot use up the same lot.
+    async def lock_lots(self, portfolio_id: UUID, symbol: str) -> list[Lot]: ...
+    async def transactions(self, portfolio_id: UUID) -> list[Transaction]: ...
+    async def add_transaction(self, portfolio_id: UUID, transaction: Transaction) -> None: ...
+    async def open_lot(self, portfolio_id: UUID, opened_by: Transaction) -> None: ...
+    async def set_lot_quantity(self, lot_id: UUID, quantity: Decimal) -> None: ...
+
+    # Grows with every transaction: a cached valuation is keyed by it and needs no invalidation.
+    async def version(self, portfolio_id: UUID) -> int: ...
+    async def save_daily_value(self, portfolio_id: UUID, asof: date, pack_id: str, total: Decimal) -> None: ...
+    async def last_two_values(self, portfolio_id: UUID) -> list[tuple[date, Decimal]]: ...
+    async def add_notification(self, portfolio_id: UUID, asof: date, rule: str, change: Decimal) -> bool: ...
+
+
+class TenantStore(Protocol):
+    """Opens transactions for users, and knows which users there are."""
+
+    # `snapshot` gives a read-only transaction in which all statements see one state.
+    def begin(self, user_id: UUID, snapshot: bool = False) -> AbstractAsyncContextManager[TenantTx]: ...
+    async def users(self) -> list[UUID]: ...
+
+
+class PackStore(Protocol):
+    """Packs: append and read, nothing else."""
+
+    # Stores the whole pack in one transaction. An unchanged market gives back the pack that is already the head of its
+    # date; a changed one gives a new pack that supersedes it.
+    async def append(self, content: PackContent, universe: tuple[Security, ...]) -> PackHeader: ...
+    async def mark(self, pack_id: str, state: Literal["fresh", "error"], reason: str) -> None: ...
+
+    # The newest pack that nothing supersedes, fresh or not.
+    async def newest(self) -> PackHeader | None: ...
+
+    # The newest fresh pack that no other fresh pack supersedes: still there while its successor warms up.
+    async def last_good(self) -> PackHeader | None: ...
+    async def header(self, pack_id: str) -> PackHeader | None: ...
+    async def content(self, pack_id: str) -> PackContent | None: ...
+    async def securities(self) -> dict[str, Security]: ...
+    async def add_securities(self, universe: tuple[Security, ...]) -> None: ...
+
+
+class JobLog(Protocol):
+    """The record of job runs, kept outside the job's own transaction so that a failure survives its rollback."""
+
+    # Yields while the job runs; records success on leaving, failure (and re-raises) on an exception.
+    def record(self, job: str, night: UUID | None) -> AbstractAsyncContextManager[None]: ...
+    async def last_attempt(self, job: str) -> JobRun | None: ...
+    async def last_night(self) -> list[JobRun]: ...
+    async def of_deployment(self, job: str) -> list[JobRun]: ...
+
+
+class Cache(Protocol):
+    """Bytes by key. Raises CacheUnavailableError, and nothing else, when it cannot answer."""
+
+    async def get(self, key: str) -> bytes | None: ...
+    async def set(self, key: str, value: bytes, ttl_seconds: int) -> None: ...
+    async def ping(self) -> None: ...
+
+
+class Probe(Protocol):
+    """Raises StoreUnavailableError when the database does not answer."""
+
+    async def ping(self) -> None: ...

@@ -1,0 +1,66 @@
+"""Settings come from environment variables, are read once in `from_env`, and never at import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGED_MARKET_DATA = Path(__file__).parent / "data" / "market.json"
+# RFC 7518: an HS256 key shorter than its hash is weaker than the algorithm.
+SHORTEST_SECRET = 32
+
+
+class SettingsError(Exception):
+    """A variable is missing or unusable; the message names it, never its value."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """Everything the service is told from outside. Not printed by repr: it holds secrets."""
+
+    database_url: str
+    redis_url: str
+    jwt_secret: str
+    git_sha: str = "unknown"
+    deployment_id: str = "local"
+    market_data: Path = PACKAGED_MARKET_DATA
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read and check the variables."""
+        secret = required(env, "JWT_SECRET")
+        if len(secret) < SHORTEST_SECRET:
+            raise SettingsError(f"JWT_SECRET must have at least {SHORTEST_SECRET} characters")
+        return cls(
+            database_url=required(env, "DATABASE_URL"),
+            redis_url=required(env, "REDIS_URL"),
+            jwt_secret=secret,
+            git_sha=env.get("GIT_SHA") or "unknown",
+            deployment_id=env.get("DEPLOYMENT_ID") or "local",
+            market_data=Path(env.get("MARKET_DATA") or PACKAGED_MARKET_DATA),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where `app.serve` listens."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Listen:
+        """HOST (default 127.0.0.1) and PORT."""
+        text = required(env, "PORT")
+        if not text.isdecimal() or not 0 < int(text) < 65536:
+            raise SettingsError(f"PORT must be a port number, not {text!r}")
+        return cls(env.get("HOST") or "127.0.0.1", int(text))
+
+
+def required(env: Mapping[str, str], name: str) -> str:
+    """The variable's value; missing and empty are the same mistake."""
+    value = env.get(name, "")
+    if not value:
+        raise SettingsError(f"environment variable {name} is not set")
+    return value

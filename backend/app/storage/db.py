@@ -1,0 +1,97 @@
+"""The connection pool, transactions bound to a user, and one place where driver errors get our names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+
+from app.core.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+
+# A database that swallows packets must cost a request less than the five seconds in which we promise recovery.
+CONNECT_SECONDS = 2.0
+COMMAND_SECONDS = 3.0
+
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidCachedStatementError,
+    # What the driver says when a statement meets a connection the server ended while it was idle.
+    asyncpg.InternalClientError,
+)
+
+
+class Database:
+    """A lazy pool: nothing connects before the first transaction, so the service listens while the database is away."""
+
+    def __init__(self, url: str, max_size: int = 10) -> None:
+        self._url = url
+        self._max_size = max_size
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+
+    async def _opened(self) -> asyncpg.Pool[asyncpg.Record]:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=0,
+                    max_size=self._max_size,
+                    timeout=CONNECT_SECONDS,
+                    command_timeout=COMMAND_SECONDS,
+                    server_settings={"application_name": "dawsos"},
+                )
+            return self._pool
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A pooled connection without a transaction."""
+        try:
+            pool = await self._opened()
+            async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
+                yield connection
+        except UNAVAILABLE as error:
+            raise StoreUnavailableError("the database does not answer") from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A transaction that belongs to nobody: tenant tables are empty in it."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def as_user(self, user_id: UUID, snapshot: bool = False) -> AsyncIterator[Connection]:
+        """A transaction of one user. The setting ends with it, so a reused connection carries nobody's identity."""
+        async with self.connection() as connection:
+            isolation = connection.transaction(
+                isolation="repeatable_read" if snapshot else "read_committed", readonly=snapshot
+            )
+            async with isolation:
+                await connection.execute("SELECT set_config('app.user_id', $1, true)", str(user_id))
+                yield connection
+
+    async def ping(self) -> None:
+        """Answer or StoreUnavailableError."""
+        async with self.connection() as connection:
+            await connection.execute("SELECT 1")
+
+    async def close(self) -> None:
+        """Give the connections back; a database that does not answer is not waited for."""
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), timeout=1.0)
+            except TimeoutError:
+                self._pool.terminate()

@@ -1,0 +1,1 @@
+"""Command lines of the jobs. The work itself is in app.services.nightly."""

@@ -1,0 +1,10 @@
+"""`python -m jobs.evaluate_alerts [--date D]`: Notify owners of falls in value."""
+
+from __future__ import annotations
+
+import sys
+
+from jobs.runner import main, one
+
+if __name__ == "__main__":
+    sys.exit(main(one("evaluate_alerts"), "Notify owners of falls in value."))

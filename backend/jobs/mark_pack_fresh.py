@@ -1,0 +1,10 @@
+"""`python -m jobs.mark_pack_fresh [--date D]`: Open the newest pack to readers."""
+
+from __future__ import annotations
+
+import sys
+
+from jobs.runner import main, one
+
+if __name__ == "__main__":
+    sys.exit(main(one("mark_pack_fresh"), "Open the newest pack to readers."))

@@ -1,0 +1,10 @@
+"""`python -m jobs.reconcile_ledger [--date D]`: Compare every holding with its transactions."""
+
+from __future__ import annotations
+
+import sys
+
+from jobs.runner import main, one
+
+if __name__ == "__main__":
+    sys.exit(main(one("reconcile_ledger"), "Compare every holding with its transactions."))

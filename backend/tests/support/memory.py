@@ -1,0 +1,261 @@
+"""The ports of app.services in memory: small, but with the real rules (isolation, rollback, append-only)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+from uuid import UUID, uuid4
+
+from app.container import Services
+from app.core.errors import CacheUnavailableError, StoreUnavailableError
+from app.core.lots import Lot, Transaction
+from app.core.pack import PackContent, PackHeader, Security, pack_id
+from app.services.cache import OptionalCache
+from app.services.portfolios import PortfolioService
+from app.services.ports import JobRun, Portfolio
+from app.settings import PACKAGED_MARKET_DATA, Settings
+
+EPOCH = datetime(2026, 11, 24, tzinfo=UTC)
+SECRET = "unit-test-secret-that-is-long-enough"
+
+
+class Ticker:
+    """A clock that moves one second per look."""
+
+    def __init__(self) -> None:
+        self._seconds = 0
+
+    def __call__(self) -> datetime:
+        self._seconds += 1
+        return EPOCH + timedelta(seconds=self._seconds)
+
+
+@dataclass
+class Books:
+    """The rows of one user."""
+
+    portfolios: dict[UUID, Portfolio] = field(default_factory=dict)
+    lots: dict[UUID, list[Lot]] = field(default_factory=dict)
+    transactions: dict[UUID, list[Transaction]] = field(default_factory=dict)
+    values: dict[UUID, dict[date, Decimal]] = field(default_factory=dict)
+    notifications: dict[tuple[UUID, str, date], Decimal] = field(default_factory=dict)
+
+
+class MemoryTenantTx:
+    """services.ports.TenantTx over one user's books."""
+
+    def __init__(self, books: Books, clock: Ticker) -> None:
+        self._books = books
+        self._clock = clock
+
+    async def create_portfolio(self, name: str, base_currency: str) -> Portfolio:
+        made = Portfolio(uuid4(), name, base_currency, self._clock())
+        self._books.portfolios[made.id] = made
+        return made
+
+    async def portfolio(self, portfolio_id: UUID) -> Portfolio | None:
+        return self._books.portfolios.get(portfolio_id)
+
+    async def portfolios(self) -> list[Portfolio]:
+        return list(self._books.portfolios.values())
+
+    async def open_lots(self, portfolio_id: UUID) -> list[Lot]:
+        return [lot for lot in self._books.lots.get(portfolio_id, []) if lot.quantity > 0]
+
+    async def lock_lots(self, portfolio_id: UUID, symbol: str) -> list[Lot]:
+        return [lot for lot in await self.open_lots(portfolio_id) if lot.symbol == symbol]
+
+    async def transactions(self, portfolio_id: UUID) -> list[Transaction]:
+        return list(self._books.transactions.get(portfolio_id, []))
+
+    async def add_transaction(self, portfolio_id: UUID, transaction: Transaction) -> None:
+        self._books.transactions.setdefault(portfolio_id, []).append(transaction)
+
+    async def open_lot(self, portfolio_id: UUID, opened_by: Transaction) -> None:
+        lots = self._books.lots.setdefault(portfolio_id, [])
+        t = opened_by
+        lots.append(Lot(t.id, t.symbol, t.trade_date, len(lots), t.quantity, t.price, t.currency, t.fx_rate))
+
+    async def set_lot_quantity(self, lot_id: UUID, quantity: Decimal) -> None:
+        for lots in self._books.lots.values():
+            lots[:] = [replace(lot, quantity=quantity) if lot.id == lot_id else lot for lot in lots]
+
+    async def version(self, portfolio_id: UUID) -> int:
+        return len(self._books.transactions.get(portfolio_id, []))
+
+    async def save_daily_value(self, portfolio_id: UUID, asof: date, pack_id: str, total: Decimal) -> None:
+        self._books.values.setdefault(portfolio_id, {})[asof] = total
+
+    async def last_two_values(self, portfolio_id: UUID) -> list[tuple[date, Decimal]]:
+        return sorted(self._books.values.get(portfolio_id, {}).items(), reverse=True)[:2]
+
+    async def add_notification(self, portfolio_id: UUID, asof: date, rule: str, change: Decimal) -> bool:
+        key = (portfolio_id, rule, asof)
+        new = key not in self._books.notifications
+        self._books.notifications.setdefault(key, change)
+        return new
+
+
+class MemoryTenants:
+    """services.ports.TenantStore; a failed transaction leaves nothing behind."""
+
+    def __init__(self, clock: Ticker) -> None:
+        self.books: dict[UUID, Books] = {}
+        self.down = False
+        self._clock = clock
+
+    @asynccontextmanager
+    async def begin(self, user_id: UUID, snapshot: bool = False) -> AsyncIterator[MemoryTenantTx]:
+        if self.down:
+            raise StoreUnavailableError("the database does not answer")
+        working = deepcopy(self.books.get(user_id, Books()))
+        yield MemoryTenantTx(working, self._clock)
+        if not snapshot:
+            self.books[user_id] = working
+
+    async def users(self) -> list[UUID]:
+        return sorted(user for user, books in self.books.items() if books.portfolios)
+
+
+class MemoryPacks:
+    """services.ports.PackStore."""
+
+    def __init__(self, clock: Ticker) -> None:
+        self.headers: dict[str, PackHeader] = {}
+        self.contents: dict[str, PackContent] = {}
+        self.universe: dict[str, Security] = {}
+        self.down = False
+        self._clock = clock
+
+    async def append(self, content: PackContent, universe: tuple[Security, ...]) -> PackHeader:
+        chain = [h for h in self.headers.values() if h.asof_date == content.asof_date]
+        if chain and chain[-1].hash == content.digest():
+            return chain[-1]
+        name = pack_id(content.asof_date, len(chain) + 1)
+        before = chain[-1].id if chain else None
+        made = PackHeader(name, content.asof_date, content.policy, content.digest(), before, False, self._clock())
+        self.headers[name], self.contents[name] = made, content
+        await self.add_securities(universe)
+        return made
+
+    async def mark(self, pack_id: str, state: Literal["fresh", "error"], reason: str) -> None:
+        self.headers[pack_id] = replace(self.headers[pack_id], is_fresh=state == "fresh")
+
+    async def newest(self) -> PackHeader | None:
+        if self.down:
+            raise StoreUnavailableError("the database does not answer")
+        gone = {h.supersedes for h in self.headers.values()}
+        return self._last([h for h in self.headers.values() if h.id not in gone])
+
+    async def last_good(self) -> PackHeader | None:
+        if self.down:
+            raise StoreUnavailableError("the database does not answer")
+        return self._last([h for h in self.headers.values() if h.is_fresh])
+
+    async def header(self, pack_id: str) -> PackHeader | None:
+        return self.headers.get(pack_id)
+
+    async def content(self, pack_id: str) -> PackContent | None:
+        return self.contents.get(pack_id)
+
+    async def securities(self) -> dict[str, Security]:
+        return dict(self.universe)
+
+    async def add_securities(self, universe: tuple[Security, ...]) -> None:
+        self.universe.update({s.symbol: s for s in universe})
+
+    @staticmethod
+    def _last(headers: list[PackHeader]) -> PackHeader | None:
+        return max(headers, key=lambda h: (h.asof_date, h.created_at), default=None)
+
+
+class MemoryJobs:
+    """services.ports.JobLog."""
+
+    def __init__(self, clock: Ticker) -> None:
+        self.runs: list[JobRun] = []
+        self._clock = clock
+
+    @asynccontextmanager
+    async def record(self, job: str, night: UUID | None) -> AsyncIterator[None]:
+        at = len(self.runs)
+        self.runs.append(JobRun(at + 1, night, job, "running", self._clock(), None, ""))
+        try:
+            yield
+        except Exception as error:
+            self.runs[at] = replace(self.runs[at], status="failed", finished=self._clock(), error=str(error))
+            raise
+        self.runs[at] = replace(self.runs[at], status="succeeded", finished=self._clock())
+
+    async def last_attempt(self, job: str) -> JobRun | None:
+        return next((run for run in reversed(self.runs) if run.job == job), None)
+
+    async def last_night(self) -> list[JobRun]:
+        nights = [run.night for run in self.runs if run.night]
+        return [run for run in self.runs if nights and run.night == nights[-1]]
+
+    async def of_deployment(self, job: str) -> list[JobRun]:
+        return [run for run in self.runs if run.job == job]
+
+
+class MemoryCache:
+    """services.ports.Cache, which can be taken away."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self.down = False
+        self.calls = 0
+
+    def _ask(self) -> None:
+        self.calls += 1
+        if self.down:
+            raise CacheUnavailableError("redis does not answer")
+
+    async def get(self, key: str) -> bytes | None:
+        self._ask()
+        return self.values.get(key)
+
+    async def set(self, key: str, value: bytes, ttl_seconds: int) -> None:
+        self._ask()
+        self.values[key] = value
+
+    async def ping(self) -> None:
+        self._ask()
+
+
+class MemoryProbe:
+    """services.ports.Probe."""
+
+    def __init__(self) -> None:
+        self.down = False
+
+    async def ping(self) -> None:
+        if self.down:
+            raise StoreUnavailableError("the database does not answer")
+
+
+class World:
+    """A whole service in memory; the tests reach for its parts to break them."""
+
+    def __init__(self, market_data: Path = PACKAGED_MARKET_DATA) -> None:
+        clock = Ticker()
+        self.now = 0.0
+        self.settings = Settings("postgres://unused", "redis://unused", SECRET, "sha-1", "unit", market_data)
+        self.tenants, self.packs, self.jobs = MemoryTenants(clock), MemoryPacks(clock), MemoryJobs(clock)
+        self.raw_cache, self.probe = MemoryCache(), MemoryProbe()
+        self.cache = OptionalCache(self.raw_cache, lambda: self.now)
+        self.portfolios = PortfolioService(self.tenants, self.packs, self.jobs, self.cache)
+        self.services = Services(
+            self.settings, self.tenants, self.packs, self.jobs, self.cache, self.probe, self.portfolios
+        )
+
+    @asynccontextmanager
+    async def connect(self, settings: Settings) -> AsyncIterator[Services]:
+        """Stands where app.container.connect stands."""
+        yield self.services

@@ -1,0 +1,149 @@
+"""Settings, command lines and packaging. The command lines meet a port where nothing listens, never a server."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import tomllib
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from app import migrate, seed, serve, token
+from app.api.auth import verify
+from app.settings import PACKAGED_MARKET_DATA, Listen, Settings, SettingsError
+from tests.support.memory import SECRET
+
+BACKEND = Path(__file__).parents[2]
+
+
+def closed_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def env(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    url = f"postgres://nobody:x@127.0.0.1:{closed_port()}/none"
+    values = {
+        "DATABASE_URL": url,
+        "DATABASE_OWNER_URL": url,
+        "REDIS_URL": f"redis://127.0.0.1:{closed_port()}/0",
+        "JWT_SECRET": SECRET,
+        "PORT": "8000",
+    }
+    for name in (*values, "GIT_SHA", "DEPLOYMENT_ID", "MARKET_DATA", "HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return values
+
+
+def test_defaults(env: dict[str, str]) -> None:
+    settings = Settings.from_env(env)
+    assert (settings.git_sha, settings.deployment_id) == ("unknown", "local")
+    assert settings.market_data == PACKAGED_MARKET_DATA
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "JWT_SECRET"])
+def test_a_missing_variable_is_named(env: dict[str, str], name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_env({**env, name: ""})
+
+
+def test_a_short_secret_is_refused_without_showing_it(env: dict[str, str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({**env, "JWT_SECRET": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1", ""])
+def test_a_port_must_be_a_port(port: str) -> None:
+    with pytest.raises(SettingsError, match="PORT"):
+        Listen.from_env({"PORT": port})
+
+
+def test_serve_listens_where_it_is_told(env: dict[str, str]) -> None:
+    config = serve.server_config({**env, "HOST": "0.0.0.0"})  # noqa: S104 - the value is compared, not bound
+    assert (config.host, config.port, config.workers) == ("0.0.0.0", 8000, 1)  # noqa: S104 - as above
+
+
+def test_serve_without_environment_exits_2(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PORT")
+    assert serve.main() == 2
+    assert "PORT is not set" in capsys.readouterr().err
+
+
+def test_serve_runs_the_server_until_it_stops(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
+        with pytest.raises(SystemExit) as stopped:
+            serve.main()
+    assert stopped.value.code != 0
+
+
+def test_token_prints_a_token_that_verifies(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    user = uuid4()
+    assert token.main(["--user", str(user), "--ttl", "60"]) == 0
+    assert verify(SECRET, capsys.readouterr().out.strip()) == user
+
+
+def test_token_without_secret_exits_2(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JWT_SECRET")
+    assert token.main(["--user", str(uuid4())]) == 2
+
+
+@pytest.mark.parametrize("command", [["up"], ["down", "--to", "0"], ["status"]])
+def test_migrate_without_database_exits_1(
+    env: dict[str, str], command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert migrate.main(command) == 1
+    assert "error: ConnectionRefusedError" in capsys.readouterr().err
+
+
+def test_migrate_without_url_exits_2(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_OWNER_URL")
+    assert migrate.main(["up"]) == 2
+
+
+def test_seed_without_database_exits_1(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert seed.main() == 1
+    assert "the database does not answer" in capsys.readouterr().err
+
+
+def test_seed_without_environment_exits_2(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_URL")
+    assert seed.main() == 2
+
+
+def test_the_lock_files_and_the_project_name_one_runtime_set() -> None:
+    project = tomllib.loads((BACKEND / "pyproject.toml").read_text())["project"]["dependencies"]
+    named = [line for line in (BACKEND / "requirements.in").read_text().split("\n") if line and line[0] != "#"]
+    assert project == named
+    pins = {f: dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (BACKEND / f).read_text(), re.M)) for f in LOCKS}
+    assert set(named) <= pins["requirements.txt"].keys()
+    assert pins["requirements.txt"].items() <= pins["requirements-dev.txt"].items()
+
+
+LOCKS = ("requirements.txt", "requirements-dev.txt")
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_pin_has_a_hash(lock: str) -> None:
+    text = (BACKEND / lock).read_text()
+    blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.M)[1:]
+    assert blocks
+    assert [block.split("==")[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def test_the_packaged_data_is_json() -> None:
+    assert json.loads(PACKAGED_MARKET_DATA.read_text())["source"] == "fixture"
