@@ -38,7 +38,7 @@ class MemoryRecorder:
         self.run = run
         self.events: list[Event] = []
 
-    def record(self, kind: EventKind, stage: str = "", **body: Any) -> Event:
+    def record(self, kind: EventKind, stage: str = "", /, **body: Any) -> Event:
         event = Event(self.run, len(self.events) + 1, self.clock.now(), kind, stage, body)
         self.events.append(event)
         return event

@@ -132,7 +132,8 @@ CREATE TABLE portfolio_daily_values (
     user_id uuid NOT NULL,
     asof_date date NOT NULL,
     pricing_pack_id text NOT NULL REFERENCES pricing_pack (id),
-    total numeric(28, 8) NOT NULL,
+    -- Rounded by the service, to 8 decimals or 28 digits; a fixed scale would refuse the largest legal holdings.
+    total numeric NOT NULL,
     PRIMARY KEY (portfolio_id, asof_date),
     FOREIGN KEY (portfolio_id, user_id) REFERENCES portfolios (id, user_id)
 );

@@ -28,7 +28,12 @@ def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
 
 
 def quantize(value: Decimal, places: Decimal = VALUE_PLACES) -> Decimal:
-    """Round half-even to `places` (8 decimals for values shown or stored)."""
+    """Round half-even to `places` (8 decimals for values shown or stored), or to 28 digits if that is coarser.
+
+    A huge value (above 10^20 with 8 decimals) has no room for all decimals; Decimal.quantize would raise.
+    """
+    if value.adjusted() - places.adjusted() >= CONTEXT.prec - 1:
+        return CONTEXT.plus(value)
     return value.quantize(places, context=CONTEXT)
 
 

@@ -27,6 +27,20 @@ def test_rounding_is_half_even() -> None:
     assert quantize(D("0.000000005")) == 0
 
 
+@pytest.mark.parametrize(
+    ("value", "rounded"),
+    [
+        ("1" * 19 + ".123456785", "1" * 19 + ".12345678"),
+        ("9" * 20 + ".999999995", "1" + "0" * 20),
+        ("1" * 21 + ".123456785", "1" * 21 + ".1234568"),
+        ("1" * 30, "1" * 28 + "00"),
+        ("0", "0"),
+    ],
+)
+def test_a_value_too_large_for_eight_decimals_keeps_28_digits(value: str, rounded: str) -> None:
+    assert quantize(D(value)) == D(rounded)
+
+
 def test_precision_is_28_digits_whatever_the_thread_context_says() -> None:
     assert divide(D(1), D(3)) == D("0." + "3" * 28)
     assert multiply(D("1." + "1" * 27), D(1)) == D("1." + "1" * 27)

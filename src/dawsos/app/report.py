@@ -4,7 +4,78 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dawsos.adapters import git
 from dawsos.app.project import Tools
+from dawsos.canary.measures import error_rate
+from dawsos.errors import DawsosError
 from dawsos.model.pipeline import Pipeline
+from dawsos.model.rollout import Counts
 from dawsos.model.run import Run
-from dawsos.reporting.html import ReportContext, render_html
+from dawsos.reporting.html import ReportContext, SloRow, render_html
+
+_TAIL = 60
+
+
+def write_report(tools: Tools, pipeline: Pipeline, run: Run) -> Path:
+    """Write the one-file report of ``run`` and return where it lies."""
+    path = tools.project.report(run.id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count, head = tools.journal.head(run.id)
+    subject, author = _commit(tools, run)
+    context = ReportContext(
+        pipeline=pipeline.name,
+        generated_at=tools.clock.now(),
+        stages=tuple((s.id, s.title or s.id, s.budget) for s in pipeline.stages if s.id in run.stages),
+        subject=subject,
+        author=author,
+        slo=_slo(pipeline, run),
+        logs=_logs(tools, run),
+        journal_head=head,
+        event_count=count,
+        urls={d["environment"]: d["url"] for d in run.deployments},
+    )
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(tools.masker.clean(render_html(run, context)), encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def _commit(tools: Tools, run: Run) -> tuple[str, str]:
+    try:
+        commit = git.commit(tools.project.root, run.commit)
+    except DawsosError:
+        return "", ""
+    return commit.subject, commit.author
+
+
+def _logs(tools: Tools, run: Run) -> dict[str, str]:
+    """Return stage -> the end of its newest logs."""
+    tails = {}
+    for stage in run.stages:
+        folder = tools.project.run_folder(run.id) / stage
+        logs = sorted(folder.glob("attempt-*/*.log"), key=lambda path: path.stat().st_mtime)
+        text = "\n".join(log.read_text(errors="replace") for log in logs[-3:])
+        tails[stage] = tools.masker.clean("\n".join(text.splitlines()[-_TAIL:]))
+    return tails
+
+
+def _slo(pipeline: Pipeline, run: Run) -> tuple[SloRow, ...]:
+    """Return the objectives with what was measured, and by which stage."""
+    rows = []
+    for stage in run.stages.values():
+        for gate in stage.gates:
+            if gate.kind == "threshold":
+                rows.append(SloRow(gate.gate, gate.limit, gate.measured, stage.id, gate.passed))
+    if run.rollout is not None and run.rollout.samples:
+        samples = [sample["canary"] for sample in run.rollout.samples]
+        counts = Counts(sum(s["requests"] for s in samples), sum(s["errors"] for s in samples))
+        rate = error_rate(counts)
+        worst = max((s["p95"] for s in samples if s["p95"] is not None), default=None)
+        if rate is not None:
+            rows.append(
+                SloRow("canary error rate", f"<= {pipeline.slo.error_rate:.2%}", f"{rate:.2%}", "canary", rate <= pipeline.slo.error_rate)
+            )
+        if worst is not None:
+            limit = pipeline.slo.warm_p95
+            rows.append(SloRow("canary p95, worst tick", f"<= {limit:g} s", f"{worst:.3f} s", "canary", worst <= limit))
+    return tuple(rows)

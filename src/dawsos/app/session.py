@@ -47,7 +47,7 @@ class Session:
     def masker(self) -> Masker:
         return self.tools.masker
 
-    def record(self, kind: EventKind, stage: str = "", **body: Any) -> Event:
+    def record(self, kind: EventKind, stage: str = "", /, **body: Any) -> Event:
         event = self.tools.journal.append(self.id, kind, stage, **_clean(body, self.masker))
         # Another process may have appended meanwhile (an approval): take everything since what we know.
         for fact in self.tools.journal.events(self.id, self.state.last_seq):

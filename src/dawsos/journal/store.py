@@ -60,7 +60,7 @@ class Journal:
         """Close the database."""
         self._db.close()
 
-    def append(self, run: str, kind: EventKind, stage: str = "", **body: Any) -> Event:
+    def append(self, run: str, kind: EventKind, stage: str = "", /, **body: Any) -> Event:
         """Append one fact to ``run`` and return it once it is on disk.
 
         Raises ValueError for an unknown kind, InfrastructureError when the disk refuses.
