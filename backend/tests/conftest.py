@@ -42,12 +42,12 @@ def pytest_runtest_call(item: pytest.Item) -> object:
     outer = collector.value
 
     def note(stats: dict[str, object]) -> None:
-        counted = {"valid": 0, "invalid": 0}
+        counted = {"examples": 0, "invalid": 0}
         for phase in PHASES:
             cases = stats.get(f"{phase}-phase", {})
             assert isinstance(cases, dict)
             for case in cases.get("test-cases", []):
-                counted["valid" if case["status"] in {"valid", "interesting"} else "invalid"] += 1
+                counted["examples" if case["status"] in {"valid", "interesting"} else "invalid"] += 1
         if any(counted.values()):
             examples[item.nodeid] = counted
         if outer is not None:

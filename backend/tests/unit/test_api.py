@@ -84,7 +84,13 @@ async def test_ready_degraded_and_not_ready(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/pricing/latest", f"/v1/portfolios/{uuid4()}", "/v1/pricing/packs/x", "/v1/jobs/latest"]
+    "path",
+    [
+        "/v1/pricing/latest",
+        "/v1/portfolios/00000000-0000-4000-8000-000000000000",
+        "/v1/pricing/packs/x",
+        "/v1/jobs/latest",
+    ],
 )
 async def test_no_token_no_answer(site: Site, path: str) -> None:
     answer = await site.http.get(path)
