@@ -66,7 +66,8 @@ def migrated_stack() -> Stack:
 def at(url: str, port: int) -> str:
     """The same URL through another local port (a proxy)."""
     parts = urlsplit(url)
-    login = f"{parts.username}:{parts.password}@" if parts.username else ""
+    # Redis is reached with a password and no user name.
+    login = f"{parts.username or ''}:{parts.password}@" if parts.password else ""
     return urlunsplit(parts._replace(netloc=f"{login}127.0.0.1:{port}"))
 
 
