@@ -36,6 +36,8 @@ async def _attempt(work: Work, hands: Hands) -> Outcome:
     except asyncio.CancelledError:
         _finish(work, Outcome("cancelled", "another stage failed or the run was stopped"), started)
         raise
+    except Exception as error:  # noqa: BLE001 - the stage boundary: a defect of ours ends the stage, not the journal
+        outcome = Outcome("infrastructure", f"a defect of dawsos: {type(error).__name__}: {error}")
     _finish(work, outcome, started)
     return outcome
 

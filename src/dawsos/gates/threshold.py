@@ -44,8 +44,8 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     low = options.min is None or measured >= options.min
     high = options.max is None or measured <= options.max
     unit = f" {options.unit}" if options.unit else ""
-    limits = [f">= {options.min:g}{unit}"] * (options.min is not None) + [f"<= {options.max:g}{unit}"] * (options.max is not None)
-    limit = " and ".join(limits)
+    limits = [(">=", options.min), ("<=", options.max)]
+    limit = " and ".join(f"{sign} {value:g}{unit}" for sign, value in limits if value is not None)
     return verdict(
         (name, "threshold"), low and high, f"{measured:.4g}{unit}", limit,
         message="within the limit" if low and high else f"{measured:.4g}{unit} is not {limit}", evidence=[options.file],
