@@ -37,7 +37,14 @@ def main(wanted: list[str]) -> int:
         print(f"== {name}: {' '.join(CHECKS[name])}", flush=True)
         started = time.monotonic()
         try:
-            code = subprocess.run(CHECKS[name], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, timeout=BUDGETS.get(name, 600.0), check=False).returncode
+            code = subprocess.run(
+                CHECKS[name],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                timeout=BUDGETS.get(name, 600.0),
+                check=False,
+            ).returncode
         except subprocess.TimeoutExpired:
             code = 124
         results[name] = (code, time.monotonic() - started)

@@ -19,9 +19,7 @@ from rich.console import Console
 
 from dawsos.errors import EXIT_INFRASTRUCTURE, DawsosError
 
-_EPILOG = (
-    "Exit codes: 0 done, 1 gate failed, 2 bad input, 3 infrastructure, 4 rolled back, 75 waiting for approval, 130 stopped."
-)
+_EPILOG = "Exit codes: 0 done, 1 gate failed, 2 bad input, 3 infrastructure, 4 rolled back, 75 waiting for approval, 130 stopped."
 app = typer.Typer(
     name="dawsos",
     help="Takes a commit to production: gated stages, a canary rollout, automatic rollback.",
@@ -94,7 +92,9 @@ def ship(
     reason: Annotated[str, typer.Option(help="Why; needed with --approve-as.")] = "",
     profile: Profile = "laptop",
     no_cache: NoCache = False,
-    hotfix: Annotated[str, typer.Option(help="Skip the stages marked hotfix_skips; the text is the recorded reason.")] = "",
+    hotfix: Annotated[
+        str, typer.Option(help="Skip the stages marked hotfix_skips; the text is the recorded reason.")
+    ] = "",
 ) -> None:
     """Take HEAD through every stage to 100 % of production.
 
@@ -124,7 +124,9 @@ def run(
 
 
 @app.command(epilog=_EPILOG)
-def resume(run_id: Annotated[str, typer.Argument(metavar="[RUN]", help="Default: the newest unfinished run.")] = "") -> None:
+def resume(
+    run_id: Annotated[str, typer.Argument(metavar="[RUN]", help="Default: the newest unfinished run.")] = "",
+) -> None:
     """Go on with a run that was killed or that waited, from its first unfinished stage."""
     from dawsos.app import ship as verbs
 
@@ -243,7 +245,9 @@ def lint(as_json: Json = False) -> None:
 
 
 @app.command(epilog=_EPILOG)
-def down(purge: Annotated[bool, typer.Option("--purge", help="Delete databases and releases' data, too.")] = False) -> None:
+def down(
+    purge: Annotated[bool, typer.Option("--purge", help="Delete databases and releases' data, too.")] = False,
+) -> None:
     """Stop every process of every environment. History, cache and databases stay, unless --purge."""
     import asyncio
 

@@ -30,7 +30,12 @@ class World:
         self.promoted = 0
         self.leases = 0
         self.recorder.record(
-            "rollout_started", "canary", release="release", deployment="canary", stable_release="old", stable_deployment="stable"
+            "rollout_started",
+            "canary",
+            release="release",
+            deployment="canary",
+            stable_release="old",
+            stable_deployment="stable",
         )
 
     def run(self, record: RolloutRecord = RECORD, *, first: bool = False, seen: int = 1) -> Finished:

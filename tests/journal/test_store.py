@@ -42,7 +42,7 @@ def test_an_intact_chain_verifies(journal: Journal, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "problem"),
     [
-        ("UPDATE events SET body = '{\"command\":\"run\"}' WHERE seq = 1", "event 1 (run_started) was altered"),
+        ('UPDATE events SET body = \'{"command":"run"}\' WHERE seq = 1', "event 1 (run_started) was altered"),
         ("UPDATE events SET at = at + 1 WHERE seq = 2", "event 2 (stage_started) was altered"),
         ("DELETE FROM events WHERE seq = 2", "event 2 is missing"),
         ("DELETE FROM events WHERE seq = 3", "the chain does not reach the head anchored in summary.json"),

@@ -7,7 +7,6 @@ from typing import Any
 
 from dawsos.model.events import Event
 
-
 START = 1_772_366_400.0
 STAGES: tuple[tuple[str, str, float], ...] = (
     ("lint", "Lint and types", 180),
@@ -42,7 +41,13 @@ TIMES: dict[str, tuple[float, float]] = {
     "security": (20.2, 9.0), "chaos": (74.6, 26.2), "build": (101.0, 14.4), "sbom": (12.1, 6.6), "staging": (115.6, 9.3),
     "uat": (125.0, 34.7), "canary": (160.0, 62.5),
 }  # fmt: skip
-POLICY = {"error_rate": 0.005, "p95": 1.2, "check_interval": 3.0, "failed_checks": 5, "crash_loop": {"restarts": 3, "window": 300}}
+POLICY = {
+    "error_rate": 0.005,
+    "p95": 1.2,
+    "check_interval": 3.0,
+    "failed_checks": 5,
+    "crash_loop": {"restarts": 3, "window": 300},
+}
 LADDER = [5, 25, 45, 65, 85, 100]
 
 
@@ -64,13 +69,25 @@ class Script:
 
     def gate(self, at: float, stage: str, gate: tuple[str, str, str], **body: Any) -> None:
         name, measured, limit = gate
-        facts: dict[str, Any] = {"result": "pass", "message": "", "evidence": [f"{name}.json".replace(" ", "-")], "findings": []}
+        facts: dict[str, Any] = {
+            "result": "pass",
+            "message": "",
+            "evidence": [f"{name}.json".replace(" ", "-")],
+            "findings": [],
+        }
         self.add(at, "gate_evaluated", stage, gate=name, kind=name, measured=measured, limit=limit, **(facts | body))
 
     def start_stage(self, stage: str, at: float | None = None) -> None:
         at = TIMES[stage][0] if at is None else at
         self.add(at, "stage_started", stage, fingerprint="c0ffee" * 10, attempt=1)
-        self.add(at, "step_started", stage, index=0, name=stage, command=f"pytest tests/{stage} -q --junitxml=$ARTIFACTS/junit.xml")
+        self.add(
+            at,
+            "step_started",
+            stage,
+            index=0,
+            name=stage,
+            command=f"pytest tests/{stage} -q --junitxml=$ARTIFACTS/junit.xml",
+        )
 
     def end_step(self, stage: str, *, ok: bool = True) -> None:
         start, seconds = TIMES[stage]
@@ -97,10 +114,28 @@ class Script:
             self.gate(at, stage, gate)
 
     def release(self) -> None:
-        self.add(sum(TIMES["build"]), "release_built", "build", release="9d41e8" * 10, commit="3f2a", builder="bundle", path="/r", bytes=61_400_000)
+        self.add(
+            sum(TIMES["build"]),
+            "release_built",
+            "build",
+            release="9d41e8" * 10,
+            commit="3f2a",
+            builder="bundle",
+            path="/r",
+            bytes=61_400_000,
+        )
 
     def rollout(self, *, first: bool = False, drill: str = "", stage: str = "canary") -> None:
-        self.add(TIMES["canary"][0], "deployed", stage, environment="production", release="9d41e8" * 10, deployment="d1", url="u", replicas=2)
+        self.add(
+            TIMES["canary"][0],
+            "deployed",
+            stage,
+            environment="production",
+            release="9d41e8" * 10,
+            deployment="d1",
+            url="u",
+            replicas=2,
+        )
         self.add(
             TIMES["canary"][0] + 1, "rollout_started", stage, release="9d41e8" * 10, deployment="9d41e89d-7f3a",
             stable_release="" if first else "52c07b" * 10, stable_deployment="" if first else "52c07b52-91be", ladder=LADDER,
@@ -114,14 +149,20 @@ class Script:
         errors = (1 + canary // 20 if bad and canary else 0) if second % 2 or weight > 5 else 0
         wave = math.sin(second / 3) * 0.006
         facts: dict[str, Any] = {
-            "canary": {"requests": canary, "errors": errors, "p95": 0.046 + wave + (0.03 if bad else 0) if canary else None},
-            "stable": {"requests": stable, "errors": 1 if second == 17 and stable else 0, "p95": 0.043 - wave if stable else None},
+            "canary": {
+                "requests": canary,
+                "errors": errors,
+                "p95": 0.046 + wave + (0.03 if bad else 0) if canary else None,
+            },
+            "stable": {
+                "requests": stable,
+                "errors": 1 if second == 17 and stable else 0,
+                "p95": 0.043 - wave if stable else None,
+            },
             "verdict": "healthy",
             "reason": "error rate and p95 are within their limits",
         }
         self.add(at, "rollout_sampled", "canary", at=float(second), weight=weight, seconds=1.0, **(facts | body))
-
-
 
 
 def up_to_canary(script: Script) -> None:
@@ -135,7 +176,17 @@ def up_to_canary(script: Script) -> None:
     script.stage("uat")
     digest = "77aa10" * 10
     script.add(160, "approval_requested", "uat", digest=digest, role="product owner", subject="9d41e8")
-    script.add(160, "approval_given", "uat", digest=digest, decision="approved", name="Ada", reason="sprint 12, demo accepted", how="beforehand", expires_at=0)
+    script.add(
+        160,
+        "approval_given",
+        "uat",
+        digest=digest,
+        decision="approved",
+        name="Ada",
+        reason="sprint 12, demo accepted",
+        how="beforehand",
+        expires_at=0,
+    )
     script.start_stage("canary")
 
 
@@ -154,7 +205,9 @@ def passed() -> Script:
     script.add(221.4, "rollout_finished", "canary", outcome="promoted", seconds=None, reason="every step was healthy")
     script.gate(222, "canary", GATES["canary"][0])
     script.end_stage("canary")
-    script.add(223, "verified", checks=[{"name": "version", "result": "pass", "measured": "3f2a1c9e", "limit": "3f2a1c9e"}])
+    script.add(
+        223, "verified", checks=[{"name": "version", "result": "pass", "measured": "3f2a1c9e", "limit": "3f2a1c9e"}]
+    )
     script.add(223.5, "run_finished", result="passed", exit_code=0, reason="")
     return script
 
@@ -171,9 +224,18 @@ def rolled_back(drill: str = "") -> Script:
         weight = 0 if second > 39 else LADDER[(second - 1) // 10]
         if second <= 39 and (second - 1) % 10 == 0:
             script.add(160 + second, "weight_confirmed", "canary", weight=weight, seconds=0.01)
-        failing = {"verdict": "failing" if second == 39 else "inconclusive", "reason": f"{second - 34} of 5 checks failed: error rate 5.77% > 0.50%"} if second > 34 else {}
+        failing = (
+            {
+                "verdict": "failing" if second == 39 else "inconclusive",
+                "reason": f"{second - 34} of 5 checks failed: error rate 5.77% > 0.50%",
+            }
+            if second > 34
+            else {}
+        )
         if second <= 39:
-            script.sample(second, weight, bad=second > 34, check={"error_rate": 0.0577, "p95": 0.08, "requests": 156}, **failing)
+            script.sample(
+                second, weight, bad=second > 34, check={"error_rate": 0.0577, "p95": 0.08, "requests": 156}, **failing
+            )
     why = "5 consecutive checks failed: error rate 5.77% > 0.50% (9 of 156 requests)"
     script.add(200.1, "rollout_decided", "canary", decision="rollback", reason=why)
     script.add(200.2, "weight_confirmed", "canary", weight=0, seconds=0.02)
@@ -201,9 +263,22 @@ def failed() -> Script:
     ])  # fmt: skip
     script.gate(at, "unit", ("coverage", "97.8 %", ">= 95 %"))
     script.end_stage("unit", "failed", "gate junit: 3 tests failed (measured 409 of 412 passed, limit all)")
-    script.add(at, "stage_finished", "property", result="cancelled", seconds=42.0, reason="another stage failed or the run was stopped")
+    script.add(
+        at,
+        "stage_finished",
+        "property",
+        result="cancelled",
+        seconds=42.0,
+        reason="another stage failed or the run was stopped",
+    )
     script.stage("security")
-    script.gate(at, "security", ("audit", "not audited", "0 high"), result="no_data", message="no vulnerability database can be reached; set PIP_AUDIT_URL")
+    script.gate(
+        at,
+        "security",
+        ("audit", "not audited", "0 high"),
+        result="no_data",
+        message="no vulnerability database can be reached; set PIP_AUDIT_URL",
+    )
     script.add(at + 1, "run_finished", result="failed", exit_code=1, reason="gate junit: 3 tests failed")
     return script
 
@@ -224,8 +299,21 @@ def waiting() -> Script:
     for gate in GATES["uat"]:
         script.gate(40_030, "uat", gate)
     script.add(40_031, "approval_requested", "uat", digest="77aa10" * 10, role="product owner", subject="9d41e8" * 10)
-    script.add(40_031, "stage_finished", "uat", result="waiting", seconds=31.0, reason="the product owner has not approved 77aa1077aa10 yet")
-    script.add(40_032, "run_finished", result="waiting", exit_code=75, reason="the product owner has not approved 77aa1077aa10 yet")
+    script.add(
+        40_031,
+        "stage_finished",
+        "uat",
+        result="waiting",
+        seconds=31.0,
+        reason="the product owner has not approved 77aa1077aa10 yet",
+    )
+    script.add(
+        40_032,
+        "run_finished",
+        result="waiting",
+        exit_code=75,
+        reason="the product owner has not approved 77aa1077aa10 yet",
+    )
     return script
 
 

@@ -44,7 +44,14 @@ class StageCache:
         shutil.copytree(self._folder / stage / digest / "artifacts", artifacts, dirs_exist_ok=True)
 
     def keep(
-        self, stage: str, fingerprint: Fingerprint, artifacts: Path, *, run: str, at: float, gates: tuple[GateVerdict, ...]
+        self,
+        stage: str,
+        fingerprint: Fingerprint,
+        artifacts: Path,
+        *,
+        run: str,
+        at: float,
+        gates: tuple[GateVerdict, ...],
     ) -> None:
         """Keep a passed stage's evidence; an equal one that is there already stays."""
         target = self._folder / stage / fingerprint.digest

@@ -36,7 +36,9 @@ def _git(root: Path, *arguments: str, text_input: str | None = None) -> str:
         raise InfrastructureError("git is not installed", fix="install git") from error
     if done.returncode:
         message = done.stderr.decode(errors="replace").strip()
-        raise BadInput(f"git {arguments[0]} failed in {root}: {message}", fix="run dawsos inside a git checkout with a commit")
+        raise BadInput(
+            f"git {arguments[0]} failed in {root}: {message}", fix="run dawsos inside a git checkout with a commit"
+        )
     return done.stdout.decode(errors="surrogateescape")
 
 
@@ -91,10 +93,15 @@ def checkout(root: Path, sha: str, target: Path) -> Path:
     try:
         with tempfile.TemporaryFile() as archive:
             done = subprocess.run(
-                ["git", "-C", str(root), "archive", "--format=tar", sha], stdout=archive, stderr=subprocess.PIPE, check=False
+                ["git", "-C", str(root), "archive", "--format=tar", sha],
+                stdout=archive,
+                stderr=subprocess.PIPE,
+                check=False,
             )
             if done.returncode:
-                raise InfrastructureError(f"git archive {sha[:12]} failed: {done.stderr.decode(errors='replace').strip()}")
+                raise InfrastructureError(
+                    f"git archive {sha[:12]} failed: {done.stderr.decode(errors='replace').strip()}"
+                )
             archive.seek(0)
             with tarfile.open(fileobj=archive) as tar:
                 tar.extractall(temporary, filter="data")

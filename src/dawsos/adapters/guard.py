@@ -115,10 +115,14 @@ def main(arguments: list[str]) -> int:
     _become_subreaper()
     try:
         child = subprocess.Popen(
-            arguments[3:], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_defaults, **_identity(arguments[1])
+            arguments[3:],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_defaults,
+            **_identity(arguments[1]),
         )
     except OSError as error:
-        print(f"cannot start {arguments[3]}: {error}", file=sys.stderr)  # noqa: T201 - its only channel
+        print(f"cannot start {arguments[3]}: {error}", file=sys.stderr)
         return 127
     # What is left of the tree must not keep the caller's log pipe open, but the guard itself must close it last.
     code = _watch(child, grace)

@@ -32,7 +32,9 @@ def lock_digest(requirements: Path) -> str:
     try:
         content = requirements.read_bytes()
     except OSError as error:
-        raise BadInput(f"cannot read {requirements}: {error.strerror}", fix="correct the path in pipeline.yaml") from error
+        raise BadInput(
+            f"cannot read {requirements}: {error.strerror}", fix="correct the path in pipeline.yaml"
+        ) from error
     return hashlib.sha256(content + python_version().encode()).hexdigest()
 
 
@@ -41,9 +43,15 @@ def tool_environment(home: Path) -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if key.startswith(("PIP_", "SSL_")) or key.lower() in ("http_proxy", "https_proxy", "no_proxy", "requests_ca_bundle")
+        if key.startswith(("PIP_", "SSL_"))
+        or key.lower() in ("http_proxy", "https_proxy", "no_proxy", "requests_ca_bundle")
     }
-    return {"PATH": os.defpath + ":/usr/local/bin", "HOME": os.environ.get("HOME", str(home)), "LANG": "C.UTF-8", **kept}
+    return {
+        "PATH": os.defpath + ":/usr/local/bin",
+        "HOME": os.environ.get("HOME", str(home)),
+        "LANG": "C.UTF-8",
+        **kept,
+    }
 
 
 async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
@@ -69,7 +77,7 @@ async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
 
 
 async def _pause() -> None:
-    import asyncio  # noqa: PLC0415 - only the contended path waits
+    import asyncio
 
     await asyncio.sleep(0.1)
 

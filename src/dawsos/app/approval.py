@@ -34,11 +34,15 @@ def evidence_digest(release: str, artifacts: Path, verdicts: tuple[GateVerdict, 
         path = artifacts / name
         if path.is_file():
             files[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    text = json.dumps({"release": release, "gates": [asdict(verdict) for verdict in verdicts], "files": files}, sort_keys=True)
+    text = json.dumps(
+        {"release": release, "gates": [asdict(verdict) for verdict in verdicts], "files": files}, sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def ask(session: Session, work: Work, verdicts: tuple[GateVerdict, ...], beforehand: Beforehand | None) -> Outcome:
+async def ask(
+    session: Session, work: Work, verdicts: tuple[GateVerdict, ...], beforehand: Beforehand | None
+) -> Outcome:
     """Get a decision for the stage: one that is in the journal, the one given beforehand, or the one typed now.
 
     Without a terminal and without a decision the outcome is ``waiting``.
@@ -47,7 +51,9 @@ async def ask(session: Session, work: Work, verdicts: tuple[GateVerdict, ...], b
     if approval is None:
         return Outcome("passed")
     digest = evidence_digest(session.state.release, work.artifacts, verdicts)
-    session.record("approval_requested", work.stage.id, digest=digest, role=approval.role, subject=session.state.release)
+    session.record(
+        "approval_requested", work.stage.id, digest=digest, role=approval.role, subject=session.state.release
+    )
     expires = work.clock.now() + approval.expires
     if beforehand is not None and _decision(session, work, digest) is None:
         session.record(
@@ -80,11 +86,18 @@ async def _prompt(session: Session, work: Work, digest: str, role: str) -> Appro
     if suspend is not None:
         suspend()
     report = session.tools.project.report(session.id)
-    sys.stderr.write(f"\nApproval by the {role} over {digest[:12]}. Report: {report}\nType: yes NAME REASON | no NAME REASON\n> ")
+    sys.stderr.write(
+        f"\nApproval by the {role} over {digest[:12]}. Report: {report}\nType: yes NAME REASON | no NAME REASON\n> "
+    )
     sys.stderr.flush()
     loop = asyncio.get_running_loop()
     typed: asyncio.Future[str] = loop.create_future()
-    loop.add_reader(sys.stdin.fileno(), lambda: typed.done() or typed.set_result(sys.stdin.readline()))
+
+    def on_input() -> None:
+        if not typed.done():
+            typed.set_result(sys.stdin.readline())
+
+    loop.add_reader(sys.stdin.fileno(), on_input)
     try:
         while not typed.done():
             decision = _decision(session, work, digest)
@@ -93,7 +106,7 @@ async def _prompt(session: Session, work: Work, digest: str, role: str) -> Appro
             await asyncio.wait([typed], timeout=_POLL)
     finally:
         loop.remove_reader(sys.stdin.fileno())
-    answer, name, reason = (typed.result().split(maxsplit=2) + ["", "", ""])[:3]
+    answer, name, reason = [*typed.result().split(maxsplit=2), "", "", ""][:3]
     if answer.lower() not in ("yes", "no") or not name:
         return None
     session.record(

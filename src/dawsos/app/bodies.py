@@ -59,7 +59,7 @@ def bodies(scene: Scene) -> dict[str, Body]:
 
 async def step_environment(scene: Scene, stage: Stage) -> dict[str, str]:
     """Return the whole environment of a stage's steps: declared things only."""
-    import os  # noqa: PLC0415 - the caller's environment is read here and nowhere else
+    import os
 
     home = scene.tools.project.home / "home"
     home.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ async def run_commands(scene: Scene, work: Work) -> Outcome:
 
 
 def _passwords(variables: dict[str, str]) -> list[str]:
-    from urllib.parse import urlsplit  # noqa: PLC0415
+    from urllib.parse import urlsplit
 
     return [password for value in variables.values() if (password := urlsplit(value).password)]
 
@@ -101,7 +101,9 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
     service = scene.pipeline.service
     requirements = scene.root / service.requirements
     name = work.stage.toolchain or next(iter(scene.pipeline.toolchains))
-    venv = await toolchain.ensure(scene.root / scene.pipeline.toolchains[name].requirements, scene.tools.project.toolchains, scene.runner())
+    venv = await toolchain.ensure(
+        scene.root / scene.pipeline.toolchains[name].requirements, scene.tools.project.toolchains, scene.runner()
+    )
     log = work.artifacts / "build.log"
     steps: list[dict[str, Any]] = []
     try:
@@ -115,7 +117,13 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
         return Outcome("failed", error.message)
     steps.append(_step("build the release", "ok", 0, log))
     write_json(work.artifacts / "steps.json", steps)
-    facts = {"release": release.digest, "commit": release.commit, "bytes": release.size, "builder": "bundle", "python": release.python}
+    facts = {
+        "release": release.digest,
+        "commit": release.commit,
+        "bytes": release.size,
+        "builder": "bundle",
+        "python": release.python,
+    }
     write_json(work.artifacts / "release.json", facts)
     scene.session.record(
         "release_built", work.stage.id, release=release.digest, commit=release.commit, builder="bundle",
@@ -126,7 +134,15 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
 
 def _step(name: str, classification: str, code: int, log: Path) -> dict[str, Any]:
     tail = log.read_text(errors="replace").splitlines()[-40:] if log.exists() else []
-    return {"name": name, "command": name, "classification": classification, "exit_code": code, "seconds": 0.0, "log": log.name, "tail": tail}
+    return {
+        "name": name,
+        "command": name,
+        "classification": classification,
+        "exit_code": code,
+        "seconds": 0.0,
+        "log": log.name,
+        "tail": tail,
+    }
 
 
 async def deploy_release(scene: Scene, work: Work) -> Outcome:
@@ -148,7 +164,15 @@ async def deploy_release(scene: Scene, work: Work) -> Outcome:
                 await platform.remove(stale)
         for name in scene.pipeline.service.before_traffic:
             job = next(job for job in scene.pipeline.service.jobs if job.name == name)
-            await environments.must_run(tools, environment, release, job.run, deployment=deployment, log=work.artifacts / f"{name}.log", extra=job.env)
+            await environments.must_run(
+                tools,
+                environment,
+                release,
+                job.run,
+                deployment=deployment,
+                log=work.artifacts / f"{name}.log",
+                extra=job.env,
+            )
     session.record(
         "deployed", work.stage.id, environment=environment.name, release=release.digest, deployment=deployment,
         url=environment.url, replicas=scene.pipeline.service.replicas,
@@ -157,7 +181,9 @@ async def deploy_release(scene: Scene, work: Work) -> Outcome:
     return Outcome("passed")
 
 
-async def write_health(pipeline: Pipeline, environment: environments.Environment, deployment: str, commit: str, path: Path) -> None:
+async def write_health(
+    pipeline: Pipeline, environment: environments.Environment, deployment: str, commit: str, path: Path
+) -> None:
     """Ask the environment for its health (for up to ten seconds until it answers) and write the evidence."""
     answer: dict[str, Any] = {}
     for _ in range(20):

@@ -55,7 +55,13 @@ def mask(tools: Tools, variables: Mapping[str, str], pipeline: Pipeline) -> None
 
 def base_environment(home: Path) -> dict[str, str]:
     """Return the environment that every process of a release gets: nothing of the caller's leaks in."""
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def release_environment(environment: Environment, release: Release, deployment: str) -> dict[str, str]:
@@ -76,16 +82,32 @@ def release_argv(command: str, release: Release) -> tuple[str, ...]:
 
 
 async def run_job(
-    tools: Tools, environment: Environment, release: Release, command: str, *, deployment: str, log: Path, extra: Mapping[str, str] | None = None
+    tools: Tools,
+    environment: Environment,
+    release: Release,
+    command: str,
+    *,
+    deployment: str,
+    log: Path,
+    extra: Mapping[str, str] | None = None,
 ) -> CommandOutcome:
     """Run a command of the release in its environment and return what came of it."""
     env = {**release_environment(environment, release, deployment), **(extra or {})}
     runner = GuardedRunner(tools.clock, tools.masker)
-    return await runner.run(Command(release_argv(command, release), str(environment.platform.folder), env, str(log), _JOB_BUDGET))
+    return await runner.run(
+        Command(release_argv(command, release), str(environment.platform.folder), env, str(log), _JOB_BUDGET)
+    )
 
 
 async def must_run(
-    tools: Tools, environment: Environment, release: Release, command: str, *, deployment: str, log: Path, extra: Mapping[str, str] | None = None
+    tools: Tools,
+    environment: Environment,
+    release: Release,
+    command: str,
+    *,
+    deployment: str,
+    log: Path,
+    extra: Mapping[str, str] | None = None,
 ) -> str:
     """Run a command of the release and return the last line it printed; raises InfrastructureError with the log's end."""
     before = log.stat().st_size if log.exists() else 0
@@ -93,11 +115,15 @@ async def must_run(
     lines = log.read_text(errors="replace")[before:].strip().splitlines() if log.exists() else []
     if outcome.classification != "ok":
         tail = "\n    ".join(lines[-8:])
-        raise InfrastructureError(f"`{command}` failed in {environment.name} ({outcome.message}):\n    {tail}", fix=f"read {log}")
+        raise InfrastructureError(
+            f"`{command}` failed in {environment.name} ({outcome.message}):\n    {tail}", fix=f"read {log}"
+        )
     return lines[-1] if lines else ""
 
 
-async def seed(tools: Tools, pipeline: Pipeline, environment: Environment, release: Release, *, deployment: str, log: Path) -> dict[str, str]:
+async def seed(
+    tools: Tools, pipeline: Pipeline, environment: Environment, release: Release, *, deployment: str, log: Path
+) -> dict[str, str]:
     """Migrate, seed, and return the seed's values as upper-case variables (``{"user_id": ..}`` becomes ``USER_ID``)."""
     service = pipeline.service
     if service.migrate:
@@ -117,7 +143,13 @@ def seed_variables(line: str) -> dict[str, str]:
 
 
 async def token(
-    tools: Tools, pipeline: Pipeline, environment: Environment, release: Release, *, variables: Mapping[str, str], scratch: Path
+    tools: Tools,
+    pipeline: Pipeline,
+    environment: Environment,
+    release: Release,
+    *,
+    variables: Mapping[str, str],
+    scratch: Path,
 ) -> str:
     """Return a bearer token made by the release's own command, an empty string when it has none.
 
@@ -134,12 +166,16 @@ async def token(
     runner = GuardedRunner(tools.clock, tools.masker)
     shell = f"{shlex.join(argv)} > {shlex.quote(str(scratch))}"
     outcome = await runner.run(
-        Command(("/bin/sh", "-euc", shell), str(environment.platform.folder), env, str(scratch.with_suffix(".log")), 60.0)
+        Command(
+            ("/bin/sh", "-euc", shell), str(environment.platform.folder), env, str(scratch.with_suffix(".log")), 60.0
+        )
     )
     text = scratch.read_text().strip()
     scratch.unlink()
     if outcome.classification != "ok" or not text:
-        raise InfrastructureError(f"`{command}` made no token ({outcome.message})", fix=f"read {scratch.with_suffix('.log')}")
+        raise InfrastructureError(
+            f"`{command}` made no token ({outcome.message})", fix=f"read {scratch.with_suffix('.log')}"
+        )
     value = text.splitlines()[-1]
     tools.masker.add([value])
     return value

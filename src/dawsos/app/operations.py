@@ -116,11 +116,11 @@ def _live_rollout(tools: Tools) -> Run | None:
 
 def _ask_owner(tools: Tools, run: Run, name: str, reason: str, make_reporter: MakeReporter) -> Ended:
     """Put the wish into the run's journal; its owner sees it within a tick, or we take the run over."""
-    import time  # noqa: PLC0415
+    import time
 
     tools.journal.append(run.id, "rollback_requested", "canary", name=name, reason=reason)
     if owner_of(tools.project.run_lock(run.id)) is None:
-        from dawsos.app.ship import resume  # noqa: PLC0415
+        from dawsos.app.ship import resume
 
         return resume(tools.project, run.id, make_reporter)
     deadline = time.monotonic() + _WAIT
@@ -142,7 +142,9 @@ def _target(tools: Tools, platform: LocalPlatform, to: str) -> str:
         if not history:
             raise BadInput("there is no earlier release to go back to", fix="dawsos history")
         return history[-1]
-    found = sorted(path.name for path in tools.project.releases.glob(f"{to}*") if path.is_dir() and len(path.name) == 64)
+    found = sorted(
+        path.name for path in tools.project.releases.glob(f"{to}*") if path.is_dir() and len(path.name) == 64
+    )
     found += [run.release for run in _shipped(tools) if run.commit.startswith(to) and run.release not in found]
     if len(set(found)) != 1:
         raise BadInput(f"release {to!r} is {'ambiguous' if found else 'unknown'}", fix="dawsos history lists releases")
@@ -172,7 +174,9 @@ async def _return_to(
         raise BadInput("no release serves production", fix="dawsos ship")
     if platform.release_of(roles.stable) == release.digest:
         return "passed", "production already serves this release"
-    good = next((d for d in platform.deployments() if platform.release_of(d) == release.digest and platform.is_ready(d)), None)
+    good = next(
+        (d for d in platform.deployments() if platform.release_of(d) == release.digest and platform.is_ready(d)), None
+    )
     if good is None:
         good = f"{release.digest[:8]}-{session.id[-9:]}"
         await platform.deploy(environments.deployment_of(pipeline, environment, release, good))
@@ -189,9 +193,21 @@ async def _return_to(
     record = session.state.rollout
     if record is None:
         raise InfrastructureError("the journal lost the beginning of the rollback")
-    stand = Stand(tools, pipeline, session, environment, release, policy.model_copy(update={"load": None}), "canary", session.artifacts("canary"))
+    stand = Stand(
+        tools,
+        pipeline,
+        session,
+        environment,
+        release,
+        policy.model_copy(update={"load": None}),
+        "canary",
+        session.artifacts("canary"),
+    )
     finished = await conduct(stand, record)
-    return "passed", f"{finished.reason}; the last answer of the old release came {finished.seconds} s after the decision"
+    return (
+        "passed",
+        f"{finished.reason}; the last answer of the old release came {finished.seconds} s after the decision",
+    )
 
 
 def resume_operation(tools: Tools, run: Run, make_reporter: MakeReporter) -> Ended:
@@ -203,7 +219,9 @@ def resume_operation(tools: Tools, run: Run, make_reporter: MakeReporter) -> End
         if record is None or record.outcome:
             return "infrastructure", "interrupted before anything was changed"
         if not record.decision:
-            session.record("rollout_decided", "canary", decision="rollback", reason=f"the {run.command} was interrupted")
+            session.record(
+                "rollout_decided", "canary", decision="rollback", reason=f"the {run.command} was interrupted"
+            )
             record = session.state.rollout or record
         release = releases.load(tools.project.releases, record.release)
         stand = await _stand(tools, pipeline, session, release)
@@ -258,7 +276,13 @@ def status(project: Project) -> dict[str, Any]:
         run = load_run(tools, run_id)
         if run.unfinished:
             shown["unfinished"].append(
-                {"run": run.id, "command": run.command, "result": run.result, "owner": owner_of(project.run_lock(run.id)), "reason": run.reason}
+                {
+                    "run": run.id,
+                    "command": run.command,
+                    "result": run.result,
+                    "owner": owner_of(project.run_lock(run.id)),
+                    "reason": run.reason,
+                }
             )
     return shown
 

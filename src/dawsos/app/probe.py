@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 
-async def get(url: str, *, token: str = "", timeout: float = 10.0) -> dict[str, Any]:  # noqa: S107 - empty means none
+async def get(url: str, *, token: str = "", timeout: float = 10.0) -> dict[str, Any]:
     """Return {url, status_code, body, seconds, headers, error}; never raises for what the service does."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     started = time.monotonic()

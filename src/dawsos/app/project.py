@@ -76,7 +76,8 @@ def find_project(start: Path) -> Project:
             home = os.environ.get("DAWSOS_HOME")
             return Project(folder, Path(home).resolve() if home else folder / ".dawsos")
     raise BadInput(
-        f"there is no {PIPELINE_FILE} in {start} or above it", fix="change into your project, or write one: docs/pipeline-yaml.md"
+        f"there is no {PIPELINE_FILE} in {start} or above it",
+        fix="change into your project, or write one: docs/pipeline-yaml.md",
     )
 
 
@@ -138,7 +139,9 @@ def load_run(tools: Tools, run: str) -> Run:
     if run == "last" and ids:
         found = [ids[-1]]
     else:
-        found = [name for name in ids if name == run] or [name for name in ids if name.startswith(run) or name.endswith(run)]
+        found = [name for name in ids if name == run] or [
+            name for name in ids if name.startswith(run) or name.endswith(run)
+        ]
     if len(found) != 1:
         known = ", ".join(ids[-3:]) or "none yet"
         problem = "is ambiguous" if found else "is unknown"

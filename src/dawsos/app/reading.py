@@ -40,7 +40,9 @@ def make_plan(project: Project, wanted: tuple[str, ...]) -> Plan:
     planned = []
     for stage in chosen:
         if not cacheable(stage):
-            planned.append(PlannedStage(stage.id, "run", "looks at what the environment runs, changes it when it must", None))
+            planned.append(
+                PlannedStage(stage.id, "run", "looks at what the environment runs, changes it when it must", None)
+            )
             continue
         made = stage_fingerprint(pipeline, stage, project.root, hashes, release, sha)
         kept = cache.lookup(stage.id, made.digest)
@@ -71,7 +73,13 @@ def show_plan(project: Project, wanted: tuple[str, ...], *, explain: bool, as_js
     plan = make_plan(project, wanted)
     if as_json:
         stages = [
-            {"stage": p.stage, "action": p.action, "reason": p.reason, "changes": p.changes, "fingerprint": p.fingerprint and p.fingerprint.digest}
+            {
+                "stage": p.stage,
+                "action": p.action,
+                "reason": p.reason,
+                "changes": p.changes,
+                "fingerprint": p.fingerprint and p.fingerprint.digest,
+            }
             for p in plan.stages
         ]
         _print_json({"stages": stages})
@@ -141,14 +149,18 @@ def verify(project: Project, *, as_json: bool, console: Console) -> int:
     for run in tools.journal.runs():
         problems = _journal_problems(tools, run)
         if problems:
-            found.append({"name": f"journal {run}", "result": "fail", "measured": "; ".join(problems), "limit": "intact"})
+            found.append(
+                {"name": f"journal {run}", "result": "fail", "measured": "; ".join(problems), "limit": "intact"}
+            )
     if not any(check["name"].startswith("journal") for check in found):
         found.append({"name": "journals", "result": "pass", "measured": "intact", "limit": "intact"})
     if as_json:
         _print_json({"checks": found})
     else:
         for check in found:
-            console.print(f"{check['result']:4}  {check['name']:24} {check['measured']}  (wanted {check['limit']})", markup=False)
+            console.print(
+                f"{check['result']:4}  {check['name']:24} {check['measured']}  (wanted {check['limit']})", markup=False
+            )
     return EXIT_DONE if all(check["result"] == "pass" for check in found) else EXIT_GATE_FAILED
 
 
@@ -169,4 +181,7 @@ def lint(project: Project, *, as_json: bool, console: Console) -> None:
         _print_json(facts)
         return
     console.print(f"pipeline.yaml is good: {len(pipeline.stages)} stages, {facts['gates']} gates", markup=False)
-    console.print(f"rollout: {ladder} % within {format_duration(seconds)}; rolls back after {facts['rollback_after']}", markup=False)
+    console.print(
+        f"rollout: {ladder} % within {format_duration(seconds)}; rolls back after {facts['rollback_after']}",
+        markup=False,
+    )

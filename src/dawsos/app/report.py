@@ -73,7 +73,13 @@ def _slo(pipeline: Pipeline, run: Run) -> tuple[SloRow, ...]:
         worst = max((s["p95"] for s in samples if s["p95"] is not None), default=None)
         if rate is not None:
             rows.append(
-                SloRow("canary error rate", f"<= {pipeline.slo.error_rate:.2%}", f"{rate:.2%}", "canary", rate <= pipeline.slo.error_rate)
+                SloRow(
+                    "canary error rate",
+                    f"<= {pipeline.slo.error_rate:.2%}",
+                    f"{rate:.2%}",
+                    "canary",
+                    rate <= pipeline.slo.error_rate,
+                )
             )
         if worst is not None:
             limit = pipeline.slo.warm_p95

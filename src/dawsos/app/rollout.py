@@ -60,7 +60,13 @@ async def roll_out(tools: Tools, pipeline: Pipeline, session: Session, release: 
     if serving and (record is None or record.outcome == "promoted" or stable == record.deployment):
         finished = Finished("promoted", "this release already serves 100 % of the traffic")
         if record is not None and not record.outcome:
-            session.record("rollout_finished", work.stage.id, outcome="promoted", seconds=None, reason="found promoted after a restart")
+            session.record(
+                "rollout_finished",
+                work.stage.id,
+                outcome="promoted",
+                seconds=None,
+                reason="found promoted after a restart",
+            )
     else:
         if record is None or record.outcome:
             record = await begin(stand, drill="")
@@ -93,7 +99,9 @@ async def begin(stand: Stand, *, drill: str) -> RolloutRecord:
     deployment = f"{stand.release.digest[:8]}-{session.id[-9:]}" + ("-drill" if drill else "")
     stable = platform.roles().stable
     log = stand.logs / "deploy.log"
-    await environments.seed(stand.tools, stand.pipeline, stand.environment, stand.release, deployment=deployment, log=log)
+    await environments.seed(
+        stand.tools, stand.pipeline, stand.environment, stand.release, deployment=deployment, log=log
+    )
     await platform.deploy(environments.deployment_of(stand.pipeline, stand.environment, stand.release, deployment))
     session.record(
         "deployed", stand.stage, environment=stand.environment.name, release=stand.release.digest, deployment=deployment,
@@ -138,7 +146,9 @@ async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = Non
         return await _lost(stand, record)
     await platform.route(stable=record.stable_deployment or None, canary=record.deployment, weight=100 if first else 0)
     if not await _canary_ready(stand, record) and record.decision != "rollback":
-        stand.session.record("rollout_decided", stand.stage, decision="rollback", reason="the canary is not running any more")
+        stand.session.record(
+            "rollout_decided", stand.stage, decision="rollback", reason="the canary is not running any more"
+        )
         record = stand.session.refresh().rollout or record
     load = await _start_load(stand)
     trouble = asyncio.create_task(_cause(stand, record, fault)) if fault else None

@@ -74,7 +74,9 @@ class Session:
         code = EXIT_CODES[result]
         self.record("run_finished", result=result, exit_code=code, reason=reason)
         project = self.tools.project
-        self.tools.journal.anchor(self.id, project.summary(self.id), result=result, release=self.state.release, commit=self.state.commit)
+        self.tools.journal.anchor(
+            self.id, project.summary(self.id), result=result, release=self.state.release, commit=self.state.commit
+        )
         write_report(self.tools, pipeline, self.state)
         self.reporter.close()
         return code

@@ -77,7 +77,7 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
     if not state.unfinished:
         raise BadInput(f"run {state.id} has ended: {state.result}", fix="ship again, or see dawsos show")
     if state.command in ("drill", "rollback"):
-        from dawsos.app.operations import resume_operation  # noqa: PLC0415 - operations use this module
+        from dawsos.app.operations import resume_operation
 
         return resume_operation(tools, state, make_reporter)
     root = project.checkout(state.commit) if state.command == "ship" else project.root
@@ -94,7 +94,7 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
 
 
 def _newest_unfinished(tools: Tools) -> Any:
-    from dawsos.app.session import unfinished  # noqa: PLC0415
+    from dawsos.app.session import unfinished
 
     found = unfinished(tools)
     if not found:
@@ -108,7 +108,9 @@ def _begin(
     pipeline = load(root)
     if options.profile and options.profile != "production" and options.profile not in pipeline.profiles:
         known = ", ".join(["production", *pipeline.profiles])
-        raise BadInput(f"unknown profile {options.profile!r}; there are: {known}", fix="give one of these with --profile")
+        raise BadInput(
+            f"unknown profile {options.profile!r}; there are: {known}", fix="give one of these with --profile"
+        )
     chosen = select(pipeline, options.stages, command)
     tools = open_tools(project)
     reporter = make_reporter(pipeline, chosen)
@@ -224,7 +226,7 @@ class Carrier:
         self.hands = Hands(bodies(scene), evaluate, approve, self.keep)
 
     def _write_interim_report(self) -> None:
-        from dawsos.app.report import write_report  # noqa: PLC0415
+        from dawsos.app.report import write_report
 
         write_report(self.scene.tools, self.scene.pipeline, self.scene.session.state)
 
@@ -233,7 +235,9 @@ class Carrier:
         if stage.hotfix_skips and self.options.hotfix:
             session.record("stage_skipped", stage.id, reason=f"hotfix: {self.options.hotfix}")
             return Outcome("passed")
-        print_ = stage_fingerprint(self.scene.pipeline, stage, self.scene.root, self.hashes, session.state.release, self.scene.commit.sha)
+        print_ = stage_fingerprint(
+            self.scene.pipeline, stage, self.scene.root, self.hashes, session.state.release, self.scene.commit.sha
+        )
         if cacheable(stage) and not self.options.no_cache and self._restore(stage, print_):
             return Outcome("passed")
         previous = session.state.stages[stage.id].attempt
@@ -249,14 +253,16 @@ class Carrier:
         self.cache.restore(stage.id, print_.digest, artifacts)
         if stage.uses == "release" and not self._release_is_here(artifacts, stage):
             return False
-        session.record("stage_restored", stage.id, fingerprint=print_.digest, from_run=kept["run"], finished_at=kept["finished_at"])
+        session.record(
+            "stage_restored", stage.id, fingerprint=print_.digest, from_run=kept["run"], finished_at=kept["finished_at"]
+        )
         for gate in kept["gates"]:
             session.record("gate_evaluated", stage.id, **gate)
         self._restore_approval(stage, artifacts, kept["run"])
         return True
 
     def _release_is_here(self, artifacts: Path, stage: Stage) -> bool:
-        import json  # noqa: PLC0415
+        import json
 
         facts = json.loads((artifacts / "release.json").read_text())
         path = self.scene.tools.project.releases / facts["release"]
@@ -269,7 +275,7 @@ class Carrier:
         return True
 
     def _restore_approval(self, stage: Stage, artifacts: Path, run: str) -> None:
-        import json  # noqa: PLC0415
+        import json
 
         path = artifacts / "approval.json"
         if stage.approval is None or not path.exists():
@@ -283,7 +289,12 @@ class Carrier:
     def keep(self, work: Work, verdicts: tuple[GateVerdict, ...]) -> None:
         if work.fingerprint is not None and cacheable(work.stage):
             self.cache.keep(
-                work.stage.id, work.fingerprint, work.artifacts, run=self.scene.session.id, at=work.clock.now(), gates=verdicts
+                work.stage.id,
+                work.fingerprint,
+                work.artifacts,
+                run=self.scene.session.id,
+                at=work.clock.now(),
+                gates=verdicts,
             )
 
 

@@ -62,5 +62,8 @@ def decide(state: LadderState, judgement: Judgement, now: float, policy: Rollout
     if decision == "advance" and state.index == len(policy.ladder) - 1:
         return "promote", f"healthy at {policy.ladder[-1].weight} % for {policy.ladder[-1].duration:g} s"
     if decision == "rollback" and judgement.verdict != "failing":
-        return decision, f"no healthy verdict within {policy.no_data_deadline:g} s after the step's time: {judgement.reason}"
+        return (
+            decision,
+            f"no healthy verdict within {policy.no_data_deadline:g} s after the step's time: {judgement.reason}",
+        )
     return decision, judgement.reason

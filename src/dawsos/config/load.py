@@ -43,7 +43,9 @@ def load_pipeline(text: str, path: str, gate_options: Mapping[str, type[BaseMode
         problems += [Problem(place, message) for place, message in semantic_problems(pipeline)]
     if problems or pipeline is None:
         lines = sorted({(_line(document, problem.place), _describe(path, document, problem)) for problem in problems})
-        raise BadInput("\n".join(text for _, text in lines), fix=f"correct {path}; docs/pipeline-yaml.md explains every key")
+        raise BadInput(
+            "\n".join(text for _, text in lines), fix=f"correct {path}; docs/pipeline-yaml.md explains every key"
+        )
     return pipeline
 
 
@@ -55,7 +57,9 @@ def _parse(text: str, path: str) -> CommentedMap:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
         problem = " ".join(str(error.problem or error.context).split())
-        raise BadInput(f"{where}: not valid YAML: {problem}", fix="check the indentation, use spaces, write each key once") from error
+        raise BadInput(
+            f"{where}: not valid YAML: {problem}", fix="check the indentation, use spaces, write each key once"
+        ) from error
     except YAMLError as error:
         raise BadInput(f"{path}: not valid YAML: {error}", fix="check the file's syntax") from error
     if not documents or documents[0] is None:
@@ -109,7 +113,9 @@ def _unique(name: str, taken: set[str]) -> str:
     return unique
 
 
-def _gate(gate: Any, place: Path, gate_options: Mapping[str, type[BaseModel]]) -> tuple[dict[str, Any] | None, list[Problem]]:
+def _gate(
+    gate: Any, place: Path, gate_options: Mapping[str, type[BaseModel]]
+) -> tuple[dict[str, Any] | None, list[Problem]]:
     if isinstance(gate, str):
         gate = {"kind": gate}
     if not isinstance(gate, dict) or not isinstance(gate.get("kind"), str):

@@ -57,7 +57,11 @@ async def _step(
     outcome = await runner.run(
         Command(("/bin/sh", "-euc", step.run), str(place.root), env, str(log), work.stage.budget)
     )
-    fields = {"classification": outcome.classification, "exit_code": outcome.exit_code, "seconds": round(outcome.seconds, 3)}
+    fields = {
+        "classification": outcome.classification,
+        "exit_code": outcome.exit_code,
+        "seconds": round(outcome.seconds, 3),
+    }
     work.recorder.record("step_finished", work.stage.id, index=index, name=name, log=log.name, **fields)
     tail = log.read_text(errors="replace").splitlines()[-_TAIL:] if log.exists() else []
     record: dict[str, object] = {"name": name, "command": step.run, "log": log.name, "tail": tail, **fields}

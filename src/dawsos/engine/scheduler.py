@@ -8,7 +8,9 @@ from dawsos.model.pipeline import Stage
 from dawsos.model.run import DONE_STATES
 
 
-def startable(stages: Sequence[Stage], states: Mapping[str, str], running: Sequence[str], cores: int) -> tuple[str, ...]:
+def startable(
+    stages: Sequence[Stage], states: Mapping[str, str], running: Sequence[str], cores: int
+) -> tuple[str, ...]:
     """Return the ids of the stages to start now, in the file's order.
 
     ``states`` maps every stage to its state (see ``model.run.StageRecord``).  A stage may start when it is pending and all

@@ -20,7 +20,9 @@ async def run_stage(work: Work, hands: Hands) -> Outcome:
         outcome = await _attempt(work, hands)
         if outcome.result != "infrastructure" or work.attempt >= work.stage.retry.attempts:
             return outcome
-        work = replace(work, attempt=work.attempt + 1, artifacts=work.artifacts.with_name(f"attempt-{work.attempt + 1}"))
+        work = replace(
+            work, attempt=work.attempt + 1, artifacts=work.artifacts.with_name(f"attempt-{work.attempt + 1}")
+        )
 
 
 async def _attempt(work: Work, hands: Hands) -> Outcome:
@@ -36,7 +38,7 @@ async def _attempt(work: Work, hands: Hands) -> Outcome:
     except asyncio.CancelledError:
         _finish(work, Outcome("cancelled", "another stage failed or the run was stopped"), started)
         raise
-    except Exception as error:  # noqa: BLE001 - the stage boundary: a defect of ours ends the stage, not the journal
+    except Exception as error:
         outcome = Outcome("infrastructure", f"a defect of dawsos: {type(error).__name__}: {error}")
     _finish(work, outcome, started)
     return outcome

@@ -46,15 +46,30 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     why = next(iter(skipped.values()), "not in the report")
     measured = f"{len(vulnerable)} vulnerable, {len(resolved) - len(missing)} of {len(resolved)} audited"
     limit = f"0 vulnerable, {len(resolved)} of {len(resolved)} audited"
-    findings = [*vulnerable, *(f"NOT AUDITED {package}: {skipped.get(package, 'not in the report')}" for package in missing)]
+    findings = [
+        *vulnerable,
+        *(f"NOT AUDITED {package}: {skipped.get(package, 'not in the report')}" for package in missing),
+    ]
     evidence_files = [options.report, options.requirements]
     if vulnerable:
-        return verdict((name, "audit"), False, measured, limit, message=vulnerable[0], evidence=evidence_files, findings=findings)
+        return verdict(
+            (name, "audit"), False, measured, limit, message=vulnerable[0], evidence=evidence_files, findings=findings
+        )
     if missing:
         message = f"NOT AUDITED: {len(missing)} of {len(resolved)} dependencies ({why})"
         if options.not_audited == "block":
-            return GateVerdict(name, "audit", "no_data", measured, limit, message, tuple(evidence_files), tuple(findings))
-        return verdict((name, "audit"), True, measured, limit, message=f"warning: {message}", evidence=evidence_files, findings=findings)
+            return GateVerdict(
+                name, "audit", "no_data", measured, limit, message, tuple(evidence_files), tuple(findings)
+            )
+        return verdict(
+            (name, "audit"),
+            True,
+            measured,
+            limit,
+            message=f"warning: {message}",
+            evidence=evidence_files,
+            findings=findings,
+        )
     return verdict((name, "audit"), True, measured, limit, message="audited, nothing known", evidence=evidence_files)
 
 

@@ -36,7 +36,14 @@ def verdict(gate: tuple[str, str], passed: bool, measured: str, limit: str, **re
     """Return pass or fail for ``gate`` = (name, kind); ``rest``: message, evidence, findings."""
     result: GateResult = "pass" if passed else "fail"
     return GateVerdict(
-        gate[0], gate[1], result, measured, limit, rest.get("message", ""), tuple(rest.get("evidence", ())), tuple(rest.get("findings", ()))
+        gate[0],
+        gate[1],
+        result,
+        measured,
+        limit,
+        rest.get("message", ""),
+        tuple(rest.get("evidence", ())),
+        tuple(rest.get("findings", ())),
     )
 
 

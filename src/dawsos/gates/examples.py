@@ -29,7 +29,9 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         raise Malformed(f"{options.file}: tests is not a mapping of mappings")
     if not tests:
         raise Missing(f"{options.file} counts no test")
-    counted = {test: number(f"{options.file}: {test}", get(options.file, facts, "examples")) for test, facts in tests.items()}
+    counted = {
+        test: number(f"{options.file}: {test}", get(options.file, facts, "examples")) for test, facts in tests.items()
+    }
     short = {test: count for test, count in counted.items() if count < options.min_examples}
     least = min(counted, key=counted.__getitem__)
     return verdict(

@@ -32,7 +32,11 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         tail = [str(line) for line in step.get("tail", ())]
         telling = [line for line in tail if _FINDING.match(line)] or tail[-3:]
         findings += [f"{step.get('name')}: {line}" for line in telling[:_SHOWN]]
-    first = f"{bad[0].get('name')}: {bad[0]['classification']}, exit code {bad[0].get('exit_code')}" if bad else "all steps exited 0"
+    first = (
+        f"{bad[0].get('name')}: {bad[0]['classification']}, exit code {bad[0].get('exit_code')}"
+        if bad
+        else "all steps exited 0"
+    )
     measured = f"{len(steps) - len(bad)} of {len(steps)} steps"
     return verdict(
         (name, "exit_status"), not bad, measured, "all exit 0", message=first, evidence=[EVIDENCE], findings=findings

@@ -24,7 +24,10 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     outcome = str(get(EVIDENCE, facts, "outcome"))
     rate, p95 = facts.get("error_rate"), facts.get("p95")
     numbers = "".join(
-        [f", errors {rate:.2%}" if isinstance(rate, float) else "", f", p95 {p95 * 1000:.0f} ms" if isinstance(p95, float) else ""]
+        [
+            f", errors {rate:.2%}" if isinstance(rate, float) else "",
+            f", p95 {p95 * 1000:.0f} ms" if isinstance(p95, float) else "",
+        ]
     )
     return verdict(
         (name, "rollout"), outcome == "promoted", f"{outcome} at {facts.get('weight', 0)} %{numbers}", "promoted at 100 %",

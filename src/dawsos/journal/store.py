@@ -93,7 +93,9 @@ class Journal:
 
     def head(self, run: str) -> tuple[int, str]:
         """Return the number of events and the hash of the last one."""
-        row = self._db.execute("SELECT seq, hash FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)).fetchone()
+        row = self._db.execute(
+            "SELECT seq, hash FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)
+        ).fetchone()
         return (row[0], row[1]) if row else (0, GENESIS)
 
     def anchor(self, run: str, path: Path, **summary: Any) -> None:
@@ -125,7 +127,9 @@ class Journal:
         if anchor is not None and anchor.exists():
             summary = json.loads(anchor.read_text())
             if hashes.get(summary["events"]) != summary["head"]:
-                problems.append(f"the chain does not reach the head anchored in {anchor.name}: events were cut off or replaced")
+                problems.append(
+                    f"the chain does not reach the head anchored in {anchor.name}: events were cut off or replaced"
+                )
         return problems
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -66,13 +67,15 @@ class RolloutPolicy(Strict):
     no_data_deadline: Duration = 600.0
     crash_loop: CrashLoop = CrashLoop()
     failure_counters: tuple[str, ...] = ()
-    lease: Duration = Field(default=15.0, description="After so long without a live controller, traffic goes to stable.")
+    lease: Duration = Field(
+        default=15.0, description="After so long without a live controller, traffic goes to stable."
+    )
     load: Load | None = None
 
     @model_validator(mode="after")
     def _weights_increase(self) -> RolloutPolicy:
         weights = [step.weight for step in self.ladder]
-        if any(after <= before for before, after in zip(weights, weights[1:], strict=False)):
+        if any(after <= before for before, after in pairwise(weights)):
             raise ValueError(f"ladder weights must increase, got {' '.join(map(str, weights))}")
         if weights[-1] != 100:
             raise ValueError(f"the ladder must end at 100, got {weights[-1]}")

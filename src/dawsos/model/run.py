@@ -251,13 +251,21 @@ def _deployed(run: Run, event: Event) -> Run:
 
 
 def _approval_requested(run: Run, event: Event) -> Run:
-    return replace(run, approval_requests=(*run.approval_requests, {**event.body, "stage": event.stage, "at": event.at}))
+    return replace(
+        run, approval_requests=(*run.approval_requests, {**event.body, "stage": event.stage, "at": event.at})
+    )
 
 
 def _approval_given(run: Run, event: Event) -> Run:
     body = event.body
     record = ApprovalRecord(
-        event.stage, body["digest"], body["decision"], body["name"], body.get("reason", ""), body.get("how", ""), event.at
+        event.stage,
+        body["digest"],
+        body["decision"],
+        body["name"],
+        body.get("reason", ""),
+        body.get("how", ""),
+        event.at,
     )
     return replace(run, approvals=(*run.approvals, record))
 

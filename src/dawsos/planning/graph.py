@@ -22,6 +22,4 @@ def closure(stages: Sequence[Stage], wanted: Iterable[str]) -> frozenset[str]:
 
 def dependents(stages: Sequence[Stage], stage_id: str) -> frozenset[str]:
     """Return every stage that needs ``stage_id``, directly or not."""
-    return frozenset(
-        stage.id for stage in stages if stage.id != stage_id and stage_id in closure(stages, [stage.id])
-    )
+    return frozenset(stage.id for stage in stages if stage.id != stage_id and stage_id in closure(stages, [stage.id]))

@@ -117,7 +117,9 @@ def line_chart(chart: Chart) -> str:
 
 
 def _svg(title: str, height: float, content: str) -> str:
-    return f'<svg class="chart" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">{content}</svg>'
+    return (
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">{content}</svg>'
+    )
 
 
 def _top(chart: Chart) -> float:
@@ -151,7 +153,9 @@ def _curve(line: Line, across: Scale, up: Scale) -> str:
     for run in _unbroken(line.points):
         spots = [(across(at), up(value)) for at, value in run]
         if len(spots) == 1:
-            parts.append(f'<circle cx="{spots[0][0]:.1f}" cy="{spots[0][1]:.1f}" r="2" class="dot {escape(line.css)}"/>')
+            parts.append(
+                f'<circle cx="{spots[0][0]:.1f}" cy="{spots[0][1]:.1f}" r="2" class="dot {escape(line.css)}"/>'
+            )
             continue
         path = _path(spots, line.step)
         if line.fill:
@@ -209,7 +213,9 @@ def _mark(mark: Mark, row: int, across: Scale, chart: Chart) -> str:
     if not chart.labels:
         return line
     left = x > WIDTH / 2
-    return line + text(x - 5 if left else x + 5, TOP + 3 + 14 * row, mark.label, f"marked {css}", "end" if left else "start")
+    return line + text(
+        x - 5 if left else x + 5, TOP + 3 + 14 * row, mark.label, f"marked {css}", "end" if left else "start"
+    )
 
 
 def _hover(chart: Chart, across: Scale) -> str:
@@ -219,7 +225,11 @@ def _hover(chart: Chart, across: Scale) -> str:
     parts, before = [], float(LEFT)
     for at in times:
         x = across(at)
-        said = [f"{name} {chart.show(found)}" for name, known in values if (found := known.get(at)) is not None and finite(found)]
+        said = [
+            f"{name} {chart.show(found)}"
+            for name, known in values
+            if (found := known.get(at)) is not None and finite(found)
+        ]
         tip = escape(f"{clock(at)}  {', '.join(said) or 'no data'}")
         parts.append(
             f'<rect x="{before:.1f}" y="{TOP}" width="{max(0.0, x - before):.1f}" height="{chart.height - BOTTOM - TOP}" '

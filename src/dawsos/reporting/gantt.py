@@ -117,7 +117,9 @@ def _ground(pieces: Sequence[Piece], base: float) -> str:
     for piece in pieces:
         if piece.idle:
             width = piece.x1 - piece.x0
-            parts.append(f'<rect x="{piece.x0:.1f}" y="{_HEAD}" width="{width:.1f}" height="{base - _HEAD}" class="idle"/>')
+            parts.append(
+                f'<rect x="{piece.x0:.1f}" y="{_HEAD}" width="{width:.1f}" height="{base - _HEAD}" class="idle"/>'
+            )
             middle = (piece.x0 + piece.x1) / 2
             parts.append(f'<g transform="translate({middle:.1f} {(_HEAD + base) / 2:.1f}) rotate(-90)">')
             parts.append(text(0, 4, f"waited {clock(piece.end - piece.start)}", "tick", "middle") + "</g>")
@@ -161,7 +163,13 @@ def _note(note: str, before: float, after: float, middle: float) -> str:
 
 def _budget(bar: Bar, y: float) -> str:
     """Return the time used and a meter of the budget."""
-    label = text(WIDTH - 96, y + _ROW / 2 + 4, f"{clock(bar.seconds)} of {clock(bar.budget)}" if bar.budget else clock(bar.seconds), "budget", "end")
+    label = text(
+        WIDTH - 96,
+        y + _ROW / 2 + 4,
+        f"{clock(bar.seconds)} of {clock(bar.budget)}" if bar.budget else clock(bar.seconds),
+        "budget",
+        "end",
+    )
     if not bar.budget:
         return label
     used = min(1.0, bar.seconds / bar.budget)

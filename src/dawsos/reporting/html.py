@@ -82,7 +82,9 @@ def view(run: Run, context: ReportContext) -> dict[str, Any]:
         "subject": words.one_line(context.subject),
         "links": [(words.one_line(name), words.one_line(url)) for name, url in context.urls.items()],
         "tiles": _tiles(run, context),
-        "failures": [_failure(stage, gate, context) for stage in run.stages.values() for gate in stage.gates if not gate.passed],
+        "failures": [
+            _failure(stage, gate, context) for stage in run.stages.values() for gate in stage.gates if not gate.passed
+        ],
         "slo": context.slo,
         "remarks": story.not_checked(run),
         "timeline": Markup(gantt([_bar(run, key, title, budget, context) for key, title, budget in infos])),  # noqa: S704 - charts escape
@@ -116,7 +118,9 @@ def _seconds(run: Run, context: ReportContext) -> float | None:
 def _facts(run: Run, context: ReportContext) -> list[tuple[str, str]]:
     """Return the (label, text) pairs below the headline; what is not known is left out."""
     rollout = run.rollout
-    traffic = {"synthetic": "synthetic load, declared in pipeline.yaml", "real": "real requests"}.get(rollout.traffic if rollout else "", "")
+    traffic = {"synthetic": "synthetic load, declared in pipeline.yaml", "real": "real requests"}.get(
+        rollout.traffic if rollout else "", ""
+    )
     facts = [
         ("run", run.id),
         ("command", run.command),
@@ -140,11 +144,15 @@ def _tiles(run: Run, context: ReportContext) -> list[tuple[str, str, str, str]]:
     tiles = [("Wall time", words.span(_seconds(run, context)), "" if run.finished_at else "so far", "")]
     if run.stages:
         tone = "" if done == len(run.stages) else "warn"
-        tiles.append(("Stages", f"{done} / {len(run.stages)}", f"{restored} from cache" if restored else "all run here", tone))
+        tiles.append(
+            ("Stages", f"{done} / {len(run.stages)}", f"{restored} from cache" if restored else "all run here", tone)
+        )
     if total:
         tiles.append(("Gates passed", f"{passed} / {total}", "", "" if passed == total else "bad"))
     if run.release:
-        tiles.append(("Release", words.short(run.release, 8), words.size(run.release_bytes) if run.release_bytes else "", "mono"))
+        tiles.append(
+            ("Release", words.short(run.release, 8), words.size(run.release_bytes) if run.release_bytes else "", "mono")
+        )
     if run.rollout is not None:
         state = run.rollout.outcome or "running"
         reached = f"reached {story.last_weight(run.rollout)} %"
@@ -184,7 +192,10 @@ def _stage(stage: StageRecord, title: str, context: ReportContext) -> dict[str, 
         "reason": words.one_line(stage.reason),
         "from_run": words.one_line(stage.from_run),
         "attempt": stage.attempt,
-        "steps": [{"record": step, "took": words.span(step.seconds), "name": words.one_line(step.name)} for step in stage.steps],
+        "steps": [
+            {"record": step, "took": words.span(step.seconds), "name": words.one_line(step.name)}
+            for step in stage.steps
+        ],
         "gates": [_gate(stage, gate, context) for gate in stage.gates],
         "brief": " · ".join(words.one_line(f"{gate.gate} {gate.measured}") for gate in stage.gates),
         "log": "\n".join(lines[-_LOG_LINES:]),

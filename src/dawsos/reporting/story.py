@@ -13,7 +13,9 @@ from dawsos.reporting.series import last_weight
 from dawsos.reporting.words import count, latency, number, one_line, percent, policy_number, short, span, words
 
 BAD_STATES = ("failed", "infrastructure", "timeout", "rejected", "rolled_back")
-_DOUBT = re.compile(r"\b(not (audited|checked|scanned|measured|verified|covered)|warn(ing)?s?|no data|unknown)\b", re.IGNORECASE)
+_DOUBT = re.compile(
+    r"\b(not (audited|checked|scanned|measured|verified|covered)|warn(ing)?s?|no data|unknown)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,9 @@ def _rolled_back(run: Run) -> str:
     reason = one_line(rollout.reason or run.reason)
     if rollout.outcome == "withdrawn" or not rollout.stable_deployment:
         return f"The first release was withdrawn: {reason}. There was no release before it to go back to."
-    return f"The canary was rolled back from {last_weight(rollout)} %: {reason}. The stable release has all traffic again."
+    return (
+        f"The canary was rolled back from {last_weight(rollout)} %: {reason}. The stable release has all traffic again."
+    )
 
 
 def _stopped(run: Run) -> str:
@@ -156,13 +160,17 @@ def fired_rule(rollout: RolloutRecord) -> Rule:
         return Rule("a person", reason, "")
     if "crash loop" in reason:
         crash = limits.get("crash_loop") if isinstance(limits.get("crash_loop"), dict) else {}
-        wanted = f"fewer than {crash['restarts']} in {span(number(crash.get('window')))}" if crash.get("restarts") else ""
+        wanted = (
+            f"fewer than {crash['restarts']} in {span(number(crash.get('window')))}" if crash.get("restarts") else ""
+        )
         return Rule("crash loop", count(int(number(last.get("restarts")) or 0), "restart"), wanted)
     if "rose by" in reason:
         name, _, amount = reason.partition(" rose by ")
         return Rule(name, amount.removesuffix(" on the canary"), "0")
     if "error rate" in reason:
-        return Rule("error rate", percent(number(check.get("error_rate"))), percent(policy_number(limits, "error_rate")))
+        return Rule(
+            "error rate", percent(number(check.get("error_rate"))), percent(policy_number(limits, "error_rate"))
+        )
     if "p95" in reason:
         return Rule("p95", latency(number(check.get("p95"))), latency(policy_number(limits, "p95")))
     return Rule(reason or "not recorded", "", "")
@@ -187,7 +195,9 @@ def not_checked(run: Run) -> tuple[Remark, ...]:
     for stage in run.stages.values():
         if stage.state in ("skipped", "cancelled"):
             remarks.append(Remark(stage.id, f"{words(stage.state)}{_because(stage.reason)}"))
-        remarks += [Remark(f"{stage.id} · {one_line(gate.gate)}", _doubt(gate)) for gate in stage.gates if doubtful(gate)]
+        remarks += [
+            Remark(f"{stage.id} · {one_line(gate.gate)}", _doubt(gate)) for gate in stage.gates if doubtful(gate)
+        ]
     pending = [stage.id for stage in run.stages.values() if stage.state == "pending"]
     if pending:
         remarks.append(Remark(count(len(pending), "stage"), f"not started: {', '.join(pending)}"))
@@ -245,7 +255,11 @@ def summary(run: Run, *, report: str = "", url: str = "", hints: bool = True) ->
         numbers = f": {rule.measured}" + (f", limit {rule.limit}" if rule.limit else "") if rule.measured else ""
         lines.append(("rule", f"{rule.name}{numbers}"))
         lines.append(("rollback", rollback_text(rollout)))
-    lines += [("check", f"{one_line(c.get('name', ''))}: {words(str(c.get('result', '')))}") for c in run.verified if c.get("result") != "pass"]
+    lines += [
+        ("check", f"{one_line(c.get('name', ''))}: {words(str(c.get('result', '')))}")
+        for c in run.verified
+        if c.get("result") != "pass"
+    ]
     lines += [("report", report)] if report else []
     lines += [("service", url)] if url and run.result == "passed" else []
     if hints:

@@ -20,7 +20,9 @@ def package_folder(package: str) -> Path:
     """Return the folder of an installed package without importing it; raises InfrastructureError."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise InfrastructureError(f"the package {package} is not installed", fix="start dawsos by its launcher, which installs it")
+        raise InfrastructureError(
+            f"the package {package} is not installed", fix="start dawsos by its launcher, which installs it"
+        )
     return Path(spec.submodule_search_locations[0])
 
 
@@ -70,7 +72,9 @@ def outside_folder(folder: Path) -> Path:
     outside = Path("/var/tmp") / f"dawsos-{digest}"  # noqa: S108 - private below, and it must be reachable
     outside.mkdir(mode=0o711, exist_ok=True)
     if outside.stat().st_uid != os.geteuid():
-        raise InfrastructureError(f"{outside} belongs to somebody else", fix="remove it, or set DAWSOS_HOME to another folder")
+        raise InfrastructureError(
+            f"{outside} belongs to somebody else", fix="remove it, or set DAWSOS_HOME to another folder"
+        )
     note = folder.parent / "outside.json"
     known = json.loads(note.read_text())["folders"] if note.exists() else []
     if str(outside) not in known:

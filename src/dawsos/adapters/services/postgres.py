@@ -8,7 +8,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from dawsos.adapters.services.common import NOBODY, copy_once, outside_folder, package_folder, port_of, reachable_by_others, remembered
+from dawsos.adapters.services.common import (
+    NOBODY,
+    copy_once,
+    outside_folder,
+    package_folder,
+    port_of,
+    reachable_by_others,
+    remembered,
+)
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import Probe, ProcessSpec
 
@@ -92,14 +100,29 @@ def _initialise(binaries: Path, data: Path, passwords: dict[str, str], user: tup
         f"CREATE ROLE {_DATABASE}_app LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE PASSWORD '{passwords['app']}'",
         f"CREATE DATABASE {_DATABASE} OWNER {_DATABASE}_owner",
     ]
-    _run([str(binaries / "postgres"), "--single", "-D", str(data), "-c", "log_statement=none", "postgres"], "\n".join(statements) + "\n", data, identity)
+    _run(
+        [str(binaries / "postgres"), "--single", "-D", str(data), "-c", "log_statement=none", "postgres"],
+        "\n".join(statements) + "\n",
+        data,
+        identity,
+    )
     (data / "prepared").touch()
 
 
 def _run(argv: list[str], text: str | None, data: Path, identity: dict[str, Any]) -> None:
     done = subprocess.run(
-        argv, input=text, capture_output=True, text=True, env=_environment(data), cwd=data, check=False, timeout=120, **identity
+        argv,
+        input=text,
+        capture_output=True,
+        text=True,
+        env=_environment(data),
+        cwd=data,
+        check=False,
+        timeout=120,
+        **identity,
     )
     if done.returncode or "ERROR" in done.stderr:
         words = (done.stderr or done.stdout).strip().splitlines()[-5:]
-        raise InfrastructureError(f"{Path(argv[0]).name} failed:\n    " + "\n    ".join(words), fix="check disk space and rights")
+        raise InfrastructureError(
+            f"{Path(argv[0]).name} failed:\n    " + "\n    ".join(words), fix="check disk space and rights"
+        )

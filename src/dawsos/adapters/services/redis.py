@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dawsos.adapters.services.common import NOBODY, copy_once, outside_folder, package_folder, port_of, reachable_by_others, remembered
+from dawsos.adapters.services.common import (
+    NOBODY,
+    copy_once,
+    outside_folder,
+    package_folder,
+    port_of,
+    reachable_by_others,
+    remembered,
+)
 from dawsos.model.process import Probe, ProcessSpec
 
 

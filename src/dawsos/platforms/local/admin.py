@@ -17,7 +17,9 @@ _VERSIONS = {
     "routes.json": f"http.{HTTP_PREFIX}.rds.{ROUTES}.version_text",
     "faults.json": f"http.{FAULT_PREFIX}.rds.{FAULT_ROUTES}.version_text",
 }
-_BUCKET = re.compile(r'^envoy_cluster_upstream_rq_time_bucket\{envoy_cluster_name="([^"]+)",le="([^"]+)"\} (\d+)', re.MULTILINE)
+_BUCKET = re.compile(
+    r'^envoy_cluster_upstream_rq_time_bucket\{envoy_cluster_name="([^"]+)",le="([^"]+)"\} (\d+)', re.MULTILINE
+)
 
 
 class Admin:
@@ -65,5 +67,6 @@ class Admin:
                 seen = f"no answer ({type(error).__name__})"
             await asyncio.sleep(0.005)
         raise InfrastructureError(
-            f"Envoy did not take over {name} {version} within {within:g} s; it runs {seen}", fix="see the proxy's log, dawsos status"
+            f"Envoy did not take over {name} {version} within {within:g} s; it runs {seen}",
+            fix="see the proxy's log, dawsos status",
         )

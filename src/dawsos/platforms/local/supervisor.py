@@ -174,10 +174,18 @@ class Supervisor:
                     len(recent) >= desired.crash_restarts,
                 )
             )
-        status = {"processes": [asdict(process) for process in shown], "pid": os.getpid(), "lease_expired": self.lease_expired}
+        status = {
+            "processes": [asdict(process) for process in shown],
+            "pid": os.getpid(),
+            "lease_expired": self.lease_expired,
+        }
         if status != self.last_status:
             write_json(self.folder / "status.json", status)
-            write_json(self.folder / "stops.json", {n: [s.stop_signal, s.stop_grace] for n, s in desired.processes.items()} or read_json(self.folder / "stops.json"))
+            write_json(
+                self.folder / "stops.json",
+                {n: [s.stop_signal, s.stop_grace] for n, s in desired.processes.items()}
+                or read_json(self.folder / "stops.json"),
+            )
             self.last_status = status
 
 
@@ -228,7 +236,9 @@ def main(folder: Path) -> None:
         child = os.fork()
         if child == 0:
             os._exit(_run_child(folder))
-        write_json(folder / "keeper.json", {"pid": os.getpid(), "started": processes.start_time(os.getpid()), "digest": ""})
+        write_json(
+            folder / "keeper.json", {"pid": os.getpid(), "started": processes.start_time(os.getpid()), "digest": ""}
+        )
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) == 0:
             os._exit(0)
@@ -239,7 +249,7 @@ def _run_child(folder: Path) -> int:
     try:
         return _supervise(folder)
     except Exception:
-        import traceback  # noqa: PLC0415
+        import traceback
 
         traceback.print_exc()
         return 1

@@ -135,7 +135,10 @@ class EnvoyTraffic:
 
     def _with_processes(self, sample: Sample, canary: str) -> Sample:
         processes = [p for p in read_status(self._folder, True).processes if p.group == canary]
-        recent = [[at for at in p.restarts if at >= self._since and time.time() - at < self._crash_loop.window] for p in processes]
+        recent = [
+            [at for at in p.restarts if at >= self._since and time.time() - at < self._crash_loop.window]
+            for p in processes
+        ]
         return replace(
             sample,
             restarts=sum(map(len, recent)),
