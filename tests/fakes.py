@@ -8,7 +8,7 @@ from typing import Any
 
 from dawsos.errors import InfrastructureError
 from dawsos.model.events import Event, EventKind
-from dawsos.model.rollout import Counts, Sample
+from dawsos.model.rollout import Counts, Sample, Silence
 from dawsos.model.run import Run, fold
 
 
@@ -73,8 +73,8 @@ class ScriptedTraffic:
     async def sample(self, at: float, weight: int) -> Sample:
         return self.script(at, weight)
 
-    async def canary_silent(self, deadline: float) -> float | None:
-        return 0.02
+    async def canary_silent(self, deadline: float) -> Silence:
+        return Silence(0.02, 0.5)
 
 
 def counts(requests: int, errors: int = 0, slow: int = 0) -> Counts:

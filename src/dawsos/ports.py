@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from dawsos.model.events import Event, EventKind
 from dawsos.model.process import Command, CommandOutcome, ProcessSpec
-from dawsos.model.rollout import Sample
+from dawsos.model.rollout import Sample, Silence
 from dawsos.model.verdicts import GateVerdict
 
 
@@ -70,8 +70,8 @@ class Traffic(Protocol):
         """Return what happened since the last sample."""
         ...
 
-    async def canary_silent(self, deadline: float) -> float | None:
-        """Wait until the canary answers nothing any more; return seconds waited, None if it still answered at the deadline."""
+    async def canary_silent(self, deadline: float) -> Silence:
+        """Wait, ``deadline`` seconds at most, until the canary has answered everything; return when its last came and went."""
         ...
 
 

@@ -206,7 +206,7 @@ async def _return_to(
     finished = await conduct(stand, record)
     return (
         "passed",
-        f"{finished.reason}; the last answer of the old release came {finished.seconds} s after the decision",
+        f"{finished.reason}; its last request was sent {finished.seconds} s after the decision",
     )
 
 

@@ -25,7 +25,7 @@ Judge = Callable[[list[Sample], RolloutPolicy], Judgement]
 
 @dataclass(frozen=True)
 class Finished:
-    """How the rollout ended.  ``seconds`` runs from the decision to the last request that the canary answered."""
+    """How the rollout ended.  ``seconds`` runs from the decision to the last request that was sent to the canary."""
 
     outcome: str
     reason: str
@@ -100,10 +100,11 @@ class Controller:
         await self._to_stable()
         shifted = self.clock.monotonic() - started
         silent = await self.traffic.canary_silent(_SILENCE_DEADLINE)
-        seconds = None if silent is None else round(shifted + silent, 4)
+        seconds = round(shifted + silent.received, 4)
+        drained = None if silent.answered is None else round(shifted + silent.answered, 4)
         outcome = "withdrawn" if self.first else "rolled_back"
         self.recorder.record("weight_confirmed", self.stage, weight=0, seconds=round(shifted, 4))
-        self.recorder.record("rollout_finished", self.stage, outcome=outcome, seconds=seconds, reason=reason)
+        self.recorder.record("rollout_finished", self.stage, outcome=outcome, seconds=seconds, drained=drained, reason=reason)
         return Finished(outcome, reason, seconds)
 
     async def _to_stable(self) -> None:

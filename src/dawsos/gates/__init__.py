@@ -1,7 +1,8 @@
 """Exit criteria.  One module a kind, each with the same three names, pure: evidence in, verdict out.
 
-``Options`` is the model of its options, ``files(options)`` the globs of the evidence it reads, ``evaluate(name, options,
-evidence)`` the verdict.  Evidence that is missing is ``no_data``, evidence that cannot be read is ``error``; neither passes.
+``Options`` is the model of its options, ``files(options)`` the globs of the evidence it reads, ``evaluate(name,
+options, evidence)`` the verdict.  Evidence that is missing is ``no_data``, evidence that cannot be read is ``error``;
+neither passes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dawsos.gates import (
     coverage,
     examples,
     exit_status,
+    findings,
     flaky,
     health,
     junit,
@@ -34,6 +36,7 @@ GATES: dict[str, ModuleType] = {
     "coverage": coverage,
     "examples": examples,
     "exit_status": exit_status,
+    "findings": findings,
     "flaky": flaky,
     "health": health,
     "junit": junit,
@@ -46,6 +49,10 @@ GATES: dict[str, ModuleType] = {
     "threshold": threshold,
 }
 
+# What reading a foreign document of unforeseen shape raises.  A gate names the usual cases itself; this is the net below,
+# because one odd report must turn one gate red and not end the run.
+_UNFORESEEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
 
 def evaluate_gate(gate: Gate, evidence: Mapping[str, bytes]) -> GateVerdict:
     """Return the verdict of ``gate`` on ``evidence`` (path -> content); never raises for what the evidence holds."""
@@ -55,9 +62,11 @@ def evaluate_gate(gate: Gate, evidence: Mapping[str, bytes]) -> GateVerdict:
     try:
         verdict: GateVerdict = module.evaluate(gate.name, options, evidence)
     except Missing as missing:
-        return GateVerdict(gate.name, gate.kind, "no_data", "nothing", "evidence", str(missing), tuple(evidence))
+        return GateVerdict(gate.name, gate.kind, "no_data", "nothing", wanted, str(missing), tuple(evidence))
     except Malformed as malformed:
-        return GateVerdict(
-            gate.name, gate.kind, "error", "unreadable", f"a readable {wanted}", str(malformed), tuple(evidence)
-        )
-    return verdict
+        reason = str(malformed)
+    except _UNFORESEEN as error:
+        reason = f"{', '.join(evidence)}: {type(error).__name__}: {error}"
+    else:
+        return verdict
+    return GateVerdict(gate.name, gate.kind, "error", "unreadable", f"a readable {wanted}", reason, tuple(evidence))

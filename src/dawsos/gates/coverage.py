@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import math
+import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field
 
-from dawsos.gates.evidence import Malformed, Missing, one, parse_xml, verdict
+from dawsos.gates.evidence import EvidencePath, Malformed, Missing, one, parse_xml, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
+_BRANCHES = re.compile(r"\((\d+)/(\d+)\)")
+
 
 class Options(Strict):
-    """Per cent of lines covered: ``total``, and per path prefix in ``modules``."""
+    """Per cent covered, of lines and, where the report has them, branches: ``total``, and per path in ``modules``."""
 
-    report: str = "coverage.xml"
+    report: EvidencePath = "coverage.xml"
     total: float = Field(ge=0, le=100)
     modules: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _File:
-    path: str
+    """``names`` are the paths by which the file may be called: below its source folder, and with that folder."""
+
+    names: tuple[str, ...]
     missed: tuple[int, ...]
-    lines: int
+    covered: int
+    countable: int
 
 
 def files(options: Options) -> tuple[str, ...]:
@@ -33,23 +40,25 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
-    """Count lines, never average rates: a small file must not weigh as much as a large one."""
-    measured_files = _files(options.report, parse_xml(options.report, one(evidence, options.report)))
-    parts = [("total", options.total, measured_files)]
+    """Count, never average rates: a small file must not weigh as much as a large one."""
+    everything = _files(options.report, parse_xml(options.report, one(evidence, options.report)))
+    parts = [("total", options.total, everything)]
     for prefix, limit in options.modules.items():
-        chosen = [file for file in measured_files if f"/{file.path}".find(f"/{prefix.strip('/')}/") >= 0]
-        if not sum(file.lines for file in chosen):
+        chosen = [file for file in everything if _below(file, prefix)]
+        if not sum(file.countable for file in chosen):
             raise Missing(f"{options.report} has no line of {prefix}: nothing was measured there")
         parts.append((prefix, limit, chosen))
-    rates = [(part, limit, _rate(chosen), chosen) for part, limit, chosen in parts]
-    short = [(part, limit, rate, chosen) for part, limit, rate, chosen in rates if rate + 1e-9 < limit]
-    findings = sorted({finding for _, _, _, chosen in short for finding in _missed(chosen)})
-    message = f"{short[0][0]} {short[0][2]:.2f} % < {short[0][1]:g} %" if short else "enough is covered"
+    short = [part for part in parts if _rate(part[2]) < part[1]]
+    findings = sorted({_finding(file) for _, limit, chosen in short for file in chosen if _rate([file]) < limit})
+    measured = [f"{_shown(_rate(chosen))} total" for _, _, chosen in parts[:1]]
+    measured += [f"{part} {_shown(_rate(chosen))}" for part, _, chosen in parts[1:]]
+    limits = [f"{options.total:g} % total", *(f"{part} {limit:g} %" for part, limit in options.modules.items())]
+    message = f"{short[0][0]} {_shown(_rate(short[0][2]))} < {short[0][1]:g} %" if short else "enough is covered"
     return verdict(
         (name, "coverage"),
         not short,
-        ", ".join(f"{part} {rate:.2f} %" for part, _, rate, _ in rates),
-        ", ".join(f"{part} {limit:g} %" for part, limit, _, _ in rates),
+        "; ".join(measured[:1] + [", ".join(measured[1:])]) if options.modules else measured[0],
+        "; ".join(limits[:1] + [", ".join(limits[1:])]) if options.modules else limits[0],
         message=message,
         evidence=[options.report],
         findings=findings,
@@ -59,21 +68,55 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
 def _files(name: str, root: ElementTree.Element) -> list[_File]:
     if root.tag != "coverage":
         raise Malformed(f"{name} is not a Cobertura report: its root is <{root.tag}>")
-    base = (root.findtext("./sources/source") or "").rstrip("/").rpartition("/")[2]
-    found = []
-    for element in root.iter("class"):
-        lines = [(int(line.get("number", 0)), int(line.get("hits", 0))) for line in element.iterfind("./lines/line")]
-        path = f"{base}/{element.get('filename', '')}" if base else element.get("filename", "")
-        found.append(_File(path, tuple(number for number, hits in lines if not hits), len(lines)))
-    if not sum(file.lines for file in found):
+    bases = [(source.text or "").rstrip("/").rpartition("/")[2] for source in root.iterfind("./sources/source")]
+    found = [_file(name, element, [base for base in bases if base]) for element in root.iter("class")]
+    if not sum(file.countable for file in found):
         raise Missing(f"{name} has no line: nothing was measured")
     return found
 
 
-def _rate(chosen: list[_File]) -> float:
-    lines = sum(file.lines for file in chosen)
-    return 100.0 * (lines - sum(len(file.missed) for file in chosen)) / lines
+def _file(name: str, element: ElementTree.Element, bases: Sequence[str]) -> _File:
+    filename = element.get("filename", "")
+    missed, covered, countable = [], 0, 0
+    for line in element.iterfind("./lines/line"):
+        number, hits = line.get("number", ""), line.get("hits", "")
+        if not (number.isdecimal() and hits.isdecimal()):
+            raise Malformed(f"{name}: {filename} has a line without number or hits")
+        taken, branches = _branches(line)
+        countable += 1 + branches
+        covered += (hits != "0") + taken
+        if hits == "0" or taken < branches:
+            missed.append(int(number))
+    return _File((*(f"{base}/{filename}" for base in bases), filename), tuple(missed), covered, countable)
 
 
-def _missed(chosen: list[_File]) -> list[str]:
-    return [f"{file.path}: lines {', '.join(map(str, file.missed[:12]))} not covered" for file in chosen if file.missed]
+def _branches(line: ElementTree.Element) -> tuple[int, int]:
+    """Return branches taken and branches of a line: coverage.py's own total counts both beside the lines."""
+    match = _BRANCHES.search(line.get("condition-coverage", "")) if line.get("branch") == "true" else None
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _below(file: _File, prefix: str) -> bool:
+    return any(f"{name}/".startswith(f"{prefix.strip('/')}/") for name in file.names)
+
+
+def _rate(chosen: Sequence[_File]) -> float:
+    countable = sum(file.countable for file in chosen)
+    # Multiplied first: 57 of 60 must be 95, not 94.99999999999999.
+    return 100 * sum(file.covered for file in chosen) / countable if countable else 100.0
+
+
+def _shown(rate: float) -> str:
+    """Return the rate rounded down, so that what is below the limit never reads as the limit."""
+    return f"{math.floor(rate * 100) / 100:.2f} %"
+
+
+def _finding(file: _File) -> str:
+    ranges: list[list[int]] = []
+    for line in sorted(file.missed):
+        if ranges and line == ranges[-1][1] + 1:
+            ranges[-1][1] = line
+        else:
+            ranges.append([line, line])
+    lines = ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in ranges)
+    return f"{file.names[0]}: {_shown(_rate([file]))}, not covered: {lines}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from dawsos.gates.evidence import Malformed, Missing, get, number, one, parse_json, verdict
+from dawsos.gates.evidence import EvidencePath, Malformed, Missing, get, number, one, parse_json, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
@@ -14,7 +14,7 @@ from dawsos.model.verdicts import GateVerdict
 class Options(Strict):
     """``file`` holds {"tests": {id: {"examples": n}}, "seed": n}; each test needs ``min_examples``."""
 
-    file: str = "examples.json"
+    file: EvidencePath = "examples.json"
     min_examples: int = Field(default=1000, ge=1)
 
 
@@ -23,15 +23,14 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
-    document = parse_json(options.file, one(evidence, options.file))
-    tests = get(options.file, document, "tests")
-    if not isinstance(tests, dict) or not all(isinstance(test, dict) for test in tests.values()):
-        raise Malformed(f"{options.file}: tests is not a mapping of mappings")
+    file = options.file
+    document = parse_json(file, one(evidence, file))
+    tests = get(file, document, "tests")
+    if not isinstance(tests, dict):
+        raise Malformed(f"{file}: tests is not a mapping")
     if not tests:
-        raise Missing(f"{options.file} counts no test")
-    counted = {
-        test: number(f"{options.file}: {test}", get(options.file, facts, "examples")) for test, facts in tests.items()
-    }
+        raise Missing(f"{file} counts no test")
+    counted = {test: number(f"{file}: {test}", get(file, facts, "examples")) for test, facts in tests.items()}
     short = {test: count for test, count in counted.items() if count < options.min_examples}
     least = min(counted, key=counted.__getitem__)
     return verdict(
@@ -40,6 +39,6 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         f"{len(counted)} properties, at least {counted[least]:.0f} examples, seed {document.get('seed', 'unknown')}",
         f"at least {options.min_examples} each",
         message=f"{least}: {counted[least]:.0f} examples" if short else "every property was tried often enough",
-        evidence=[options.file],
+        evidence=[file],
         findings=[f"{test}: {count:.0f} examples" for test, count in sorted(short.items())],
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from dawsos.gates.evidence import Malformed, get, one, parse_json, verdict
+from dawsos.gates.evidence import Malformed, Missing, get, one, parse_json, rows, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
 EVIDENCE = "steps.json"
+# file:line of ruff, mypy, bandit; L: of sqlfluff; pytest's summary; what ruff format names.
 _FINDING = re.compile(r"^\S+:\d+(:\d+)?:? |^L: +\d+|^FAILED |^ERROR |^Would reformat")
 _SHOWN = 12
 
@@ -18,26 +20,39 @@ class Options(Strict):
     """All steps must exit 0.  No options."""
 
 
-def files(options: Options) -> tuple[str, ...]:
+def files(_options: Options) -> tuple[str, ...]:
     return (EVIDENCE,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
-    steps = parse_json(EVIDENCE, one(evidence, EVIDENCE), list)
-    if not steps or not all(isinstance(step, dict) for step in steps):
-        raise Malformed(f"{EVIDENCE} lists no step")
-    bad = [step for step in steps if get(EVIDENCE, step, "classification") != "ok"]
-    findings: list[str] = []
-    for step in bad:
-        tail = [str(line) for line in step.get("tail", ())]
-        telling = [line for line in tail if _FINDING.match(line)] or tail[-3:]
-        findings += [f"{step.get('name')}: {line}" for line in telling[:_SHOWN]]
-    first = (
-        f"{bad[0].get('name')}: {bad[0]['classification']}, exit code {bad[0].get('exit_code')}"
-        if bad
-        else "all steps exited 0"
-    )
-    measured = f"{len(steps) - len(bad)} of {len(steps)} steps"
+def evaluate(name: str, _options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+    steps = rows(EVIDENCE, parse_json(EVIDENCE, one(evidence, EVIDENCE), list), "it")
+    if not steps:
+        raise Missing(f"{EVIDENCE} lists no step: none ran")
+    bad = [step for step in steps if not _exited_0(step)]
     return verdict(
-        (name, "exit_status"), not bad, measured, "all exit 0", message=first, evidence=[EVIDENCE], findings=findings
+        (name, "exit_status"),
+        not bad,
+        f"{len(steps) - len(bad)} of {len(steps)} steps exited 0",
+        "all exit 0",
+        message=_how(bad[0]) if bad else "all steps exited 0",
+        evidence=[EVIDENCE],
+        findings=[finding for step in bad for finding in _findings(step)],
     )
+
+
+def _exited_0(step: dict[str, Any]) -> bool:
+    return bool(get(EVIDENCE, step, "classification") == "ok" and get(EVIDENCE, step, "exit_code") == 0)
+
+
+def _how(step: dict[str, Any]) -> str:
+    return f"{step.get('name')}: {step['classification']}, exit code {step['exit_code']}"
+
+
+def _findings(step: dict[str, Any]) -> list[str]:
+    """Return which step ended how, and its lines that name a place; its last lines when none does."""
+    tail = step.get("tail") or []
+    if not isinstance(tail, list):
+        raise Malformed(f"{EVIDENCE}: tail is not a list of lines")
+    lines = [str(line) for line in tail]
+    telling = [line for line in lines if _FINDING.match(line)] or lines[-3:]
+    return [_how(step), *(f"{step.get('name')}: {line}" for line in telling[:_SHOWN])]

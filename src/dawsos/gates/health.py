@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
-from dawsos.gates.evidence import get, number, one, parse_json, verdict
+from dawsos.gates.evidence import Malformed, get, number, one, parse_json, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
@@ -14,35 +15,57 @@ EVIDENCE = "health.json"
 
 
 class Options(Strict):
-    """/health answers 200 with ``expect_status`` and the release's commit; ``replicas`` are ready; no crash loop."""
+    """The health page answers 200 with ``expect_status`` and the release's commit; ``replicas`` are ready, none loops.
+
+    ``version: any`` is for a service that does not say which commit it is.
+    """
 
     expect_status: str = "healthy"
     replicas: int = Field(default=1, ge=1)
+    version: Literal["commit", "any"] = "commit"
 
 
-def files(options: Options) -> tuple[str, ...]:
+def files(_options: Options) -> tuple[str, ...]:
     return (EVIDENCE,)
 
 
 def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
     facts = parse_json(EVIDENCE, one(evidence, EVIDENCE))
+    status = get(EVIDENCE, facts, "status_code")
     body = facts.get("body") if isinstance(facts.get("body"), dict) else {}
     ready = number(f"{EVIDENCE}: ready", get(EVIDENCE, facts, "ready"))
-    expected = str(get(EVIDENCE, facts, "expected_version"))
-    problems = []
-    if facts.get("status_code") != 200:
-        problems.append(f"{facts.get('url')} answered {facts.get('status_code')} {facts.get('error', '')}".rstrip())
-    elif body.get("status") != options.expect_status:
-        problems.append(f"status is {body.get('status')!r}, not {options.expect_status!r}")
-    if body.get("version") != expected and not problems:
-        problems.append(f"version is {body.get('version')!r}, the release is {expected[:12]}")
+    expected = _expected(facts) if options.version == "commit" else ""
+    problems = _answer(options, facts, body, expected)
     if ready < options.replicas:
         problems.append(f"{ready:.0f} of {options.replicas} replicas are ready")
-    if facts.get("crash_looping"):
-        problems.append("a replica is in a crash loop")
-    measured = f"{facts.get('status_code')} {body.get('status', '-')}, version {str(body.get('version', '-'))[:12]}, {ready:.0f} ready"
-    limit = f"200 {options.expect_status}, version {expected[:12]}, {options.replicas} ready"
+    if get(EVIDENCE, facts, "crash_looping"):
+        problems.append(f"a replica is in a crash loop ({facts.get('restarts', '?')} restarts)")
+    version = str(body.get("version", "-"))[:12]
     return verdict(
-        (name, "health"), not problems, measured, limit,
-        message=problems[0] if problems else "healthy", evidence=[EVIDENCE], findings=problems,
-    )  # fmt: skip
+        (name, "health"),
+        not problems,
+        f"{status} {body.get('status', '-')}, version {version}, {ready:.0f} ready",
+        f"200 {options.expect_status}, version {expected[:12] or 'any'}, {options.replicas} ready",
+        message=problems[0] if problems else "healthy",
+        evidence=[EVIDENCE],
+        findings=problems,
+    )
+
+
+def _expected(facts: dict[str, Any]) -> str:
+    expected = get(EVIDENCE, facts, "expected_version")
+    if not isinstance(expected, str) or not expected:
+        raise Malformed(f"{EVIDENCE}: expected_version is {expected!r}: no release to compare with")
+    return expected
+
+
+def _answer(options: Options, facts: dict[str, Any], body: dict[str, Any], expected: str) -> list[str]:
+    if facts["status_code"] != 200:
+        # What a failing page says of status and version is not worth a line of its own.
+        return [f"{facts.get('url')} answered {facts['status_code']} {facts.get('error') or ''}".rstrip()]
+    problems = []
+    if body.get("status") != options.expect_status:
+        problems.append(f"status is {body.get('status')!r}, not {options.expect_status!r}")
+    if expected and body.get("version") != expected:
+        problems.append(f"version is {body.get('version')!r}, the release is {expected[:12]}")
+    return problems

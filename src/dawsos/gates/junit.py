@@ -6,17 +6,18 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from dawsos.gates.evidence import junit_cases, several, verdict
+from dawsos.gates.evidence import EvidencePath, junit_cases, several, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
 
 class Options(Strict):
-    """No failures in the JUnit reports, and at least ``min_tests`` tests that ran."""
+    """At most ``max_failures`` failures in the JUnit reports, and at least ``min_tests`` tests that ran."""
 
-    reports: str = "junit*.xml"
+    reports: EvidencePath = "junit*.xml"
     min_tests: int = Field(default=1, ge=1)
-    allow_skipped: bool = True
+    max_failures: int = Field(default=0, ge=0)
+    allow_skipped: bool = Field(default=True, description="False counts a skipped test as a failed one.")
 
 
 def files(options: Options) -> tuple[str, ...]:
@@ -36,11 +37,12 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         message = "no test ran" if not ran else f"only {ran} tests ran"
     elif bad:
         message = f"{bad[0].id} {bad[0].outcome}"
+    kinds = "failed" if options.allow_skipped else "failed or skipped"
     return verdict(
         (name, "junit"),
-        not bad and ran >= options.min_tests,
+        len(bad) <= options.max_failures and ran >= options.min_tests,
         measured,
-        f"0 failed, at least {options.min_tests} run",
+        f"{options.max_failures} {kinds}, at least {options.min_tests} run",
         message=message,
         evidence=reports,
         findings=[f"{case.id}: {case.message or case.outcome}" for case in bad],

@@ -1,4 +1,4 @@
-"""Enough of the chosen tests passed."""
+"""Enough of the chosen tests passed, and all of those that must."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from dawsos.gates.evidence import Malformed, Missing, TestCase, junit_cases, several, verdict
+from dawsos.gates.evidence import EvidencePath, Missing, Regex, TestCase, junit_cases, several, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.units import Share
 from dawsos.model.verdicts import GateVerdict
 
 
 class Options(Strict):
-    """Share of passed tests among those that ``select`` (a regular expression on the id) and ``property`` choose."""
+    """Share of passed tests among those that ``select`` and ``property`` choose; all that ``must_pass`` names pass.
 
-    reports: str = "junit*.xml"
+    ``select`` and ``must_pass`` are regular expressions, searched for in the test's id (``classname::name``);
+    ``property`` are JUnit properties that the test must carry.
+    """
+
+    reports: EvidencePath = "junit*.xml"
     min_rate: Share
-    select: str = ""
+    select: Regex = ""
     property: dict[str, str] = Field(default_factory=dict)
+    must_pass: Regex | None = None
 
 
 def files(options: Options) -> tuple[str, ...]:
@@ -29,27 +34,34 @@ def files(options: Options) -> tuple[str, ...]:
 def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
     """A skipped test did not pass: it counts, so that skipping cannot raise the rate."""
     reports = several(evidence, options.reports)
-    cases = [case for path, content in reports.items() for case in junit_cases(path, content) if _chosen(case, options)]
-    if not cases:
+    everything = [case for path, content in reports.items() for case in junit_cases(path, content)]
+    chosen = [case for case in everything if _chosen(case, options)]
+    if not chosen:
         raise Missing("no test was chosen, so nothing was shown")
-    passed = sum(case.outcome == "passed" for case in cases)
-    rate = passed / len(cases)
-    bad = [f"{case.id}: {case.message or case.outcome}" for case in cases if case.outcome != "passed"]
+    vital = [] if options.must_pass is None else [c for c in everything if re.search(options.must_pass, c.id)]
+    if options.must_pass is not None and not vital:
+        raise Missing(f"must_pass {options.must_pass!r} names no test, so nothing was shown")
+    passed = sum(case.outcome == "passed" for case in chosen)
+    rate = passed / len(chosen)
+    broken = [_finding(case) for case in vital if case.outcome != "passed"]
+    bad = [_finding(case) for case in chosen if case.outcome != "passed"]
+    kept = f", {len(vital) - len(broken)} of {len(vital)} that must" if vital else ""
     return verdict(
         (name, "pass_rate"),
-        rate >= options.min_rate,
-        f"{rate:.1%} ({passed} of {len(cases)})",
-        f"at least {options.min_rate:.1%}",
-        message=bad[0] if bad else "all passed",
+        rate >= options.min_rate and not broken,
+        f"{rate:.1%} ({passed} of {len(chosen)}){kept}",
+        f"at least {options.min_rate:.1%}" + (f", all of {options.must_pass!r}" if vital else ""),
+        message=f"must pass: {broken[0]}" if broken else bad[0] if bad else "all passed",
         evidence=reports,
-        findings=bad,
+        findings=list(dict.fromkeys([*broken, *bad])),
     )
 
 
+def _finding(case: TestCase) -> str:
+    return f"{case.id}: {case.message or case.outcome}"
+
+
 def _chosen(case: TestCase, options: Options) -> bool:
-    try:
-        if not re.search(options.select, case.id):
-            return False
-    except re.error as error:
-        raise Malformed(f"select is not a regular expression: {error}") from error
+    if not re.search(options.select, case.id):
+        return False
     return all((key, value) in case.properties for key, value in options.property.items())

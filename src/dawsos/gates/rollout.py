@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dawsos.gates.evidence import get, one, parse_json, verdict
+from dawsos.gates.evidence import get, number, one, parse_json, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
@@ -15,21 +15,27 @@ class Options(Strict):
     """The rollout ended promoted.  Its limits are the policy's.  No options."""
 
 
-def files(options: Options) -> tuple[str, ...]:
+def files(_options: Options) -> tuple[str, ...]:
     return (EVIDENCE,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(name: str, _options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
     facts = parse_json(EVIDENCE, one(evidence, EVIDENCE))
     outcome = str(get(EVIDENCE, facts, "outcome"))
-    rate, p95 = facts.get("error_rate"), facts.get("p95")
-    numbers = "".join(
-        [
-            f", errors {rate:.2%}" if isinstance(rate, float) else "",
-            f", p95 {p95 * 1000:.0f} ms" if isinstance(p95, float) else "",
-        ]
-    )
+    reason = str(facts.get("reason") or outcome)
+    measured = [f"{outcome} at {facts.get('weight', '?')} %"]
+    # A rollout that was rolled back before its first check has neither number.
+    if facts.get("error_rate") is not None:
+        measured.append(f"errors {number(f'{EVIDENCE}: error_rate', facts['error_rate']):.2%}")
+    if facts.get("p95") is not None:
+        measured.append(f"p95 {number(f'{EVIDENCE}: p95', facts['p95']) * 1000:.0f} ms")
+    good = outcome == "promoted"
     return verdict(
-        (name, "rollout"), outcome == "promoted", f"{outcome} at {facts.get('weight', 0)} %{numbers}", "promoted at 100 %",
-        message=str(facts.get("reason", "")), evidence=[EVIDENCE],
-    )  # fmt: skip
+        (name, "rollout"),
+        good,
+        ", ".join(measured),
+        "promoted at 100 %",
+        message=reason,
+        evidence=[EVIDENCE],
+        findings=[] if good else [f"release {str(facts.get('release', '?'))[:12]}: {reason}"],
+    )

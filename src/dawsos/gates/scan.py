@@ -1,11 +1,13 @@
-"""Bandit found nothing at or above the levels that block."""
+"""Bandit found nothing at the levels that block."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from dawsos.gates.evidence import Malformed, get, one, parse_json, verdict
+from pydantic import Field
+
+from dawsos.gates.evidence import EvidencePath, Malformed, Missing, get, one, parse_json, rows, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
@@ -13,8 +15,8 @@ from dawsos.model.verdicts import GateVerdict
 class Options(Strict):
     """A bandit JSON ``report`` without findings whose severity is in ``fail_on``, over at least one file."""
 
-    report: str = "bandit.json"
-    fail_on: tuple[Literal["LOW", "MEDIUM", "HIGH"], ...] = ("HIGH", "MEDIUM")
+    report: EvidencePath = "bandit.json"
+    fail_on: tuple[Literal["LOW", "MEDIUM", "HIGH"], ...] = Field(default=("HIGH", "MEDIUM"), min_length=1)
 
 
 def files(options: Options) -> tuple[str, ...]:
@@ -22,18 +24,32 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+    """``metrics`` has an entry per file and ``_totals``: without it a scan of nothing would look like a clean one."""
     report = parse_json(options.report, one(evidence, options.report))
-    results, metrics = get(options.report, report, "results"), get(options.report, report, "metrics")
-    if not isinstance(results, list) or not isinstance(metrics, dict) or len(metrics) < 2:
-        raise Malformed(f"{options.report} scanned no file")
+    results = rows(options.report, get(options.report, report, "results"), "results")
+    metrics = get(options.report, report, "metrics")
+    if not isinstance(metrics, dict):
+        raise Malformed(f"{options.report}: metrics is not a mapping")
+    scanned = len(metrics.keys() - {"_totals"})
     if report.get("errors"):
-        raise Malformed(f"{options.report}: {len(report['errors'])} files could not be scanned: {report['errors'][0]}")
-    bad = [result for result in results if result.get("issue_severity") in options.fail_on]
-    findings = [
-        f"{result.get('filename')}:{result.get('line_number')}: {result.get('issue_severity')} {result.get('test_id')} {result.get('issue_text')}"
-        for result in bad
-    ]
+        raise Malformed(f"{options.report}: files could not be scanned: {report['errors']}")
+    if not scanned:
+        raise Missing(f"{options.report}: no file was scanned")
+    bad = [result for result in results if get(options.report, result, "issue_severity") in options.fail_on]
+    findings = [_finding(result) for result in bad]
+    below = len(results) - len(bad)
     return verdict(
-        (name, "scan"), not bad, f"{len(bad)} findings in {len(metrics) - 1} files", f"0 of {', '.join(options.fail_on)}",
-        message=findings[0] if findings else "nothing found", evidence=[options.report], findings=findings,
-    )  # fmt: skip
+        (name, "scan"),
+        not bad,
+        f"{len(bad)} findings in {scanned} files" + (f", {below} below the limit" if below else ""),
+        f"0 of {', '.join(options.fail_on)}",
+        message=findings[0] if findings else "nothing found",
+        evidence=[options.report],
+        findings=findings,
+    )
+
+
+def _finding(result: dict[str, Any]) -> str:
+    place = f"{result.get('filename')}:{result.get('line_number')}"
+    level = f"{result['issue_severity']} (confidence {result.get('issue_confidence', '?')})"
+    return f"{place}: {level} {result.get('test_id', '')} {result.get('issue_text', '')}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import field_validator
 
-from dawsos.gates.evidence import get, number, one, parse_json, verdict
+from dawsos.gates.evidence import EvidencePath, get, number, one, parse_json, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
@@ -17,7 +17,7 @@ _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 class Options(Strict):
     """``bytes`` in the JSON ``file`` is below ``max``, written like 500MB (decimal units)."""
 
-    file: str = "release.json"
+    file: EvidencePath = "release.json"
     max: str = "500MB"
 
     @field_validator("max")
@@ -40,10 +40,17 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+    """Nothing weighs nothing: zero bytes mean that the build left no result."""
     facts = parse_json(options.file, one(evidence, options.file))
     size = number(f"{options.file}: bytes", get(options.file, facts, "bytes"))
     good = 0 < size < parse_size(options.max)
+    measured = f"{size / 1e6:.1f} MB ({size:.0f} bytes)"
+    wrong = f"too large: {measured}" if size > 0 else "the build left nothing"
     return verdict(
-        (name, "size"), good, f"{size / 1e6:.1f} MB", f"< {options.max}, not empty",
-        message="small enough" if good else f"{size / 1e6:.1f} MB", evidence=[options.file],
-    )  # fmt: skip
+        (name, "size"),
+        good,
+        measured,
+        f"< {options.max}, not empty",
+        message="small enough" if good else wrong,
+        evidence=[options.file],
+    )

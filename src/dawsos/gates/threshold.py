@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from dawsos.gates.evidence import Malformed, Missing, number, one, parse_json, verdict
+from dawsos.gates.evidence import EvidencePath, Malformed, Missing, number, one, parse_json, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
+
+# An infinite limit would be a gate that cannot fail.
+_Limit = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Options(Strict):
     """The number at the dotted ``path`` of the JSON ``file`` is at least ``min`` and at most ``max``."""
 
-    file: str
-    path: str
-    min: float | None = None
-    max: float | None = None
+    file: EvidencePath
+    path: str = Field(min_length=1)
+    min: _Limit | None = None
+    max: _Limit | None = None
     unit: str = ""
 
     @model_validator(mode="after")
@@ -33,20 +36,33 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
-    value: Any = parse_json(options.file, one(evidence, options.file))
+    measured = _measured(options, parse_json(options.file, one(evidence, options.file)))
+    unit = f" {options.unit}" if options.unit else ""
+    limits = []
+    if options.min is not None:
+        limits.append((f">= {options.min:g}{unit}", measured >= options.min))
+    if options.max is not None:
+        limits.append((f"<= {options.max:g}{unit}", measured <= options.max))
+    limit = " and ".join(text for text, _ in limits)
+    good = all(held for _, held in limits)
+    # The shortest text that is still this number: rounding could show 2 for 2.00001 against a limit of 2.
+    value = f"{measured:.4g}" if good else f"{measured:.10g}"
+    return verdict(
+        (name, "threshold"),
+        good,
+        f"{value}{unit}",
+        limit,
+        message="within the limit" if good else f"{options.path} is {value}{unit}, not {limit}",
+        evidence=[options.file],
+    )
+
+
+def _measured(options: Options, document: dict[str, Any]) -> float:
+    value: Any = document
     for part in options.path.split("."):
         if not isinstance(value, dict):
             raise Malformed(f"{options.file}: {options.path} does not lead to a number")
-        if value.get(part) is None:
+        value = value.get(part)
+        if value is None:
             raise Missing(f"{options.file} has no {options.path}: it was not measured")
-        value = value[part]
-    measured = number(f"{options.file}: {options.path}", value)
-    low = options.min is None or measured >= options.min
-    high = options.max is None or measured <= options.max
-    unit = f" {options.unit}" if options.unit else ""
-    limits = [(">=", options.min), ("<=", options.max)]
-    limit = " and ".join(f"{sign} {value:g}{unit}" for sign, value in limits if value is not None)
-    return verdict(
-        (name, "threshold"), low and high, f"{measured:.4g}{unit}", limit,
-        message="within the limit" if low and high else f"{measured:.4g}{unit} is not {limit}", evidence=[options.file],
-    )  # fmt: skip
+    return number(f"{options.file}: {options.path}", value)

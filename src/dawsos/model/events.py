@@ -20,7 +20,8 @@ weight_confirmed     weight, seconds
 rollout_sampled      at, weight, seconds, canary{requests, errors, p95}, stable{...}, verdict, reason
 rollback_requested   name, reason
 rollout_decided      decision (promote, rollback), reason
-rollout_finished     outcome (promoted, rolled_back, withdrawn), seconds (decision to last answer of the canary), reason
+rollout_finished     outcome (promoted, rolled_back, withdrawn), reason, seconds (from the decision to the last request sent
+                     to the canary), drained (until it had answered what was in flight)
 verified             checks [{name, result, measured, limit}]
 run_finished         result (passed, failed, infrastructure, rolled_back, waiting, rejected), exit_code, reason
 """

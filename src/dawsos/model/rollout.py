@@ -114,6 +114,15 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Silence:
+    """How the canary fell silent, in seconds from the question: ``received`` until it was sent its last request,
+    ``answered`` until it had answered all it had (None when it had not by the deadline)."""
+
+    received: float
+    answered: float | None
+
+
+@dataclass(frozen=True)
 class Judgement:
     """The judge's answer: ``verdict``, one sentence for a person, and what was measured against which limit."""
 

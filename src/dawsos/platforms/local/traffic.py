@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from dawsos.model.rollout import Counts, CrashLoop, Sample
+from dawsos.model.rollout import Counts, CrashLoop, Sample, Silence
 from dawsos.platforms.local.admin import Admin
 from dawsos.platforms.local.envoy_config import write_routes
 from dawsos.platforms.local.state import read_desired, read_roles, read_status, write_roles
@@ -87,26 +87,32 @@ class EnvoyTraffic:
             complete=True,
         )
 
-    async def canary_silent(self, deadline: float) -> float | None:
-        """Wait until the canary has answered its last request; return seconds from the call to that answer."""
-        started = changed = time.monotonic()
+    async def canary_silent(self, deadline: float) -> Silence:
+        """Wait until the canary has answered all it was sent; what was in flight at the decision is not cut off."""
+        started = received = answered = time.monotonic()
         canary = read_roles(self._folder).canary
         if canary is None:
-            return 0.0
-        before: tuple[float, float] | None = None
+            return Silence(0.0, 0.0)
+        before: dict[str, float] = {}
         while time.monotonic() - started < deadline:
             try:
                 values = (await self._values([canary]))[canary]
             except httpx.HTTPError:
                 await asyncio.sleep(0.02)
                 continue
-            seen = (values["upstream_rq_completed"], values["upstream_rq_active"])
-            if seen != before:
-                changed, before = time.monotonic(), seen
-            elif values["upstream_rq_active"] == 0 and time.monotonic() - changed > _SILENT:
-                return changed - started
+            now = time.monotonic()
+            if before and values["upstream_rq_total"] != before["upstream_rq_total"]:
+                received = now
+            if before and (values["upstream_rq_completed"], values["upstream_rq_active"]) != (
+                before["upstream_rq_completed"],
+                before["upstream_rq_active"],
+            ):
+                answered = now
+            if values["upstream_rq_active"] == 0 and now - max(received, answered) > _SILENT:
+                return Silence(received - started, answered - started)
+            before = values
             await asyncio.sleep(0.02)
-        return None
+        return Silence(received - started, None)
 
     async def _values(self, deployments: list[str]) -> dict[str, dict[str, float]]:
         """Return deployment -> counter -> value since Envoy started.
