@@ -14,6 +14,7 @@ from dawsos.adapters.git import Commit
 from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.services import SERVICES
 from dawsos.app import environments
+from dawsos.app.inside import Inside
 from dawsos.app.probe import get
 from dawsos.app.project import Tools, write_json
 from dawsos.app.rollout import roll_out
@@ -156,23 +157,15 @@ async def deploy_release(scene: Scene, work: Work) -> Outcome:
         deployment = old
     else:
         log = work.artifacts / "deploy.log"
-        await environments.seed(tools, scene.pipeline, environment, release, deployment=deployment, log=log)
+        inside = Inside(tools, scene.pipeline, environment, release, deployment)
+        await inside.migrate(log)
+        await inside.seed(log)
         await platform.deploy(environments.deployment_of(scene.pipeline, environment, release, deployment))
         await platform.route(stable=deployment, canary=None, weight=0)
         for stale in platform.deployments():
             if stale != deployment:
                 await platform.remove(stale)
-        for name in scene.pipeline.service.before_traffic:
-            job = next(job for job in scene.pipeline.service.jobs if job.name == name)
-            await environments.must_run(
-                tools,
-                environment,
-                release,
-                job.run,
-                deployment=deployment,
-                log=work.artifacts / f"{name}.log",
-                extra=job.env,
-            )
+        await inside.before_traffic(work.artifacts)
     session.record(
         "deployed", work.stage.id, environment=environment.name, release=release.digest, deployment=deployment,
         url=environment.url, replicas=scene.pipeline.service.replicas,

@@ -22,7 +22,8 @@ from dawsos.errors import EXIT_DONE, EXIT_GATE_FAILED
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.plan import Plan, PlannedStage
 from dawsos.model.units import format_duration
-from dawsos.reporting.terminal import render_history, render_plan, render_run, render_status, run_to_json
+from dawsos.reporting.record import run_to_json
+from dawsos.reporting.tables import render_history, render_plan, render_run, render_status
 
 
 def _print_json(value: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from dawsos.adapters.release import Release
 from dawsos.app import environments
 from dawsos.app.environments import Environment
+from dawsos.app.inside import Inside, substitute
 from dawsos.app.project import Tools, write_json
 from dawsos.app.session import Session
 from dawsos.canary.controller import Controller, Finished
@@ -46,6 +46,10 @@ class Stand:
     policy: RolloutPolicy
     stage: str
     logs: Path
+
+    def inside(self, deployment: str) -> Inside:
+        """Return where the release's own commands run."""
+        return Inside(self.tools, self.pipeline, self.environment, self.release, deployment)
 
 
 async def roll_out(tools: Tools, pipeline: Pipeline, session: Session, release: Release, work: Work) -> Outcome:
@@ -99,16 +103,16 @@ async def begin(stand: Stand, *, drill: str) -> RolloutRecord:
     deployment = f"{stand.release.digest[:8]}-{session.id[-9:]}" + ("-drill" if drill else "")
     stable = platform.roles().stable
     log = stand.logs / "deploy.log"
-    await environments.seed(
-        stand.tools, stand.pipeline, stand.environment, stand.release, deployment=deployment, log=log
-    )
+    inside = stand.inside(deployment)
+    await inside.migrate(log)
+    await inside.seed(log)
     await platform.deploy(environments.deployment_of(stand.pipeline, stand.environment, stand.release, deployment))
     session.record(
         "deployed", stand.stage, environment=stand.environment.name, release=stand.release.digest, deployment=deployment,
         url=stand.environment.url, replicas=stand.pipeline.service.replicas,
     )  # fmt: skip
     if not drill:
-        await run_before_traffic(stand, deployment)
+        await inside.before_traffic(stand.logs)
     session.record(
         "rollout_started",
         stand.stage,
@@ -126,16 +130,6 @@ async def begin(stand: Stand, *, drill: str) -> RolloutRecord:
     if record is None:
         raise InfrastructureError("the journal lost the beginning of the rollout")
     return record
-
-
-async def run_before_traffic(stand: Stand, deployment: str) -> None:
-    """Run the release's own jobs once before it is judged; a job that fails stops the release before any traffic."""
-    for name in stand.pipeline.service.before_traffic:
-        job = next(job for job in stand.pipeline.service.jobs if job.name == name)
-        log = stand.logs / f"{name}.log"
-        await environments.must_run(
-            stand.tools, stand.environment, stand.release, job.run, deployment=deployment, log=log, extra=job.env
-        )
 
 
 async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = None) -> Finished:
@@ -211,28 +205,16 @@ def _ramp(load: OpenLoopLoad | None, declared: Load | None) -> Any:
 async def _start_load(stand: Stand) -> OpenLoopLoad | None:
     if stand.policy.load is None:
         return None
-    variables = await seed_values(stand)
-    bearer = await environments.token(
-        stand.tools, stand.pipeline, stand.environment, stand.release, variables=variables, scratch=stand.logs / "token"
-    )
+    inside = stand.inside("load")
+    variables = await inside.seed(stand.logs / "seed.log")
+    bearer = await inside.token(variables, stand.logs / "token")
     requests = tuple(
-        request.model_copy(update={"path": environments.substitute_path(request.path, variables)})
+        request.model_copy(update={"path": substitute(request.path, variables)})
         for request in stand.policy.load.requests
     )
     load = OpenLoopLoad(stand.environment.url, stand.policy.load.model_copy(update={"requests": requests}), bearer)
     await load.start()
     return load
-
-
-async def seed_values(stand: Stand) -> Mapping[str, str]:
-    """Return the seed's values; seeding is idempotent, so asking again is safe."""
-    service = stand.pipeline.service
-    if not service.seed:
-        return {}
-    line = await environments.must_run(
-        stand.tools, stand.environment, stand.release, service.seed, deployment="seed", log=stand.logs / "seed.log"
-    )
-    return environments.seed_variables(line)
 
 
 async def _cause(stand: Stand, record: RolloutRecord, fault: Fault) -> None:
@@ -247,10 +229,8 @@ async def _cause(stand: Stand, record: RolloutRecord, fault: Fault) -> None:
     if fault.job:
         drill = stand.pipeline.service.drills[fault.job]
         job = next(job for job in stand.pipeline.service.jobs if job.name == drill.job)
-        await environments.run_job(
-            stand.tools, stand.environment, stand.release, job.run, deployment=record.deployment,
-            log=stand.logs / f"drill-{fault.job}.log", extra={**job.env, **drill.env},
-        )  # fmt: skip
+        log = stand.logs / f"drill-{fault.job}.log"
+        await stand.inside(record.deployment).run(job.run, log, {**job.env, **drill.env})
 
 
 async def _tidy(stand: Stand, record: RolloutRecord, finished: Finished) -> None:

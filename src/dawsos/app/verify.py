@@ -8,6 +8,7 @@ from typing import Any
 from dawsos.adapters import release as releases
 from dawsos.app import environments
 from dawsos.app.environments import Environment
+from dawsos.app.inside import Inside
 from dawsos.app.probe import get
 from dawsos.app.project import Tools
 from dawsos.app.session import Session
@@ -27,6 +28,7 @@ async def checks(tools: Tools, pipeline: Pipeline, environment: Environment, log
     if stable is None:
         raise InfrastructureError(f"no release serves {environment.name}", fix="dawsos ship")
     release = releases.load(tools.project.releases, environment.platform.release_of(stable))
+    inside = Inside(tools, pipeline, environment, release, stable)
     logs.mkdir(parents=True, exist_ok=True)
     health = await get(environment.url + pipeline.service.health)
     body = health["body"] if isinstance(health["body"], dict) else {}
@@ -36,11 +38,9 @@ async def checks(tools: Tools, pipeline: Pipeline, environment: Environment, log
         await _metrics(pipeline, environment),
     ]
     if pipeline.service.latest:
-        found.append(await _latest(tools, pipeline, environment, release, logs))
+        found.append(await _latest(inside, str(pipeline.service.latest), logs))
     for job in pipeline.service.verify:
-        outcome = await environments.run_job(
-            tools, environment, release, job.run, deployment=stable, log=logs / f"{job.name}.log", extra=job.env
-        )
+        outcome = await inside.run(job.run, logs / f"{job.name}.log", job.env)
         found.append(_check(job.name, f"exit {outcome.exit_code}", "exit 0"))
     return found
 
@@ -55,16 +55,9 @@ async def _metrics(pipeline: Pipeline, environment: Environment) -> dict[str, An
     return _check("metrics", "exposed" if exposed else f"status {answer['status_code']}", "exposed")
 
 
-async def _latest(
-    tools: Tools, pipeline: Pipeline, environment: Environment, release: releases.Release, logs: Path
-) -> dict[str, Any]:
-    variables: dict[str, str] = {}
-    if pipeline.service.seed:
-        line = await environments.must_run(
-            tools, environment, release, pipeline.service.seed, deployment="verify", log=logs / "seed.log"
-        )
-        variables = environments.seed_variables(line)
-    token = await environments.token(tools, pipeline, environment, release, variables=variables, scratch=logs / "token")
-    answer = await get(environment.url + str(pipeline.service.latest), token=token)
+async def _latest(inside: Inside, path: str, logs: Path) -> dict[str, Any]:
+    variables = await inside.seed(logs / "seed.log")
+    token = await inside.token(variables, logs / "token")
+    answer = await get(inside.environment.url + path, token=token)
     stale = answer["headers"].get("x-pricing-pack-stale") == "true"
-    return _check(str(pipeline.service.latest), f"{answer['status_code']}{' stale' if stale else ''}", "200")
+    return _check(path, f"{answer['status_code']}{' stale' if stale else ''}", "200")

@@ -104,7 +104,9 @@ class Controller:
         drained = None if silent.answered is None else round(shifted + silent.answered, 4)
         outcome = "withdrawn" if self.first else "rolled_back"
         self.recorder.record("weight_confirmed", self.stage, weight=0, seconds=round(shifted, 4))
-        self.recorder.record("rollout_finished", self.stage, outcome=outcome, seconds=seconds, drained=drained, reason=reason)
+        self.recorder.record(
+            "rollout_finished", self.stage, outcome=outcome, seconds=seconds, drained=drained, reason=reason
+        )
         return Finished(outcome, reason, seconds)
 
     async def _to_stable(self) -> None:

@@ -15,11 +15,11 @@ from pydantic import AfterValidator
 from dawsos.model.verdicts import GateResult, GateVerdict
 
 
-class Missing(Exception):  # noqa: N818 - a state of the evidence, not a failure of ours
+class Missing(Exception):
     """The evidence is not there."""
 
 
-class Malformed(Exception):  # noqa: N818
+class Malformed(Exception):
     """The evidence is there and cannot be understood."""
 
 

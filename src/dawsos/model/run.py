@@ -78,6 +78,7 @@ class RolloutRecord:
     reason: str = ""
     outcome: str = ""
     rollback_seconds: float | None = None
+    drained: float | None = None
     finished_at: float | None = None
     requested: str = ""
     samples: tuple[dict[str, Any], ...] = ()
@@ -316,8 +317,13 @@ def _rollout_decided(run: Run, event: Event) -> Run:
 
 
 def _rollout_finished(run: Run, event: Event) -> Run:
+    body = event.body
     return _rollout(
-        run, outcome=event.body["outcome"], rollback_seconds=event.body.get("seconds"), finished_at=event.at
+        run,
+        outcome=body["outcome"],
+        rollback_seconds=body.get("seconds"),
+        drained=body.get("drained"),
+        finished_at=event.at,
     )
 
 

@@ -100,7 +100,8 @@ def gantt(bars: Sequence[Bar]) -> str:
     height = _HEAD + len(bars) * _ROW + _FOOT
     parts = [_ground(pieces, height - _FOOT)]
     parts += [_row(bar, _HEAD + index * _ROW, pieces) for index, bar in enumerate(bars)]
-    return f'<svg class="chart gantt" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Timeline of the stages">{"".join(parts)}</svg>'
+    label = 'role="img" aria-label="Timeline of the stages"'
+    return f'<svg class="chart gantt" viewBox="0 0 {WIDTH} {height}" {label}>{"".join(parts)}</svg>'
 
 
 def _ground(pieces: Sequence[Piece], base: float) -> str:

@@ -19,6 +19,7 @@ from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import story, words
 from dawsos.reporting.gantt import Bar, gantt
 from dawsos.reporting.html_canary import canary_view
+from dawsos.reporting.series import last_weight
 
 _LOG_LINES = 60
 
@@ -155,10 +156,10 @@ def _tiles(run: Run, context: ReportContext) -> list[tuple[str, str, str, str]]:
         )
     if run.rollout is not None:
         state = run.rollout.outcome or "running"
-        reached = f"reached {story.last_weight(run.rollout)} %"
+        reached = f"reached {last_weight(run.rollout)} %"
         tiles.append(("Canary", words.words(state), reached, words.look(state).tone))
         if run.rollout.outcome in ("rolled_back", "withdrawn"):
-            tiles.append(("Rollback", words.span(run.rollout.rollback_seconds), "decision to last answer", ""))
+            tiles.append(("Rollback", words.span(run.rollout.rollback_seconds), "decision to last request", ""))
     return tiles
 
 

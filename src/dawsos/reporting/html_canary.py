@@ -9,8 +9,8 @@ from markupsafe import Markup
 from dawsos.model.run import RolloutRecord
 from dawsos.reporting import words
 from dawsos.reporting.charts import Chart, Line, Mark, line_chart
-from dawsos.reporting.series import Side, Tick, rolling, rungs, thin, ticks, weight_steps
-from dawsos.reporting.story import fired_rule, last_weight, rollback_text
+from dawsos.reporting.series import Side, Tick, last_weight, rolling, rungs, thin, ticks, weight_steps
+from dawsos.reporting.story import fired_rule, rollback_text
 
 _POINTS = 180
 
@@ -103,7 +103,7 @@ def _marks(rollout: RolloutRecord, found: tuple[Tick, ...]) -> tuple[Mark, ...]:
     if rollout.decision == "rollback":
         marks = [Mark(max(0.0, decided), f"rollback decided {words.clock(decided)}", "bad")]
         if finished is not None and finished - decided > 1:
-            marks.append(Mark(finished, f"last answer {words.clock(finished)}", "bad"))
+            marks.append(Mark(finished, f"canary silent {words.clock(finished)}", "bad"))
         return tuple(marks)
     return (Mark(max(0.0, decided), f"promoted {words.clock(decided)}", "good"),)
 

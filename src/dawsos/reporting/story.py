@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dawsos.model.run import RolloutRecord, Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
@@ -154,12 +155,12 @@ def fired_rule(rollout: RolloutRecord) -> Rule:
     """Return the rule that rolled back, with its numbers where the last sample has them."""
     reason = one_line(rollout.reason)
     last = rollout.samples[-1] if rollout.samples else {}
-    check = last.get("check") if isinstance(last.get("check"), dict) else {}
+    check = _mapping(last.get("check"))
     limits = rollout.policy
     if reason.startswith("asked for by"):
         return Rule("a person", reason, "")
     if "crash loop" in reason:
-        crash = limits.get("crash_loop") if isinstance(limits.get("crash_loop"), dict) else {}
+        crash = _mapping(limits.get("crash_loop"))
         wanted = (
             f"fewer than {crash['restarts']} in {span(number(crash.get('window')))}" if crash.get("restarts") else ""
         )
@@ -174,6 +175,10 @@ def fired_rule(rollout: RolloutRecord) -> Rule:
     if "p95" in reason:
         return Rule("p95", latency(number(check.get("p95"))), latency(policy_number(limits, "p95")))
     return Rule(reason or "not recorded", "", "")
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def gate_totals(run: Run) -> tuple[int, int]:
@@ -268,7 +273,10 @@ def summary(run: Run, *, report: str = "", url: str = "", hints: bool = True) ->
 
 
 def rollback_text(rollout: RolloutRecord) -> str:
-    """Say how long the canary went on answering after the decision."""
+    """Say how long the canary went on being sent requests after the decision."""
     if rollout.rollback_seconds is None:
-        return "the time from the decision to the canary's last answer is not known"
-    return f"{span(rollout.rollback_seconds)} from the decision to the canary's last answer"
+        return "the time from the decision to the last request sent to the canary is not known"
+    text = f"{span(rollout.rollback_seconds)} from the decision to the last request sent to the canary"
+    if rollout.drained is not None and rollout.drained - rollout.rollback_seconds > 0.1:
+        text += f"; what it had in flight was answered {span(rollout.drained)} after the decision"
+    return text

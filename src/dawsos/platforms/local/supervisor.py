@@ -85,7 +85,7 @@ class Supervisor:
             else:
                 self._keep(name, watched, spec, desired)
         if not desired.stop:
-            self._check_lease(desired)
+            self._check_lease()
         self._write_status(desired)
 
     def _pid_file(self, name: str) -> Path:
@@ -148,7 +148,7 @@ class Supervisor:
         kept = stops.get(name, ["SIGTERM", 5.0])
         return str(kept[0]), float(kept[1])
 
-    def _check_lease(self, desired: Desired) -> None:
+    def _check_lease(self) -> None:
         roles = read_roles(self.folder)
         if not roles.canary or not roles.stable or roles.weight == 0:
             return

@@ -1,0 +1,241 @@
+"""Runs, plans and environments as rich tables for a terminal.  Pure: values in, renderables out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from dawsos.model.plan import Plan
+from dawsos.model.run import RolloutRecord, Run, StageRecord
+from dawsos.model.verdicts import GateVerdict
+from dawsos.reporting import series, story, words
+
+_STYLES = {"good": "green", "bad": "bold red", "warn": "yellow", "busy": "cyan", "idle": "dim"}
+# A window of samples for the numbers of the canary: one second alone jumps too much to read.
+_WINDOW = 5.0
+_FINDINGS = 12
+
+Title = tuple[str, str, float]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=bool(columns), header_style="dim", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def mark(state: str, *, ascii_only: bool) -> Text:
+    """Return the symbol of ``state`` in its colour."""
+    shown = words.look(state)
+    return Text(shown.ascii if ascii_only else shown.symbol, style=_STYLES[shown.tone])
+
+
+def heading(run: Run, now: float) -> Text:
+    """Return the line above the stages: what runs, of which commit, for how long."""
+    took = words.clock((run.finished_at or now) - run.started_at) if run.started_at else ""
+    parts = [f"dawsos {run.command}", words.short(run.commit, 8), run.profile, took]
+    return Text("  ".join(part for part in parts if part), style="bold")
+
+
+def stage_table(run: Run, titles: Sequence[Title], now: float, *, ascii_only: bool = False) -> Table:
+    """Return one line a stage: state, name, time against budget, and what is known of its gates."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 0), expand=True)
+    table.add_column(width=1)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    for key, _title, budget in titles:
+        stage = run.stages.get(key, StageRecord(key))
+        style = "dim" if stage.state == "pending" else ""
+        table.add_row(
+            mark(stage.state, ascii_only=ascii_only), Text(key, style=style), _time(stage, budget, now), _detail(stage)
+        )
+    return table
+
+
+def _time(stage: StageRecord, budget: float, now: float) -> Text:
+    if stage.state == "pending":
+        return Text(f"     / {words.clock(budget)}" if budget else "", style="dim")
+    if stage.state in ("restored", "skipped"):
+        return Text(words.words(stage.state), style="dim")
+    spent = stage.seconds if stage.state != "running" else now - (stage.started_at or now)
+    late = bool(budget) and spent > 0.8 * budget
+    return Text(words.clock(spent) + (f" / {words.clock(budget)}" if budget else ""), style="yellow" if late else "")
+
+
+def _detail(stage: StageRecord) -> Text:
+    red = next((gate for gate in stage.gates if not gate.passed), None)
+    if red is not None:
+        return Text(f"{red.gate}: {story.measured_against(red)}", style="red")
+    if stage.state == "running":
+        step = stage.steps[-1] if stage.steps else None
+        done = _gates(stage)
+        return done if done.plain else Text(words.one_line(step.name) if step else "", style="cyan")
+    if stage.state in story.BAD_STATES or stage.state in ("waiting", "skipped", "cancelled"):
+        return Text(words.one_line(stage.reason), style=_STYLES[words.look(stage.state).tone])
+    return _gates(stage)
+
+
+def _gates(stage: StageRecord) -> Text:
+    text = Text()
+    for gate in stage.gates:
+        text.append("   " if text.plain else "")
+        text.append(f"{words.one_line(gate.gate)} ", style="dim")
+        text.append(words.one_line(gate.measured), style="yellow" if story.doubtful(gate) else "")
+    return text
+
+
+def canary_lines(rollout: RolloutRecord, *, ascii_only: bool = False) -> RenderableType:
+    """Return the canary block: weight, request rate, error rate and p95 of both versions, the verdict."""
+    found = series.ticks(rollout)
+    seen = series.window(found, _WINDOW)
+    ladder = " ".join(f"[{weight}]" if weight == rollout.weight else str(weight) for weight in rollout.ladder)
+    top = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    bar = ProgressBar(total=100, completed=rollout.weight, width=24)
+    top.add_row(Text(f"canary {rollout.weight:3} %", style="bold"), bar, Text(f"ladder {ladder}", style="dim"))
+    numbers = _table("", "requests/s", "errors", "p95")
+    if seen is not None:
+        for name, side in (("canary", seen.canary), ("stable", seen.stable)):
+            rate = seen.rate(side)
+            numbers.add_row(
+                name, f"{rate:.1f}" if rate is not None else words.NOTHING, words.percent(side.error_rate),
+                words.latency(side.p95),
+            )  # fmt: skip
+        error_limit = words.percent(words.policy_number(rollout.policy, "error_rate"))
+        numbers.add_row(
+            "limit", "", error_limit, words.latency(words.policy_number(rollout.policy, "p95")), style="dim"
+        )
+    state = rollout.outcome or (found[-1].verdict if found else "no_data")
+    reason = rollout.reason if rollout.outcome else (found[-1].reason if found else "waiting for the first sample")
+    verdict = Text.assemble(mark(state, ascii_only=ascii_only), f" {words.words(state)}: {words.one_line(reason)}")
+    return Group(top, numbers, verdict)
+
+
+def gate_lines(stage: str, gate: GateVerdict, *, ascii_only: bool = False) -> Text:
+    """Return a gate that did not pass, whole: measured, limit, message, evidence, its findings."""
+    text = Text.assemble(mark(gate.result, ascii_only=ascii_only), (f" {stage} · gate {gate.gate}", "bold"))
+    text.append(f": measured {words.one_line(gate.measured)}, limit {words.one_line(gate.limit)}")
+    text.append(f"\n    {words.one_line(gate.message)}")
+    for finding in gate.findings[:_FINDINGS]:
+        text.append(f"\n      {words.one_line(finding)}")
+    if len(gate.findings) > _FINDINGS:
+        text.append(f"\n      and {len(gate.findings) - _FINDINGS} more in the report")
+    if gate.evidence:
+        text.append(f"\n    evidence: {', '.join(gate.evidence)}", style="dim")
+    return text
+
+
+def red_gates(run: Run, *, ascii_only: bool = False) -> list[Text]:
+    """Return every gate of ``run`` that did not pass."""
+    return [
+        gate_lines(stage.id, gate, ascii_only=ascii_only)
+        for stage in run.stages.values()
+        for gate in stage.gates
+        if not gate.passed
+    ]
+
+
+def summary_table(lines: Sequence[tuple[str, str]]) -> Table:
+    """Return (label, text) lines as two columns."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in lines:
+        table.add_row(label, text)
+    return table
+
+
+def render_run(run: Run, titles: Sequence[Title] = (), *, ascii_only: bool = False) -> RenderableType:
+    """Return one run whole, as ``dawsos show`` prints it."""
+    listed = titles or [(stage, stage, 0.0) for stage in run.stages]
+    parts: list[RenderableType] = [heading(run, run.finished_at or run.started_at), Text(story.headline(run)), Text()]
+    if listed:
+        parts += [stage_table(run, listed, run.finished_at or run.started_at, ascii_only=ascii_only), Text()]
+    if run.rollout is not None:
+        parts += [canary_lines(run.rollout, ascii_only=ascii_only), Text()]
+    parts += red_gates(run, ascii_only=ascii_only)
+    remarks = [(remark.where, remark.what) for remark in story.not_checked(run)]
+    if remarks:
+        parts += [Text("what was not checked", style="bold"), summary_table(remarks), Text()]
+    approvals = [
+        (record.decision, f"by {record.name} ({record.how}): {record.reason}, {words.utc(record.at)}")
+        for record in run.approvals
+    ]
+    facts = [("started", words.utc(run.started_at)), ("release", words.short(run.release)), *approvals]
+    parts.append(summary_table([(label, words.one_line(text)) for label, text in facts if text]))
+    return Group(*parts)
+
+
+def render_history(rows: Sequence[Mapping[str, Any]], *, ascii_only: bool = False) -> RenderableType:
+    """Return one line a run, the newest last."""
+    if not rows:
+        return Text("no run yet; dawsos ship starts the first")
+    table = _table("", "run", "command", "release", "result", "took", "why")
+    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
+    for row in rows:
+        table.add_row(
+            mark(str(row["result"]), ascii_only=ascii_only), row["run"], row["command"], words.short(row["release"], 8),
+            words.words(row["result"]), words.clock(row["seconds"]), words.one_line(row["reason"]),
+        )  # fmt: skip
+    return table
+
+
+def render_plan(plan: Plan, explain: bool) -> RenderableType:
+    """Return what would run and why; with ``explain`` every input that changed."""
+    table = _table("", "stage", "why")
+    for planned in plan.stages:
+        restore = planned.action == "restore"
+        table.add_row(Text(planned.action, style="green" if restore else "cyan"), planned.stage, planned.reason)
+        for change in planned.changes if explain else ():
+            table.add_row("", "", Text(change, style="dim"))
+    counted = sum(planned.action == "run" for planned in plan.stages)
+    tail = f"{words.count(counted, 'stage')} to run, {len(plan.stages) - counted} restored from the cache"
+    hidden = not explain and any(planned.changes for planned in plan.stages)
+    return Group(table, Text(tail + ("; --explain names the inputs that changed" if hidden else "")))
+
+
+def render_status(status: Mapping[str, Any], *, ascii_only: bool = False) -> RenderableType:
+    """Return what serves now, which processes run, which runs are unfinished."""
+    parts: list[RenderableType] = []
+    for environment in status["environments"]:
+        parts += [*_environment(environment, ascii_only), Text()]
+    if not parts:
+        parts += [Text("nothing was deployed yet; dawsos ship does"), Text()]
+    for run in status["unfinished"]:
+        owner = f"owned by process {run['owner']}" if run["owner"] else "nobody works on it"
+        state = words.words(run["result"]) if run["result"] else "unfinished"
+        line = f"run {run['run']} ({run['command']}): {state}, {owner}"
+        parts.append(Text.assemble(mark("waiting", ascii_only=ascii_only), f" {line}"))
+        if not run["owner"]:
+            parts.append(Text(f"    dawsos resume {run['run']}"))
+    return Group(*parts)
+
+
+def _environment(environment: Mapping[str, Any], ascii_only: bool) -> list[RenderableType]:
+    state = "healthy" if environment["running"] else "pending"
+    shares = {"stable": 100 - environment["weight"], "canary": environment["weight"]}
+    roles = ", ".join(
+        f"{role} {words.short(release, 8)}" + (f" {shares[role]} %" if role in shares else "")
+        for role, release in environment["roles"].items()
+    )
+    text = f" {environment['name']}  {environment['url']}  {roles or 'no release'}"
+    if not environment["running"]:
+        text += "  (down)"
+    parts: list[RenderableType] = [Text.assemble(mark(state, ascii_only=ascii_only), (text, "bold"))]
+    table = _table("process", "pid", "state", "restarts")
+    for process in environment["processes"]:
+        looping = "  crash loop" if process["crash_looping"] else ""
+        style = "" if process["state"] == "ready" else "yellow"
+        table.add_row(
+            process["name"],
+            str(process["pid"]),
+            Text(process["state"], style=style),
+            f"{len(process['restarts'])}{looping}",
+        )
+    return [*parts, table] if environment["processes"] else parts
