@@ -37,7 +37,7 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every stage, rest
 def main() -> None:
     """Run the command line; every error ends here."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="dawsos", standalone_mode=True)
     except DawsosError as error:
         _say_error(str(error))
         sys.exit(error.exit_code)
@@ -56,7 +56,11 @@ def _say_error(text: str) -> None:
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # A file or a pipe has no width: do not cut tables at the 80 columns that rich assumes.
+        console.width = 200
+    return console
 
 
 def _project() -> Any:
@@ -69,7 +73,7 @@ def _reporter(pipeline: Any, stages: Sequence[Any]) -> Any:
     from dawsos.adapters.clock import SystemClock
     from dawsos.reporting.terminal import TerminalReporter
 
-    console = Console(stderr=False, highlight=False)
+    console = _console()
     live = console.is_terminal and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
     titles = [(stage.id, stage.title or stage.id, stage.budget) for stage in stages]
     return TerminalReporter(titles, console, SystemClock(), live)

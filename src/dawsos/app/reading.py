@@ -24,6 +24,7 @@ from dawsos.model.plan import Plan, PlannedStage
 from dawsos.model.units import format_duration
 from dawsos.reporting.record import run_to_json
 from dawsos.reporting.tables import render_history, render_plan, render_run, render_status
+from dawsos.reporting.words import count
 
 
 def _print_json(value: object) -> None:
@@ -54,7 +55,7 @@ def make_plan(project: Project, wanted: tuple[str, ...]) -> Plan:
             planned.append(PlannedStage(stage.id, "run", "never passed here", made))
         else:
             changes = made.changes_since(latest)
-            planned.append(PlannedStage(stage.id, "run", f"{len(changes)} inputs changed", made, changes))
+            planned.append(PlannedStage(stage.id, "run", f"{count(len(changes), 'input')} changed", made, changes))
     return Plan(tuple(planned))
 
 

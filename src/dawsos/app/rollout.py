@@ -170,6 +170,8 @@ async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = Non
             await load.stop()
         await traffic.close()
     await _tidy(stand, record, finished)
+    if fault is not None and fault.job:
+        await _mend(stand, record, fault)
     return finished
 
 
@@ -231,6 +233,13 @@ async def _cause(stand: Stand, record: RolloutRecord, fault: Fault) -> None:
         job = next(job for job in stand.pipeline.service.jobs if job.name == drill.job)
         log = stand.logs / f"drill-{fault.job}.log"
         await stand.inside(record.deployment).run(job.run, log, {**job.env, **drill.env})
+
+
+async def _mend(stand: Stand, record: RolloutRecord, fault: Fault) -> None:
+    """Run the drill's job once more with its proper input on what serves: a drill must leave nothing broken behind."""
+    service = stand.pipeline.service
+    job = next(job for job in service.jobs if job.name == service.drills[fault.job].job)
+    await stand.inside(record.stable_deployment).must(job.run, stand.logs / f"mend-{fault.job}.log", job.env)
 
 
 async def _tidy(stand: Stand, record: RolloutRecord, finished: Finished) -> None:

@@ -177,6 +177,8 @@ def render_history(rows: Sequence[Mapping[str, Any]], *, ascii_only: bool = Fals
     if not rows:
         return Text("no run yet; dawsos ship starts the first")
     table = _table("", "run", "command", "release", "result", "took", "why")
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
     for row in rows:
         table.add_row(

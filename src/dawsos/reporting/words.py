@@ -88,10 +88,12 @@ def clock(seconds: float | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Return a length of time to read: ``0.31 s``, ``42 s``, ``3 min 05 s``, ``1 h 02 min``."""
+    """Return a length of time to read: ``5 ms``, ``0.31 s``, ``42 s``, ``3 min 05 s``, ``1 h 02 min``."""
     value = number(seconds)
     if value is None:
         return NOTHING
+    if value < 0.1:
+        return f"{value * 1000:.0f} ms"
     if value < 10:
         return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
     if value < 59.5:
