@@ -256,7 +256,8 @@ def failed() -> Script:
     script.start_stage("property")
     script.end_step("unit", ok=False)
     at = sum(TIMES["unit"])
-    script.gate(at, "unit", ("junit", "409 of 412 passed", "all"), result="fail", message="3 tests failed", evidence=["junit-1.xml", "junit-2.xml"], findings=[
+    script.gate(at, "unit", ("junit", "409 of 412 passed", "all"), result="fail", message="3 tests failed",
+                evidence=["junit-1.xml", "junit-2.xml"], findings=[
         "tests/unit/test_fx.py::test_cross_rate - assert Decimal('1.0832') == Decimal('1.0831')",
         "tests/unit/test_fx.py::test_<script>alert(1)</script> - AssertionError",
         "tests/unit/test_twr.py::test_flow_on_first_day - ZeroDivisionError",

@@ -1,10 +1,11 @@
 """Runs one command and makes sure that nothing of it is left: not when it ends, not when the caller dies.
 
-Started as a script (``python -I guard.py GRACE USER -- ARGV``; USER is ``UID:GID`` or ``-``), with the standard library only, so
-that the environment given to the command cannot break it.  Standard input is a pipe that the caller keeps open: when it closes, because the caller wants
-an end or was killed, the whole process tree gets TERM and, after GRACE seconds, KILL.  The guard makes itself the
-subreaper of its descendants (Linux), so a grandchild that became a daemon is found as well.  It exits with the
-command's own exit code, 128 + N for signal N, 127 when the command could not be started.
+Started as a script (``python -I guard.py GRACE USER -- ARGV``; USER is ``UID:GID`` or ``-``), with the standard
+library only, so that the environment given to the command cannot break it.  Standard input is a pipe that the caller
+keeps open: when it closes, because the caller wants an end or was killed, the whole process tree gets TERM and, after
+GRACE seconds, KILL.  The guard makes itself the subreaper of its descendants (Linux), so a grandchild that became a
+daemon is found as well.  It exits with the command's own exit code, 128 + N for signal N, 127 when the command could
+not be started.
 """
 
 from __future__ import annotations

@@ -75,10 +75,17 @@ def load(folder: Path, digest: str) -> Release:
     return Release(digest, path, manifest["commit"], size, manifest["python"])
 
 
-async def build(
-    source: Path, requirements: Path, commit: Commit, python: Path, *, folder: Path, log: Path, runner: Runner
-) -> Release:
-    """Build the project in ``source`` with the build backend of ``python`` and return the release kept below ``folder``.
+@dataclass(frozen=True)
+class Recipe:
+    """What a release is made of: the project's folder ``source``, its hash-locked ``requirements``, the ``commit`` both are of."""
+
+    source: Path
+    requirements: Path
+    commit: Commit
+
+
+async def build(recipe: Recipe, python: Path, *, folder: Path, log: Path, runner: Runner) -> Release:
+    """Build ``recipe`` with the build backend of ``python`` and return the release kept below ``folder``.
 
     Everything that depends on the place or the hour (launch scripts with their interpreter's path, installation
     records) is left out, so that two builds of one commit are one release.  Raises InfrastructureError with the log's end.
@@ -89,21 +96,22 @@ async def build(
         site = work / "site"
         environment = {
             **tool_environment(folder),
-            "SOURCE_DATE_EPOCH": str(commit.time),
+            "SOURCE_DATE_EPOCH": str(recipe.commit.time),
             "PYTHONHASHSEED": "0",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
         pip = (str(python), "-m", "pip")
         await _run(
             runner,
-            (*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(work / "dist"), str(source)),
+            (*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(work / "dist"),
+             str(recipe.source)),
             environment, log,
         )  # fmt: skip
         wheels = sorted((work / "dist").glob("*.whl"))
         await _run(
             runner,
             (*pip, "install", "--quiet", "--no-compile", "--no-deps", "--require-hashes", "--only-binary", ":all:",
-             "--target", str(site), "-r", str(requirements)),
+             "--target", str(site), "-r", str(recipe.requirements)),
             environment, log,
         )  # fmt: skip
         await _run(
@@ -117,7 +125,7 @@ async def build(
             (base_python(), "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash", "-s", str(site), str(site)),
             environment, log,
         )  # fmt: skip
-        return _seal(work, commit, folder)
+        return _seal(work, recipe.commit, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -100,7 +100,6 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
         if outcome.result != "passed":
             return outcome
     service = scene.pipeline.service
-    requirements = scene.root / service.requirements
     name = work.stage.toolchain or next(iter(scene.pipeline.toolchains))
     venv = await toolchain.ensure(
         scene.root / scene.pipeline.toolchains[name].requirements, scene.tools.project.toolchains, scene.runner()
@@ -109,8 +108,8 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
     steps: list[dict[str, Any]] = []
     try:
         release = await releases.build(
-            scene.root / service.project, requirements, scene.commit, venv / "bin" / "python",
-            folder=scene.tools.project.releases, log=log, runner=scene.runner(),
+            releases.Recipe(scene.root / service.project, scene.root / service.requirements, scene.commit),
+            venv / "bin" / "python", folder=scene.tools.project.releases, log=log, runner=scene.runner(),
         )  # fmt: skip
     except InfrastructureError as error:
         steps.append(_step("build the release", "failed", 1, log))

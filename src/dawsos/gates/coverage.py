@@ -57,8 +57,8 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     return verdict(
         (name, "coverage"),
         not short,
-        "; ".join(measured[:1] + [", ".join(measured[1:])]) if options.modules else measured[0],
-        "; ".join(limits[:1] + [", ".join(limits[1:])]) if options.modules else limits[0],
+        "; ".join([measured[0], ", ".join(measured[1:])]) if options.modules else measured[0],
+        "; ".join([limits[0], ", ".join(limits[1:])]) if options.modules else limits[0],
         message=message,
         evidence=[options.report],
         findings=findings,
