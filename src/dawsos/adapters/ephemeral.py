@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +15,7 @@ from dawsos.adapters.process import guarded
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import ProcessSpec
 from dawsos.ports import Service
+from dawsos.probing import is_ready
 
 _READY_WITHIN = 30.0
 
@@ -78,6 +78,6 @@ async def _ready(spec: ProcessSpec, process: asyncio.subprocess.Process, log: Pa
         if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
             tail = "\n    ".join(log.read_text(errors="replace").splitlines()[-8:])
             raise InfrastructureError(f"{spec.name} did not come up:\n    {tail}", fix=f"read {log}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", spec.ready.port), timeout=1):
+        if await asyncio.to_thread(is_ready, spec.ready):
             return
         await asyncio.sleep(0.05)

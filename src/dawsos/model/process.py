@@ -10,11 +10,18 @@ StepClass = Literal["ok", "failed", "timeout", "infrastructure", "cancelled"]
 
 @dataclass(frozen=True)
 class Probe:
-    """How readiness is asked: ``tcp`` connects, ``http`` expects status 200 on ``path``, both on 127.0.0.1:``port``."""
+    """How readiness is asked, on 127.0.0.1:``port``.
+
+    ``http`` expects status 200 on ``path``.  ``tcp`` connects, sends the bytes ``ask`` and expects an answer that begins with
+    one of ``answers`` (both in hexadecimal; no answer is awaited when there is none to expect): a server that still
+    recovers already accepts connections.
+    """
 
     kind: Literal["tcp", "http"]
     port: int
     path: str = "/"
+    ask: str = ""
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

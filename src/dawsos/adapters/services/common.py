@@ -85,6 +85,7 @@ def outside_folder(folder: Path) -> Path:
 def copy_once(source: Path, target: Path) -> Path:
     """Copy a folder of programs to where another user can run them."""
     if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(target.name + ".new")
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.copytree(source, temporary, symlinks=True)

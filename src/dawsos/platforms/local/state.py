@@ -25,7 +25,7 @@ class Roles:
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """One supervised process as the supervisor sees it; times are seconds since the epoch."""
+    """One supervised process as the supervisor sees it; times are seconds since the epoch, ``digest`` is of its spec."""
 
     name: str
     group: str
@@ -33,6 +33,7 @@ class ProcessStatus:
     state: str
     restarts: tuple[float, ...] = ()
     crash_looping: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def read_status(folder: Path, running: bool) -> EnvironmentStatus:
 
 
 def _spec(raw: dict[str, Any]) -> ProcessSpec:
-    ready = Probe(**raw["ready"]) if raw.get("ready") else None
+    ready = Probe(**{**raw["ready"], "answers": tuple(raw["ready"]["answers"])}) if raw.get("ready") else None
     user = tuple(raw["user"]) if raw.get("user") else None
     return ProcessSpec(**{**raw, "argv": tuple(raw["argv"]), "ready": ready, "user": user})
 

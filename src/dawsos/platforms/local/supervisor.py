@@ -8,18 +8,15 @@ controller has run out while a canary has traffic, the supervisor moves the traf
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import http.client
 import os
 import signal
-import socket
 import sys
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from dawsos.model.process import Probe, ProcessSpec
+from dawsos.model.process import ProcessSpec
 from dawsos.platforms.local import processes
 from dawsos.platforms.local.envoy_config import write_routes
 from dawsos.platforms.local.state import (
@@ -32,6 +29,7 @@ from dawsos.platforms.local.state import (
     write_json,
     write_roles,
 )
+from dawsos.probing import is_ready
 
 _TICK = 0.1
 _PROBE_READY_EVERY = 1.0
@@ -172,6 +170,7 @@ class Supervisor:
                     watched.state,
                     tuple(recent),
                     len(recent) >= desired.crash_restarts,
+                    watched.handle.digest if watched.handle else "",
                 )
             )
         status = {
@@ -187,20 +186,6 @@ class Supervisor:
                 or read_json(self.folder / "stops.json"),
             )
             self.last_status = status
-
-
-def is_ready(probe: Probe, timeout: float = 1.0) -> bool:
-    """Ask once."""
-    try:
-        if probe.kind == "tcp":
-            with socket.create_connection(("127.0.0.1", probe.port), timeout=timeout):
-                return True
-        connection = http.client.HTTPConnection("127.0.0.1", probe.port, timeout=timeout)
-        with contextlib.closing(connection):
-            connection.request("GET", probe.path)
-            return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
 
 
 def supervisor_runs(folder: Path) -> bool:

@@ -1,0 +1,127 @@
+"""A clone of this repository as a person has it: its files, its commands, its processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+_SHIP_WITHIN = 900.0
+
+
+@dataclass
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Clone:
+    """``path`` is the working tree; everything that dawsos keeps is below ``path/.dawsos``."""
+
+    path: Path
+    first: Said | None = field(default=None)
+
+    @classmethod
+    def of_this_repository(cls, path: Path) -> Clone:
+        """Clone what is committed here, with what is changed on top, so that a test never tests yesterday's code."""
+        git(ROOT, "clone", "--quiet", "--no-hardlinks", str(ROOT), str(path))
+        changed = git(ROOT, "diff", "HEAD", "--binary")
+        if changed.strip():
+            subprocess.run(["git", "apply", "--whitespace=nowarn"], cwd=path, input=changed, text=True, check=True)
+        clone = cls(path)
+        clone.commit("the working tree of the test") if changed.strip() else None
+        # Toolchains are content-addressed and take minutes to download: the checkout's own are used, as a second run would.
+        shared = ROOT / ".dawsos" / "toolchains"
+        shared.mkdir(parents=True, exist_ok=True)
+        (path / ".dawsos").mkdir()
+        (path / ".dawsos" / "toolchains").symlink_to(shared)
+        return clone
+
+    def commit(self, message: str) -> str:
+        """Commit everything, changed or not, and return the commit's hash."""
+        git(self.path, "add", "--all")
+        git(
+            self.path, "-c", "user.name=Test", "-c", "user.email=test@example.org", "commit", "--quiet", "--allow-empty",
+            "-m", message,
+        )  # fmt: skip
+        return git(self.path, "rev-parse", "HEAD").strip()
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a command without a terminal and return it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "dawsos.cli", *arguments],
+            cwd=self.path, env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200", **environment},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def dawsos(self, *arguments: str, check: int | None = None, **environment: str) -> Said:
+        """Run a command to its end; ``check`` is the exit code it must have."""
+        process = self.start(*arguments, **environment)
+        out, err = process.communicate(timeout=_SHIP_WITHIN)
+        if check is not None:
+            assert process.returncode == check, (
+                f"dawsos {' '.join(arguments)} ended {process.returncode}:\n{out}\n{err}"
+            )
+        return Said(process.returncode, out, err)
+
+    def status(self) -> dict[str, Any]:
+        """Return ``dawsos status --json`` of production."""
+        shown = self.dawsos("status", "--json", check=0).json()
+        return next(env for env in shown["environments"] if env["name"] == "production")
+
+    def show(self, run: str = "last") -> dict[str, Any]:
+        """Return ``dawsos show --json``."""
+        return self.dawsos("show", run, "--json", check=0).json()
+
+    def processes(self) -> list[psutil.Process]:
+        """Return every live process that has this clone in its command line or its working folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                words = [*process.cmdline(), process.cwd()]
+                if process.status() != psutil.STATUS_ZOMBIE and any(str(self.path) in word for word in words):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def end(self) -> None:
+        """Stop everything of this clone; whatever the command leaves is ended by pid."""
+        self.dawsos("down", "--purge")
+        for process in self.processes():
+            process.kill()
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in ``folder`` and return what it printed."""
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def until(condition: Any, within: float, what: str) -> Any:
+    """Return the first true value of ``condition()``; fails with ``what`` after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {within:g} s: {what}")

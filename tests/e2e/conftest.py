@@ -1,0 +1,20 @@
+"""Real clones of this repository, shipped by the real command line on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.clone import Clone
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """A clone whose HEAD went through all twelve stages and serves production."""
+    clone = Clone.of_this_repository(tmp_path_factory.mktemp("project") / "clone")
+    try:
+        clone.first = clone.dawsos("ship", "--approve-as", "Ada", "--reason", "the end-to-end test", check=0)
+        yield clone
+    finally:
+        clone.end()
