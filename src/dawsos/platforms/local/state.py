@@ -112,7 +112,7 @@ def read_status(folder: Path, running: bool) -> EnvironmentStatus:
 
 
 def _spec(raw: dict[str, Any]) -> ProcessSpec:
-    ready = Probe(**{**raw["ready"], "answers": tuple(raw["ready"]["answers"])}) if raw.get("ready") else None
+    ready = Probe(**{**raw["ready"], "answers": tuple(raw["ready"].get("answers", ()))}) if raw.get("ready") else None
     user = tuple(raw["user"]) if raw.get("user") else None
     return ProcessSpec(**{**raw, "argv": tuple(raw["argv"]), "ready": ready, "user": user})
 
