@@ -7,10 +7,13 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +67,27 @@ class Clone:
             "-m", message,
         )  # fmt: skip
         return git(self.path, "rev-parse", "HEAD").strip()
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace ``old``, which must be there, by ``new`` in the file ``name``."""
+        text = (self.path / name).read_text()
+        assert old in text, f"{name} has no {old!r}"
+        (self.path / name).write_text(text.replace(old, new, 1))
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        """Take back every commit and change made in the block."""
+        good = git(self.path, "rev-parse", "HEAD").strip()
+        try:
+            yield
+        finally:
+            git(self.path, "reset", "--quiet", "--hard", good)
+
+    def version(self) -> str:
+        """Return the commit that production says it serves."""
+        health = httpx.get(f"{self.status()['url']}/health", trust_env=False)
+        assert health.status_code == 200, health.text
+        return str(health.json()["version"])
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command without a terminal and return it."""

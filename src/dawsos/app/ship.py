@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -240,9 +240,17 @@ class Carrier:
         )
         if cacheable(stage) and not self.options.no_cache and self._restore(stage, print_):
             return Outcome("passed")
-        previous = session.state.stages[stage.id].attempt
-        work = Work(stage, 1, session.artifacts(stage.id, previous + 1), print_, session, self.scene.tools.clock)
-        return await run_stage(replace(work, attempt=previous + 1), self.hands)
+        done = self._awaits_approval(stage, print_)
+        attempt = session.state.stages[stage.id].attempt + (0 if done else 1)
+        artifacts = session.artifacts(stage.id, attempt)
+        work = Work(stage, attempt, artifacts, print_, session, self.scene.tools.clock, done)
+        return await run_stage(work, self.hands)
+
+    def _awaits_approval(self, stage: Stage, print_: Fingerprint) -> bool:
+        """Return whether the stage's work is done and shown, on these very inputs, and only a person's word is missing."""
+        state = self.scene.session.state
+        asked = any(request["stage"] == stage.id for request in state.approval_requests)
+        return asked and state.stages[stage.id].fingerprint == print_.digest
 
     def _restore(self, stage: Stage, print_: Fingerprint) -> bool:
         kept = self.cache.lookup(stage.id, print_.digest)

@@ -21,7 +21,10 @@ async def run_stage(work: Work, hands: Hands) -> Outcome:
         if outcome.result != "infrastructure" or work.attempt >= work.stage.retry.attempts:
             return outcome
         work = replace(
-            work, attempt=work.attempt + 1, artifacts=work.artifacts.with_name(f"attempt-{work.attempt + 1}")
+            work,
+            done=False,
+            attempt=work.attempt + 1,
+            artifacts=work.artifacts.with_name(f"attempt-{work.attempt + 1}"),
         )
 
 
@@ -29,10 +32,10 @@ async def _attempt(work: Work, hands: Hands) -> Outcome:
     stage = work.stage
     work.artifacts.mkdir(parents=True, exist_ok=True)
     digest = work.fingerprint.digest if work.fingerprint else ""
-    work.recorder.record("stage_started", stage.id, fingerprint=digest, attempt=work.attempt)
+    work.recorder.record("stage_started", stage.id, fingerprint=digest, attempt=work.attempt, done=work.done)
     started = work.clock.monotonic()
     try:
-        outcome = await _work(work, hands)
+        outcome = Outcome("passed") if work.done else await _work(work, hands)
         if outcome.result in ("passed", "failed", "rolled_back"):
             outcome = await _judge(work, hands, outcome)
     except asyncio.CancelledError:

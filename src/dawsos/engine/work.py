@@ -27,7 +27,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Work:
-    """One attempt at one stage.  ``artifacts`` is where the work leaves its evidence."""
+    """One attempt at one stage.  ``artifacts`` is where the work leaves its evidence.
+
+    ``done`` says that an earlier owner of the run did the work and left the evidence: only the gates and the approval are
+    asked, so that a person approves what was shown to them and not a later repetition of it.
+    """
 
     stage: Stage
     attempt: int
@@ -35,6 +39,7 @@ class Work:
     fingerprint: Fingerprint | None
     recorder: Recorder
     clock: Clock
+    done: bool = False
 
 
 Body = Callable[[Work], Awaitable[Outcome]]

@@ -3,7 +3,7 @@
 kind                 body
 run_started          command, commit, ref, dirty, profile, stages, definition (sha256), options
 run_resumed          pid
-stage_started        fingerprint, attempt
+stage_started        fingerprint, attempt, done (the evidence of this attempt was there already)
 step_started         index, name, command
 step_finished        index, name, classification, exit_code, seconds, log
 gate_evaluated       gate, kind, result, measured, limit, message, evidence, findings

@@ -158,6 +158,8 @@ def _run_resumed(run: Run, event: Event) -> Run:
 
 
 def _stage_started(run: Run, event: Event) -> Run:
+    # Work that was done before the run was resumed keeps its steps; its gates are asked again.
+    steps = run.stages[event.stage].steps if event.body.get("done") and event.stage in run.stages else ()
     return _update(
         run,
         event.stage,
@@ -167,7 +169,7 @@ def _stage_started(run: Run, event: Event) -> Run:
         attempt=event.body.get("attempt", 1),
         fingerprint=event.body.get("fingerprint", ""),
         reason="",
-        steps=(),
+        steps=steps,
         gates=(),
     )
 

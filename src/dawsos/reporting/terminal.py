@@ -130,7 +130,11 @@ def _rollout_text(event: Event) -> str:
 _TELLERS = {
     "run_started": lambda e: f"{e.body['command']} {words.short(e.body.get('commit', ''), 8)} as run {e.run}",
     "run_resumed": lambda e: f"resumed run {e.run}",
-    "stage_started": lambda e: "started" + (f", attempt {e.body['attempt']}" if e.body.get("attempt", 1) > 1 else ""),
+    "stage_started": lambda e: (
+        "its evidence is there already; gates and approval are asked"
+        if e.body.get("done")
+        else "started" + (f", attempt {e.body['attempt']}" if e.body.get("attempt", 1) > 1 else "")
+    ),
     "step_finished": _step_text,
     "gate_evaluated": _gate_text,
     "stage_restored": lambda e: f"restored from run {e.body['from_run']}: inputs unchanged",

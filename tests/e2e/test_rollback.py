@@ -1,0 +1,42 @@
+"""A person brings production back, to the release before or to a named one, also in the middle of a rollout."""
+
+from __future__ import annotations
+
+import pytest
+
+from e2e.clone import Clone, git, until
+
+pytestmark = pytest.mark.e2e
+
+
+def test_back_and_forth_and_in_the_middle_of_a_rollout(shipped: Clone) -> None:
+    first = shipped.version()
+    second = shipped.commit("the next release")
+    shipped.dawsos("ship", "--approve-as", "Ada", "--reason", "test", check=0)
+    assert shipped.version() == second
+
+    shipped.dawsos("rollback", "--as", "Bob", "--reason", "wrong totals", check=0)
+    assert shipped.version() == first
+    assert shipped.show()["rollout"]["rollback_seconds"] < 1
+
+    shipped.dawsos("rollback", "--to", second[:12], "--as", "Bob", "--reason", "they were right", check=0)
+    assert shipped.version() == second
+
+    with shipped.broken():
+        shipped.edit("pipeline.yaml", "[1s, 1s, 1s, 1s, 1s, 1s]", "[60s, 60s, 60s, 60s, 60s, 60s]")
+        shipped.commit("slow enough to be stopped")
+        ship = shipped.start("ship", "--approve-as", "Ada", "--reason", "test")
+        until(lambda: shipped.status()["weight"] == 5, 120, "the canary has its first traffic")
+        shipped.dawsos("rollback", "--as", "Bob", "--reason", "stop", check=0)
+        out, err = ship.communicate(timeout=60)
+        assert ship.returncode == 4, out + err
+        run = shipped.show()
+        assert "Bob" in run["reason"]
+        assert run["rollout"]["rollback_seconds"] < 1
+    assert shipped.version() == second
+    assert git(shipped.path, "status", "--porcelain") == ""
+
+
+def test_an_unknown_release_is_refused(shipped: Clone) -> None:
+    said = shipped.dawsos("rollback", "--to", "0000000", check=2)
+    assert "unknown" in said.err
