@@ -1,0 +1,82 @@
+"""Whatever is killed during a rollout, production answers from the stable release and the run comes to an end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+import httpx
+import psutil
+import pytest
+
+from e2e.clone import Clone, until
+
+pytestmark = pytest.mark.e2e
+
+KILLS = int(os.environ.get("DAWSOS_TEST_KILLS", "5"))
+VICTIMS = ("controller", "supervisor", "proxy", "backend", "postgres")
+
+
+def _kill(clone: Clone, victim: str, ship_pid: int, chance: random.Random) -> None:
+    """KILL one process of the kind ``victim``, which must be there."""
+    production = str(clone.path / ".dawsos" / "environments" / "production")
+    if victim == "controller":
+        os.kill(ship_pid, signal.SIGKILL)
+        return
+    if victim == "supervisor":
+        found = [p for p in clone.processes() if "dawsos.platforms.local.supervisor" in p.cmdline()]
+        # The keeper and the supervisor share a command line; the supervisor is the child.
+        pids = [p.pid for p in found if production in p.cmdline() and p.ppid() in {other.pid for other in found}]
+    else:
+        names = {"proxy": ["proxy"], "postgres": ["postgres"]}.get(victim)
+        status = clone.status()["processes"]
+        pids = [p["pid"] for p in status if (p["name"] in names if names else "." in p["name"]) and p["pid"]]
+    assert pids, f"no {victim} to kill"
+    psutil.Process(chance.choice(sorted(pids))).kill()
+
+
+@pytest.mark.timeout(1500)
+def test_kills_at_random_moments(shipped: Clone) -> None:
+    seed = int(os.environ.get("DAWSOS_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
+    print(f"DAWSOS_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    served = {shipped.version()}
+    url = shipped.status()["url"]
+    for number in range(KILLS):
+        victim = VICTIMS[number % len(VICTIMS)]
+        commit = shipped.commit(f"kill {number}: {victim}")
+        ship = shipped.start("ship", "--approve-as", "Ada", "--reason", "kill test")
+        until(lambda: shipped.status()["roles"].get("canary") or ship.poll() is not None, 120, "a canary")
+        pause = chance.uniform(0, 5)
+        time.sleep(pause)  # the moment of the kill is what is random
+        where = f"seed {seed}, kill {number} ({victim}, {pause:.1f} s after the canary came)"
+        _kill(shipped, victim, ship.pid, chance)
+        out, err = ship.communicate(timeout=240)
+        if ship.returncode == -signal.SIGKILL:
+            resumed = shipped.dawsos("resume")
+            # Killed after its last word was written, there is nothing to resume.
+            assert resumed.code in (0, 2, 4), f"{where}: {resumed.text}"
+            if resumed.code == 2:
+                assert "no unfinished run" in resumed.text, f"{where}: {resumed.text}"
+        else:
+            assert ship.returncode in (0, 1, 3, 4), f"{where}: {out}{err}"
+
+        def answers() -> str:
+            try:
+                health = httpx.get(f"{url}/health", trust_env=False, timeout=2)
+            except httpx.HTTPError:
+                return ""
+            return str(health.json()["version"]) if health.status_code == 200 else ""
+
+        version = until(answers, 30, f"production answers after {where}")
+        run = shipped.show()
+        assert run["result"] in ("passed", "rolled_back", "infrastructure", "failed"), where
+        assert run["journal_problems"] == [], where
+        roles = shipped.status()
+        assert roles["weight"] == 0 or "canary" not in roles["roles"], f"{where}: {roles}"
+        promoted = (run["rollout"] or {}).get("outcome") == "promoted"
+        assert version == commit if promoted else version in served, f"{where}: {run['reason']}"
+        served.add(version)
+    until(lambda: shipped.dawsos("verify").code == 0, 60, "production verifies")
