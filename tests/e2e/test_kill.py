@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
+from functools import partial
 
 import httpx
 import psutil
@@ -37,6 +39,10 @@ def _kill(clone: Clone, victim: str, ship_pid: int, chance: random.Random) -> No
     psutil.Process(chance.choice(sorted(pids))).kill()
 
 
+def _canary_or_end(clone: Clone, ship: subprocess.Popen[str]) -> bool:
+    return bool(clone.status()["roles"].get("canary")) or ship.poll() is not None
+
+
 @pytest.mark.timeout(1500)
 def test_kills_at_random_moments(shipped: Clone) -> None:
     seed = int(os.environ.get("DAWSOS_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
@@ -48,7 +54,7 @@ def test_kills_at_random_moments(shipped: Clone) -> None:
         victim = VICTIMS[number % len(VICTIMS)]
         commit = shipped.commit(f"kill {number}: {victim}")
         ship = shipped.start("ship", "--approve-as", "Ada", "--reason", "kill test")
-        until(lambda: shipped.status()["roles"].get("canary") or ship.poll() is not None, 120, "a canary")
+        until(partial(_canary_or_end, shipped, ship), 120, "a canary")
         pause = chance.uniform(0, 5)
         time.sleep(pause)  # the moment of the kill is what is random
         where = f"seed {seed}, kill {number} ({victim}, {pause:.1f} s after the canary came)"

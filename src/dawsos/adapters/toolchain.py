@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import os
@@ -70,16 +71,10 @@ async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError:
-                await _pause()
+                await asyncio.sleep(0.1)
         if not (target / "ready").exists():
             await _make(requirements, target, runner)
     return target
-
-
-async def _pause() -> None:
-    import asyncio
-
-    await asyncio.sleep(0.1)
 
 
 async def _make(requirements: Path, target: Path, runner: Runner) -> None:
@@ -88,12 +83,16 @@ async def _make(requirements: Path, target: Path, runner: Runner) -> None:
     log.unlink(missing_ok=True)
     environment = tool_environment(target.parent)
     python = target / "bin" / "python"
+    # The lock is the whole answer, so pip must not resolve anew: with "coverage[toml]" wanted by a locked package and
+    # "coverage" locked without the extra, its resolver tries the newest coverage first and refuses the lock on the day
+    # a newer one is published.  That the lock is complete is asked afterwards.
     commands = (
         (base_python(), "-m", "venv", str(target)),
         (
             str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-input",
-            "--require-hashes", "--only-binary", ":all:", "-r", str(requirements),
+            "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(requirements),
         ),
+        (str(python), "-m", "pip", "--disable-pip-version-check", "check"),
     )  # fmt: skip
     for argv in commands:
         outcome = await runner.run(Command(argv, str(requirements.parent), environment, str(log), _BUDGET))
