@@ -40,6 +40,15 @@ class InfrastructureError(DawsosError):
     exit_code = EXIT_INFRASTRUCTURE
 
 
+class ReleaseFailed(DawsosError):
+    """The release itself is at fault: it does not build, its own command or job fails, its processes do not start.
+
+    Never tried again: what fails for the release would fail for its users.
+    """
+
+    exit_code = EXIT_GATE_FAILED
+
+
 class OwnedElsewhere(DawsosError):
     """Another live process owns the run or the environment; the message names its pid."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,8 @@ def _git(root: Path, *arguments: str, text_input: str | None = None) -> str:
             ["git", "-C", str(root), *arguments],
             capture_output=True,
             check=False,
+            # A hook of git's calls us with the variables of its own repository.
+            env={key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
             input=None if text_input is None else text_input.encode(),
         )
     except FileNotFoundError as error:
@@ -85,29 +86,35 @@ def worktree_hashes(root: Path) -> dict[str, str]:
 
 
 def checkout(root: Path, sha: str, target: Path) -> Path:
-    """Unpack commit ``sha`` into ``target`` (kept when it is there already) and return it."""
+    """Check commit ``sha`` out into ``target`` (kept when it is there already) and return it.
+
+    It is a repository of its own that borrows the objects of ``root``: tools that ask git for a version get one, and
+    tools that read the ignore files of every folder above stop here, instead of ignoring all of what is to be checked
+    because it lies in a folder that the project ignores.
+    """
+    top = Path(_git(root, "rev-parse", "--show-toplevel").strip())
+    prefix = _git(root, "rev-parse", "--show-prefix").strip()
     if target.exists():
-        return target
+        return target / prefix
+    shared = (root / _git(root, "rev-parse", "--git-common-dir").strip()).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=target.name + ".", dir=target.parent))
     try:
-        with tempfile.TemporaryFile() as archive:
-            done = subprocess.run(
-                ["git", "-C", str(root), "archive", "--format=tar", sha],
-                stdout=archive,
-                stderr=subprocess.PIPE,
-                check=False,
-            )
-            if done.returncode:
-                raise InfrastructureError(
-                    f"git archive {sha[:12]} failed: {done.stderr.decode(errors='replace').strip()}"
-                )
-            archive.seek(0)
-            with tarfile.open(fileobj=archive) as tar:
-                tar.extractall(temporary, filter="data")
+        _git(temporary, "init", "--quiet", "--template=", f"--object-format={_object_format(top)}")
+        # Not a clone: one of a shallow repository, or of a commit that no branch has, would lack the commit.
+        (temporary / ".git" / "objects" / "info").mkdir(parents=True, exist_ok=True)
+        (temporary / ".git" / "objects" / "info" / "alternates").write_text(f"{shared / 'objects'}\n")
+        if (shared / "shallow").exists():
+            shutil.copy(shared / "shallow", temporary / ".git" / "shallow")
+        tags = _git(top, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/tags")
+        _git(temporary, "update-ref", "--stdin", text_input=tags)
+        _git(temporary, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--detach", sha)
         temporary.chmod(0o755)
         temporary.rename(target)
-    except BaseException:
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    return target
+    return target / prefix
+
+
+def _object_format(top: Path) -> str:
+    return _git(top, "rev-parse", "--show-object-format").strip()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dawsos.adapters.git import Commit
 from dawsos.adapters.toolchain import base_python, python_version, tool_environment
-from dawsos.errors import InfrastructureError
+from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import Command
 from dawsos.ports import Runner
 
@@ -88,7 +88,8 @@ async def build(recipe: Recipe, python: Path, *, folder: Path, log: Path, runner
     """Build ``recipe`` with the build backend of ``python`` and return the release kept below ``folder``.
 
     Everything that depends on the place or the hour (launch scripts with their interpreter's path, installation
-    records) is left out, so that two builds of one commit are one release.  Raises InfrastructureError with the log's end.
+    records) is left out, so that two builds of one commit are one release.  Raises ReleaseFailed with the log's end, and
+    InfrastructureError when the locked packages cannot be fetched.
     """
     folder.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="build-", dir=folder))
@@ -112,7 +113,7 @@ async def build(recipe: Recipe, python: Path, *, folder: Path, log: Path, runner
             runner,
             (*pip, "install", "--quiet", "--no-compile", "--no-deps", "--require-hashes", "--only-binary", ":all:",
              "--target", str(site), "-r", str(recipe.requirements)),
-            environment, log,
+            environment, log, fetches=True,
         )  # fmt: skip
         await _run(
             runner,
@@ -130,11 +131,17 @@ async def build(recipe: Recipe, python: Path, *, folder: Path, log: Path, runner
         shutil.rmtree(work, ignore_errors=True)
 
 
-async def _run(runner: Runner, argv: tuple[str, ...], environment: dict[str, str], log: Path) -> None:
+async def _run(
+    runner: Runner, argv: tuple[str, ...], environment: dict[str, str], log: Path, *, fetches: bool = False
+) -> None:
     outcome = await runner.run(Command(argv, str(log.parent), environment, str(log), _BUDGET))
     if outcome.classification != "ok":
-        tail = "\n    ".join(log.read_text(errors="replace").splitlines()[-8:])
-        raise InfrastructureError(f"building the release failed ({outcome.message}):\n    {tail}", fix=f"read {log}")
+        said = log.read_text(errors="replace")
+        tail = "\n    ".join(said.splitlines()[-8:])
+        # A registry that is away is nobody's fault here; a package that is not what was locked is the release's.
+        away = fetches and "DO NOT MATCH THE HASHES" not in said
+        kind = InfrastructureError if away or outcome.classification == "infrastructure" else ReleaseFailed
+        raise kind(f"building the release failed ({outcome.message}):\n    {tail}", fix=f"read {log}")
 
 
 def _strip(site: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from dawsos.app.rollout import roll_out
 from dawsos.app.session import Session
 from dawsos.engine.commands import Place, run_steps
 from dawsos.engine.work import Body, Outcome, Work
-from dawsos.errors import InfrastructureError
+from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Pipeline, Stage
 
 
@@ -111,10 +112,10 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
             releases.Recipe(scene.root / service.project, scene.root / service.requirements, scene.commit),
             venv / "bin" / "python", folder=scene.tools.project.releases, log=log, runner=scene.runner(),
         )  # fmt: skip
-    except InfrastructureError as error:
+    except ReleaseFailed:
         steps.append(_step("build the release", "failed", 1, log))
         write_json(work.artifacts / "steps.json", steps)
-        return Outcome("failed", error.message)
+        raise
     steps.append(_step("build the release", "ok", 0, log))
     write_json(work.artifacts / "steps.json", steps)
     facts = {
@@ -154,17 +155,30 @@ async def deploy_release(scene: Scene, work: Work) -> Outcome:
     deployment, old = f"{release.digest[:8]}-{session.id[-9:]}", platform.roles().stable
     if old is not None and platform.release_of(old) == release.digest and platform.is_ready(old):
         deployment = old
-    else:
-        log = work.artifacts / "deploy.log"
-        inside = Inside(tools, scene.pipeline, environment, release, deployment)
-        await inside.migrate(log)
-        await inside.seed(log)
-        await platform.deploy(environments.deployment_of(scene.pipeline, environment, release, deployment))
-        await platform.route(stable=deployment, canary=None, weight=0)
-        for stale in platform.deployments():
-            if stale != deployment:
-                await platform.remove(stale)
-        await inside.before_traffic(work.artifacts)
+    inside = Inside(tools, scene.pipeline, environment, release, deployment)
+    log, evidence = work.artifacts / "deploy.log", work.artifacts / "steps.json"
+    steps: list[dict[str, Any]] = []
+
+    async def step(name: str, action: Awaitable[object]) -> None:
+        try:
+            await action
+        except ReleaseFailed as error:
+            steps.append({**_step(name, "failed", 1, log), "tail": str(error).splitlines()})
+            raise
+        else:
+            steps.append(_step(name, "ok", 0, log))
+        finally:
+            write_json(evidence, steps)
+
+    await step("migrate", inside.migrate(log))
+    await step("seed", inside.seed(log))
+    wanted = environments.deployment_of(scene.pipeline, environment, release, deployment)
+    await step("start", platform.deploy(wanted))
+    await platform.route(stable=deployment, canary=None, weight=0)
+    for stale in platform.deployments():
+        if stale != deployment:
+            await platform.remove(stale)
+    await step("jobs before traffic", inside.before_traffic(work.artifacts))
     session.record(
         "deployed", work.stage.id, environment=environment.name, release=release.digest, deployment=deployment,
         url=environment.url, replicas=scene.pipeline.service.replicas,

@@ -14,7 +14,7 @@ from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.release import Release
 from dawsos.app.environments import Environment, release_argv, release_environment
 from dawsos.app.project import Tools
-from dawsos.errors import InfrastructureError
+from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.process import Command, CommandOutcome
 
@@ -44,13 +44,17 @@ class Inside:
         return await self._runner().run(Command(argv, folder, self._env(extra), str(log), _JOB_BUDGET))
 
     async def must(self, command: str, log: Path, extra: Mapping[str, str] | None = None) -> str:
-        """Run ``command`` and return the last line it printed; raises InfrastructureError with the log's end."""
+        """Run ``command`` and return the last line it printed.
+
+        Raises ReleaseFailed with the log's end when the command fails, InfrastructureError when it could not be run.
+        """
         before = log.stat().st_size if log.exists() else 0
         outcome = await self.run(command, log, extra)
         lines = log.read_bytes()[before:].decode(errors="replace").strip().splitlines() if log.exists() else []
         if outcome.classification != "ok":
             tail = "\n    ".join(lines[-8:])
-            raise InfrastructureError(
+            kind = InfrastructureError if outcome.classification == "infrastructure" else ReleaseFailed
+            raise kind(
                 f"`{command}` failed in {self.environment.name} ({outcome.message}):\n    {tail}", fix=f"read {log}"
             )
         return lines[-1] if lines else ""
@@ -68,7 +72,7 @@ class Inside:
         try:
             return {key.upper(): str(value) for key, value in json.loads(line).items()}
         except (ValueError, AttributeError) as error:
-            raise InfrastructureError(f"the seed command did not print a JSON object: {line[:120]!r}") from error
+            raise ReleaseFailed(f"the seed command did not print a JSON object: {line[:120]!r}") from error
 
     async def before_traffic(self, logs: Path) -> None:
         """Run the jobs that must have run once before the release is judged; one that fails stops the release."""
@@ -94,7 +98,7 @@ class Inside:
         text = scratch.read_text().strip()
         scratch.unlink()
         if outcome.classification != "ok" or not text:
-            raise InfrastructureError(f"`{command}` made no token ({outcome.message})", fix=f"read {log}")
+            raise ReleaseFailed(f"`{command}` made no token ({outcome.message})", fix=f"read {log}")
         value = text.splitlines()[-1]
         self.tools.masker.add([value])
         return value

@@ -16,7 +16,7 @@ from dawsos.app.project import Project, Tools, load, load_run, new_run_id, open_
 from dawsos.app.rollout import Fault, Stand, begin, conduct
 from dawsos.app.session import Session, start, take_over
 from dawsos.app.ship import Ended, MakeReporter
-from dawsos.errors import BadInput, InfrastructureError
+from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
 from dawsos.journal.ownership import owned, owner_of
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import Run
@@ -249,6 +249,8 @@ def _operate(
             result, reason = asyncio.run(run(session))
         except InfrastructureError as error:
             result, reason = "infrastructure", str(error)
+        except ReleaseFailed as error:
+            result, reason = "failed", str(error)
         code = session.finish(pipeline, result, reason)
         return Ended(session.id, code, tools.project.report(session.id))
 

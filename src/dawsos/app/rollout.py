@@ -16,7 +16,7 @@ from dawsos.app.project import Tools, write_json
 from dawsos.app.session import Session
 from dawsos.canary.controller import Controller, Finished
 from dawsos.engine.work import Outcome, Work
-from dawsos.errors import InfrastructureError
+from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.rollout import Load, RolloutPolicy
 from dawsos.model.run import RolloutRecord
@@ -73,7 +73,12 @@ async def roll_out(tools: Tools, pipeline: Pipeline, session: Session, release: 
             )
     else:
         if record is None or record.outcome:
-            record = await begin(stand, drill="")
+            try:
+                record = await begin(stand, drill="")
+            except ReleaseFailed as error:
+                never = {"outcome": "not started", "reason": error.message, "weight": 0, "release": release.digest}
+                write_json(work.artifacts / "rollout.json", never)
+                raise
         finished = await conduct(stand, record)
     write_json(work.artifacts / "rollout.json", evidence(session, finished, release))
     if finished.outcome == "promoted":
@@ -112,7 +117,11 @@ async def begin(stand: Stand, *, drill: str) -> RolloutRecord:
         url=stand.environment.url, replicas=stand.pipeline.service.replicas,
     )  # fmt: skip
     if not drill:
-        await inside.before_traffic(stand.logs)
+        try:
+            await inside.before_traffic(stand.logs)
+        except ReleaseFailed:
+            await platform.remove(deployment)
+            raise
     session.record(
         "rollout_started",
         stand.stage,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -80,9 +81,9 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
         from dawsos.app.operations import resume_operation
 
         return resume_operation(tools, state, make_reporter)
-    root = project.checkout(state.commit) if state.command == "ship" else project.root
+    root = project.root
     if state.command == "ship":
-        git.checkout(project.root, state.commit, root)
+        root = git.checkout(project.root, state.commit, project.checkout(state.commit))
     pipeline = load(root)
     options = Options(**{**state.options, "stages": tuple(state.options.get("stages", ()))})
     commit = git.commit(project.root, state.commit)
@@ -254,7 +255,7 @@ class Carrier:
 
     def _restore(self, stage: Stage, print_: Fingerprint) -> bool:
         kept = self.cache.lookup(stage.id, print_.digest)
-        if kept is None:
+        if kept is None or self._approval_expired(stage, kept["finished_at"]):
             return False
         session = self.scene.session
         artifacts = session.artifacts(stage.id)
@@ -269,9 +270,11 @@ class Carrier:
         self._restore_approval(stage, artifacts, kept["run"])
         return True
 
-    def _release_is_here(self, artifacts: Path, stage: Stage) -> bool:
-        import json
+    def _approval_expired(self, stage: Stage, finished_at: float) -> bool:
+        """Return whether a person's word for the kept evidence is too old; then the evidence is made and shown anew."""
+        return stage.approval is not None and self.scene.tools.clock.now() - finished_at >= stage.approval.expires
 
+    def _release_is_here(self, artifacts: Path, stage: Stage) -> bool:
         facts = json.loads((artifacts / "release.json").read_text())
         path = self.scene.tools.project.releases / facts["release"]
         if not path.exists():
@@ -283,8 +286,6 @@ class Carrier:
         return True
 
     def _restore_approval(self, stage: Stage, artifacts: Path, run: str) -> None:
-        import json
-
         path = artifacts / "approval.json"
         if stage.approval is None or not path.exists():
             return

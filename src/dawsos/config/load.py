@@ -61,7 +61,9 @@ def _parse(text: str, path: str) -> CommentedMap:
             f"{where}: not valid YAML: {problem}", fix="check the indentation, use spaces, write each key once"
         ) from error
     except YAMLError as error:
-        raise BadInput(f"{path}: not valid YAML: {error}", fix="check the file's syntax") from error
+        raise BadInput(
+            f"{path}: not valid YAML: {' '.join(str(error).split())}", fix="check the file's syntax"
+        ) from error
     if not documents or documents[0] is None:
         raise BadInput(f"{path}: the file is empty", fix="write a pipeline: docs/pipeline-yaml.md")
     if len(documents) > 1 or not isinstance(documents[0], CommentedMap):
@@ -101,7 +103,8 @@ def _gates_in_place(document: Any, gate_options: Mapping[str, type[BaseModel]]) 
             if good is not None:
                 good["name"] = _unique(good["name"], names)
                 made.append(good)
-        stage["gates"] = made or [{"kind": "broken", "name": "broken"}]
+        # A stand-in for gates that were refused above, so that their stage is not also told that it has none.
+        stage["gates"] = made or [{"kind": "refused", "name": "refused"} for _ in gates[:1]]
     return document, problems
 
 
@@ -205,4 +208,7 @@ def _describe(path: str, document: CommentedMap, problem: Problem) -> str:
     place = ""
     for part in problem.place:
         place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
-    return f"{path}:{_line(document, problem.place)}: {place + ': ' if place else ''}{problem.message}"
+    text = f"{place + ': ' if place else ''}{problem.message}"
+    # A key may be anything, also what would move the cursor or break the line.
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return f"{path}:{_line(document, problem.place)}: {shown}"

@@ -61,8 +61,17 @@ def _service(pipeline: Pipeline) -> list[tuple[Place, str]]:
 
 def _profiles(pipeline: Pipeline) -> list[tuple[Place, str]]:
     rungs = len(pipeline.rollout.ladder)
-    return [
-        (("profiles", name, "durations"), f"{len(profile.durations)} durations for a ladder of {rungs} steps")
-        for name, profile in pipeline.profiles.items()
-        if profile.durations and len(profile.durations) != rungs
-    ]
+    problems: list[tuple[Place, str]] = []
+    for name, profile in pipeline.profiles.items():
+        place: Place = ("profiles", name)
+        if profile.durations and len(profile.durations) != rungs:
+            problems.append(
+                ((*place, "durations"), f"{len(profile.durations)} durations for a ladder of {rungs} steps")
+            )
+            continue
+        policy = pipeline.policy(name)
+        if policy.check_interval < policy.tick:
+            problems.append(
+                (place, f"check_interval {policy.check_interval:g} s is shorter than tick {policy.tick:g} s")
+            )
+    return problems

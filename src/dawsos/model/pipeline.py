@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from dawsos.model.rollout import Load, RolloutPolicy, Strict
-from dawsos.model.units import Duration, Share
+from dawsos.model.units import Duration, PositiveDuration, Share
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 
@@ -16,8 +16,8 @@ class Slo(Strict):
     """The service-level objectives, written once; gates and the rollout refer to them."""
 
     error_rate: Share
-    warm_p95: Duration
-    cold_p95: Duration
+    warm_p95: PositiveDuration
+    cold_p95: PositiveDuration
 
 
 class Toolchain(Strict):
@@ -39,7 +39,7 @@ class Approval(Strict):
     """A person's yes over the digest of release and evidence, asked for once the stage's gates have passed."""
 
     role: str = "product owner"
-    expires: Duration = 7 * 24 * 3600.0
+    expires: PositiveDuration = 7 * 24 * 3600.0
 
 
 class Retry(Strict):
@@ -69,7 +69,7 @@ class Stage(Strict):
     pass_env: tuple[str, ...] = Field(default=(), description="Names of variables taken from the caller.")
     services: tuple[Literal["postgres", "redis"], ...] = ()
     environment: Literal["staging", "production"] | None = None
-    budget: Duration = 600.0
+    budget: PositiveDuration = 600.0
     cpus: int = Field(default=1, ge=0, description="Cores the stage keeps busy; 0 for one that mostly waits.")
     steps: tuple[Step, ...] = ()
     gates: tuple[Gate, ...] = ()
@@ -128,17 +128,17 @@ class Service(Strict):
     env: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = Field(default=(), description="Generated once per environment, kept with mode 0600.")
     replicas: int = Field(default=2, ge=1, le=16)
-    ready_within: Duration = 60.0
+    ready_within: PositiveDuration = 60.0
     stop_grace: Duration = 5.0
 
 
 class Profile(Strict):
     """Overrides of the rollout for one kind of place, for example seconds instead of minutes on a laptop."""
 
-    durations: tuple[Duration, ...] = ()
-    tick: Duration | None = None
-    check_interval: Duration | None = None
-    no_data_deadline: Duration | None = None
+    durations: tuple[PositiveDuration, ...] = ()
+    tick: PositiveDuration | None = None
+    check_interval: PositiveDuration | None = None
+    no_data_deadline: PositiveDuration | None = None
     min_requests: int | None = None
     load: Load | None = None
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dawsos.model.units import Duration, Share
+from dawsos.model.units import PositiveDuration, Share
 
 Verdict = Literal["healthy", "failing", "inconclusive", "no_data"]
 Decision = Literal["hold", "advance", "promote", "rollback"]
@@ -24,7 +24,7 @@ class LadderStep(Strict):
     """One rung: ``weight`` per cent of the traffic for at least ``duration`` seconds."""
 
     weight: int = Field(ge=1, le=100)
-    duration: Duration
+    duration: PositiveDuration
 
 
 class LoadRequest(Strict):
@@ -46,7 +46,7 @@ class CrashLoop(Strict):
     """``restarts`` restarts of one process within ``window`` seconds are a crash loop."""
 
     restarts: int = Field(default=3, ge=1)
-    window: Duration = 300.0
+    window: PositiveDuration = 300.0
 
 
 class RolloutPolicy(Strict):
@@ -58,16 +58,16 @@ class RolloutPolicy(Strict):
     """
 
     ladder: tuple[LadderStep, ...] = Field(min_length=1)
-    tick: Duration = 1.0
-    check_interval: Duration = 60.0
+    tick: PositiveDuration = 1.0
+    check_interval: PositiveDuration = 60.0
     failed_checks: int = Field(default=5, ge=1)
     error_rate: Share
-    p95: Duration
+    p95: PositiveDuration
     min_requests: int = Field(default=1, ge=1, description="Requests a check needs; fewer are no_data.")
-    no_data_deadline: Duration = 600.0
+    no_data_deadline: PositiveDuration = 600.0
     crash_loop: CrashLoop = CrashLoop()
     failure_counters: tuple[str, ...] = ()
-    lease: Duration = Field(
+    lease: PositiveDuration = Field(
         default=15.0, description="After so long without a live controller, traffic goes to stable."
     )
     load: Load | None = None

@@ -10,6 +10,8 @@ from pydantic import BeforeValidator, WithJsonSchema
 _DURATION = re.compile(
     r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m(?!s))?(?:(?P<s>\d+(?:\.\d+)?)s)?(?:(?P<ms>\d+)ms)?"
 )
+# A year: what is longer is a slip of the pen, and infinity is not a time to wait for.
+LONGEST = 366 * 24 * 3600.0
 _FACTORS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -18,13 +20,23 @@ def parse_duration(value: object) -> float:
 
     Raises ValueError with the accepted forms for anything else.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LONGEST:
         return float(value)
     if isinstance(value, str):
         match = _DURATION.fullmatch(value.strip())
         if match and any(match.groups()):
-            return sum(float(number) * _FACTORS[unit] for unit, number in match.groupdict().items() if number)
+            seconds = sum(float(number) * _FACTORS[unit] for unit, number in match.groupdict().items() if number)
+            if seconds <= LONGEST:
+                return seconds
     raise ValueError(f"{value!r} is not a duration; write it like 90s, 5m, 1m30s or 250ms")
+
+
+def positive_duration(value: object) -> float:
+    """Return ``parse_duration`` of what must take time: a budget, a tick, a rung; raises ValueError for nothing."""
+    seconds = parse_duration(value)
+    if seconds <= 0:
+        raise ValueError(f"{value!r} must be longer than nothing, for example 1s")
+    return seconds
 
 
 def parse_share(value: object) -> float:
@@ -55,19 +67,17 @@ def format_duration(seconds: float) -> str:
     return f"{hours}h{minutes:02d}m"
 
 
-Duration = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": r"^(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?(\d+ms)?$"},
-                {"type": "number", "minimum": 0},
-            ],
-            "description": "A duration such as 90s, 5m, 1m30s or 250ms.",
-        }
-    ),
-]
+_DURATION_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string", "pattern": r"^(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?(\d+ms)?$"},
+            {"type": "number", "minimum": 0, "maximum": LONGEST},
+        ],
+        "description": "A duration such as 90s, 5m, 1m30s or 250ms.",
+    }
+)
+Duration = Annotated[float, BeforeValidator(parse_duration), _DURATION_SCHEMA]
+PositiveDuration = Annotated[float, BeforeValidator(positive_duration), _DURATION_SCHEMA]
 Share = Annotated[
     float,
     BeforeValidator(parse_share),

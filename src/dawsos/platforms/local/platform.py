@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dawsos
-from dawsos.errors import InfrastructureError
+from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import Probe, ProcessSpec
 from dawsos.model.rollout import CrashLoop
 from dawsos.platforms.local import processes
@@ -165,7 +165,7 @@ class LocalPlatform:
     async def deploy(self, deployment: Deployment) -> tuple[int, ...]:
         """Run the deployment's processes and wait until all are ready; return their ports.
 
-        Raises InfrastructureError with the log's end when they do not become ready; they are stopped again then.
+        Raises ReleaseFailed with the log's end when they do not become ready; they are stopped again then.
         """
         desired = read_desired(self.folder)
         known = desired.deployments.get(deployment.id)
@@ -176,9 +176,9 @@ class LocalPlatform:
         write_desired(self.folder, desired)
         try:
             await self._ready(specs, deployment.ready_within)
-        except InfrastructureError:
+        except InfrastructureError as error:
             await self.remove(deployment.id)
-            raise
+            raise ReleaseFailed(error.message, fix=error.fix) from error
         return ports
 
     def _replica(self, deployment: Deployment, index: int, port: int) -> ProcessSpec:

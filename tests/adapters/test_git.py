@@ -1,0 +1,126 @@
+"""Git on real repositories: a checkout that holds exactly the commit, hashes that see what is not committed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dawsos.adapters import git
+from dawsos.errors import BadInput
+
+
+def run(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository with two files, one of them executable, and a folder that it ignores."""
+    root = tmp_path / "project"
+    root.mkdir()
+    run(root, "init", "--quiet", "--initial-branch=main")
+    (root / ".gitignore").write_text(".dawsos/\n")
+    (root / "one.py").write_text("1\n")
+    (root / "sub").mkdir()
+    (root / "sub" / "two.sh").write_text("#!/bin/sh\n")
+    (root / "sub" / "two.sh").chmod(0o755)
+    run(root, "add", "--all")
+    run(root, "commit", "--quiet", "-m", "first")
+    run(root, "tag", "v1")
+    return root
+
+
+def checked_out(root: Path, revision: str = "HEAD") -> Path:
+    sha = git.commit(root, revision).sha
+    return git.checkout(root, sha, root / ".dawsos" / "checkouts" / sha[:16])
+
+
+def test_a_commit_is_described(project: Path) -> None:
+    commit = git.commit(project)
+    assert (commit.sha, commit.subject, commit.author, commit.ref) == (
+        run(project, "rev-parse", "HEAD"),
+        "first",
+        "Test",
+        "main",
+    )
+    assert commit.time > 0
+
+
+def test_outside_a_repository_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="git log failed"):
+        git.commit(tmp_path)
+
+
+def test_a_checkout_holds_the_commit_and_nothing_else(project: Path) -> None:
+    (project / "one.py").write_text("changed\n")
+    (project / "new.py").write_text("new\n")
+    target = checked_out(project)
+    files = {
+        path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file() and ".git" not in path.parts
+    }
+    assert files == {".gitignore", "one.py", "sub/two.sh"}
+    assert (target / "one.py").read_text() == "1\n"
+    assert (target / "sub" / "two.sh").stat().st_mode & 0o111
+
+
+def test_a_checkout_is_a_repository_of_its_own(project: Path) -> None:
+    """Else a tool that obeys ignore files would find that the project ignores all of it, check nothing and pass."""
+    target = checked_out(project)
+    assert run(target, "rev-parse", "--show-toplevel") == str(target.resolve())
+    assert run(target, "describe", "--tags") == "v1"
+    assert run(target, "status", "--porcelain") == ""
+    assert (
+        subprocess.run(["git", "check-ignore", "one.py"], cwd=target, capture_output=True, check=False).returncode == 1
+    )
+    assert run(project, "status", "--porcelain") == ""
+
+
+def test_a_checkout_of_a_commit_that_no_branch_has_any_more(project: Path) -> None:
+    (project / "one.py").write_text("2\n")
+    run(project, "commit", "--quiet", "-am", "second")
+    lost = run(project, "rev-parse", "HEAD")
+    run(project, "reset", "--quiet", "--hard", "HEAD~1")
+    assert (checked_out(project, lost) / "one.py").read_text() == "2\n"
+
+
+def test_a_checkout_of_a_shallow_clone(project: Path, tmp_path: Path) -> None:
+    (project / "one.py").write_text("2\n")
+    run(project, "commit", "--quiet", "-am", "second")
+    shallow = tmp_path / "shallow"
+    run(tmp_path, "clone", "--quiet", "--depth=1", f"file://{project}", str(shallow))
+    target = checked_out(shallow)
+    assert (target / "one.py").read_text() == "2\n"
+    assert run(target, "log", "--format=%s") == "second"
+
+
+def test_a_project_in_a_folder_of_its_repository(project: Path) -> None:
+    folder = project / "sub"
+    target = checked_out(folder)
+    assert (target / "two.sh").is_file()
+    assert set(git.tree_hashes(folder, "HEAD")) == {"two.sh"}
+    assert checked_out(folder) == target
+
+
+def test_a_hook_s_variables_do_not_lead_astray(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert git.commit(project).subject == "first"
+
+
+def test_hashes_of_the_working_tree_are_those_of_the_commit_to_come(project: Path) -> None:
+    before = git.worktree_hashes(project)
+    assert before == git.tree_hashes(project, "HEAD")
+    (project / "one.py").write_text("2\n")
+    (project / "new.py").write_text("3\n")
+    (project / "sub" / "two.sh").unlink()
+    (project / ".dawsos").mkdir()
+    (project / ".dawsos" / "ignored").write_text("4\n")
+    dirty = git.worktree_hashes(project)
+    assert set(dirty) == {".gitignore", "one.py", "new.py"}
+    assert sorted(git.dirty_files(project)) == ["new.py", "one.py", "sub/two.sh"]
+    run(project, "add", "--all")
+    run(project, "commit", "--quiet", "-m", "all of it")
+    assert git.tree_hashes(project, "HEAD") == dirty

@@ -1,0 +1,223 @@
+"""What a person may get wrong in pipeline.yaml: each mistake has its own message with the line, and never a traceback."""
+
+from __future__ import annotations
+
+import copy
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from dawsos.config.load import load_pipeline
+from dawsos.errors import BadInput
+from dawsos.gates import GATES
+from dawsos.model.pipeline import Pipeline
+
+OPTIONS = {kind: gate.Options for kind, gate in GATES.items()}
+
+SMALL = """\
+version: 1
+name: demo
+slo: {error_rate: 1%, warm_p95: 1s, cold_p95: 2s}
+toolchains:
+  backend: {requirements: requirements.txt}
+service:
+  project: .
+  requirements: requirements.txt
+  command: python -m demo
+  jobs:
+    - {name: nightly, run: python -m nightly}
+  before_traffic: [nightly]
+stages:
+  - id: lint
+    toolchain: backend
+    steps: [{run: "true"}]
+    gates: [exit_status]
+  - id: unit
+    needs: [lint]
+    budget: 2m
+    steps: [{run: "true"}]
+    gates:
+      - kind: pass_rate
+        reports: junit.xml
+        min_rate: 95%
+rollout:
+  ladder:
+    - {weight: 5, duration: 5m}
+    - {weight: 100, duration: 5m}
+  error_rate: 0.5%
+  p95: 1s
+profiles:
+  laptop:
+    durations: [1s, 1s]
+    check_interval: 1s
+"""
+
+
+def load(text: str) -> Pipeline:
+    return load_pipeline(text, "pipeline.yaml", OPTIONS)
+
+
+def test_the_small_one_is_good() -> None:
+    pipeline = load(SMALL)
+    assert [stage.id for stage in pipeline.stages] == ["lint", "unit"]
+    assert pipeline.stage("unit").budget == 120
+    assert pipeline.policy("laptop").ladder[0].duration == 1
+    assert pipeline.policy("production").ladder[0].duration == 300
+
+
+# (text to replace, with what, line that is blamed, words of the message)
+MISTAKES = {
+    "unknown key": ("budget: 2m", "budgte: 2m", 20, "unknown key 'budgte'; did you mean 'budget'?"),
+    "unknown key of a gate": (
+        "min_rate: 95%",
+        "min_rate: 95%\n        report: x",
+        26,
+        "unknown key 'report'; did you mean 'reports'?",
+    ),
+    "missing key": ("name: demo\n", "", 1, "missing key 'name'"),
+    "unknown gate": ("[exit_status]", "[exit_statsu]", 17, "unknown gate 'exit_statsu'; did you mean 'exit_status'?"),
+    "no gate": ("[exit_status]", "[]", 14, "a stage needs at least one gate"),
+    "gate without kind": (
+        "- kind: pass_rate\n        reports",
+        "- reports",
+        23,
+        "a gate is a name, or a mapping with a",
+    ),
+    "cycle": ("    toolchain: backend", "    needs: [unit]", 15, "the needs go in a circle: lint -> unit -> lint"),
+    "unknown need": ("needs: [lint]", "needs: [lintt]", 19, "unknown stage 'lintt'; did you mean 'lint'?"),
+    "twice": ("id: unit", "id: lint", 18, "the id 'lint' is used twice"),
+    "duration": ("2m", "soon", 20, "'soon' is not a duration; write it like 90s"),
+    "no duration": ("2m", "0s", 20, "'0s' must be longer than nothing"),
+    "endless duration": ("2m", ".inf", 20, "inf is not a duration"),
+    "duration that is no number": ("2m", ".nan", 20, "nan is not a duration"),
+    "share": ("error_rate: 0.5%", "error_rate: 120%", 30, "'120%' is not a share"),
+    "weights": ("weight: 5,", "weight: 100,", 26, "ladder weights must increase, got 100 100"),
+    "ladder's end": ("weight: 100", "weight: 50", 26, "the ladder must end at 100, got 50"),
+    "durations": ("[1s, 1s]", "[1s, 1s, 1s]", 34, "3 durations for a ladder of 2 steps"),
+    "check shorter than tick": ("check_interval: 1s", "check_interval: 100ms", 33, "is shorter than tick"),
+    "unknown toolchain": ("toolchain: backend", "toolchain: bakend", 15, "unknown toolchain 'bakend'; did you mean"),
+    "unknown job": ("[nightly]", "[nightli]", 12, "unknown job 'nightli'; did you mean 'nightly'?"),
+    "unknown choice": (
+        "    toolchain: backend",
+        "    uses: relese",
+        15,
+        "'relese' is not known; did you mean 'release'?",
+    ),
+    "empty command": (
+        '    steps: [{run: "true"}]\n    gates: [',
+        "    steps: [{run: ''}]\n    gates: [",
+        16,
+        "at least 1",
+    ),
+    "no steps": ('    steps: [{run: "true"}]\n    gates: [', "    gates: [", 14, "needs at least one step"),
+    "not a mapping": (SMALL, "- one\n- two\n", None, "expected one mapping"),
+    "empty": (SMALL, "", None, "the file is empty"),
+    "tab": ("  project: .", "\tproject: .", 7, "not valid YAML"),
+    "key twice": ("name: demo", "name: demo\nname: other", 3, "not valid YAML"),
+    "another version": ("version: 1", "version: 7", 1, "7 is not known"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_has_its_line_and_its_own_words(name: str) -> None:
+    old, new, line, words = MISTAKES[name]
+    assert old in SMALL
+    with pytest.raises(BadInput) as caught:
+        load(SMALL.replace(old, new, 1))
+    assert words in caught.value.message
+    if line is not None:
+        assert caught.value.message.startswith(f"pipeline.yaml:{line}:"), caught.value.message
+    assert caught.value.fix
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(BadInput) as caught:
+        load(
+            SMALL.replace("budget: 2m", "budget: soon")
+            .replace("[exit_status]", "[exit]")
+            .replace("name: demo", "nam: a")
+        )
+    assert [line.split(":")[1] for line in caught.value.message.splitlines()] == ["1", "2", "17", "20"]
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every value below ``value``."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return (
+        [at, *(place for key, item in children for place in places(item, (*at, key)))]
+        if at
+        else [place for key, item in children for place in places(item, (key,))]
+    )
+
+
+DOCUMENT = YAML(typ="safe").load(SMALL)
+PLACES = places(DOCUMENT)
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["1s", "5%", "lint"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def dumped(document: Any) -> str:
+    stream = StringIO()
+    YAML(typ="safe", pure=True).dump(document, stream)
+    return stream.getvalue()
+
+
+def loaded_or_refused(text: str) -> None:
+    """Anything but a usable pipeline or a line for each problem is an error of ours."""
+    try:
+        pipeline = load(text)
+    except BadInput as error:
+        strange = [line for line in error.message.splitlines() if not line.startswith("pipeline.yaml:")]
+        assert not strange
+        return
+    for name in pipeline.profiles:
+        pipeline.policy(name)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(PLACES), st.sampled_from(["replace", "delete", "add"]), JUNK), min_size=1, max_size=3
+    )
+)
+def test_whatever_is_written_it_loads_or_is_refused(changes: list[tuple[tuple[Any, ...], str, Any]]) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    for place, how, junk in changes:
+        parent = document
+        try:
+            for part in place[:-1]:
+                parent = parent[part]
+            if how == "delete":
+                del parent[place[-1]]
+            elif how == "add" and isinstance(parent[place[-1]], dict):
+                parent[place[-1]]["extra"] = junk
+            else:
+                parent[place[-1]] = junk
+        except (KeyError, IndexError, TypeError):
+            continue  # An earlier change took the place away.
+    loaded_or_refused(dumped(document))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_loads_or_is_refused(text: str) -> None:
+    with pytest.raises(BadInput):
+        load(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, len(SMALL) - 1), st.text(alphabet="{}[]:&*!|>'\"%@`#-\t\n ,\x00\ud800x", min_size=1, max_size=4))
+def test_any_slip_of_a_key_loads_or_is_refused(at: int, slip: str) -> None:
+    loaded_or_refused(SMALL[:at] + slip + SMALL[at + 1 :])

@@ -1,0 +1,194 @@
+"""Each stage is made red by breaking the service in one place: the right stage, gate, value and limit, nothing behind it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+from ruamel.yaml import YAML
+
+from e2e.clone import Clone
+
+pytestmark = pytest.mark.e2e
+
+CORE = "backend/app/core"
+
+
+@dataclass(frozen=True)
+class Break:
+    """A mistake somebody could make: texts replaced in ``file``; what the red ``gate`` of ``stage`` must say of it."""
+
+    what: str
+    stage: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    gate: str
+    measured: str  # a regular expression
+    limit: str
+    code: int = 1
+
+
+def locked(clone: Clone, package: str) -> str:
+    """Return the locked lines of ``package`` as the development list has them."""
+    text = (clone.path / "backend" / "requirements-dev.txt").read_text()
+    found = re.search(rf"^{package}==.*\n(?: +--hash=.*\n)+", text, re.MULTILINE)
+    assert found
+    return found[0]
+
+
+BREAKS = (
+    # What is only said in pipeline.yaml comes first: everything before the broken stage is restored from the cache.
+    Break(
+        "the seed command is misspelt", "staging", "pipeline.yaml",
+        (("seed: python -m app.seed", "seed: python -m app.sead"),),
+        "exit_status", "1 of 2 steps exited 0", "all exit 0",
+    ),
+    Break(
+        "it never says that it is ready", "staging", "pipeline.yaml",
+        (("ready: /health/ready", "ready: /health/nowhere\n  ready_within: 3s"),),
+        "exit_status", "2 of 3 steps exited 0", "all exit 0",
+    ),
+    Break(
+        "an import nobody uses", "lint", f"{CORE}/fx.py",
+        (("from decimal import Decimal\n", "from decimal import Decimal, Context\n"),),
+        "exit_status", "[0-3] of 4 steps exited 0", "all exit 0",
+    ),
+    Break(
+        "a limit that was mistyped", "unit", f"{CORE}/alerts.py",
+        (('Decimal("-0.05")', 'Decimal("-0.06")'),),
+        "junit", r"\d+ failed", "0 failed",
+    ),
+    Break(
+        "a function without a test", "unit", f"{CORE}/alerts.py",
+        (
+            (
+                "def value_drop",
+                "def rises(values: list[Decimal]) -> int:\n"
+                '    """How often the value rose."""\n'
+                "    count = 0\n"
+                "    for before, after in zip(values, values[1:], strict=False):\n"
+                "        if after > before:\n"
+                "            count += 1\n"
+                "            if count > 1000:\n"
+                "                break\n"
+                "    return count\n\n\ndef value_drop",
+            ),
+        ),
+        "coverage", r"app/core 9\d\.\d\d %", "app/core 98 %",
+    ),
+    Break(
+        "a profile that tries too little", "property", "backend/tests/conftest.py",
+        (("max_examples=1000", "max_examples=100"),),
+        "examples", "at least 100 examples", "at least 1000 each",
+    ),
+    Break(
+        "a price that changed afterwards", "golden", "backend/app/data/market.json",
+        (('"KO": "56.49"', '"KO": "56.50"'),),
+        "junit", r"\d+ failed", "0 failed",
+    ),
+    Break(
+        "a way down that leaves the column", "integration", "backend/migrations/001_ledger_commit.down.sql",
+        (("DROP COLUMN ledger_commit_hash", "ALTER COLUMN ledger_commit_hash DROP DEFAULT"),),
+        "junit", r"\d+ failed", "0 failed",
+    ),
+    Break(
+        "a weak hash with the linter silenced", "security", f"{CORE}/twr.py",
+        (
+            (
+                "from app.core.money",
+                "from hashlib import md5\n\nfrom app.core.money",
+            ),
+            (
+                "@dataclass(frozen",
+                'VERSION = md5(b"twr").hexdigest()  # noqa: S324\n\n\n@dataclass(frozen',
+            ),
+        ),
+        "scan", "1 findings in", "0 of HIGH, MEDIUM",
+    ),
+    Break(
+        "patience that a caller does not have", "chaos", "backend/app/storage/db.py",
+        (("COMMAND_SECONDS = 3.0", "COMMAND_SECONDS = 30.0"),),
+        "junit", r"\d+ failed", "0 failed",
+    ),
+    Break(
+        "a folder the wheel no longer finds", "build", "backend/pyproject.toml",
+        (('migrations = "app/migrations"', 'migration = "app/migrations"'),),
+        "exit_status", "0 of 1 steps exited 0", "all exit 0",
+    ),
+    Break(
+        "a dependency under a licence that is not allowed", "sbom", "backend/requirements.txt",
+        (("click==", "CERTIFIclick=="),),
+        "licences", r"1 of \d+ packages not allowed", "0 not allowed",
+    ),
+    Break(
+        "a version that is cut short", "staging", "backend/app/settings.py",
+        (('env.get("GIT_SHA") or "unknown"', '(env.get("GIT_SHA") or "unknown")[:8]'),),
+        "health", r"200 healthy, version [0-9a-f]{8}, 2 ready", "200 healthy, version [0-9a-f]{12}, 2 ready",
+    ),
+    Break(
+        "a pack that any method seems to change", "uat", "backend/app/api/pricing.py",
+        (
+            (
+                '@router.get("/pricing/packs/{pack_id}")',
+                '@router.api_route("/pricing/packs/{pack_id}", methods=["GET", "PUT", "PATCH", "DELETE", "POST"])',
+            ),
+        ),
+        "full suite", r"83\.3% \(20 of 24\)", r"at least 95\.0%",
+    ),
+    Break(
+        "a resource that runs out under load", "canary", "backend/app/api/health.py",
+        (
+            ("from http import HTTPStatus", "from http import HTTPStatus\nfrom itertools import count"),
+            ("router = APIRouter()\n", "router = APIRouter()\nHANDLES = count(1)\n"),
+            (
+                '    return {"status": "healthy"',
+                "    if next(HANDLES) > 4:\n"
+                '        raise OSError("too many open files")\n'
+                '    return {"status": "healthy"',
+            ),
+        ),
+        "rollout", r"rolled_back at \d+ %, errors \d+", "promoted at 100 %", 4,
+    ),
+)  # fmt: skip
+
+
+def needs(clone: Clone) -> dict[str, set[str]]:
+    """Return for each stage all stages that must have passed before it."""
+    stages = YAML(typ="safe").load((clone.path / "pipeline.yaml").read_text())["stages"]
+    before: dict[str, set[str]] = {}
+    for stage in stages:  # pipeline.yaml lists each stage behind what it needs
+        direct = set(stage.get("needs", ()))
+        before[stage["id"]] = direct.union(*(before[one] for one in direct))
+    return before
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("mistake", BREAKS, ids=[f"{b.stage}: {b.what}" for b in BREAKS])
+def test_one_mistake_makes_its_stage_red_and_nothing_behind_it_runs(shipped: Clone, mistake: Break) -> None:
+    served = shipped.version()
+    with shipped.broken():
+        for old, new in mistake.edits:
+            shipped.edit(mistake.file, old, new.replace("CERTIFI", locked(shipped, "certifi")))
+        shipped.commit(mistake.what)
+        said = shipped.dawsos("ship", "--approve-as", "Ada", "--reason", "test", check=mistake.code)
+        run = shipped.show()
+
+    stage = run["stages"][mistake.stage]
+    assert stage["state"] == ("rolled_back" if mistake.code == 4 else "failed"), said.text
+    red = next(gate for gate in stage["gates"] if gate["result"] != "pass")
+    assert red["gate"] == mistake.gate, said.text
+    assert re.search(mistake.measured, red["measured"]), red
+    assert re.search(mistake.limit, red["limit"]), red
+    shown = [line for line in said.out.splitlines() if mistake.stage in line and red["measured"] in line]
+    assert any(red["limit"] in line and red["gate"] in line for line in shown), said.text
+
+    before = needs(shipped)
+    for name, state in ((name, stage["state"]) for name, stage in run["stages"].items() if name != mistake.stage):
+        if name in before[mistake.stage]:
+            assert state in ("passed", "restored"), f"{name} is {state}"
+        elif mistake.stage in before[name]:
+            assert state == "pending", f"{name} is {state}"
+        else:
+            assert state in ("passed", "restored", "cancelled", "pending"), f"{name} is {state}"
+    assert shipped.version() == served
