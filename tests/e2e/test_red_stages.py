@@ -65,13 +65,13 @@ BREAKS = (
             (
                 "def value_drop",
                 "def rises(values: list[Decimal]) -> int:\n"
-                '    """How often the value rose."""\n'
+                '    """How often the value rose by a lot."""\n'
                 "    count = 0\n"
-                "    for before, after in zip(values, values[1:], strict=False):\n"
-                "        if after > before:\n"
+                "    before = Decimal(0)\n"
+                "    for value in values:\n"
+                "        if value > before * 2:\n"
                 "            count += 1\n"
-                "            if count > 1000:\n"
-                "                break\n"
+                "        before = value\n"
                 "    return count\n\n\ndef value_drop",
             ),
         ),
@@ -95,13 +95,10 @@ BREAKS = (
     Break(
         "a weak hash with the linter silenced", "security", f"{CORE}/twr.py",
         (
+            ("from decimal import Decimal\n", "from decimal import Decimal\nfrom hashlib import md5\n"),
             (
-                "from app.core.money",
-                "from hashlib import md5\n\nfrom app.core.money",
-            ),
-            (
-                "@dataclass(frozen",
-                'VERSION = md5(b"twr").hexdigest()  # noqa: S324\n\n\n@dataclass(frozen',
+                "multiply\n\n\n@dataclass",
+                'multiply\n\nVERSION = md5(b"twr").hexdigest()  # noqa: S324\n\n\n@dataclass',
             ),
         ),
         "scan", "1 findings in", "0 of HIGH, MEDIUM",
