@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -43,9 +44,10 @@ def parse_share(value: object) -> float:
     """Return a share in [0, 1] for ``0.5%`` or a plain number in [0, 1]; raises ValueError otherwise."""
     share: float | None = None
     if isinstance(value, str) and value.strip().endswith("%"):
+        # In decimals: 99.9 / 100 in binary fractions is a little more than 0.999, so that 999 of 1000 would not reach it.
         try:
-            share = float(value.strip()[:-1]) / 100
-        except ValueError:
+            share = float(Decimal(value.strip()[:-1]) / 100)
+        except (ArithmeticError, ValueError):
             share = None
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         share = float(value)
@@ -56,9 +58,10 @@ def parse_share(value: object) -> float:
 
 def format_duration(seconds: float) -> str:
     """Return the shortest readable form: ``0.4s``, ``42s``, ``3m05s``, ``1h02m``."""
-    if seconds < 10:
+    # Compared as shown: 59.7 is shown as a minute, not as 60s.
+    if round(seconds, 1) < 10:
         return f"{seconds:.1f}s"
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f}s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
