@@ -49,8 +49,9 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     return verdict(
         (name, "pass_rate"),
         rate >= options.min_rate and not broken,
-        f"{rate:.1%} ({passed} of {len(chosen)}){kept}",
-        f"at least {options.min_rate:.1%}" + (f", all of {options.must_pass!r}" if vital else ""),
+        # Rounded down, so that what is below the limit never reads as the limit.
+        f"{passed * 1000 // len(chosen) / 10}% ({passed} of {len(chosen)}){kept}",
+        f"at least {options.min_rate * 100:.10g}%" + (f", all of {options.must_pass!r}" if vital else ""),
         message=f"must pass: {broken[0]}" if broken else bad[0] if bad else "all passed",
         evidence=reports,
         findings=list(dict.fromkeys([*broken, *bad])),
