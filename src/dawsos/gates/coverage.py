@@ -83,6 +83,8 @@ def _file(name: str, element: ElementTree.Element, bases: Sequence[str]) -> _Fil
         if not (number.isdecimal() and hits.isdecimal()):
             raise Malformed(f"{name}: {filename} has a line without number or hits")
         taken, branches = _branches(line)
+        if taken > branches:
+            raise Malformed(f"{name}: {filename}:{number} has {taken} of {branches} branches taken")
         countable += 1 + branches
         covered += (hits != "0") + taken
         if hits == "0" or taken < branches:

@@ -41,7 +41,11 @@ def evaluate(name: str, _options: Options, evidence: Mapping[str, bytes]) -> Gat
 
 
 def _exited_0(step: dict[str, Any]) -> bool:
-    return bool(get(EVIDENCE, step, "classification") == "ok" and get(EVIDENCE, step, "exit_code") == 0)
+    code = get(EVIDENCE, step, "exit_code")
+    # A step that never started has none.  ``false`` is no exit code, though Python would take it for 0.
+    if code is not None and type(code) is not int:
+        raise Malformed(f"{EVIDENCE}: exit_code of {step.get('name')} is {code!r}, not a number")
+    return bool(get(EVIDENCE, step, "classification") == "ok" and code == 0)
 
 
 def _how(step: dict[str, Any]) -> str:

@@ -38,7 +38,10 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     problems = _answer(options, facts, body, expected)
     if ready < options.replicas:
         problems.append(f"{ready:.0f} of {options.replicas} replicas are ready")
-    if get(EVIDENCE, facts, "crash_looping"):
+    looping = get(EVIDENCE, facts, "crash_looping")
+    if not isinstance(looping, bool):
+        raise Malformed(f"{EVIDENCE}: crash_looping is {looping!r}: whether a replica loops is not known")
+    if looping:
         problems.append(f"a replica is in a crash loop ({facts.get('restarts', '?')} restarts)")
     version = str(body.get("version", "-"))[:12]
     return verdict(

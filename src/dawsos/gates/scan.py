@@ -11,6 +11,8 @@ from dawsos.gates.evidence import EvidencePath, Malformed, Missing, get, one, pa
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
+_SEVERITIES = frozenset({"UNDEFINED", "LOW", "MEDIUM", "HIGH"})
+
 
 class Options(Strict):
     """A bandit JSON ``report`` without findings whose severity is in ``fail_on``, over at least one file."""
@@ -35,7 +37,7 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         raise Malformed(f"{options.report}: files could not be scanned: {report['errors']}")
     if not scanned:
         raise Missing(f"{options.report}: no file was scanned")
-    bad = [result for result in results if get(options.report, result, "issue_severity") in options.fail_on]
+    bad = [result for result in results if _severity(options.report, result) in options.fail_on]
     findings = [_finding(result) for result in bad]
     below = len(results) - len(bad)
     return verdict(
@@ -47,6 +49,14 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         evidence=[options.report],
         findings=findings,
     )
+
+
+def _severity(name: str, result: dict[str, Any]) -> str:
+    severity = get(name, result, "issue_severity")
+    # What is not on bandit's scale would be in no list of levels that block, and pass.
+    if not isinstance(severity, str) or severity not in _SEVERITIES:
+        raise Malformed(f"{name}: issue_severity {severity!r} is not one of {', '.join(sorted(_SEVERITIES))}")
+    return severity
 
 
 def _finding(result: dict[str, Any]) -> str:

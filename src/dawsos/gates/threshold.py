@@ -28,6 +28,8 @@ class Options(Strict):
     def _limited(self) -> Options:
         if self.min is None and self.max is None:
             raise ValueError("give min, max or both: without a limit nothing can fail")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: nothing could pass")
         return self
 
 

@@ -1,0 +1,179 @@
+"""One suite over the registry of gates: whatever a new gate measures, it keeps these promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+import dawsos.gates
+from config.test_load import SMALL
+from dawsos.config.load import load_pipeline
+from dawsos.errors import BadInput
+from dawsos.gates import GATES, evaluate_gate
+from dawsos.model.pipeline import Gate
+from gates.samples import CASES, encoded
+
+# An empty report of a linter is a linter that found nothing, and any other text is talk around its findings.
+TEXT = {"findings"}
+OPTIONS = {kind: gate.Options for kind, gate in GATES.items()}
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=5,
+)
+every_kind = pytest.mark.parametrize("kind", sorted(GATES))
+
+
+def gate(kind: str) -> Gate:
+    return Gate(kind=kind, name="the gate", options=dict(CASES[kind].options))
+
+
+def test_every_module_of_the_package_is_in_the_registry_under_its_own_name() -> None:
+    modules = {path.stem for path in Path(dawsos.gates.__file__).parent.glob("*.py")} - {"__init__", "evidence"}
+    assert set(GATES) == modules == set(CASES)
+    assert all(module.__name__ == f"dawsos.gates.{kind}" for kind, module in GATES.items())
+
+
+@every_kind
+def test_a_gate_has_the_three_names_of_the_protocol_and_explains_itself(kind: str) -> None:
+    module: ModuleType = GATES[kind]
+    assert issubclass(module.Options, BaseModel)
+    assert module.__doc__
+    assert module.Options.__doc__
+    options = module.Options.model_validate(CASES[kind].options)
+    files = module.files(options)
+    assert files
+    assert all(isinstance(name, str) for name in files)
+
+
+@every_kind
+def test_passing_evidence_passes_and_failing_evidence_fails(kind: str) -> None:
+    case = CASES[kind]
+    good, bad = (evaluate_gate(gate(kind), encoded(evidence)) for evidence in (case.good, case.bad))
+    assert (good.result, bad.result) == ("pass", "fail")
+    for verdict in (good, bad):
+        assert (verdict.gate, verdict.kind) == ("the gate", kind)
+        assert verdict.measured
+        assert verdict.limit
+        assert verdict.message
+        assert set(verdict.evidence) == set(case.good)
+    assert good.measured != bad.measured
+    assert good.limit == bad.limit
+
+
+@every_kind
+def test_a_gate_is_pure(kind: str) -> None:
+    """Twice the same answer, and the evidence is as it was."""
+    evidence = encoded(CASES[kind].bad)
+    before = dict(evidence)
+    assert evaluate_gate(gate(kind), evidence) == evaluate_gate(gate(kind), evidence)
+    assert evidence == before
+
+
+@every_kind
+def test_without_evidence_there_is_no_data(kind: str) -> None:
+    verdict = evaluate_gate(gate(kind), {})
+    assert verdict.result == "no_data"
+    assert verdict.limit
+    assert "there is no " in verdict.message
+
+
+@every_kind
+def test_each_missing_file_alone_is_no_data(kind: str) -> None:
+    evidence = encoded(CASES[kind].good)
+    for name in evidence:
+        rest = {other: content for other, content in evidence.items() if other != name}
+        assert evaluate_gate(gate(kind), rest).result == "no_data"
+
+
+@every_kind
+def test_the_evidence_of_another_gate_is_not_taken_for_its_own(kind: str) -> None:
+    verdict = evaluate_gate(gate(kind), {"other.txt": b"all is well"})
+    assert verdict.result == "no_data"
+
+
+GARBAGE = {
+    "empty": b"", "utf-16": b"\xff\xfe", "nul": b"\0", "brace": b"{", "angle": b"<", "null": b"null", "empty object": b"{}",
+    "empty list": b"[]", "xml": b"<a/>", "numbers": b"[1]", "another object": b'{"a": 1}', "deep": b"[" * 9000,
+}  # fmt: skip
+BINARY = ("utf-16", "nul")
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [(k, w) for k in sorted(GATES) for w in GARBAGE if k not in TEXT or w in BINARY]
+)
+def test_a_file_that_is_not_what_the_gate_reads_never_passes(kind: str, what: str) -> None:
+    verdict = evaluate_gate(gate(kind), dict.fromkeys(CASES[kind].good, GARBAGE[what]))
+    assert verdict.result in ("error", "no_data"), verdict
+    assert verdict.message
+
+
+@every_kind
+@settings(max_examples=25, deadline=None)
+@given(
+    content=st.binary(max_size=80) | st.text(max_size=80).map(str.encode) | JUNK.map(lambda v: json.dumps(v).encode())
+)
+def test_any_bytes_are_an_answer_and_never_a_pass(kind: str, content: bytes) -> None:
+    verdict = evaluate_gate(gate(kind), dict.fromkeys(CASES[kind].good, content))
+    assert kind in TEXT or not verdict.passed
+
+
+@pytest.mark.parametrize("kind", sorted(set(GATES) - TEXT))
+def test_a_report_that_was_cut_short_never_passes(kind: str) -> None:
+    evidence = encoded(CASES[kind].good)
+    for name, content in evidence.items():
+        for length in range(len(content.rstrip()) - (name == "requirements.txt") * len(content)):
+            assert not evaluate_gate(gate(kind), evidence | {name: content[:length]}).passed, content[:length]
+
+
+def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """Return ``document`` with the value at ``path`` replaced."""
+    if not path:
+        return value
+    key, rest = path[0], path[1:]
+    if isinstance(document, dict):
+        return {**document, key: replaced(document[key], rest, value)}
+    return [*document[:key], replaced(document[key], rest, value), *document[key + 1 :]]
+
+
+def kind_of(value: Any) -> str:
+    """Return what JSON calls the type of ``value``; an integer is a number, true is not."""
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    return "number" if isinstance(value, (int, float)) else type(value).__name__
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"), [(kind, path) for kind in sorted(CASES) for path in CASES[kind].vital], ids=str
+)
+@settings(max_examples=15, deadline=None)
+@given(junk=JUNK)
+def test_a_value_of_another_type_in_a_place_that_matters_never_passes(
+    kind: str, path: tuple[Any, ...], junk: Any
+) -> None:
+    case = CASES[kind]
+    name = next(name for name in case.good if name.endswith(".json"))
+    old = case.good[name]
+    for key in path:
+        old = old[key]
+    if kind_of(junk) != kind_of(old):
+        verdict = evaluate_gate(gate(kind), encoded(case.good | {name: replaced(case.good[name], path, junk)}))
+        assert not verdict.passed, verdict
+        assert verdict.message
+
+
+@every_kind
+def test_an_unknown_option_is_refused_by_its_name_and_line(kind: str) -> None:
+    options = {**CASES[kind].options, "nonsense": 1}
+    text = SMALL.replace("gates: [exit_status]", f"gates: [{{kind: {kind}, {json.dumps(options)[1:-1]}}}]", 1)
+    with pytest.raises(BadInput) as refused:
+        load_pipeline(text, "pipeline.yaml", OPTIONS)
+    assert refused.value.message.startswith("pipeline.yaml:17: ")
+    assert "unknown key 'nonsense'" in refused.value.message

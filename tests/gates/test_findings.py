@@ -1,0 +1,52 @@
+"""Findings: the linters' own lines, each with its file and line."""
+
+from __future__ import annotations
+
+import pytest
+
+from gates.samples import ask
+
+
+def test_a_linter_that_found_nothing_passes_also_when_it_says_so() -> None:
+    verdict = ask("findings", {"ruff.txt": "All checks passed!\n", "mypy.txt": ""}, files="*.txt")
+    assert (verdict.result, verdict.measured, verdict.limit) == ("pass", "0 findings", "at most 0")
+    assert verdict.evidence == ("mypy.txt", "ruff.txt")
+
+
+def test_every_finding_is_shown_and_notes_are_part_of_theirs() -> None:
+    output = (
+        "app/x.py:3:1: F401 unused\napp/x.py:9: error: no\napp/x.py:9: note: see\napp/y.py:1: E1 bad\nFound 3 errors.\n"
+    )
+    verdict = ask("findings", {"out.txt": output}, files="out.txt")
+    assert (verdict.result, verdict.measured) == ("fail", "3 findings in 2 files")
+    assert verdict.findings == ("app/x.py:3:1: F401 unused", "app/x.py:9: error: no", "app/y.py:1: E1 bad")
+    assert verdict.message == verdict.findings[0]
+
+
+def test_colours_do_not_hide_a_finding() -> None:
+    verdict = ask(
+        "findings", {"out.txt": "\x1b[1mapp/x.py\x1b[0m:3:1: \x1b[31mF401\x1b[0m unused\r\n"}, files="out.txt"
+    )
+    assert verdict.findings == ("app/x.py:3:1: F401 unused",)
+
+
+def test_so_many_may_be_allowed_and_not_one_more() -> None:
+    evidence = {"out.txt": "a.py:1: x\nb.py:2: y\n"}
+    assert ask("findings", evidence, files="out.txt", max=2).passed
+    assert not ask("findings", evidence, files="out.txt", max=1).passed
+
+
+def test_a_linter_that_did_not_run_leaves_no_file() -> None:
+    verdict = ask("findings", {"other.log": ""}, files="*.txt")
+    assert (verdict.result, verdict.limit) == ("no_data", "*.txt")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\x00", b"\x7fELF\0\0", b"Traceback (most recent call last):\n  File 'x'\n"],
+    ids=["bytes", "nul", "crash"],
+)
+def test_what_is_no_output_of_a_linter_is_an_error(content: bytes) -> None:
+    verdict = ask("findings", {"out.txt": content}, files="out.txt")
+    assert verdict.result == "error"
+    assert "out.txt" in verdict.message

@@ -1,0 +1,73 @@
+"""JUnit: no test failed, and tests did run."""
+
+from __future__ import annotations
+
+import pytest
+
+from gates.samples import ask, junit
+
+
+def test_passing_reports_are_added_up() -> None:
+    verdict = ask(
+        "junit", {"junit-1.xml": junit({"a": "passed"}), "junit-2.xml": junit({"b": "passed", "c": "skipped"})}
+    )
+    assert verdict.result == "pass"
+    assert verdict.measured == "2 tests, 0 failed, 1 skipped"
+    assert verdict.limit == "0 failed, at least 1 run"
+    assert verdict.evidence == ("junit-1.xml", "junit-2.xml")
+    assert verdict.findings == ()
+
+
+@pytest.mark.parametrize("outcome", ["failed", "error"])
+def test_a_failed_test_is_named_with_what_it_said(outcome: str) -> None:
+    verdict = ask("junit", {"junit.xml": junit({"a": "passed", "b": outcome})})
+    assert verdict.result == "fail"
+    assert verdict.measured == "2 tests, 1 failed"
+    assert verdict.message == "tests.test_x::b failed"
+    said = {"failed": "assert 1 == 2", "error": "fixture broke"}[outcome]
+    assert verdict.findings == (f"tests.test_x::b: {said}",)
+
+
+def test_no_test_at_all_is_a_failure_and_so_is_one_too_few() -> None:
+    assert ask("junit", {"junit.xml": junit({})}).message == "no test ran"
+    assert ask("junit", {"junit.xml": junit({"a": "skipped"})}).result == "fail"
+    verdict = ask("junit", {"junit.xml": junit({"a": "passed"})}, min_tests=2)
+    assert (verdict.result, verdict.message) == ("fail", "only 1 tests ran")
+    assert verdict.limit == "0 failed, at least 2 run"
+
+
+def test_a_skipped_test_counts_as_failed_where_it_must_not_be_skipped() -> None:
+    evidence = {"junit.xml": junit({"a": "passed", "b": "skipped"})}
+    assert ask("junit", evidence).passed
+    verdict = ask("junit", evidence, allow_skipped=False)
+    assert (verdict.result, verdict.message) == ("fail", "tests.test_x::b skipped")
+    assert verdict.limit == "0 failed or skipped, at least 1 run"
+
+
+def test_so_many_failures_may_be_allowed_and_not_one_more() -> None:
+    assert ask("junit", {"junit.xml": junit({"a": "failed", "b": "passed"})}, max_failures=1).passed
+    assert not ask("junit", {"junit.xml": junit({"a": "failed", "b": "failed", "c": "passed"})}, max_failures=1).passed
+
+
+def test_a_missing_report_is_no_data() -> None:
+    verdict = ask("junit", {"report.xml": junit({"a": "passed"})}, reports="junit*.xml")
+    assert (verdict.result, verdict.measured, verdict.limit) == ("no_data", "nothing", "junit*.xml")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "is not XML"),
+        ("<testsuites><testsuite>", "is not XML"),
+        ("<html/>", "its root is <html>"),
+        ('<testsuite failures="2"><testcase name="a"/></testsuite>', "counts 2 failures and shows none"),
+        ('<testsuite failures="few"><testcase name="a"/></testsuite>', "failures is 'few', not a count"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>', "declares entities"),
+        (junit({"a": "passed"}).encode("utf-16"), "is not UTF-8"),
+    ],
+)
+def test_a_malformed_report_is_an_error_that_names_it(content: str | bytes, words: str) -> None:
+    verdict = ask("junit", {"junit-1.xml": junit({"a": "passed"}), "junit-2.xml": content})
+    assert verdict.result == "error"
+    assert "junit-2.xml" in verdict.message
+    assert words in verdict.message

@@ -1,0 +1,83 @@
+"""Licences: what is forbidden never passes, what is unknown is not allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dawsos.gates.licences import Options, allowed
+from gates.samples import ask, licence
+
+
+def test_allowed_licences_pass() -> None:
+    verdict = ask("licences", {"licences.json": [licence("a", "MIT License"), licence("b", "Apache-2.0")]})
+    assert (verdict.result, verdict.measured, verdict.limit) == ("pass", "0 of 2 packages not allowed", "0 not allowed")
+    assert verdict.evidence == ("licences.json",)
+
+
+def test_a_forbidden_licence_is_named_and_no_reason_excuses_it() -> None:
+    rows = [licence("a", "MIT"), licence("evil", "GNU General Public License v3 (GPLv3)", "2.1")]
+    verdict = ask("licences", {"licences.json": rows}, listed={"evil": "we like it"})
+    assert (verdict.result, verdict.measured) == ("fail", "1 of 2 packages not allowed")
+    assert "evil" in verdict.message
+    assert "GPLv3" in verdict.findings[0]
+
+
+def test_what_is_neither_allowed_nor_forbidden_passes_only_by_name_with_a_reason() -> None:
+    rows = [licence("Some_Pkg", "LGPL-3.0-only")]
+    assert ask("licences", {"licences.json": rows}).result == "fail"
+    verdict = ask("licences", {"licences.json": rows}, listed={"some-pkg": "linked at run time"})
+    assert verdict.result == "pass"
+    assert "1 listed by name" in verdict.measured
+    assert "linked at run time" in verdict.findings[0]
+
+
+@pytest.mark.parametrize(
+    ("expression", "plainly", "listed"),
+    [
+        ("MIT", True, True),
+        ("mit", True, True),
+        ("MIT OR GPL-3.0-only", True, True),
+        ("MIT AND GPL-3.0-only", False, False),
+        ("MIT; BSD License", True, True),
+        ("MIT; GNU General Public License v2 (GPLv2)", False, False),
+        ("(MIT OR GPL-2.0) AND BSD-3-Clause", True, True),
+        ("(MIT AND GPL-2.0) OR AGPL-3.0", False, False),
+        ("((MIT))", True, True),
+        ("Apache-2.0 WITH LLVM-exception", True, True),
+        ("GPL-2.0 WITH Classpath-exception-2.0", False, False),
+        ("GNU General Public License v3 or later (GPLv3+)", False, False),
+        ("GPL v2 or any later version", False, False),
+        ("GNU Affero General Public License v3", False, False),
+        ("Server Side Public License", False, False),
+        ("SSPL-1.0", False, False),
+        ("GNU Lesser General Public License v3 (LGPLv3)", False, True),
+        ("GNU Library or Lesser General Public License (LGPL)", False, True),
+        ("MPL-2.0", False, True),
+        ("UNKNOWN", False, True),
+        ("", False, True),
+        ("(", False, True),
+        ("MIT OR", False, True),
+    ],
+)
+def test_an_expression_is_read_as_spdx_means_it(expression: str, plainly: bool, listed: bool) -> None:
+    assert allowed(expression, Options(), listed=False) is plainly
+    assert allowed(expression, Options(), listed=True) is listed
+
+
+@pytest.mark.parametrize("row", [{"Name": "a"}, {"Name": "a", "License": None}, {"Name": "a", "License": ["MIT"]}])
+def test_a_package_that_does_not_state_its_licence_is_not_allowed(row: dict[str, Any]) -> None:
+    assert ask("licences", {"licences.json": [row]}).result == "fail"
+
+
+def test_no_file_and_no_package_are_no_data() -> None:
+    assert ask("licences", {}).result == "no_data"
+    assert ask("licences", {"licences.json": []}).result == "no_data"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[", {}, ["MIT"], [{"License": "MIT"}]], ids=["empty", "cut", "mapping", "words", "no name"],
+)  # fmt: skip
+def test_a_malformed_report_is_an_error(content: Any) -> None:
+    assert ask("licences", {"licences.json": content}).result == "error"

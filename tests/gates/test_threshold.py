@@ -1,0 +1,55 @@
+"""Threshold: one measured number and its limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from dawsos.gates.threshold import Options
+from gates.samples import ask
+
+P95 = {"file": "slo.json", "path": "cold.p95", "unit": "s"}
+
+
+def measured(value: Any, **options: Any) -> Any:
+    return ask("threshold", {"slo.json": {"cold": {"p95": value}}}, **P95, **options)
+
+
+@pytest.mark.parametrize(("value", "passes"), [(1.0, True), (1.2, True), (2, True), (0.99, False), (2.000001, False)])
+def test_the_limits_themselves_are_within(value: float, passes: bool) -> None:
+    verdict = measured(value, min=1, max=2)
+    assert verdict.passed is passes
+    assert verdict.limit == ">= 1 s and <= 2 s"
+    assert verdict.evidence == ("slo.json",)
+
+
+def test_what_is_over_the_limit_never_reads_as_the_limit() -> None:
+    verdict = measured(2.00001, max=2)
+    assert (verdict.result, verdict.measured) == ("fail", "2.00001 s")
+    assert verdict.message == "cold.p95 is 2.00001 s, not <= 2 s"
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"max": float("inf")}, {"max": float("nan")}, {"min": float("-inf")}, {"min": 3, "max": 2}],
+    ids=["none", "infinite", "nan", "minus infinite", "nothing between"],
+)  # fmt: skip
+def test_limits_between_which_nothing_can_fail_or_nothing_can_pass_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Options(file="slo.json", path="p95", **options)
+
+
+@pytest.mark.parametrize("document", [{}, {"cold": {}}, {"cold": {"p95": None}}, {"warm": {"p95": 1}}])
+def test_what_was_not_measured_is_no_data(document: Any) -> None:
+    assert ask("threshold", {"slo.json": document}, **P95, max=2).result == "no_data"
+    assert ask("threshold", {}, **P95, max=2).result == "no_data"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", [], {"cold": 1}, {"cold": {"p95": "1"}}, {"cold": {"p95": False}}, '{"cold": {"p95": NaN}}',
+                '{"cold": {"p95": -1e999}}', {"cold": [1]}, {"cold": {"p95": {"value": 1}}}],
+    ids=["empty", "cut", "list", "no mapping", "text", "false", "nan", "infinite", "inner list", "too short a path"],
+)  # fmt: skip
+def test_a_malformed_file_is_an_error(content: Any) -> None:
+    assert ask("threshold", {"slo.json": content}, **P95, max=2).result == "error"
