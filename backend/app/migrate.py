@@ -1,4 +1,4 @@
-"""`python -m app.migrate up | down [--to N] | status`: moves the database that DATABASE_OWNER_URL names."""
+"""`python -m app.migrate up | down [--to N | --only N] | status`: moves the database that DATABASE_OWNER_URL names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="apply what is missing")
     down = commands.add_parser("down", help="undo the last migration, or everything above --to")
-    down.add_argument("--to", type=int, default=None, metavar="N", help="last migration to keep; -1 keeps none")
+    which = down.add_mutually_exclusive_group()
+    which.add_argument("--to", type=int, default=None, metavar="N", help="last migration to keep; -1 keeps none")
+    which.add_argument("--only", type=int, default=None, metavar="N", help="the one migration to undo")
     commands.add_parser("status", help="list applied and pending migrations")
     return root
 
@@ -31,7 +33,7 @@ async def run(options: argparse.Namespace, owner_url: str) -> list[str]:
     if options.command == "up":
         return await migrator.up()
     if options.command == "down":
-        return await migrator.down(options.to)
+        return await migrator.down(options.to, options.only)
     return await migrator.status()
 
 

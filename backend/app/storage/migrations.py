@@ -45,7 +45,10 @@ def folder() -> Path:
 
 
 def load(path: Path) -> list[Migration]:
-    """All migrations in order; numbers must have no hole and every step a way back."""
+    """All migrations in order; every number is used once and every step has a way back.
+
+    Numbers may have holes: each area of the service has a range of its own, so that two people can add steps at once.
+    """
     found = []
     for file in sorted(path.glob("*.up.sql")):
         match = FILE.fullmatch(file.name)
@@ -53,8 +56,9 @@ def load(path: Path) -> list[Migration]:
         if match is None or not back.is_file():
             raise MigrationError(f"{file.name}: wrong name or no {back.name}")
         found.append(Migration(int(match["number"]), match["name"], file.read_text(), back.read_text()))
-    if [m.number for m in found] != list(range(len(found))):
-        raise MigrationError(f"migrations must be numbered 000, 001, ...: found {[m.number for m in found]}")
+    numbers = [m.number for m in found]
+    if not numbers or numbers != sorted(set(numbers)):
+        raise MigrationError(f"each migration needs a number of its own: found {numbers}")
     return found
 
 
@@ -69,7 +73,9 @@ class Migrator:
         """Apply what is missing."""
         done = []
         async with self._locked() as (connection, applied):
-            for migration in self._migrations[len(applied) :]:
+            for migration in self._migrations:
+                if migration.number in applied:
+                    continue
                 async with connection.transaction():
                     await connection.execute(migration.up)
                     await connection.execute(
@@ -79,12 +85,16 @@ class Migrator:
                 done.append(f"up {migration.number:03} {migration.name}")
         return done
 
-    async def down(self, to: int | None) -> list[str]:
-        """Undo every step above `to`; without it, the last one. `--to -1` empties the database."""
+    async def down(self, to: int | None, only: int | None = None) -> list[str]:
+        """Undo every step above `to`, or one step alone, or the last one. `--to -1` empties the database.
+
+        One step alone is for a step that nothing above rests on; the database refuses it (and nothing changes) when
+        something does. Raises MigrationError if that step is not applied.
+        """
         done = []
         async with self._locked() as (connection, applied):
-            keep = len(applied) - 1 if to is None else to + 1
-            for migration in reversed(self._migrations[max(keep, 0) : len(applied)]):
+            for number in _undone(sorted(applied), to, only):
+                migration = next(m for m in self._migrations if m.number == number)
                 async with connection.transaction():
                     await connection.execute(migration.down)
                     await connection.execute("DELETE FROM schema_migrations WHERE number = $1", migration.number)
@@ -122,3 +132,14 @@ class Migrator:
                 raise MigrationError(f"the database has migration {number:03}, which these files do not")
             if known[number].sha256 != digest:
                 raise MigrationError(f"migration {number:03} was changed after it was applied; add a new one instead")
+
+
+def _undone(applied: list[int], to: int | None, only: int | None) -> list[int]:
+    """The numbers to undo, newest first."""
+    if only is not None:
+        if only not in applied:
+            raise MigrationError(f"migration {only:03} is not applied")
+        return [only]
+    if to is None:
+        return applied[-1:]
+    return [number for number in reversed(applied) if number > to]

@@ -33,7 +33,7 @@ async def test_001_goes_down_and_up_on_live_data_without_loss(
     assert header is not None
     assert header.ledger_commit_hash is None
     try:
-        assert run(stack.env(), "app.migrate", "down", "--to", "0").stdout == "down 001 ledger_commit\n"
+        assert run(stack.env(), "app.migrate", "down", "--only", "1").stdout == "down 001 ledger_commit\n"
         assert "ledger_commit_hash" not in await columns(owner)
         # The system works without the column: reading, and a whole night.
         assert await store.newest() == header
@@ -96,8 +96,18 @@ async def test_a_changed_file_is_refused(scratch: str, owner: Owner) -> None:
         await Migrator(scratch, FILES[:1]).status()
 
 
-def test_the_shipped_files_go_up_from_zero() -> None:
-    assert [(m.number, m.name) for m in load(folder())] == [(0, "base"), (1, "ledger_commit")]
+def test_the_shipped_files_begin_with_the_base() -> None:
+    assert [(m.number, m.name) for m in load(folder())][:2] == [(0, "base"), (1, "ledger_commit")]
+
+
+async def test_one_step_alone_goes_down_and_comes_back(scratch: str, owner: Owner) -> None:
+    migrator = Migrator(scratch, FILES)
+    await migrator.up()
+    assert await migrator.down(None, only=0) == ["down 000 one"]
+    assert await tables(owner) == {"two", "schema_migrations"}
+    with pytest.raises(MigrationError, match="000 is not applied"):
+        await migrator.down(None, only=0)
+    assert await migrator.up() == ["up 000 one"]
 
 
 async def test_the_base_goes_all_the_way_down_and_up_again(scratch: str, owner: Owner) -> None:
@@ -105,7 +115,7 @@ async def test_the_base_goes_all_the_way_down_and_up_again(scratch: str, owner: 
     files = [replace(m, up=m.up.replace("SCHEMA public", "SCHEMA scratch")) for m in load(folder())]
     migrator = Migrator(scratch, files)
     for _ in range(2):
-        assert len(await migrator.up()) == 2
+        assert len(await migrator.up()) == len(files)
         assert "pricing_pack" in await tables(owner)
-        assert len(await migrator.down(-1)) == 2
+        assert len(await migrator.down(-1)) == len(files)
         assert await tables(owner) == {"schema_migrations"}

@@ -30,7 +30,12 @@ async def prepare(tools: Tools, pipeline: Pipeline, name: str) -> Environment:
     platform = LocalPlatform(tools.project.environment(name), name)
     await platform.ensure_supervisor()
     variables = await platform.start_services([SERVICES[service] for service in pipeline.service.services])
-    variables = {**variables, **platform.secrets(pipeline.service.secrets), **pipeline.service.env}
+    variables = {
+        **variables,
+        **platform.secrets(pipeline.service.secrets),
+        **platform.folders(pipeline.service.folders),
+    }
+    variables |= pipeline.service.env
     mask(tools, variables, pipeline)
     url = await platform.ensure_proxy()
     return Environment(name, platform, variables, url)

@@ -127,6 +127,9 @@ class Service(Strict):
     services: tuple[Literal["postgres", "redis"], ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = Field(default=(), description="Generated once per environment, kept with mode 0600.")
+    folders: tuple[str, ...] = Field(
+        default=(), description="Variables that name a folder of the environment, shared by its processes and kept."
+    )
     replicas: int = Field(default=2, ge=1, le=16)
     ready_within: PositiveDuration = 60.0
     stop_grace: Duration = 5.0

@@ -127,6 +127,13 @@ class LocalPlatform:
             write_json(path, kept)  # a new file of mkstemp has mode 0600
         return {name: kept[name] for name in names}
 
+    def folders(self, names: Sequence[str]) -> dict[str, str]:
+        """Return a folder for each name, made once, shared by all releases of the environment, deleted by a purge."""
+        made = {name: self.folder / "data" / name.lower() for name in names}
+        for path in made.values():
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return {name: str(path) for name, path in made.items()}
+
     def _want(self, *specs: ProcessSpec) -> None:
         desired = read_desired(self.folder)
         if any(desired.processes.get(spec.name) != spec for spec in specs):
