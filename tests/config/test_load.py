@@ -221,3 +221,36 @@ def test_any_text_loads_or_is_refused(text: str) -> None:
 @given(st.integers(0, len(SMALL) - 1), st.text(alphabet="{}[]:&*!|>'\"%@`#-\t\n ,\x00\ud800x", min_size=1, max_size=4))
 def test_any_slip_of_a_key_loads_or_is_refused(at: int, slip: str) -> None:
     loaded_or_refused(SMALL[:at] + slip + SMALL[at + 1 :])
+
+
+WORKER = "  workers:\n    - {name: queue, command: python -m queue, ports: [QUEUE_PORT], ready: /ready}\n"
+
+
+def with_workers(text: str) -> str:
+    return SMALL.replace("  jobs:\n", text + "  jobs:\n", 1)
+
+
+def test_workers_are_read() -> None:
+    (worker,) = load(with_workers(WORKER)).service.workers
+    assert (worker.name, worker.ports, worker.ready, worker.keep_on_standby) == (
+        "queue",
+        ("QUEUE_PORT",),
+        "/ready",
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("workers", "message"),
+    [
+        ("  workers: [{name: queue, command: q, ready: /ready}]\n", "name one, for example WORKER_PORT"),
+        ("  workers: [{name: queue, command: q, ports: [A_PORT], replicas: 2}]\n", "one replica"),
+        ("  workers: [{name: queue, command: q, ports: [queue]}]\n", "pattern"),
+        (WORKER + "    - {name: queue, command: q}\n", "'queue' is used twice"),
+        (WORKER + "    - {name: mail, command: q, ports: [QUEUE_PORT]}\n", "'QUEUE_PORT' is used twice"),
+    ],
+)
+def test_workers_that_cannot_be(workers: str, message: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        load(with_workers(workers))
+    assert message in str(refused.value)

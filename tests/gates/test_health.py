@@ -27,6 +27,7 @@ def test_a_healthy_release_of_the_right_version() -> None:
         ({"body": {"status": "degraded", "version": SHA}}, "status is 'degraded', not 'healthy'"),
         ({"body": {"status": "healthy", "version": "0" * 36}}, "the release is c0ffeec0ffee"),
         ({"body": {"status": "healthy"}}, "version is None"),
+        ({"workers_not_ready": ["d1.queue"]}, "d1.queue not ready"),
         ({"body": "healthy"}, "status is None"),
         ({"ready": 1}, "1 of 2 replicas are ready"),
         ({"crash_looping": True, "restarts": 3}, "crash loop (3 restarts)"),

@@ -24,6 +24,7 @@ from dawsos.engine.commands import Place, run_steps
 from dawsos.engine.work import Body, Outcome, Work
 from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Pipeline, Stage
+from dawsos.platforms.local.workers import is_replica
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ async def step_environment(scene: Scene, stage: Stage) -> dict[str, str]:
         env["VIRTUAL_ENV"] = str(venv)
     if stage.environment is not None:
         environment = await environments.prepare(scene.tools, scene.pipeline, stage.environment)
-        env |= {**environment.variables, "BASE_URL": environment.url}
+        stable = environment.platform.roles().stable
+        env |= {**environments.variables_of(environment, stable), "BASE_URL": environment.url}
     env |= {name: os.environ[name] for name in stage.pass_env if name in os.environ}
     return {**env, **stage.env}
 
@@ -198,6 +200,7 @@ async def write_health(
             break
         await asyncio.sleep(0.5)
     processes = [process for process in environment.platform.status().processes if process.group == deployment]
+    replicas = [process for process in processes if is_replica(process.name)]
     write_json(
         path,
         {
@@ -206,8 +209,9 @@ async def write_health(
             "error": answer["error"],
             "body": answer["body"],
             "expected_version": commit,
-            "replicas": len(processes),
-            "ready": sum(process.state == "ready" for process in processes),
+            "replicas": len(replicas),
+            "ready": sum(process.state == "ready" for process in replicas),
+            "workers_not_ready": sorted(p.name for p in processes if p not in replicas and p.state != "ready"),
             "restarts": sum(len(process.restarts) for process in processes),
             "crash_looping": any(process.crash_looping for process in processes),
         },

@@ -13,6 +13,7 @@ from dawsos.adapters.services import SERVICES
 from dawsos.app.project import Tools
 from dawsos.model.pipeline import Pipeline
 from dawsos.platforms.local.platform import Deployment, LocalPlatform
+from dawsos.platforms.local.workers import Worker, filled
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ def base_environment(home: Path) -> dict[str, str]:
     }
 
 
+def variables_of(environment: Environment, deployment: str | None) -> dict[str, str]:
+    """Return what users of one deployment are told: the environment's variables, with its workers' ports in them."""
+    ports = environment.platform.named_ports(deployment) if deployment else {}
+    return filled(environment.variables, ports)
+
+
 def release_environment(environment: Environment, release: Release, deployment: str) -> dict[str, str]:
     """Return the variables of one deployment of ``release``."""
     return {
@@ -88,6 +95,10 @@ def deployment_of(pipeline: Pipeline, environment: Environment, release: Release
         cwd=str(environment.platform.folder),
         env=release_environment(environment, release, deployment),
         replicas=service.replicas,
+        workers=tuple(
+            Worker(w.name, release_argv(w.command, release), w.replicas, w.ports, w.ready, w.keep_on_standby)
+            for w in service.workers
+        ),
         ready_path=service.ready,
         ready_within=service.ready_within,
         stop_grace=service.stop_grace,

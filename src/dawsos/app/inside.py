@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.release import Release
-from dawsos.app.environments import Environment, release_argv, release_environment
+from dawsos.app.environments import Environment, release_argv, release_environment, variables_of
 from dawsos.app.project import Tools
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.pipeline import Pipeline
@@ -33,7 +33,8 @@ class Inside:
     deployment: str
 
     def _env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        return {**release_environment(self.environment, self.release, self.deployment), **(extra or {})}
+        own = release_environment(self.environment, self.release, self.deployment)
+        return {**own, **variables_of(self.environment, self.deployment), **(extra or {})}
 
     def _runner(self) -> GuardedRunner:
         return GuardedRunner(self.tools.clock, self.tools.masker)

@@ -50,6 +50,15 @@ def _service(pipeline: Pipeline) -> list[tuple[Place, str]]:
     service = pipeline.service
     jobs = [job.name for job in service.jobs]
     problems: list[tuple[Place, str]] = []
+    for key, names in (
+        ("name", [[worker.name] for worker in service.workers]),
+        ("ports", [list(worker.ports) for worker in service.workers]),
+    ):
+        seen: set[str] = set()
+        for index, own in enumerate(names):
+            twice = [name for number, name in enumerate(own) if name in seen or name in own[:number]]
+            seen |= set(own)
+            problems += [(("service", "workers", index, key), f"{name!r} is used twice") for name in twice]
     for index, name in enumerate(service.before_traffic):
         if name not in jobs:
             problems.append((("service", "before_traffic", index), f"unknown job {name!r}{_near(name, jobs)}"))

@@ -15,7 +15,7 @@ EVIDENCE = "health.json"
 
 
 class Options(Strict):
-    """The health page answers 200 with ``expect_status`` and the release's commit; ``replicas`` are ready, none loops.
+    """The health page answers 200 with ``expect_status`` and the release's commit; ``replicas`` and all workers are ready, none loops.
 
     ``version: any`` is for a service that does not say which commit it is.
     """
@@ -38,6 +38,8 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     problems = _answer(options, facts, body, expected)
     if ready < options.replicas:
         problems.append(f"{ready:.0f} of {options.replicas} replicas are ready")
+    if late := facts.get("workers_not_ready"):
+        problems.append(f"{', '.join(map(str, late))} not ready")
     looping = get(EVIDENCE, facts, "crash_looping")
     if not isinstance(looping, bool):
         raise Malformed(f"{EVIDENCE}: crash_looping is {looping!r}: whether a replica loops is not known")

@@ -96,6 +96,30 @@ class Job(Strict):
     env: dict[str, str] = Field(default_factory=dict)
 
 
+class Worker(Strict):
+    """A further process of the release beside the replicas: a queue's worker, a sidecar.
+
+    Each name in ``ports`` becomes a variable with a free port; all processes and commands of the deployment get it, and
+    ``service.env`` may use it as ``{NAME}``.  The workers of a release that is only kept warm are stopped, unless
+    ``keep_on_standby`` says that its replicas need them to answer.
+    """
+
+    name: Identifier
+    command: str = Field(min_length=1)
+    replicas: int = Field(default=1, ge=1, le=16)
+    ports: tuple[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*_PORT$")], ...] = ()
+    ready: str | None = Field(default=None, description="A page on the first port that answers 200 when it can work.")
+    keep_on_standby: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Worker:
+        if self.ready is not None and not self.ports:
+            raise ValueError("ready is a page on the first of ports: name one, for example WORKER_PORT")
+        if self.ports and self.replicas > 1:
+            raise ValueError("a worker with ports has one replica: two processes cannot listen on one port")
+        return self
+
+
 class Drill(Strict):
     """A fault for ``dawsos drill`` that only this service knows: a job of the release run with a broken input."""
 
@@ -116,6 +140,7 @@ class Service(Strict):
     migrate: str | None = None
     seed: str | None = Field(default=None, description="Prints JSON; its values become variables for token and tests.")
     token: str | None = Field(default=None, description="Prints a bearer token for smoke tests and synthetic load.")
+    workers: tuple[Worker, ...] = Field(default=(), description="Further processes that come and go with the release.")
     jobs: tuple[Job, ...] = ()
     before_traffic: tuple[Identifier, ...] = Field(default=(), description="Jobs run by a canary before it is judged.")
     verify: tuple[Job, ...] = ()

@@ -19,7 +19,7 @@ import dawsos
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import Probe, ProcessSpec
 from dawsos.model.rollout import CrashLoop
-from dawsos.platforms.local import processes
+from dawsos.platforms.local import processes, workers
 from dawsos.platforms.local.admin import Admin
 from dawsos.platforms.local.envoy_config import bootstrap, fault_routes, write_clusters, write_resources, write_routes
 from dawsos.platforms.local.state import (
@@ -52,6 +52,7 @@ class Deployment:
     cwd: str
     env: dict[str, str]
     replicas: int = 2
+    workers: tuple[workers.Worker, ...] = ()
     ready_path: str = "/health/ready"
     ready_within: float = 60.0
     stop_grace: float = 5.0
@@ -177,8 +178,17 @@ class LocalPlatform:
         desired = read_desired(self.folder)
         known = desired.deployments.get(deployment.id)
         ports = tuple(known["ports"]) if known else tuple(free_port() for _ in range(deployment.replicas))
-        specs = [self._replica(deployment, index, port) for index, port in enumerate(ports)]
-        desired.deployments[deployment.id] = {"release": deployment.release, "ports": list(ports)}
+        named = workers.choose_ports(deployment.workers, known.get("named_ports", {}) if known else {})
+        env = workers.filled(deployment.env, named)
+        specs = [self._replica(replace(deployment, env=env), index, port) for index, port in enumerate(ports)]
+        around = workers.Surroundings(
+            deployment.id, deployment.cwd, env, deployment.stop_grace, self._log(deployment.id).parent
+        )
+        made, parks = workers.all_specs(deployment.workers, around, named)
+        specs += made
+        desired.deployments[deployment.id] = {
+            "release": deployment.release, "ports": list(ports), "named_ports": named, "parks": parks,
+        }  # fmt: skip
         desired.processes |= {spec.name: spec for spec in specs}
         write_desired(self.folder, desired)
         try:
@@ -227,6 +237,10 @@ class LocalPlatform:
     def release_of(self, deployment_id: str) -> str:
         """Return the digest of the release that a deployment runs, an empty text when it is not known."""
         return str(read_desired(self.folder).deployments.get(deployment_id, {}).get("release", ""))
+
+    def named_ports(self, deployment_id: str) -> dict[str, int]:
+        """Return variable -> port of the deployment's workers; nothing before it was deployed."""
+        return dict(read_desired(self.folder).deployments.get(deployment_id, {}).get("named_ports", {}))
 
     def is_ready(self, deployment_id: str) -> bool:
         """Return whether every process of the deployment is ready."""
@@ -310,6 +324,9 @@ class LocalPlatform:
         await self._confirm("clusters.json", write_clusters(self.folder, after, faulty, also=before))
         write_roles(self.folder, after)
         await self._confirm("routes.json", write_routes(self.folder, after))
+        desired = read_desired(self.folder)
+        if workers.park(desired, after):
+            write_desired(self.folder, desired)
         await self._confirm("clusters.json", write_clusters(self.folder, after, faulty))
 
     def roles(self) -> Roles:

@@ -81,7 +81,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_desired(folder: Path) -> Desired:
     """Return what should run in the environment ``folder``."""
     raw = read_json(folder / "desired.json")
-    processes = {name: _spec(spec) for name, spec in raw.pop("processes", {}).items()}
+    processes = {name: spec_from(spec) for name, spec in raw.pop("processes", {}).items()}
     return Desired(processes=processes, **raw)
 
 
@@ -111,7 +111,8 @@ def read_status(folder: Path, running: bool) -> EnvironmentStatus:
     return EnvironmentStatus(running, url, processes if running else (), raw.get("lease_expired"))
 
 
-def _spec(raw: dict[str, Any]) -> ProcessSpec:
+def spec_from(raw: dict[str, Any]) -> ProcessSpec:
+    """Return the process that ``asdict`` turned into ``raw``."""
     ready = Probe(**{**raw["ready"], "answers": tuple(raw["ready"].get("answers", ()))}) if raw.get("ready") else None
     user = tuple(raw["user"]) if raw.get("user") else None
     return ProcessSpec(**{**raw, "argv": tuple(raw["argv"]), "ready": ready, "user": user})
