@@ -32,7 +32,7 @@ def test_a_healthy_release_of_the_right_version() -> None:
         ({"ready": 1}, "1 of 2 replicas are ready"),
         ({"crash_looping": True, "restarts": 3}, "crash loop (3 restarts)"),
     ],
-    ids=["503", "refused", "degraded", "another release", "no version", "no mapping", "replicas", "loop"],
+    ids=["503", "refused", "degraded", "another release", "no version", "worker", "no mapping", "replicas", "loop"],
 )
 def test_each_way_of_being_unwell_fails_in_its_own_words(changes: dict[str, Any], words: str) -> None:
     verdict = ask("health", {"health.json": health(**changes)}, replicas=2)
