@@ -1,11 +1,14 @@
 """Everything CI must hold, as one command: ``./dawsos test [NAME ...]``.
 
 Checks run one after the other with the tool's development environment; all run even if one is red, and the last lines say which.
+Each runs under the tool's own guard: whether it ends by itself, runs out of time, or this script is stopped or killed, no
+process of it is left, not even a daemon that an end-to-end test had started.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +26,10 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "e2e": ("python", "-m", "pytest", "-q", "-m", "e2e and not slow", "--timeout=900", "--durations=10"),
 }
 BUDGETS = {"e2e": 1800.0}
+_BUDGET = 600.0
+# How long the tests have to stop their servers in order before the guard ends them.
+_GRACE = 30.0
+_OUT_OF_TIME = 124
 
 
 def main(wanted: list[str]) -> int:
@@ -31,28 +38,46 @@ def main(wanted: list[str]) -> int:
     if unknown:
         print(f"unknown check {unknown[0]!r}; there are: {', '.join(CHECKS)}")
         return 2
+    signal.signal(signal.SIGTERM, _stop)
     results: dict[str, tuple[int, float]] = {}
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
     for name in wanted or CHECKS:
         print(f"== {name}: {' '.join(CHECKS[name])}", flush=True)
         started = time.monotonic()
-        try:
-            code = subprocess.run(
-                CHECKS[name],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                timeout=BUDGETS.get(name, 600.0),
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            code = 124
-        results[name] = (code, time.monotonic() - started)
+        results[name] = (_run(name), time.monotonic() - started)
     print()
     for name, (code, seconds) in results.items():
         print(f"{'green' if code == 0 else 'RED':5}  {name:8} {seconds:6.1f} s")
     return 0 if all(code == 0 for code, _ in results.values()) else 1
 
 
+def _run(name: str) -> int:
+    """Run one check to its end or its budget's and return its exit code."""
+    guard = (sys.executable, "-I", "-S", str(ROOT / "src" / "dawsos" / "adapters" / "guard.py"), str(_GRACE), "-", "--")
+    process = subprocess.Popen(
+        (*guard, *CHECKS[name]),
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")},
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(BUDGETS.get(name, _BUDGET))
+    except subprocess.TimeoutExpired:
+        print(f"{name} took longer than {BUDGETS.get(name, _BUDGET):g} s and was ended", flush=True)
+        return _OUT_OF_TIME
+    finally:
+        # The guard ends the whole tree when its standard input closes.
+        if process.stdin is not None:
+            process.stdin.close()
+        process.wait()
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
