@@ -8,10 +8,10 @@ import json
 import os
 import secrets
 import shutil
-import socket
 from pathlib import Path
 
 from dawsos.errors import InfrastructureError
+from dawsos.loopback import free_ports, is_free
 
 NOBODY = (65534, 65534)
 
@@ -42,23 +42,11 @@ def port_of(folder: Path, running: bool) -> int:
     path = folder / "port"
     if path.exists():
         port = int(path.read_text())
-        if running or _is_free(port):
+        if running or is_free(port):
             return port
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    (port,) = free_ports(1)
     path.write_text(str(port))
     return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def reachable_by_others(path: Path) -> bool:

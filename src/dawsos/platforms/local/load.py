@@ -52,6 +52,11 @@ class OpenLoopLoad:
                 task.cancel()
         await self._client.aclose()
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that were sent and have no answer yet."""
+        return len(self._flying)
+
     async def _send(self) -> None:
         due = time.monotonic()
         for request in itertools.cycle(self._requests):

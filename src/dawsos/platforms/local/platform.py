@@ -17,6 +17,7 @@ from pathlib import Path
 
 import dawsos
 from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.loopback import free_ports
 from dawsos.model.process import Probe, ProcessSpec
 from dawsos.model.rollout import CrashLoop
 from dawsos.platforms.local import processes, workers
@@ -25,7 +26,6 @@ from dawsos.platforms.local.envoy_config import bootstrap, fault_routes, write_c
 from dawsos.platforms.local.state import (
     EnvironmentStatus,
     Roles,
-    free_port,
     read_desired,
     read_json,
     read_roles,
@@ -177,7 +177,7 @@ class LocalPlatform:
         """
         desired = read_desired(self.folder)
         known = desired.deployments.get(deployment.id)
-        ports = tuple(known["ports"]) if known else tuple(free_port() for _ in range(deployment.replicas))
+        ports = tuple(known["ports"]) if known else free_ports(deployment.replicas)
         named = workers.choose_ports(deployment.workers, known.get("named_ports", {}) if known else {})
         env = workers.filled(deployment.env, named)
         specs = [self._replica(replace(deployment, env=env), index, port) for index, port in enumerate(ports)]
@@ -265,7 +265,7 @@ class LocalPlatform:
         """Run Envoy in front of the environment and return its address; the port is chosen once and kept."""
         desired = read_desired(self.folder)
         if not desired.proxy:
-            desired.proxy = {"listener": free_port(), "admin": free_port(), "faults": free_port()}
+            desired.proxy = dict(zip(("listener", "admin", "faults"), free_ports(3), strict=True))
             write_desired(self.folder, desired)
         envoy = self.folder / "envoy"
         envoy.mkdir(parents=True, exist_ok=True)

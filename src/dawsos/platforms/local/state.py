@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -116,10 +115,3 @@ def spec_from(raw: dict[str, Any]) -> ProcessSpec:
     ready = Probe(**{**raw["ready"], "answers": tuple(raw["ready"].get("answers", ()))}) if raw.get("ready") else None
     user = tuple(raw["user"]) if raw.get("user") else None
     return ProcessSpec(**{**raw, "argv": tuple(raw["argv"]), "ready": ready, "user": user})
-
-
-def free_port() -> int:
-    """Return a port on 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

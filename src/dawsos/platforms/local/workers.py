@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dawsos.loopback import free_ports
 from dawsos.model.process import Probe, ProcessSpec
-from dawsos.platforms.local.state import Desired, Roles, free_port, spec_from
+from dawsos.platforms.local.state import Desired, Roles, spec_from
 
 _PLACEHOLDER = re.compile(r"\{([A-Z][A-Z0-9_]*_PORT)\}")
 
@@ -41,7 +42,10 @@ def filled(env: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, str]:
 
 def choose_ports(workers: tuple[Worker, ...], known: Mapping[str, int]) -> dict[str, int]:
     """Return variable -> port for all workers; those chosen before stay."""
-    return {name: known.get(name) or free_port() for worker in workers for name in worker.ports}
+    names = [name for worker in workers for name in worker.ports]
+    missing = [name for name in names if name not in known]
+    chosen = {**known, **dict(zip(missing, free_ports(len(missing)), strict=True))}
+    return {name: chosen[name] for name in names}
 
 
 @dataclass(frozen=True)
