@@ -128,6 +128,24 @@ class Clone:
                 continue
         return found
 
+    def strays(self) -> list[str]:
+        """Return the command lines of this clone's processes that nobody looks after: neither supervised nor part of one that is."""
+        environments = self.path / ".dawsos" / "environments"
+        known = {
+            json.loads(path.read_text())["pid"]
+            for pattern in ("*/run/*.json", "*/keeper.json")
+            for path in environments.glob(pattern)
+        }
+        found = []
+        for process in self.processes():
+            try:
+                line = [process.pid, *(parent.pid for parent in process.parents())]
+                if known.isdisjoint(line):
+                    found.append(" ".join(process.cmdline()))
+            except psutil.Error:
+                continue
+        return found
+
     def end(self) -> None:
         """Stop everything of this clone; whatever the command leaves is ended by pid."""
         self.dawsos("down", "--purge")
