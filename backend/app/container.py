@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from app.services.cache import OptionalCache
 from app.services.portfolios import PortfolioService
-from app.services.ports import JobLog, PackStore, Probe, TenantStore
+from app.services.ports import FxHistory, JobLog, PackStore, Probe, TenantStore
 from app.settings import Settings
 from app.storage.cache import RedisCache
 from app.storage.db import Database
+from app.storage.ecb import EcbHistory
 from app.storage.jobs import PgJobLog
 from app.storage.packs import PgPackStore
 from app.storage.tenants import PgTenantStore
@@ -29,6 +30,7 @@ class Services:
     cache: OptionalCache
     database: Probe
     portfolios: PortfolioService
+    fx: FxHistory
 
 
 @asynccontextmanager
@@ -40,9 +42,10 @@ async def connect(settings: Settings) -> AsyncIterator[Services]:
     tenants = PgTenantStore(database)
     packs = PgPackStore(database)
     jobs = PgJobLog(database, settings.git_sha, settings.deployment_id)
-    portfolios = PortfolioService(tenants, packs, jobs, cache)
+    fx = EcbHistory()
+    portfolios = PortfolioService(tenants, packs, jobs, cache, fx)
     try:
-        yield Services(settings, tenants, packs, jobs, cache, database, portfolios)
+        yield Services(settings, tenants, packs, jobs, cache, database, portfolios, fx)
     finally:
         await redis.close()
         await database.close()

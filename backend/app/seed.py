@@ -19,7 +19,7 @@ async def run(settings: Settings) -> dict[str, str]:
     """Seed and tell the ids."""
     market = load_market_data(settings.market_data)
     async with connect(settings) as services:
-        user, portfolio = await seed(services.tenants, services.packs, market, datetime.now(UTC).date())
+        user, portfolio = await seed(services.tenants, services.packs, services.fx, market, datetime.now(UTC).date())
     return {"user_id": str(user), "portfolio_id": str(portfolio)}
 
 

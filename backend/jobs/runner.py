@@ -19,9 +19,8 @@ Work = Callable[[Night], Awaitable[int]]
 
 def night_of(services: Services, asof: date) -> Night:
     """The context of a job."""
-    return Night(
-        asof, services.settings.market_data, services.tenants, services.packs, services.jobs, services.portfolios
-    )
+    s = services
+    return Night(asof, s.settings.market_data, s.tenants, s.packs, s.jobs, s.portfolios, s.fx)
 
 
 def report(outcomes: Sequence[Outcome]) -> int:

@@ -36,7 +36,8 @@ async def by_id(pack_id: str, _: User, services: Svc) -> PackDetailOut:
         for p in sorted(content.prices, key=lambda p: p.symbol)
     ]
     rates = [
-        RateOut(base=r.base, quote=r.quote, rate=r.rate) for r in sorted(content.rates, key=lambda r: (r.base, r.quote))
+        RateOut(base=r.base, quote=r.quote, rate=r.rate, observed_on=r.observed_on)
+        for r in sorted(content.rates, key=lambda r: (r.base, r.quote))
     ]
     return PackDetailOut(**PackOut.of(header).model_dump(), prices=prices, rates=rates)
 

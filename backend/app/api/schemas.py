@@ -176,6 +176,7 @@ class RateOut(BaseModel):
     base: str
     quote: str
     rate: Number
+    observed_on: date | None
 
 
 class PackDetailOut(PackOut):

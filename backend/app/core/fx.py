@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from app.core.errors import MarketDataError
@@ -15,12 +16,34 @@ RATE_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
+class Fixing:
+    """What was published on one day: units of each currency per one unit of the anchor."""
+
+    day: date
+    anchor: str
+    per_anchor: Mapping[str, Decimal]
+
+    def rate(self, base: str, quote: str) -> Decimal:
+        """The rate base->quote of that day; raises MarketDataError for a currency that was not published."""
+        quoted = {**self.per_anchor, self.anchor: Decimal(1)}
+        for currency in (base, quote):
+            if currency not in quoted:
+                raise MarketDataError(f"no rate for {currency} on {self.day.isoformat()}")
+        return cross(quoted, base, quote)
+
+    def pairs(self) -> tuple[FxRate, ...]:
+        """Every directed pair, each with the day it was observed."""
+        return all_pairs(self.anchor, self.per_anchor, self.day)
+
+
+@dataclass(frozen=True, slots=True)
 class FxRate:
-    """One directed pair."""
+    """One directed pair; `observed_on` is the day of publication, which may be before the date it is used for."""
 
     base: str
     quote: str
     rate: Decimal
+    observed_on: date | None = None
 
 
 def cross(per_anchor: Mapping[str, Decimal], base: str, quote: str) -> Decimal:
@@ -30,14 +53,14 @@ def cross(per_anchor: Mapping[str, Decimal], base: str, quote: str) -> Decimal:
     return significant(divide(per_anchor[quote], per_anchor[base]), RATE_DIGITS)
 
 
-def all_pairs(anchor: str, per_anchor: Mapping[str, Decimal]) -> tuple[FxRate, ...]:
+def all_pairs(anchor: str, per_anchor: Mapping[str, Decimal], observed_on: date | None = None) -> tuple[FxRate, ...]:
     """Every directed pair of distinct currencies, in alphabetical order."""
     for currency, rate in per_anchor.items():
         if not rate.is_finite() or rate <= 0:
             raise MarketDataError(f"rate of {currency} is {rate}; a rate must be a positive number")
     quoted = {**per_anchor, anchor: Decimal(1)}
     names = sorted(quoted)
-    return tuple(FxRate(b, q, cross(quoted, b, q)) for b in names for q in names if b != q)
+    return tuple(FxRate(b, q, cross(quoted, b, q), observed_on) for b in names for q in names if b != q)
 
 
 class RateTable:

@@ -9,17 +9,16 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.core.errors import MarketDataError
-from app.core.fx import all_pairs
+from app.core.fx import Fixing
 from app.core.pack import PackContent, Price, Security
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Closes and rates seen on one day."""
+    """Closes seen on one day. Rates come from elsewhere: see `app.core.fx.Fixing`."""
 
     day: date
     closes: dict[str, Decimal]
-    per_anchor: dict[str, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +27,11 @@ class MarketData:
 
     source: str
     policy: str
-    anchor: str
     universe: tuple[Security, ...]
     observations: tuple[Observation, ...]
 
-    def content(self, asof: date) -> PackContent:
-        """The pack of one date: the last observation on or before it, complete or not at all."""
+    def content(self, asof: date, fixing: Fixing) -> PackContent:
+        """The pack of one date: the last closes on or before it with the given rates, complete or not at all."""
         seen = [o for o in self.observations if o.day <= asof]
         if not seen:
             raise MarketDataError(f"no market data on or before {asof.isoformat()}")
@@ -43,15 +41,14 @@ class MarketData:
             raise MarketDataError(
                 f"no close for {', '.join(missing)} on {last.day.isoformat()}; no partial pack is built"
             )
-        known = set(last.per_anchor) | {self.anchor}
-        unpriced = sorted({s.currency for s in self.universe} - known)
+        unpriced = sorted({s.currency for s in self.universe} - {*fixing.per_anchor, fixing.anchor})
         if unpriced:
-            raise MarketDataError(f"no rate for {', '.join(unpriced)} on {last.day.isoformat()}")
+            raise MarketDataError(f"no rate for {', '.join(unpriced)} on {fixing.day.isoformat()}")
         prices = tuple(
             Price(s.symbol, last.closes[s.symbol], s.currency, self.source, last.day)
             for s in sorted(self.universe, key=lambda s: s.symbol)
         )
-        return PackContent(asof, self.policy, prices, all_pairs(self.anchor, last.per_anchor))
+        return PackContent(asof, self.policy, prices, fixing.pairs())
 
 
 def parse(text: str) -> MarketData:
@@ -61,7 +58,6 @@ def parse(text: str) -> MarketData:
         return MarketData(
             source=str(raw["source"]),
             policy=str(raw["policy"]),
-            anchor=str(raw["anchor"]),
             universe=tuple(Security(str(s["symbol"]), str(s["name"]), str(s["currency"])) for s in raw["securities"]),
             observations=tuple(_observation(o) for o in raw["observations"]),
         )
@@ -71,8 +67,7 @@ def parse(text: str) -> MarketData:
 
 def _observation(raw: dict[str, Any]) -> Observation:
     closes = {str(symbol): _positive(symbol, close) for symbol, close in raw["closes"].items()}
-    rates = {str(currency): _positive(currency, rate) for currency, rate in raw["per_anchor"].items()}
-    return Observation(date.fromisoformat(raw["date"]), closes, rates)
+    return Observation(date.fromisoformat(raw["date"]), closes)
 
 
 def _positive(name: str, text: object) -> Decimal:

@@ -54,7 +54,11 @@ class PackContent:
                 [p.symbol, plain(p.close), p.currency, p.source, p.observed_on.isoformat()]
                 for p in sorted(self.prices, key=lambda p: p.symbol)
             ],
-            "rates": [[r.base, r.quote, plain(r.rate)] for r in sorted(self.rates, key=lambda r: (r.base, r.quote))],
+            "rates": [
+                # Packs of before rates had a date keep the bytes, and with them the hash, that they were stored with.
+                [r.base, r.quote, plain(r.rate), *([r.observed_on.isoformat()] if r.observed_on else [])]
+                for r in sorted(self.rates, key=lambda r: (r.base, r.quote))
+            ],
         }
         return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 

@@ -6,10 +6,10 @@ from datetime import date
 from decimal import Decimal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from app.core.fx import RateTable
+from app.core.fx import Fixing
 from app.core.lots import Transaction
 from app.core.market import MarketData
-from app.services.ports import PackStore, TenantStore
+from app.services.ports import FxHistory, PackStore, TenantStore
 
 DEMO_USER = uuid5(NAMESPACE_URL, "dawsos:demo-user")
 DEMO_NAME = "Demo"
@@ -18,22 +18,23 @@ BASE = "USD"
 TRADES = (("AAPL", "100", "150"), ("BMW.DE", "50", "90"), ("HSBC.L", "200", "6"))
 
 
-async def seed(tenants: TenantStore, packs: PackStore, market: MarketData, asof: date) -> tuple[UUID, UUID]:
+async def seed(
+    tenants: TenantStore, packs: PackStore, fx: FxHistory, market: MarketData, asof: date
+) -> tuple[UUID, UUID]:
     """(user, portfolio); a second call finds what the first one made."""
     await packs.add_securities(market.universe)
-    content = market.content(asof)
     async with tenants.begin(DEMO_USER) as tx:
         for portfolio in await tx.portfolios():
             if portfolio.name == DEMO_NAME:
                 return DEMO_USER, portfolio.id
         created = await tx.create_portfolio(DEMO_NAME, BASE)
-        for transaction in _trades(market, content.table(), asof):
+        for transaction in _trades(market, fx.fixing(asof), asof):
             await tx.add_transaction(created.id, transaction)
             await tx.open_lot(created.id, transaction)
         return DEMO_USER, created.id
 
 
-def _trades(market: MarketData, rates: RateTable, asof: date) -> list[Transaction]:
+def _trades(market: MarketData, rates: Fixing, asof: date) -> list[Transaction]:
     currencies = {s.symbol: s.currency for s in market.universe}
     return [
         Transaction(

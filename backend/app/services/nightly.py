@@ -23,7 +23,7 @@ from app.core.money import quantize
 from app.core.pack import PackHeader
 from app.services import packs
 from app.services.portfolios import PortfolioService
-from app.services.ports import JobLog, JobRun, PackStore, Portfolio, TenantStore
+from app.services.ports import FxHistory, JobLog, JobRun, PackStore, Portfolio, TenantStore
 
 SACRED_ORDER = (
     "build_pack",
@@ -45,6 +45,7 @@ class Night:
     packs: PackStore
     jobs: JobLog
     portfolios: PortfolioService
+    fx: FxHistory
 
     async def pack(self) -> PackHeader:
         """The pack of this night: the newest one, warming until `mark_pack_fresh`."""
@@ -67,7 +68,7 @@ class Night:
 
 async def build_pack(night: Night) -> str:
     """Build the date's pack."""
-    header = await packs.build(night.packs, night.market_data, night.asof)
+    header = await packs.build(night.packs, night.fx, night.market_data, night.asof)
     return f"{header.id} {header.hash[:12]}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from app.core.errors import MarketDataError, NotFoundError, PackWarmingError
 from app.core.market import MarketData, parse
 from app.core.pack import PackContent, PackHeader
-from app.services.ports import JobLog, PackStore
+from app.services.ports import FxHistory, JobLog, PackStore
 
 BUILD_JOB = "build_pack"
 
@@ -23,10 +23,10 @@ def load_market_data(path: Path) -> MarketData:
     return parse(text)
 
 
-async def build(store: PackStore, path: Path, asof: date) -> PackHeader:
+async def build(store: PackStore, fx: FxHistory, path: Path, asof: date) -> PackHeader:
     """Build the pack of one date: whole universe, all pairs, or an exception and no pack at all."""
     market = load_market_data(path)
-    return await store.append(market.content(asof), market.universe)
+    return await store.append(market.content(asof, fx.fixing(asof)), market.universe)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from uuid import UUID, uuid4
 
 from app.core import lots as lot_rules
 from app.core import valuation
-from app.core.errors import NotFoundError, TradeRefusedError
+from app.core.errors import MarketDataError, NotFoundError, TradeRefusedError
 from app.core.lots import Lot, RealisedPnl, Side, Transaction
 from app.core.pack import PackContent, PackHeader
 from app.services import packs
 from app.services.cache import OptionalCache
-from app.services.ports import JobLog, PackStore, Portfolio, TenantStore, TenantTx
+from app.services.ports import FxHistory, JobLog, PackStore, Portfolio, TenantStore, TenantTx
 
 VALUATION_TTL = 3600
 # One body for "does not exist" and "is not yours".
@@ -55,11 +55,14 @@ class ValuationResult:
 class PortfolioService:
     """The use cases behind /v1/portfolios and /v1/trades."""
 
-    def __init__(self, tenants: TenantStore, packs_: PackStore, jobs: JobLog, cache: OptionalCache) -> None:
+    def __init__(
+        self, tenants: TenantStore, packs_: PackStore, jobs: JobLog, cache: OptionalCache, fx: FxHistory
+    ) -> None:
         self._tenants = tenants
         self._packs = packs_
         self._jobs = jobs
         self._cache = cache
+        self._fx = fx
         self._contents: dict[str, PackContent] = {}
 
     async def create(self, user_id: UUID, name: str, base_currency: str) -> Portfolio:
@@ -81,7 +84,7 @@ class PortfolioService:
         currency = securities[order.symbol].currency
         async with self._tenants.begin(user_id) as tx:
             portfolio = await _owned(tx, order.portfolio_id)
-        fx_rate = await self._trade_rate(currency, portfolio.base_currency)
+        fx_rate = trade_rate(self._fx, currency, portfolio.base_currency, order.trade_date)
         async with self._tenants.begin(user_id) as tx:
             transaction = Transaction(
                 uuid4(), order.symbol, order.side, order.quantity, order.price, currency, fx_rate, order.trade_date
@@ -123,12 +126,15 @@ class PortfolioService:
             self._contents[header.hash] = content
         return self._contents[header.hash]
 
-    async def _trade_rate(self, currency: str, base: str) -> Decimal:
-        # A trade in the portfolio's own currency needs no pack, so it can be booked before the first one is ready.
-        if currency == base:
-            return Decimal(1)
-        served = await packs.current(self._packs, self._jobs)
-        return (await self.pack_content(served.pack)).table().rate(currency, base)
+
+def trade_rate(fx: FxHistory, currency: str, base: str, day: date) -> Decimal:
+    """The rate locked on what is booked on `day`: the last one published by then, whatever a pack of today says."""
+    if currency == base:
+        return Decimal(1)
+    try:
+        return fx.fixing(day).rate(currency, base)
+    except MarketDataError as error:
+        raise TradeRefusedError(str(error)) from error
 
 
 async def _owned(tx: TenantTx, portfolio_id: UUID) -> Portfolio:

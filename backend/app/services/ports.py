@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Literal, Protocol
 from uuid import UUID
 
+from app.core.fx import Fixing
 from app.core.lots import Lot, Transaction
 from app.core.pack import PackContent, PackHeader, Security
 
@@ -94,6 +95,13 @@ class PackStore(Protocol):
     async def content(self, pack_id: str) -> PackContent | None: ...
     async def securities(self) -> dict[str, Security]: ...
     async def add_securities(self, universe: tuple[Security, ...]) -> None: ...
+
+
+class FxHistory(Protocol):
+    """Reference rates by day. The rate of a trade, of a pack and of a pay date are three look-ups on three dates."""
+
+    # The last fixing on or before the day; raises MarketDataError when there is none.
+    def fixing(self, day: date) -> Fixing: ...
 
 
 class JobLog(Protocol):

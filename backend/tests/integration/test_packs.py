@@ -20,12 +20,14 @@ from app.core.pack import PackContent
 from app.services.packs import load_market_data
 from app.settings import PACKAGED_MARKET_DATA
 from app.storage.db import Database
+from app.storage.ecb import EcbHistory
 from app.storage.jobs import PgJobLog
 from app.storage.packs import PgPackStore
 from tests.support.servers import Running, Stack, run, serving
 
 Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 MARKET = load_market_data(PACKAGED_MARKET_DATA)
+FX = EcbHistory()
 
 
 def some_day() -> date:
@@ -40,7 +42,7 @@ def changed(content: PackContent, by: str) -> PackContent:
 
 async def test_a_stored_pack_reads_back_with_its_hash(db: Database) -> None:
     store = PgPackStore(db)
-    content = MARKET.content(some_day())
+    content = MARKET.content(day := some_day(), FX.fixing(day))
     header = await store.append(content, MARKET.universe)
     back = await store.content(header.id)
     assert back is not None
@@ -49,7 +51,10 @@ async def test_a_stored_pack_reads_back_with_its_hash(db: Database) -> None:
 
 
 async def test_a_restatement_supersedes_and_the_old_one_stays(db: Database) -> None:
-    store, content = PgPackStore(db), MARKET.content(date(1999, 1, 4).replace(year=2023, month=12))
+    store, content = (
+        PgPackStore(db),
+        MARKET.content(day := date(2023, 12, 4), FX.fixing(day)),
+    )
     content = changed(content, f"0.{uuid4().int % 10**9:09}")
     first = await store.append(content, MARKET.universe)
     assert await store.append(content, MARKET.universe) == first
@@ -60,7 +65,7 @@ async def test_a_restatement_supersedes_and_the_old_one_stays(db: Database) -> N
 
 
 async def test_builders_at_once_make_one_chain(db: Database, owner: Owner) -> None:
-    store, content = PgPackStore(db), MARKET.content(some_day())
+    store, content = PgPackStore(db), MARKET.content(day := some_day(), FX.fixing(day))
     made = await asyncio.gather(
         *(store.append(changed(content, f"{n}.{uuid4().int % 1000}"), ()) for n in (1, 2, 3, 4))
     )
@@ -71,7 +76,7 @@ async def test_builders_at_once_make_one_chain(db: Database, owner: Owner) -> No
 
 async def test_a_pack_with_an_impossible_row_is_not_stored_at_all(db: Database, owner: Owner) -> None:
     day = date(2025, 12, 31)
-    content = MARKET.content(day)
+    content = MARKET.content(day, FX.fixing(day))
     bad = replace(content, prices=(*content.prices, replace(content.prices[0], symbol="NOT-LISTED")))
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await PgPackStore(db).append(bad, MARKET.universe)

@@ -48,12 +48,12 @@ def test_trades_lots_and_value(service: Running) -> None:
     with client(service, uuid4()) as http:
         portfolio = open_portfolio(http)
         assert order(http, portfolio, "buy", "100").status_code == 201
-        assert order(http, portfolio, "buy", "50", "BMW.DE").json()["fx_rate"] == "1.0619"
+        assert order(http, portfolio, "buy", "50", "BMW.DE").json()["fx_rate"] == "1.1172"
         assert order(http, portfolio, "sell", "40").json()["open_lots"][0]["quantity"] == "60"
         refused = order(http, portfolio, "sell", "60.0000000001")
         assert (refused.status_code, "only 60 held" in refused.json()["detail"]) == (422, True)
         first = http.get(f"/v1/portfolios/{portfolio}/valuation")
-        assert first.json()["total"] == "14900.5077"
+        assert first.json()["total"] == "15142.8876"
         again = http.get(f"/v1/portfolios/{portfolio}/valuation")
         assert (again.headers["x-cache"], again.content) == ("hit", first.content)
 

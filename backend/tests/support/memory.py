@@ -20,8 +20,11 @@ from app.services.cache import OptionalCache
 from app.services.portfolios import PortfolioService
 from app.services.ports import JobRun, Portfolio
 from app.settings import PACKAGED_MARKET_DATA, Settings
+from app.storage.ecb import EcbHistory
 
 EPOCH = datetime(2026, 11, 24, tzinfo=UTC)
+# Read once for all tests; it never changes.
+FX = EcbHistory()
 SECRET = "unit-test-secret-that-is-long-enough"
 
 
@@ -250,9 +253,9 @@ class World:
         self.tenants, self.packs, self.jobs = MemoryTenants(clock), MemoryPacks(clock), MemoryJobs(clock)
         self.raw_cache, self.probe = MemoryCache(), MemoryProbe()
         self.cache = OptionalCache(self.raw_cache, lambda: self.now)
-        self.portfolios = PortfolioService(self.tenants, self.packs, self.jobs, self.cache)
+        self.portfolios = PortfolioService(self.tenants, self.packs, self.jobs, self.cache, FX)
         self.services = Services(
-            self.settings, self.tenants, self.packs, self.jobs, self.cache, self.probe, self.portfolios
+            self.settings, self.tenants, self.packs, self.jobs, self.cache, self.probe, self.portfolios, FX
         )
 
     @asynccontextmanager

@@ -17,7 +17,7 @@ import pytest
 from app.api import auth
 from app.api.factory import create_app
 from app.services.nightly import Night, run_job, run_night
-from tests.support.memory import SECRET, World
+from tests.support.memory import FX, SECRET, World
 
 ANNA, BEN = uuid4(), uuid4()
 DAY = date(2026, 11, 24)
@@ -37,7 +37,7 @@ class Site:
 
     def context(self, market_data: Path | None = None) -> Night:
         w = self.world
-        return Night(DAY, market_data or w.settings.market_data, w.tenants, w.packs, w.jobs, w.portfolios)
+        return Night(DAY, market_data or w.settings.market_data, w.tenants, w.packs, w.jobs, w.portfolios, FX)
 
     async def portfolio(self, user: UUID = ANNA) -> str:
         answer = await self.http.post(

@@ -19,7 +19,7 @@ from app.services.nightly import JOBS, SACRED_ORDER, Night, order_problem, run_j
 from app.services.packs import load_market_data
 from app.services.portfolios import TradeOrder
 from app.settings import PACKAGED_MARKET_DATA
-from tests.support.memory import World
+from tests.support.memory import FX, World
 
 D = Decimal
 DAY = date(2026, 11, 24)
@@ -28,7 +28,7 @@ ANNA, BEN = uuid4(), uuid4()
 
 def night(world: World, asof: date = DAY, market_data: Path | None = None) -> Night:
     file = market_data or world.settings.market_data
-    return Night(asof, file, world.tenants, world.packs, world.jobs, world.portfolios)
+    return Night(asof, file, world.tenants, world.packs, world.jobs, world.portfolios, FX)
 
 
 def order(
@@ -72,10 +72,13 @@ async def test_a_refused_sale_books_nothing() -> None:
     assert len(world.tenants.books[ANNA].transactions[portfolio]) == 1
 
 
-async def test_a_foreign_trade_locks_the_rate_of_the_served_pack() -> None:
+@pytest.mark.parametrize(("day", "rate"), [(date(2023, 10, 31), "1.0619"), (date(2023, 11, 4), "1.0702")])
+async def test_a_foreign_trade_locks_the_rate_of_its_own_day(day: date, rate: str) -> None:
+    """A Saturday has Friday's rate; what the pack of today says does not matter."""
     world, portfolio = await ready()
-    booked = await world.portfolios.trade(ANNA, order(portfolio, symbol="BMW.DE", quantity="50", price="90"))
-    assert booked.transaction.fx_rate == D("1.0619")
+    wanted = replace(order(portfolio, symbol="BMW.DE", quantity="50", price="90"), trade_date=day)
+    booked = await world.portfolios.trade(ANNA, wanted)
+    assert booked.transaction.fx_rate == D(rate)
     assert booked.transaction.currency == "EUR"
 
 
@@ -85,13 +88,14 @@ async def test_a_security_outside_the_universe_is_refused() -> None:
         await world.portfolios.trade(ANNA, order(portfolio, symbol="NOPE"))
 
 
-async def test_before_the_first_pack_only_own_currency_trades() -> None:
+async def test_a_trade_needs_no_pack_but_a_rate() -> None:
     world = World()
     await world.packs.add_securities(load_market_data(PACKAGED_MARKET_DATA).universe)
     portfolio = (await world.portfolios.create(ANNA, "Main", "USD")).id
-    assert (await world.portfolios.trade(ANNA, order(portfolio))).transaction.fx_rate == 1
-    with pytest.raises(PackWarmingError):
-        await world.portfolios.trade(ANNA, order(portfolio, symbol="BMW.DE"))
+    before_the_euro = replace(order(portfolio, symbol="BMW.DE"), trade_date=date(1998, 12, 31))
+    with pytest.raises(TradeRefusedError, match="no reference rates on or before 1998-12-31"):
+        await world.portfolios.trade(ANNA, before_the_euro)
+    assert (await world.portfolios.trade(ANNA, order(portfolio, symbol="BMW.DE"))).transaction.fx_rate > 1
 
 
 @pytest.mark.parametrize("stranger", [BEN, uuid4()])
@@ -188,7 +192,7 @@ async def test_a_pack_that_does_not_match_its_hash_is_never_used() -> None:
 async def test_only_the_recent_packs_stay_in_memory() -> None:
     world = World()
     for day in range(1, 12):
-        header = await packs.build(world.packs, PACKAGED_MARKET_DATA, date(2026, 1, day))
+        header = await packs.build(world.packs, FX, PACKAGED_MARKET_DATA, date(2026, 1, day))
         await world.portfolios.pack_content(header)
     assert len(world.portfolios._contents) == 8
 
@@ -201,8 +205,8 @@ async def test_an_unknown_pack_is_not_found() -> None:
 
 async def test_building_twice_from_one_market_changes_nothing() -> None:
     world = World()
-    first = await packs.build(world.packs, PACKAGED_MARKET_DATA, DAY)
-    assert await packs.build(world.packs, PACKAGED_MARKET_DATA, DAY) == first
+    first = await packs.build(world.packs, FX, PACKAGED_MARKET_DATA, DAY)
+    assert await packs.build(world.packs, FX, PACKAGED_MARKET_DATA, DAY) == first
     assert len(world.packs.headers) == 1
 
 
@@ -309,9 +313,9 @@ async def test_a_job_on_its_own_is_no_night() -> None:
 async def test_seeding_twice_makes_one_portfolio() -> None:
     world = World()
     market = load_market_data(PACKAGED_MARKET_DATA)
-    first = await seed(world.tenants, world.packs, market, DAY)
-    assert await seed(world.tenants, world.packs, market, DAY) == first
+    first = await seed(world.tenants, world.packs, FX, market, DAY)
+    assert await seed(world.tenants, world.packs, FX, market, DAY) == first
     user, portfolio = first
     assert len(world.tenants.books[user].transactions[portfolio]) == 3
     assert all(o.ok for o in await run_night(night(world)))
-    assert json.loads((await world.portfolios.value(user, portfolio)).body)["total"] == "23174.06037266"
+    assert json.loads((await world.portfolios.value(user, portfolio)).body)["total"] == "23564.13662854"

@@ -1,0 +1,1 @@
+ALTER TABLE fx_rates DROP COLUMN observed_on;
