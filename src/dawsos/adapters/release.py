@@ -123,7 +123,8 @@ async def build(recipe: Recipe, python: Path, *, folder: Path, log: Path, runner
         _strip(site)
         await _run(
             runner,
-            (base_python(), "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash", "-s", str(site), str(site)),
+            (base_python(), "-I", "-S", "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash",
+             "-s", str(site), str(site)),
             environment, log,
         )  # fmt: skip
         return _seal(work, recipe.commit, folder)

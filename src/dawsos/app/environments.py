@@ -80,9 +80,15 @@ def release_environment(environment: Environment, release: Release, deployment: 
 
 
 def release_argv(command: str, release: Release) -> tuple[str, ...]:
-    """Return ``command`` as argv; ``python`` and ``{python}`` are the release's interpreter."""
+    """Return ``command`` as argv; ``python`` and ``{python}`` are the release's interpreter.
+
+    It runs without the machine's own packages: what a release forgot to lock must be missing here as it would be elsewhere,
+    and a ``.pth`` file of the machine must not run code within the release (one was seen to rewrite its certificates).
+    Nor does the folder that it is started in hold modules.
+    """
+    python = (release.interpreter, "-S", "-P")
     words = shlex.split(command)
-    return tuple(release.interpreter if word in ("python", "{python}") else word for word in words)
+    return tuple(part for word in words for part in (python if word in ("python", "{python}") else (word,)))
 
 
 def deployment_of(pipeline: Pipeline, environment: Environment, release: Release, deployment: str) -> Deployment:
