@@ -213,9 +213,9 @@ def _mark(mark: Mark, row: int, across: Scale, chart: Chart) -> str:
     if not chart.labels:
         return line
     left = x > WIDTH / 2
-    return line + text(
-        x - 5 if left else x + 5, TOP + 3 + 14 * row, mark.label, f"marked {css}", "end" if left else "start"
-    )
+    # A promotion stands where the curve is at its top; every other mark has room above the curve.
+    y = chart.height - BOTTOM - 8 - 14 * row if mark.css == "good" else TOP + 3 + 14 * row
+    return line + text(x - 5 if left else x + 5, y, mark.label, f"marked {css}", "end" if left else "start")
 
 
 def _hover(chart: Chart, across: Scale) -> str:
