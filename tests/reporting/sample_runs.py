@@ -63,7 +63,7 @@ class Script:
 
     def begin(self, command: str = "ship", stages: tuple[str, ...] = tuple(key for key, _, _ in STAGES)) -> None:
         self.add(
-            0, "run_started", command=command, commit="3f2a1c9e5b7d48a0b6c1d2e3f4a5b6c7d8e9f0a1", ref="main", dirty=False,
+            0, "run_started", command=command, commit="3f2a1c9e5b7d48a0b6c1d2e3f4a5b6c7d8e9f0a1", ref="main", dirty=0,
             profile="laptop", stages=list(stages), definition="ab" * 32, options={},
         )  # fmt: skip
 

@@ -93,6 +93,7 @@ class Run:
     command: str = ""
     commit: str = ""
     ref: str = ""
+    dirty: int = 0
     profile: str = ""
     definition: str = ""
     options: dict[str, Any] = field(default_factory=dict)
@@ -140,6 +141,7 @@ def _run_started(run: Run, event: Event) -> Run:
         command=body.get("command", ""),
         commit=body.get("commit", ""),
         ref=body.get("ref", ""),
+        dirty=int(body.get("dirty", 0)),
         profile=body.get("profile", ""),
         definition=body.get("definition", ""),
         options=body.get("options", {}),

@@ -197,6 +197,8 @@ def doubtful(gate: GateVerdict) -> bool:
 def not_checked(run: Run) -> tuple[Remark, ...]:
     """Return everything that this run did not check, so that nobody takes silence for a pass."""
     remarks: list[Remark] = []
+    if run.command == "ship" and run.dirty:
+        remarks.append(Remark("working tree", f"{count(run.dirty, 'file')} changed but not committed, so not shipped"))
     for stage in run.stages.values():
         if stage.state in ("skipped", "cancelled"):
             remarks.append(Remark(stage.id, f"{words(stage.state)}{_because(stage.reason)}"))

@@ -127,8 +127,15 @@ def _rollout_text(event: Event) -> str:
     return text
 
 
+def _left_behind(event: Event) -> bool:
+    return event.body["command"] == "ship" and bool(event.body.get("dirty"))
+
+
 _TELLERS = {
-    "run_started": lambda e: f"{e.body['command']} {words.short(e.body.get('commit', ''), 8)} as run {e.run}",
+    "run_started": lambda e: (
+        f"{e.body['command']} {words.short(e.body.get('commit', ''), 8)} as run {e.run}"
+        + (f"; {words.count(e.body['dirty'], 'changed file')} not committed and not shipped" if _left_behind(e) else "")
+    ),
     "run_resumed": lambda e: f"resumed run {e.run}",
     "stage_started": lambda e: (
         "its evidence is there already; gates and approval are asked"
