@@ -71,6 +71,16 @@ def _reap() -> None:
             pass
 
 
+def _reap_adopted(child: int) -> None:
+    """Reap what became ours by the death of its parent, but not ``child``, whose exit code is asked for elsewhere.
+
+    A zombie still has its pid: a database that was killed and is started again would find its old self alive.
+    """
+    with contextlib.suppress(ChildProcessError, AttributeError):
+        while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and found.si_pid != child:
+            os.waitpid(found.si_pid, os.WNOHANG)
+
+
 def _end_tree(grace: float) -> None:
     """TERM, wait up to ``grace`` seconds, then KILL until nothing is left."""
     _signal_all(_descendants(), signal.SIGTERM)
@@ -96,6 +106,7 @@ def _watch(child: subprocess.Popen[bytes], grace: float) -> int:
         if code is not None:
             _end_tree(grace)
             return code
+        _reap_adopted(child.pid)
         if poller.poll(_POLL * 1000) and not os.read(0, 4096):
             with contextlib.suppress(OSError):
                 os.kill(child.pid, signal.SIGTERM)
