@@ -6,15 +6,23 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 
+from app.services.bookings import BookingService
 from app.services.cache import OptionalCache
+from app.services.journals import Journals
+from app.services.limits import RateLimiter
 from app.services.portfolios import PortfolioService
-from app.services.ports import FxHistory, JobLog, PackStore, Probe, TenantStore
+from app.services.ports import FxHistory, JobLog, JournalStore, PackStore, Probe, TenantStore
+from app.services.reconciliation import Reconciler
 from app.settings import Settings
+from app.storage.beancount import read_journal
 from app.storage.cache import RedisCache
 from app.storage.db import Database
 from app.storage.ecb import EcbHistory
 from app.storage.jobs import PgJobLog
+from app.storage.ledger import GitLedger
 from app.storage.packs import PgPackStore
 from app.storage.tenants import PgTenantStore
 
@@ -31,21 +39,33 @@ class Services:
     database: Probe
     portfolios: PortfolioService
     fx: FxHistory
+    bookings: BookingService
+    reconciler: Reconciler
+    ledger: JournalStore
+    limiter: RateLimiter
 
 
 @asynccontextmanager
 async def connect(settings: Settings) -> AsyncIterator[Services]:
     """Services over PostgreSQL and Redis, closed on leaving."""
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, settings.db_pool_max, settings.db_query_seconds)
     redis = RedisCache(settings.redis_url)
     cache = OptionalCache(redis, time.monotonic)
     tenants = PgTenantStore(database)
     packs = PgPackStore(database)
     jobs = PgJobLog(database, settings.git_sha, settings.deployment_id)
     fx = EcbHistory()
-    portfolios = PortfolioService(tenants, packs, jobs, cache, fx)
+    clock = partial(datetime.now, UTC)
+    ledger = GitLedger(settings.ledger_dir)
+    journals = Journals(tenants, ledger)
+    bookings = BookingService(tenants, packs, fx, journals, clock)
+    reconciler = Reconciler(tenants, journals, read_journal)
+    portfolios = PortfolioService(tenants, packs, jobs, cache, bookings)
+    limiter = RateLimiter(cache, clock, settings.rate_limit_per_minute)
     try:
-        yield Services(settings, tenants, packs, jobs, cache, database, portfolios, fx)
+        yield Services(
+            settings, tenants, packs, jobs, cache, database, portfolios, fx, bookings, reconciler, ledger, limiter
+        )
     finally:
         await redis.close()
         await database.close()

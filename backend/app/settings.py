@@ -25,6 +25,11 @@ class Settings:
     git_sha: str = "unknown"
     deployment_id: str = "local"
     market_data: Path = PACKAGED_MARKET_DATA
+    ledger_dir: Path = Path("ledger")
+    rate_limit_per_minute: int = 100
+    max_body_bytes: int = 65536
+    db_pool_max: int = 10
+    db_query_seconds: int = 3
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -39,6 +44,11 @@ class Settings:
             git_sha=env.get("GIT_SHA") or "unknown",
             deployment_id=env.get("DEPLOYMENT_ID") or "local",
             market_data=Path(env.get("MARKET_DATA") or PACKAGED_MARKET_DATA),
+            ledger_dir=Path(env.get("LEDGER_DIR") or "ledger"),
+            rate_limit_per_minute=number(env, "RATE_LIMIT_PER_MINUTE", 100, 10**9),
+            max_body_bytes=number(env, "MAX_BODY_BYTES", 65536, 2**24),
+            db_pool_max=number(env, "DB_POOL_MAX", 10, 50),
+            db_query_seconds=number(env, "DB_QUERY_SECONDS", 3, 10),
         )
 
 
@@ -56,6 +66,14 @@ class Listen:
         if not text.isdecimal() or not 0 < int(text) < 65536:
             raise SettingsError(f"PORT must be a port number, not {text!r}")
         return cls(env.get("HOST") or "127.0.0.1", int(text))
+
+
+def number(env: Mapping[str, str], name: str, default: int, most: int) -> int:
+    """A whole number from 1 to `most`."""
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise SettingsError(f"{name} must be a whole number from 1 to {most}, not {text!r}")
+    return int(text)
 
 
 def required(env: Mapping[str, str], name: str) -> str:

@@ -16,9 +16,12 @@ def services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-def user(request: Request) -> UUID:
-    """The authenticated user; 401 otherwise."""
-    return auth.verify(services(request).settings.jwt_secret, auth.bearer(request.headers.get("authorization")))
+async def user(request: Request) -> UUID:
+    """The authenticated user; 401 without a valid token, 429 when he asks too often."""
+    found = services(request)
+    user_id = auth.verify(found.settings.jwt_secret, auth.bearer(request.headers.get("authorization")))
+    await found.limiter.count(user_id)
+    return user_id
 
 
 Svc = Annotated[Services, Depends(services)]

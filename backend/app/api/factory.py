@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from app.api import health, portfolios, pricing, problems
+from app.api import bookings, health, openapi, portfolios, pricing, problems
+from app.api.limits import BodyLimitMiddleware
 from app.api.telemetry import MetricsMiddleware, Telemetry
 from app.container import Services, connect
 from app.settings import Settings
@@ -28,7 +29,9 @@ def create_app(settings: Settings, connect_to: Connect = connect) -> FastAPI:
 
     app = FastAPI(title="DawsOS", version=settings.git_sha, lifespan=lifespan)
     problems.install(app)
+    openapi.install(app)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
     app.add_middleware(MetricsMiddleware, telemetry=telemetry)
-    for module in (health, portfolios, pricing):
+    for module in (health, portfolios, bookings, pricing):
         app.include_router(module.router)
     return app

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.responses import Response
 
 from app.api.dependencies import Svc, User
@@ -11,6 +14,7 @@ from app.services import packs
 from app.services.nightly import order_problem
 
 router = APIRouter(prefix="/v1")
+PackId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._\-]{1,64}$")]
 
 
 def pack_headers(stale: bool) -> dict[str, str]:
@@ -27,7 +31,7 @@ async def latest(_: User, services: Svc, response: Response) -> PackOut:
 
 
 @router.get("/pricing/packs/{pack_id}")
-async def by_id(pack_id: str, _: User, services: Svc) -> PackDetailOut:
+async def by_id(pack_id: PackId, _: User, services: Svc) -> PackDetailOut:
     """Any pack with all its rows, superseded or not."""
     header = await packs.exact(services.packs, pack_id)
     content = await services.portfolios.pack_content(header)

@@ -16,6 +16,8 @@ from app.core import errors
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[errors.DawsosError], HTTPStatus] = {
     errors.AuthError: HTTPStatus.UNAUTHORIZED,
+    errors.RateLimitedError: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.LedgerUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
     errors.TradeRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PackWarmingError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -37,12 +39,18 @@ async def _expected(_: Request, error: Exception) -> Response:
     # Errors without a row are ours to fix, not the caller's, and their text may name internals.
     status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)  # type: ignore[arg-type]
     detail = "internal error" if status is HTTPStatus.INTERNAL_SERVER_ERROR else str(error)
-    return problem(status, detail)
+    answer = problem(status, detail)
+    if isinstance(error, errors.RateLimitedError):
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 async def _http(_: Request, error: Exception) -> Response:
     failure = cast("HTTPException", error)  # registered for this type only
-    return problem(HTTPStatus(failure.status_code), str(failure.detail))
+    answer = problem(HTTPStatus(failure.status_code), str(failure.detail))
+    # Such as Allow, without which a 405 is not complete.
+    answer.headers.update(failure.headers or {})
+    return answer
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

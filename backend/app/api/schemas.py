@@ -12,13 +12,20 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from app.core.lots import Lot
 from app.core.money import plain
 from app.core.pack import PackHeader
-from app.services.portfolios import TradeResult
-from app.services.ports import JobRun, Portfolio
+from app.services.bookings import TradeResult
+from app.services.portfolios import Holdings
+from app.services.ports import JobRun
 
 Number = Annotated[Decimal, PlainSerializer(plain, return_type=str)]
 # NUMERIC(28,10) in the database: what does not fit is refused here rather than rounded there.
 Amount = Annotated[Decimal, Field(gt=0, max_digits=28, decimal_places=10)]
 Currency = Literal["AUD", "CAD", "CHF", "EUR", "GBP", "JPY", "USD"]
+
+
+# What PostgreSQL and a journal can hold: no control characters, least of all NUL.
+Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,31}$")]
+# Before that no account of a journal is open.
+BookingDate = Annotated[date, Field(ge=date(1970, 1, 1))]
 
 
 class Request(BaseModel):
@@ -30,19 +37,20 @@ class Request(BaseModel):
 class NewPortfolio(Request):
     """POST /v1/portfolios."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
     base_currency: Currency
+    opening_cash: Annotated[Decimal, Field(ge=0, max_digits=28, decimal_places=10)] = Decimal(0)
 
 
 class NewTrade(Request):
     """POST /v1/trades."""
 
     portfolio_id: UUID
-    symbol: Annotated[str, Field(min_length=1, max_length=32)]
+    symbol: Symbol
     action: Literal["buy", "sell"]
     quantity: Amount
     price: Amount
-    trade_date: date | None = None
+    trade_date: BookingDate | None = None
 
 
 class LotOut(BaseModel):
@@ -80,17 +88,41 @@ class PortfolioOut(BaseModel):
     base_currency: str
     created_at: datetime
     lots: list[LotOut]
+    cash: dict[str, Number]
 
     @classmethod
-    def of(cls, portfolio: Portfolio, lots: list[Lot]) -> PortfolioOut:
+    def of(cls, held: Holdings) -> PortfolioOut:
         """From the domain."""
+        portfolio = held.portfolio
         return cls(
             portfolio_id=portfolio.id,
             name=portfolio.name,
             base_currency=portfolio.base_currency,
             created_at=portfolio.created_at,
-            lots=[LotOut.of(lot) for lot in lots],
+            lots=[LotOut.of(lot) for lot in held.lots],
+            cash=held.cash,
         )
+
+
+class PositionOut(BaseModel):
+    """One line of a valuation."""
+
+    symbol: str
+    quantity: Number
+    price: Number
+    currency: str
+    fx_rate: Number
+    value: Number
+
+
+class ValuationOut(BaseModel):
+    """The shape of a valuation; its bytes are made by `app.core.valuation`."""
+
+    portfolio_id: UUID
+    pricing_pack_id: str
+    base_currency: str
+    total: Number
+    positions: list[PositionOut]
 
 
 class RealisedOut(BaseModel):
@@ -105,6 +137,7 @@ class TradeOut(BaseModel):
     """A booked trade."""
 
     transaction_id: UUID
+    ledger_tx_id: UUID
     action: str
     symbol: str
     quantity: Number
@@ -121,6 +154,7 @@ class TradeOut(BaseModel):
         booked, gain = result.transaction, result.realised
         return cls(
             transaction_id=booked.id,
+            ledger_tx_id=booked.id,
             action=booked.side,
             symbol=booked.symbol,
             quantity=booked.quantity,

@@ -31,9 +31,25 @@ class CacheUnavailableError(DawsosError):
     """The cache did not answer. Never shown to a caller: the database answers instead."""
 
 
+class RateLimitedError(DawsosError):
+    """The user asked too often; `retry_after` seconds from now the next minute begins."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many requests")
+        self.retry_after = retry_after
+
+
 class AuthError(DawsosError):
     """The bearer token is missing, forged, expired or meant for somebody else."""
 
 
 class ReconciliationError(DawsosError):
     """Lots and transactions tell different stories."""
+
+
+class JournalError(DawsosError):
+    """A journal cannot be read, does not add up, or is not what was written: somebody else changed the file."""
+
+
+class LedgerUnavailableError(DawsosError):
+    """The folder of the journals cannot be read or written right now."""

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from app.core.errors import ReconciliationError, TradeRefusedError
-from app.core.money import multiply, plain, within_one_bp
+from app.core.errors import TradeRefusedError
+from app.core.money import multiply, plain
 
 Side = Literal["buy", "sell"]
 
@@ -98,13 +98,3 @@ def held(quantities: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
     for symbol, quantity in quantities:
         totals[symbol] = totals.get(symbol, Decimal(0)) + quantity
     return {symbol: total for symbol, total in totals.items() if total != 0}
-
-
-def reconcile(lots: Iterable[Lot], transactions: Iterable[Transaction]) -> None:
-    """Recompute holdings from the transactions alone and compare them with the lots, symbol by symbol, to 1 bp."""
-    from_lots = held((lot.symbol, lot.quantity) for lot in lots)
-    from_trades = held((t.symbol, t.quantity if t.side == "buy" else -t.quantity) for t in transactions)
-    for symbol in sorted(from_lots.keys() | from_trades.keys()):
-        left, right = from_lots.get(symbol, Decimal(0)), from_trades.get(symbol, Decimal(0))
-        if not within_one_bp(left, right):
-            raise ReconciliationError(f"{symbol}: lots hold {plain(left)}, transactions say {plain(right)}")

@@ -41,6 +41,16 @@ class OptionalCache:
             return False
         return True
 
+    async def increment(self, key: str, ttl_seconds: int) -> int | None:
+        """The counter after adding one, or None when the cache is unreachable."""
+        if self._monotonic() < self._retry_at:
+            return None
+        try:
+            return await self._inner.increment(key, ttl_seconds)
+        except CacheUnavailableError:
+            self._retry_at = self._monotonic() + PAUSE_SECONDS
+            return None
+
     async def available(self) -> bool:
         """Ask now, whatever happened before: readiness must notice both loss and return."""
         try:

@@ -17,13 +17,13 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from app.core import alerts, valuation
-from app.core import lots as lot_rules
 from app.core.errors import DawsosError, NotFoundError, ReconciliationError
 from app.core.money import quantize
 from app.core.pack import PackHeader
 from app.services import packs
 from app.services.portfolios import PortfolioService
 from app.services.ports import FxHistory, JobLog, JobRun, PackStore, Portfolio, TenantStore
+from app.services.reconciliation import Reconciler, details
 
 SACRED_ORDER = (
     "build_pack",
@@ -46,6 +46,7 @@ class Night:
     jobs: JobLog
     portfolios: PortfolioService
     fx: FxHistory
+    reconciler: Reconciler
 
     async def pack(self) -> PackHeader:
         """The pack of this night: the newest one, warming until `mark_pack_fresh`."""
@@ -68,28 +69,26 @@ class Night:
 
 async def build_pack(night: Night) -> str:
     """Build the date's pack."""
-    header = await packs.build(night.packs, night.fx, night.market_data, night.asof)
+    commit = await night.reconciler.head()
+    header = await packs.build(night.packs, night.fx, night.market_data, night.asof, commit)
     return f"{header.id} {header.hash[:12]}"
 
 
 async def reconcile_ledger(night: Night) -> str:
-    """Recompute every holding from its transactions and compare with the lots; report all differences at once."""
+    """Bring every journal up to date, commit them, compare each with the database; report all differences."""
     differences: list[str] = []
+    await night.each_portfolio(night.reconciler.catch_up)
+    commit = await night.reconciler.commit(f"nightly {night.asof.isoformat()}")
 
     async def check(user_id: UUID, portfolio: Portfolio) -> None:
-        # One snapshot for both reads: a trade booked between them would look like a difference.
-        async with night.tenants.begin(user_id, snapshot=True) as tx:
-            lots = await tx.open_lots(portfolio.id)
-            transactions = await tx.transactions(portfolio.id)
-        try:
-            lot_rules.reconcile(lots, transactions)
-        except ReconciliationError as error:
-            differences.append(f"{portfolio.id}: {error}")
+        outcome = await night.reconciler.check(user_id, portfolio.id, night.asof, commit)
+        if outcome.discrepancies:
+            differences.append(f"{portfolio.id}: {details(outcome.discrepancies)}")
 
     count = await night.each_portfolio(check)
     if differences:
         raise ReconciliationError("; ".join(differences))
-    return f"{count} portfolios within 1 bp"
+    return f"{count} portfolios within 1 bp at {commit[:12]}"
 
 
 async def compute_metrics(night: Night) -> str:

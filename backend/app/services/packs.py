@@ -23,10 +23,15 @@ def load_market_data(path: Path) -> MarketData:
     return parse(text)
 
 
-async def build(store: PackStore, fx: FxHistory, path: Path, asof: date) -> PackHeader:
-    """Build the pack of one date: whole universe, all pairs, or an exception and no pack at all."""
+async def build(
+    store: PackStore, fx: FxHistory, path: Path, asof: date, ledger_commit: str | None = None
+) -> PackHeader:
+    """Build the pack of one date: whole universe, all pairs, or an exception and no pack at all.
+
+    `ledger_commit` is the ledger's newest commit at this moment; the night reconciles what comes after it.
+    """
     market = load_market_data(path)
-    return await store.append(market.content(asof, fx.fixing(asof)), market.universe)
+    return await store.append(market.content(asof, fx.fixing(asof)), market.universe, ledger_commit)
 
 
 @dataclass(frozen=True, slots=True)

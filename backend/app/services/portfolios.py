@@ -1,45 +1,34 @@
-"""Portfolios, trades and valuations of one user."""
+"""Portfolios and valuations of one user."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from app.core import lots as lot_rules
 from app.core import valuation
-from app.core.errors import MarketDataError, NotFoundError, TradeRefusedError
-from app.core.lots import Lot, RealisedPnl, Side, Transaction
+from app.core.bookings import Booked
+from app.core.errors import NotFoundError
+from app.core.lots import Lot
 from app.core.pack import PackContent, PackHeader
 from app.services import packs
+from app.services.access import owned
+from app.services.bookings import BookingService
+from app.services.bookings import TradeOrder as TradeOrder
+from app.services.bookings import TradeResult as TradeResult
 from app.services.cache import OptionalCache
-from app.services.ports import FxHistory, JobLog, PackStore, Portfolio, TenantStore, TenantTx
+from app.services.ports import JobLog, JournalStore, PackStore, Portfolio, Reconciliation, TenantStore
 
 VALUATION_TTL = 3600
-# One body for "does not exist" and "is not yours".
-UNKNOWN_PORTFOLIO = "no such portfolio"
 
 
 @dataclass(frozen=True, slots=True)
-class TradeOrder:
-    """What the user asked for."""
+class Holdings:
+    """A portfolio with what is in it: open lots, and cash by currency (below zero is owed)."""
 
-    portfolio_id: UUID
-    symbol: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    trade_date: date
-
-
-@dataclass(frozen=True, slots=True)
-class TradeResult:
-    """What was booked, what is left open, and what a sale earned."""
-
-    transaction: Transaction
-    open_lots: tuple[Lot, ...]
-    realised: RealisedPnl | None
+    portfolio: Portfolio
+    lots: list[Lot]
+    cash: dict[str, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,49 +42,57 @@ class ValuationResult:
 
 
 class PortfolioService:
-    """The use cases behind /v1/portfolios and /v1/trades."""
+    """The use cases behind /v1/portfolios."""
 
     def __init__(
-        self, tenants: TenantStore, packs_: PackStore, jobs: JobLog, cache: OptionalCache, fx: FxHistory
+        self, tenants: TenantStore, packs_: PackStore, jobs: JobLog, cache: OptionalCache, bookings: BookingService
     ) -> None:
         self._tenants = tenants
         self._packs = packs_
         self._jobs = jobs
         self._cache = cache
-        self._fx = fx
+        self._bookings = bookings
         self._contents: dict[str, PackContent] = {}
 
-    async def create(self, user_id: UUID, name: str, base_currency: str) -> Portfolio:
+    async def create(self, user_id: UUID, name: str, base_currency: str, cash: Decimal = Decimal(0)) -> Portfolio:
         """Open a portfolio; the user becomes known with the first one."""
-        async with self._tenants.begin(user_id) as tx:
-            return await tx.create_portfolio(name, base_currency)
-
-    async def get(self, user_id: UUID, portfolio_id: UUID) -> tuple[Portfolio, list[Lot]]:
-        """The portfolio and its open lots."""
-        async with self._tenants.begin(user_id) as tx:
-            portfolio = await _owned(tx, portfolio_id)
-            return portfolio, await tx.open_lots(portfolio_id)
+        return await self._bookings.open(user_id, name, base_currency, cash)
 
     async def trade(self, user_id: UUID, order: TradeOrder) -> TradeResult:
-        """Book a trade: transaction and lots change together or not at all."""
-        securities = await self._packs.securities()
-        if order.symbol not in securities:
-            raise TradeRefusedError(f"{order.symbol} is not in the universe")
-        currency = securities[order.symbol].currency
+        """Book a trade."""
+        return await self._bookings.trade(user_id, order)
+
+    async def all_of(self, user_id: UUID) -> list[Portfolio]:
+        """All of the user's portfolios."""
         async with self._tenants.begin(user_id) as tx:
-            portfolio = await _owned(tx, order.portfolio_id)
-        fx_rate = trade_rate(self._fx, currency, portfolio.base_currency, order.trade_date)
-        async with self._tenants.begin(user_id) as tx:
-            transaction = Transaction(
-                uuid4(), order.symbol, order.side, order.quantity, order.price, currency, fx_rate, order.trade_date
-            )
-            realised = await _book(tx, order.portfolio_id, transaction)
-            return TradeResult(transaction, tuple(await tx.lock_lots(order.portfolio_id, order.symbol)), realised)
+            return await tx.portfolios()
+
+    async def get(self, user_id: UUID, portfolio_id: UUID) -> Holdings:
+        """The portfolio, its open lots and its cash."""
+        async with owned(self._tenants, user_id, portfolio_id, snapshot=True) as (tx, portfolio):
+            return Holdings(portfolio, await tx.open_lots(portfolio_id), await tx.cash(portfolio_id))
+
+    async def history(self, user_id: UUID, portfolio_id: UUID, before: int | None, limit: int) -> list[Booked]:
+        """A page of bookings, newest first, below the number `before`."""
+        async with owned(self._tenants, user_id, portfolio_id) as (tx, _):
+            return await tx.last_bookings(portfolio_id, before, limit)
+
+    async def reconciliations(self, user_id: UUID, portfolio_id: UUID, limit: int) -> list[Reconciliation]:
+        """The newest reconciliations."""
+        async with owned(self._tenants, user_id, portfolio_id) as (tx, _):
+            return await tx.reconciliations(portfolio_id, limit)
+
+    async def journal(self, user_id: UUID, portfolio_id: UUID, store: JournalStore) -> bytes:
+        """The Beancount file as it is on disk."""
+        async with owned(self._tenants, user_id, portfolio_id):
+            content = await store.read(portfolio_id)
+        if content is None:
+            raise NotFoundError("the journal is not written yet")
+        return content
 
     async def value(self, user_id: UUID, portfolio_id: UUID, pack_id: str | None = None) -> ValuationResult:
         """Value the open lots under the given pack, or under the one being served."""
-        async with self._tenants.begin(user_id) as tx:
-            portfolio = await _owned(tx, portfolio_id)
+        async with owned(self._tenants, user_id, portfolio_id) as (tx, portfolio):
             version = await tx.version(portfolio_id)
         if pack_id is None:
             served = await packs.current(self._packs, self._jobs)
@@ -125,32 +122,3 @@ class PortfolioService:
                 self._contents.pop(next(iter(self._contents)))
             self._contents[header.hash] = content
         return self._contents[header.hash]
-
-
-def trade_rate(fx: FxHistory, currency: str, base: str, day: date) -> Decimal:
-    """The rate locked on what is booked on `day`: the last one published by then, whatever a pack of today says."""
-    if currency == base:
-        return Decimal(1)
-    try:
-        return fx.fixing(day).rate(currency, base)
-    except MarketDataError as error:
-        raise TradeRefusedError(str(error)) from error
-
-
-async def _owned(tx: TenantTx, portfolio_id: UUID) -> Portfolio:
-    portfolio = await tx.portfolio(portfolio_id)
-    if portfolio is None:
-        raise NotFoundError(UNKNOWN_PORTFOLIO)
-    return portfolio
-
-
-async def _book(tx: TenantTx, portfolio_id: UUID, transaction: Transaction) -> RealisedPnl | None:
-    if transaction.side == "buy":
-        await tx.add_transaction(portfolio_id, transaction)
-        await tx.open_lot(portfolio_id, transaction)
-        return None
-    disposals = lot_rules.fifo(await tx.lock_lots(portfolio_id, transaction.symbol), transaction.quantity)
-    await tx.add_transaction(portfolio_id, transaction)
-    for disposal in disposals:
-        await tx.set_lot_quantity(disposal.lot.id, disposal.remaining)
-    return lot_rules.realised(disposals, transaction.price, transaction.fx_rate)

@@ -3,7 +3,7 @@ implement them in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,7 +11,9 @@ from decimal import Decimal
 from typing import Literal, Protocol
 from uuid import UUID
 
+from app.core.bookings import Booked, Booking
 from app.core.fx import Fixing
+from app.core.inventory import Directive
 from app.core.lots import Lot, Transaction
 from app.core.pack import PackContent, PackHeader, Security
 
@@ -47,7 +49,73 @@ class JobRun:
         return (self.finished - self.started).total_seconds() if self.finished else None
 
 
-class TenantTx(Protocol):
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """How far a journal is: what was decided, up to which transaction, and how many bytes are surely on disk."""
+
+    entries: int = 0
+    bytes: int = 0
+    last_seq: int = 0
+    written_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """One run for one portfolio; OK exactly when there is no discrepancy."""
+
+    asof_date: date
+    run_no: int
+    status: Literal["OK", "FAIL"]
+    ledger_commit_hash: str
+    discrepancies: tuple[Mapping[str, str], ...]
+    created_at: datetime
+
+
+class LedgerTx(Protocol):
+    """The part of a user's transaction that keeps bookings, balances, journals and reconciliations."""
+
+    # Held to the end of the transaction: one booking or one write of the journal at a time per portfolio.
+    async def lock_portfolio(self, portfolio_id: UUID) -> None: ...
+
+    async def add_booking(self, portfolio_id: UUID, booking: Booking, realised: Decimal | None = None) -> None: ...
+    async def bookings(self, portfolio_id: UUID, after: int = 0, symbol: str | None = None) -> list[Booked]: ...
+    async def last_bookings(self, portfolio_id: UUID, before: int | None, limit: int) -> list[Booked]: ...
+    async def last_day(self, portfolio_id: UUID, symbol: str) -> date | None: ...
+    async def replace_lot(self, lot: Lot) -> None: ...
+    async def cash(self, portfolio_id: UUID) -> dict[str, Decimal]: ...
+    async def add_cash(self, portfolio_id: UUID, currency: str, amount: Decimal) -> None: ...
+    async def journal(self, portfolio_id: UUID) -> JournalState | None: ...
+    async def save_journal(self, portfolio_id: UUID, state: JournalState) -> None: ...
+    async def add_entry(self, portfolio_id: UUID, state: JournalState, body: str, booking_id: UUID | None) -> None: ...
+    async def entries_from(self, portfolio_id: UUID, start: int) -> list[str]: ...
+    async def add_reconciliation(
+        self, portfolio_id: UUID, asof: date, commit: str, discrepancies: Sequence[Mapping[str, str]]
+    ) -> Reconciliation: ...
+    async def reconciliations(self, portfolio_id: UUID, limit: int) -> list[Reconciliation]: ...
+    async def audit(self, action: str, portfolio_id: UUID | None, detail: Mapping[str, str]) -> None: ...
+
+
+class JournalStore(Protocol):
+    """The journals' files and their history. Raises LedgerUnavailableError, and nothing else, when it cannot."""
+
+    async def read(self, portfolio_id: UUID) -> bytes | None: ...
+
+    # None when there is no file or it is shorter than `start`.
+    async def read_from(self, portfolio_id: UUID, start: int) -> bytes | None: ...
+
+    # On disk when it returns; refuses when the file does not end at byte `at`.
+    async def append(self, portfolio_id: UUID, at: int, data: bytes) -> None: ...
+
+    # Commits these journals (all, if None) and gives the newest commit's hash, changed or not.
+    async def commit(self, message: str, portfolio_ids: Sequence[UUID] | None = None) -> str: ...
+    async def head(self) -> str | None: ...
+
+
+# The text of a journal to its transactions; raises JournalError.
+JournalReader = Callable[[str], Sequence[Directive]]
+
+
+class TenantTx(LedgerTx, Protocol):
     """One transaction on behalf of one user. Rows of other users do not exist in it."""
 
     async def create_portfolio(self, name: str, base_currency: str) -> Portfolio: ...
@@ -83,7 +151,9 @@ class PackStore(Protocol):
 
     # Stores the whole pack in one transaction. An unchanged market gives back the pack that is already the head of its
     # date; a changed one gives a new pack that supersedes it.
-    async def append(self, content: PackContent, universe: tuple[Security, ...]) -> PackHeader: ...
+    async def append(
+        self, content: PackContent, universe: tuple[Security, ...], ledger_commit: str | None = None
+    ) -> PackHeader: ...
     async def mark(self, pack_id: str, state: Literal["fresh", "error"], reason: str) -> None: ...
 
     # The newest pack that nothing supersedes, fresh or not.
@@ -119,6 +189,8 @@ class Cache(Protocol):
 
     async def get(self, key: str) -> bytes | None: ...
     async def set(self, key: str, value: bytes, ttl_seconds: int) -> None: ...
+    # Adds one and gives the sum; the first addition sets the time to live.
+    async def increment(self, key: str, ttl_seconds: int) -> int: ...
     async def ping(self) -> None: ...
 
 

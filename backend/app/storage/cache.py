@@ -45,6 +45,18 @@ class RedisCache:
         except (RedisError, OSError, TimeoutError) as error:
             raise CacheUnavailableError("redis does not answer") from error
 
+    async def increment(self, key: str, ttl_seconds: int) -> int:
+        """One round trip: count, and let the counter end by itself."""
+        try:
+            async with asyncio.timeout(2 * TIMEOUT_SECONDS):
+                pipeline = self._redis.pipeline(transaction=False)
+                pipeline.set(key, 0, ex=ttl_seconds, nx=True)
+                pipeline.incr(key)
+                _, counted = await pipeline.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise CacheUnavailableError("redis does not answer") from error
+        return int(counted)
+
     async def ping(self) -> None:
         """Answer or CacheUnavailableError."""
         try:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # A database that swallows packets must cost a request less than the five seconds in which we promise recovery.
 CONNECT_SECONDS = 2.0
 COMMAND_SECONDS = 3.0
+STATEMENT_TIMEOUT = "10s"
 
 UNAVAILABLE = (
     OSError,
@@ -37,9 +38,10 @@ UNAVAILABLE = (
 class Database:
     """A lazy pool: nothing connects before the first transaction, so the service listens while the database is away."""
 
-    def __init__(self, url: str, max_size: int = 10) -> None:
+    def __init__(self, url: str, max_size: int = 10, query_seconds: float = COMMAND_SECONDS) -> None:
         self._url = url
         self._max_size = max_size
+        self._query_seconds = query_seconds
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
 
@@ -51,8 +53,9 @@ class Database:
                     min_size=0,
                     max_size=self._max_size,
                     timeout=CONNECT_SECONDS,
-                    command_timeout=COMMAND_SECONDS,
-                    server_settings={"application_name": "dawsos"},
+                    command_timeout=self._query_seconds,
+                    # Should the client be gone, the server still ends the query.
+                    server_settings={"application_name": "dawsos", "statement_timeout": STATEMENT_TIMEOUT},
                 )
             return self._pool
 

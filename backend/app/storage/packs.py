@@ -38,7 +38,9 @@ class PgPackStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def append(self, content: PackContent, universe: tuple[Security, ...]) -> PackHeader:
+    async def append(
+        self, content: PackContent, universe: tuple[Security, ...], ledger_commit: str | None = None
+    ) -> PackHeader:
         """One transaction: universe, header, prices, rates and the first event, or nothing."""
         digest = content.digest()
         async with self._db.transaction() as connection:
@@ -60,6 +62,7 @@ class PgPackStore:
                 head["id"] if head else None,
                 False,
                 datetime.now(UTC),
+                ledger_commit if await _keeps_commits(connection) else None,
             )
             await _upsert_securities(connection, universe)
             await _insert(connection, created, content)
@@ -128,17 +131,22 @@ async def _upsert_securities(connection: Connection, universe: tuple[Security, .
     )
 
 
-async def _insert(connection: Connection, header: PackHeader, content: PackContent) -> None:
-    await connection.execute(
-        "INSERT INTO pricing_pack (id, asof_date, policy, hash, supersedes, created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6)",
-        header.id,
-        header.asof_date,
-        header.policy,
-        header.hash,
-        header.supersedes,
-        header.created_at,
+async def _keeps_commits(connection: Connection) -> bool:
+    """Whether migration 001 is applied: the service works on either side of it."""
+    column = (
+        "SELECT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = 'pricing_pack'::regclass "
+        "AND attname = 'ledger_commit_hash' AND NOT attisdropped)"
     )
+    return cast("bool", await connection.fetchval(column))
+
+
+async def _insert(connection: Connection, header: PackHeader, content: PackContent) -> None:
+    columns = ["id", "asof_date", "policy", "hash", "supersedes", "created_at"]
+    values = [header.id, header.asof_date, header.policy, header.hash, header.supersedes, header.created_at]
+    if header.ledger_commit_hash is not None:
+        columns, values = [*columns, "ledger_commit_hash"], [*values, header.ledger_commit_hash]
+    places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+    await connection.execute(f"INSERT INTO pricing_pack ({', '.join(columns)}) VALUES ({places})", *values)  # noqa: S608 - our own column names
     await connection.executemany(
         "INSERT INTO prices (pricing_pack_id, symbol, price_close, currency, origin, observed_on) "
         "VALUES ($1, $2, $3, $4, $5, $6)",

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from uuid import UUID
 
 import asyncpg
@@ -14,9 +14,7 @@ import asyncpg
 from app.core.lots import Lot, Transaction
 from app.services.ports import Portfolio
 from app.storage.db import Database
-
-if TYPE_CHECKING:
-    from app.storage.db import Connection
+from app.storage.ledger_rows import PgLedgerRows
 
 LOTS = """
 SELECT id, symbol, opened_on, seq, quantity, unit_cost, currency, fx_rate FROM lots
@@ -28,12 +26,8 @@ def _portfolio(row: asyncpg.Record) -> Portfolio:
     return Portfolio(row["id"], row["title"], row["base_currency"], row["created_at"])
 
 
-class PgTenantTx:
+class PgTenantTx(PgLedgerRows):
     """Implements services.ports.TenantTx on a connection whose user is already set."""
-
-    def __init__(self, connection: Connection, user_id: UUID) -> None:
-        self._connection = connection
-        self._user_id = user_id
 
     async def create_portfolio(self, name: str, base_currency: str) -> Portfolio:
         """Insert the portfolio, and the user on first sight."""
@@ -69,23 +63,17 @@ class PgTenantTx:
         return [Lot(*row) for row in await self._connection.fetch(query, portfolio_id, symbol)]
 
     async def transactions(self, portfolio_id: UUID) -> list[Transaction]:
-        """Everything booked, in order."""
+        """The trades, in order."""
         rows = await self._connection.fetch(
             "SELECT id, symbol, side, quantity, price, currency, fx_rate, trade_date FROM transactions "
-            "WHERE portfolio_id = $1 ORDER BY seq",
+            "WHERE portfolio_id = $1 AND side IN ('buy', 'sell') ORDER BY seq",
             portfolio_id,
         )
         return [Transaction(*row) for row in rows]
 
     async def add_transaction(self, portfolio_id: UUID, transaction: Transaction) -> None:
         """Book a trade; transactions are only ever added."""
-        t = transaction
-        await self._connection.execute(
-            "INSERT INTO transactions (id, portfolio_id, user_id, symbol, side, quantity, price, currency, fx_rate, "
-            "trade_date) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-            *(t.id, portfolio_id, self._user_id, t.symbol, t.side, t.quantity, t.price, t.currency, t.fx_rate),
-            t.trade_date,
-        )
+        await self.add_booking(portfolio_id, transaction)
 
     async def open_lot(self, portfolio_id: UUID, opened_by: Transaction) -> None:
         """The lot of a purchase has the purchase's id."""

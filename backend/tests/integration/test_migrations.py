@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import date
 from typing import TypeAlias
 
 import asyncpg
@@ -31,18 +32,29 @@ async def test_001_goes_down_and_up_on_live_data_without_loss(
     )
     before, header = await owner.fetchrow(counts), await store.newest()
     assert header is not None
-    assert header.ledger_commit_hash is None
+    # The claim lives in the column that is about to go; everything else must be as it was.
+    header = replace(header, ledger_commit_hash=None)
+    content = await store.content(header.id)
+    assert content is not None
     try:
         assert run(stack.env(), "app.migrate", "down", "--only", "1").stdout == "down 001 ledger_commit\n"
         assert "ledger_commit_hash" not in await columns(owner)
         # The system works without the column: reading, and a whole night.
         assert await store.newest() == header
         assert run(stack.env(), "jobs.nightly").returncode == 0
+        blind = await store.append(replace(content, asof_date=date(1999, 6, 1)), (), "0" * 40)
+        assert blind.ledger_commit_hash is None
     finally:
         assert run(stack.env(), "app.migrate", "up").stdout == "up 001 ledger_commit\n"
     assert "ledger_commit_hash" in await columns(owner)
-    assert await owner.fetchrow(counts) == before
+    after = await owner.fetchrow(counts)
+    assert before is not None
+    assert after is not None
+    assert tuple(after) == (before[0] + 1, before[1] + len(content.prices), before[2] + len(content.rates))
     assert await store.newest() == header
+    named = await store.append(replace(content, asof_date=date(1999, 6, 2)), (), "0" * 40)
+    assert named.ledger_commit_hash == "0" * 40
+    assert await store.header(named.id) == named
     assert run(stack.env(), "app.migrate", "up").stdout == "nothing to do\n"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -13,13 +14,19 @@ from typing import Literal
 from uuid import UUID, uuid4
 
 from app.container import Services
-from app.core.errors import CacheUnavailableError, StoreUnavailableError
+from app.core.bookings import Booked, Booking, Dividend, day_of
+from app.core.errors import CacheUnavailableError, LedgerUnavailableError, StoreUnavailableError
 from app.core.lots import Lot, Transaction
 from app.core.pack import PackContent, PackHeader, Security, pack_id
+from app.services.bookings import BookingService
 from app.services.cache import OptionalCache
+from app.services.journals import Journals
+from app.services.limits import RateLimiter
 from app.services.portfolios import PortfolioService
-from app.services.ports import JobRun, Portfolio
+from app.services.ports import JobRun, JournalState, Portfolio, Reconciliation
+from app.services.reconciliation import Reconciler
 from app.settings import PACKAGED_MARKET_DATA, Settings
+from app.storage.beancount import read_journal
 from app.storage.ecb import EcbHistory
 
 EPOCH = datetime(2026, 11, 24, tzinfo=UTC)
@@ -45,9 +52,23 @@ class Books:
 
     portfolios: dict[UUID, Portfolio] = field(default_factory=dict)
     lots: dict[UUID, list[Lot]] = field(default_factory=dict)
-    transactions: dict[UUID, list[Transaction]] = field(default_factory=dict)
+    bookings: dict[UUID, list[Booked]] = field(default_factory=dict)
+
+    @property
+    def transactions(self) -> dict[UUID, list[Transaction]]:
+        """The trades alone."""
+        return {
+            pid: [b.booking for b in booked if isinstance(b.booking, Transaction)]
+            for pid, booked in self.bookings.items()
+        }
+
     values: dict[UUID, dict[date, Decimal]] = field(default_factory=dict)
     notifications: dict[tuple[UUID, str, date], Decimal] = field(default_factory=dict)
+    cash: dict[UUID, dict[str, Decimal]] = field(default_factory=dict)
+    journals: dict[UUID, JournalState] = field(default_factory=dict)
+    entries: dict[UUID, list[tuple[int, str]]] = field(default_factory=dict)
+    reconciliations: dict[UUID, list[Reconciliation]] = field(default_factory=dict)
+    audit: list[tuple[str, UUID | None, dict[str, str]]] = field(default_factory=list)
 
 
 class MemoryTenantTx:
@@ -78,7 +99,7 @@ class MemoryTenantTx:
         return list(self._books.transactions.get(portfolio_id, []))
 
     async def add_transaction(self, portfolio_id: UUID, transaction: Transaction) -> None:
-        self._books.transactions.setdefault(portfolio_id, []).append(transaction)
+        await self.add_booking(portfolio_id, transaction)
 
     async def open_lot(self, portfolio_id: UUID, opened_by: Transaction) -> None:
         lots = self._books.lots.setdefault(portfolio_id, [])
@@ -90,7 +111,7 @@ class MemoryTenantTx:
             lots[:] = [replace(lot, quantity=quantity) if lot.id == lot_id else lot for lot in lots]
 
     async def version(self, portfolio_id: UUID) -> int:
-        return len(self._books.transactions.get(portfolio_id, []))
+        return len(self._books.bookings.get(portfolio_id, []))
 
     async def save_daily_value(self, portfolio_id: UUID, asof: date, pack_id: str, total: Decimal) -> None:
         self._books.values.setdefault(portfolio_id, {})[asof] = total
@@ -103,6 +124,105 @@ class MemoryTenantTx:
         new = key not in self._books.notifications
         self._books.notifications.setdefault(key, change)
         return new
+
+    async def lock_portfolio(self, portfolio_id: UUID) -> None:
+        """One transaction at a time is all there is in memory."""
+
+    async def add_booking(self, portfolio_id: UUID, booking: Booking, realised: Decimal | None = None) -> None:
+        booked = self._books.bookings.setdefault(portfolio_id, [])
+        booked.append(Booked(len(booked) + 1, booking, realised))
+
+    async def bookings(self, portfolio_id: UUID, after: int = 0, symbol: str | None = None) -> list[Booked]:
+        booked = self._books.bookings.get(portfolio_id, [])
+        return [b for b in booked if b.seq > after and symbol in (None, getattr(b.booking, "symbol", ""))]
+
+    async def last_bookings(self, portfolio_id: UUID, before: int | None, limit: int) -> list[Booked]:
+        booked = [b for b in self._books.bookings.get(portfolio_id, []) if before is None or b.seq < before]
+        return booked[::-1][:limit]
+
+    async def last_day(self, portfolio_id: UUID, symbol: str) -> date | None:
+        booked = await self.bookings(portfolio_id, symbol=symbol)
+        return max((day_of(b.booking) for b in booked if not isinstance(b.booking, Dividend)), default=None)
+
+    async def replace_lot(self, lot: Lot) -> None:
+        for lots in self._books.lots.values():
+            lots[:] = [lot if lot.id == kept.id else kept for kept in lots]
+
+    async def cash(self, portfolio_id: UUID) -> dict[str, Decimal]:
+        return dict(self._books.cash.get(portfolio_id, {}))
+
+    async def add_cash(self, portfolio_id: UUID, currency: str, amount: Decimal) -> None:
+        balances = self._books.cash.setdefault(portfolio_id, {})
+        balances[currency] = balances.get(currency, Decimal(0)) + amount
+
+    async def journal(self, portfolio_id: UUID) -> JournalState | None:
+        return self._books.journals.get(portfolio_id)
+
+    async def save_journal(self, portfolio_id: UUID, state: JournalState) -> None:
+        self._books.journals[portfolio_id] = state
+
+    async def add_entry(self, portfolio_id: UUID, state: JournalState, body: str, booking_id: UUID | None) -> None:
+        self._books.entries.setdefault(portfolio_id, []).append((state.bytes, body))
+
+    async def entries_from(self, portfolio_id: UUID, start: int) -> list[str]:
+        return [body for begin, body in self._books.entries.get(portfolio_id, []) if begin >= start]
+
+    async def add_reconciliation(
+        self, portfolio_id: UUID, asof: date, commit: str, discrepancies: Sequence[Mapping[str, str]]
+    ) -> Reconciliation:
+        runs = self._books.reconciliations.setdefault(portfolio_id, [])
+        number = 1 + sum(run.asof_date == asof for run in runs)
+        status: Literal["OK", "FAIL"] = "FAIL" if discrepancies else "OK"
+        runs.append(Reconciliation(asof, number, status, commit, tuple(discrepancies), self._clock()))
+        return runs[-1]
+
+    async def reconciliations(self, portfolio_id: UUID, limit: int) -> list[Reconciliation]:
+        runs = self._books.reconciliations.get(portfolio_id, [])
+        return sorted(runs, key=lambda run: (run.asof_date, run.run_no), reverse=True)[:limit]
+
+    async def audit(self, action: str, portfolio_id: UUID | None, detail: Mapping[str, str]) -> None:
+        self._books.audit.append((action, portfolio_id, dict(detail)))
+
+
+class MemoryLedger:
+    """services.ports.JournalStore, which can be taken away, and whose next write can be torn."""
+
+    def __init__(self) -> None:
+        self.files: dict[UUID, bytes] = {}
+        self.commits: list[str] = []
+        self.down = False
+        self.tear_after: int | None = None
+
+    def _ask(self) -> None:
+        if self.down:
+            raise LedgerUnavailableError("the ledger cannot be used: OSError")
+
+    async def read(self, portfolio_id: UUID) -> bytes | None:
+        return await self.read_from(portfolio_id, 0)
+
+    async def read_from(self, portfolio_id: UUID, start: int) -> bytes | None:
+        self._ask()
+        content = self.files.get(portfolio_id)
+        return None if content is None or len(content) < start else content[start:]
+
+    async def append(self, portfolio_id: UUID, at: int, data: bytes) -> None:
+        self._ask()
+        content = self.files.get(portfolio_id, b"")
+        assert len(content) == at, "only the end can be written"
+        if self.tear_after is not None:
+            self.files[portfolio_id] = content + data[: self.tear_after]
+            self.tear_after = None
+            raise LedgerUnavailableError("the ledger cannot be used: killed")
+        self.files[portfolio_id] = content + data
+
+    async def commit(self, message: str, portfolio_ids: Sequence[UUID] | None = None) -> str:
+        self._ask()
+        self.commits.append(hashlib.sha1(repr(sorted(self.files.items())).encode()).hexdigest())  # noqa: S324 - as git
+        return self.commits[-1]
+
+    async def head(self) -> str | None:
+        self._ask()
+        return self.commits[-1] if self.commits else None
 
 
 class MemoryTenants:
@@ -136,13 +256,17 @@ class MemoryPacks:
         self.down = False
         self._clock = clock
 
-    async def append(self, content: PackContent, universe: tuple[Security, ...]) -> PackHeader:
+    async def append(
+        self, content: PackContent, universe: tuple[Security, ...], ledger_commit: str | None = None
+    ) -> PackHeader:
         chain = [h for h in self.headers.values() if h.asof_date == content.asof_date]
         if chain and chain[-1].hash == content.digest():
             return chain[-1]
         name = pack_id(content.asof_date, len(chain) + 1)
         before = chain[-1].id if chain else None
-        made = PackHeader(name, content.asof_date, content.policy, content.digest(), before, False, self._clock())
+        made = PackHeader(
+            name, content.asof_date, content.policy, content.digest(), before, False, self._clock(), ledger_commit
+        )
         self.headers[name], self.contents[name] = made, content
         await self.add_securities(universe)
         return made
@@ -228,6 +352,12 @@ class MemoryCache:
         self._ask()
         self.values[key] = value
 
+    async def increment(self, key: str, ttl_seconds: int) -> int:
+        self._ask()
+        counted = int(self.values.get(key, b"0")) + 1
+        self.values[key] = str(counted).encode()
+        return counted
+
     async def ping(self) -> None:
         self._ask()
 
@@ -253,9 +383,25 @@ class World:
         self.tenants, self.packs, self.jobs = MemoryTenants(clock), MemoryPacks(clock), MemoryJobs(clock)
         self.raw_cache, self.probe = MemoryCache(), MemoryProbe()
         self.cache = OptionalCache(self.raw_cache, lambda: self.now)
-        self.portfolios = PortfolioService(self.tenants, self.packs, self.jobs, self.cache, FX)
+        self.ledger = MemoryLedger()
+        self.journals = Journals(self.tenants, self.ledger)
+        self.bookings = BookingService(self.tenants, self.packs, FX, self.journals, clock)
+        self.reconciler = Reconciler(self.tenants, self.journals, read_journal)
+        self.portfolios = PortfolioService(self.tenants, self.packs, self.jobs, self.cache, self.bookings)
+        self.limiter = RateLimiter(self.cache, clock, self.settings.rate_limit_per_minute)
         self.services = Services(
-            self.settings, self.tenants, self.packs, self.jobs, self.cache, self.probe, self.portfolios, FX
+            self.settings,
+            self.tenants,
+            self.packs,
+            self.jobs,
+            self.cache,
+            self.probe,
+            self.portfolios,
+            FX,
+            self.bookings,
+            self.reconciler,
+            self.ledger,
+            self.limiter,
         )
 
     @asynccontextmanager

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -32,6 +36,7 @@ class Stack:
     database_url: str
     owner_url: str
     redis_url: str
+    ledger_dir: str
 
     def env(self, **changes: str) -> dict[str, str]:
         """The environment of a child process of the service."""
@@ -39,6 +44,9 @@ class Stack:
             "DATABASE_URL": self.database_url,
             "DATABASE_OWNER_URL": self.owner_url,
             "REDIS_URL": self.redis_url,
+            "LEDGER_DIR": self.ledger_dir,
+            # Tests ask as fast as they can.
+            "RATE_LIMIT_PER_MINUTE": "1000000",
             "JWT_SECRET": SECRET,
             "GIT_SHA": "test-sha",
             "DEPLOYMENT_ID": "test",
@@ -53,7 +61,16 @@ def stack_from_env() -> Stack:
     missing = [name for name in NEEDED if not os.environ.get(name)]
     if missing:
         pytest.fail(f"these tests need real servers; not set: {', '.join(missing)}", pytrace=False)
-    return Stack(*(os.environ[name] for name in NEEDED))
+    database, owner, redis = (os.environ[name] for name in NEEDED)
+    return Stack(database, owner, redis, _ledger())
+
+
+@cache
+def _ledger() -> str:
+    """One folder of journals for the whole session, as the database is one."""
+    made = tempfile.mkdtemp(prefix="dawsos-ledger-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 def migrated_stack() -> Stack:

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 import jwt
 import pytest
+from fastapi import FastAPI
 
 from app.api import auth
 from app.api.factory import create_app
@@ -31,13 +32,16 @@ def token(user: UUID, ttl: int = 900) -> dict[str, str]:
 class Site:
     world: World
     http: httpx.AsyncClient
+    app: FastAPI
 
     async def night(self, **changes: Any) -> None:
         await run_night(self.context(**changes))
 
     def context(self, market_data: Path | None = None) -> Night:
         w = self.world
-        return Night(DAY, market_data or w.settings.market_data, w.tenants, w.packs, w.jobs, w.portfolios, FX)
+        return Night(
+            DAY, market_data or w.settings.market_data, w.tenants, w.packs, w.jobs, w.portfolios, FX, w.reconciler
+        )
 
     async def portfolio(self, user: UUID = ANNA) -> str:
         answer = await self.http.post(
@@ -57,7 +61,7 @@ async def opened() -> AsyncIterator[Site]:
     app = create_app(world.settings, world.connect)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://t") as http:
-        yield Site(world, http)
+        yield Site(world, http, app)
 
 
 @pytest.fixture

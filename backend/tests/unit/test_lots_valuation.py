@@ -11,9 +11,9 @@ import pytest
 
 from app.core.alerts import value_drop
 from app.core.attribution import attribute, simple_return
-from app.core.errors import MarketDataError, ReconciliationError, TradeRefusedError
+from app.core.errors import MarketDataError, TradeRefusedError
 from app.core.fx import FxRate
-from app.core.lots import Lot, Side, Transaction, fifo, realised, reconcile
+from app.core.lots import Lot, Side, Transaction, fifo, realised
 from app.core.pack import PackContent, Price
 from app.core.twr import Period, time_weighted_return
 from app.core.valuation import value
@@ -51,17 +51,6 @@ def test_realised_profit_splits_without_double_counting() -> None:
     assert gain.price == D(40) * 10 * D("1.10")
     assert gain.fx == D(40) * 90 * D("0.05")
     assert gain.total == D(40) * (D(100) * D("1.10") - D(90) * D("1.05"))
-
-
-def test_reconcile_accepts_what_the_trades_explain() -> None:
-    reconcile([lot("60")], [trade("buy", "100"), trade("sell", "40")])
-
-
-def test_reconcile_names_symbol_and_both_numbers() -> None:
-    with pytest.raises(ReconciliationError, match="AAPL: lots hold 61, transactions say 60"):
-        reconcile([lot("61")], [trade("buy", "100"), trade("sell", "40")])
-    with pytest.raises(ReconciliationError, match="lots hold 0"):
-        reconcile([], [trade("buy", "1")])
 
 
 def pack() -> PackContent:
