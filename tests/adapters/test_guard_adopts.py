@@ -24,7 +24,9 @@ def _until(condition: Callable[[], bool]) -> bool:
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="adoption is a matter of Linux")
 def test_an_orphan_that_is_killed_leaves_no_zombie_with_its_pid(tmp_path: Path) -> None:
     note = tmp_path / "orphan.pid"
-    script = f"(sleep 60 & echo $! > {note}.new; mv {note}.new {note}); while [ -f {note} ]; do sleep 0.05; done; exit 3"
+    script = (
+        f"(sleep 60 & echo $! > {note}.new; mv {note}.new {note}); while [ -f {note} ]; do sleep 0.05; done; exit 3"
+    )
     with subprocess.Popen(guarded(("/bin/sh", "-c", script), 0.1), stdin=subprocess.PIPE) as process:
         assert _until(note.exists)
         orphan = int(note.read_text())
