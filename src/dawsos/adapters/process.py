@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from dawsos.model.process import Command, CommandOutcome
@@ -14,7 +14,7 @@ from dawsos.ports import Clock, Redactor
 
 GUARD = Path(__file__).with_name("guard.py")
 _MISSING = 127
-_LINE_LIMIT = 1 << 20
+_PIECE = 1 << 16
 
 
 def guarded(argv: tuple[str, ...], grace: float, user: tuple[int, int] | None = None) -> tuple[str, ...]:
@@ -24,19 +24,17 @@ def guarded(argv: tuple[str, ...], grace: float, user: tuple[int, int] | None = 
 
 
 class GuardedRunner:
-    """Implements ``ports.Runner``.  ``on_line`` is told each masked line as it comes."""
+    """Implements ``ports.Runner``; every text is cleaned by ``redactor`` before it is written to a log."""
 
-    def __init__(self, clock: Clock, redactor: Redactor, on_line: Callable[[str], None] | None = None) -> None:
+    def __init__(self, clock: Clock, redactor: Redactor) -> None:
         self._clock = clock
         self._redactor = redactor
-        self._on_line = on_line
 
     async def run(self, command: Command) -> CommandOutcome:
         """Run ``command``; never raises for what the command does.  Cancelling ends the process tree first."""
         started = self._clock.monotonic()
-        reader, writer = os.pipe()
-        os.set_inheritable(writer, False)
         Path(command.log).parent.mkdir(parents=True, exist_ok=True)
+        reader, writer = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
                 *guarded(command.argv, command.grace),
@@ -45,7 +43,6 @@ class GuardedRunner:
                 stdin=reader,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                limit=_LINE_LIMIT,
                 start_new_session=True,
             )
         except OSError as error:
@@ -81,20 +78,16 @@ class GuardedRunner:
     async def _capture(self, process: asyncio.subprocess.Process, path: Path) -> None:
         if process.stdout is None:
             return
-        with path.open("a", encoding="utf-8", errors="replace") as log:
-            while True:
-                try:
-                    raw = await process.stdout.readline()
-                except ValueError:
-                    # A line over the limit: keep what there is, in pieces.
-                    raw = await process.stdout.read(_LINE_LIMIT)
-                if not raw:
-                    return
-                line = self._redactor.clean(raw.decode("utf-8", errors="replace"))
-                log.write(line)
-                log.flush()
-                if self._on_line is not None:
-                    self._on_line(line.rstrip("\n"))
+        # Read in pieces, not in lines: a line may be longer than any buffer, and a secret may hold a line's end.
+        text = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        masked = self._redactor.stream()
+        with path.open("a", encoding="utf-8", newline="") as log:
+            try:
+                while raw := await process.stdout.read(_PIECE):
+                    log.write(masked.feed(text.decode(raw)))
+                    log.flush()
+            finally:
+                log.write(masked.feed(text.decode(b"", final=True)) + masked.end())
 
 
 def _classify(code: int | None, timed_out: bool, seconds: float, budget: float) -> CommandOutcome:

@@ -26,3 +26,40 @@ class Masker:
     def clean(self, text: str) -> str:
         """Return ``text`` with every known secret masked."""
         return self._pattern.sub("***", text) if self._pattern else text
+
+    def stream(self) -> MaskedStream:
+        """Return what cleans one text that comes in pieces."""
+        return MaskedStream(self)
+
+    def settled(self, text: str) -> int:
+        """Return how much of ``text`` may be cleaned now, when more may follow: what is behind could begin a secret."""
+        if self._pattern is None:
+            return len(text)
+        longest = max(map(len, self._values))
+        end = len(text)
+        for start in range(max(0, len(text) - longest + 1), len(text)):
+            if any(len(value) > len(text) - start and value.startswith(text[start:]) for value in self._values):
+                end = start
+                break
+        # Never within a secret that is there already.
+        return next((m.start() for m in self._pattern.finditer(text) if m.start() < end < m.end()), end)
+
+
+class MaskedStream:
+    """Cleans text that comes in pieces of any length, so that a secret cut in two by the pieces is masked all the same."""
+
+    def __init__(self, masker: Masker) -> None:
+        self._masker = masker
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """Return what is certain so far, cleaned."""
+        text = self._held + piece
+        end = self._masker.settled(text)
+        self._held = text[end:]
+        return self._masker.clean(text[:end])
+
+    def end(self) -> str:
+        """Return the rest, cleaned."""
+        rest, self._held = self._held, ""
+        return self._masker.clean(rest)

@@ -1,0 +1,80 @@
+"""The guard as a program: exit codes, the lifeline, nothing of the command left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dawsos.adapters.process import guarded
+from waiting import is_gone, pids_in, wait_until
+
+
+def guard(*argv: str, grace: float = 0.1, folder: Path | None = None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        guarded(argv, grace), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)]
+)
+def test_it_ends_with_the_command_s_own_code(script: str, code: int) -> None:
+    with guard("/bin/sh", "-c", script) as process:
+        assert process.wait(20) == code
+
+
+def test_a_command_that_cannot_be_started_is_127() -> None:
+    with guard("/no/such/program") as process:
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 127
+    assert b"cannot start /no/such/program" in out
+
+
+def test_closing_the_lifeline_ends_the_command(tmp_path: Path) -> None:
+    with guard("/bin/sh", "-c", "echo $$ > one.pid; sleep 60; sleep 60", folder=tmp_path) as process:
+        (pid,) = pids_in(tmp_path, 1)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(20)
+    assert is_gone(pid)
+
+
+def test_what_is_written_to_the_lifeline_does_not_end_it(tmp_path: Path) -> None:
+    with guard("/bin/sh", "-c", "while [ ! -f stop ]; do sleep 0.01; done; exit 5", folder=tmp_path) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"x" * 10)
+        process.stdin.flush()
+        (tmp_path / "stop").touch()
+        assert process.wait(20) == 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_lives_through_the_signals_that_a_terminal_sends(number: int, tmp_path: Path) -> None:
+    """It must live to clean up; the caller hears the signal too, and closes the lifeline."""
+    script = "echo $$ > one.pid; while [ ! -f stop ]; do sleep 0.01; done; exit 5"
+    with guard("/bin/sh", "-c", script, folder=tmp_path) as process:
+        pids_in(tmp_path, 1)
+        process.send_signal(number)
+        (tmp_path / "stop").touch()
+        assert process.wait(20) == 5
+
+
+def test_the_command_does_not_inherit_the_guard_s_deafness(tmp_path: Path) -> None:
+    with guard("/bin/sh", "-c", "echo $$ > one.pid; sleep 60", folder=tmp_path) as process:
+        (pid,) = pids_in(tmp_path, 1)
+        os.killpg(pid, signal.SIGTERM)
+        assert process.wait(20) == 143
+        wait_until(lambda: is_gone(pid))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_a_command_may_run_as_another_user() -> None:
+    argv = guarded(("/usr/bin/id", "-u"), 0.1, (65534, 65534))
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.wait(20) == 0
+        assert process.stdout is not None
+        assert process.stdout.read() == b"65534\n"

@@ -1,0 +1,56 @@
+"""Secrets are masked whole, however the text is cut into pieces."""
+
+from __future__ import annotations
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dawsos.adapters.redact import Masker
+
+
+def in_pieces(masker: Masker, pieces: list[str]) -> str:
+    stream = masker.stream()
+    return "".join([*map(stream.feed, pieces), stream.end()])
+
+
+def test_a_secret_is_masked_and_other_text_is_not() -> None:
+    masker = Masker(["s3cret"])
+    assert masker.clean("url=postgres://u:s3cret@h s3cre s3crets") == "url=postgres://u:***@h s3cre ***s"
+    masker.add(["other-one"])
+    assert masker.clean("other-one s3cret") == "*** ***"
+    assert Masker().clean("text") == "text"
+
+
+def test_a_secret_within_another_does_not_leave_a_rest() -> None:
+    assert Masker(["abcd", "abcdefgh"]).clean("abcdefgh abcd") == "*** ***"
+
+
+def test_what_is_too_short_would_mask_everything() -> None:
+    assert Masker(["", "a", "abc"]).clean("abc a") == "abc a"
+
+
+def test_what_is_no_beginning_of_a_secret_is_not_held_back() -> None:
+    stream = Masker(["s3cret"]).stream()
+    assert stream.feed("hello\n") == "hello\n"
+    assert stream.feed("a s3c") == "a "
+    assert stream.feed("ond\n") == "s3cond\n"
+    assert stream.feed("s3cr") == ""
+    assert stream.end() == "s3cr"
+
+
+def test_a_secret_of_several_lines_is_masked_in_a_stream() -> None:
+    assert in_pieces(Masker(["-----KEY\nabc\n-----"]), ["x\n-----KEY\n", "abc\n", "-----\ny\n"]) == "x\n***\ny\n"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.text("ab", min_size=4, max_size=7), min_size=1, max_size=3),
+    st.lists(st.text("abc", max_size=9), max_size=8),
+)
+@example(["abab"], ["abab", "ab"])
+@example(["aaaa", "aaaab"], ["aaaa", "a", "ab"])
+def test_a_stream_masks_what_the_whole_text_would(secrets: list[str], pieces: list[str]) -> None:
+    masker = Masker(secrets)
+    streamed = in_pieces(masker, pieces)
+    assert streamed == masker.clean("".join(pieces))
+    assert not any(secret in streamed for secret in secrets)
