@@ -20,6 +20,7 @@ examples: dict[str, dict[str, int]] = {}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden-update", choices=("never", "always"), default="never", help="rewrite golden files")
+    parser.addoption("--uat-report", default=None, help="write the acceptance report (HTML; JSON beside it)")
     parser.addoption("--base-url", default=None, help="service under acceptance test (env BASE_URL)")
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from app.api.dependencies import Svc, User
-from app.api.schemas import JobOut, NightOut, PackDetailOut, PackOut, PriceOut, RateOut
+from app.api.schemas import BookingDate, JobOut, NightOut, PackDetailOut, PackOut, PriceOut, RateOut
 from app.services import packs
 from app.services.nightly import order_problem
 
@@ -23,8 +23,10 @@ def pack_headers(stale: bool) -> dict[str, str]:
 
 
 @router.get("/pricing/latest")
-async def latest(_: User, services: Svc, response: Response) -> PackOut:
-    """The pack being served: the newest fresh one."""
+async def latest(_: User, services: Svc, response: Response, date: BookingDate | None = None) -> PackOut:
+    """The pack being served: the newest fresh one. With a date, the newest pack of that date, fresh or warming."""
+    if date is not None:
+        return PackOut.of(await packs.head_of(services.packs, date))
     served = await packs.current(services.packs, services.jobs)
     response.headers.update(pack_headers(served.stale))
     return PackOut.of(served.pack)

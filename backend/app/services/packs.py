@@ -61,6 +61,14 @@ async def exact(store: PackStore, pack_id: str) -> PackHeader:
     return header
 
 
+async def head_of(store: PackStore, asof: date) -> PackHeader:
+    """The pack of a date that no other supersedes."""
+    header = await store.head_of(asof)
+    if header is None:
+        raise NotFoundError("no pricing pack of that date")
+    return header
+
+
 async def verified_content(store: PackStore, header: PackHeader) -> PackContent:
     """The rows of a pack, checked against its hash: a pack that does not match is never used."""
     content = await store.content(header.id)

@@ -25,6 +25,7 @@ ORDERED = "ORDER BY p.asof_date DESC, p.created_at DESC LIMIT 1"
 NEWEST = f"{HEADER} {IS_HEAD} {ORDERED}"
 # Chains are per date, so among the fresh packs of the newest date the last one written is the head.
 LAST_GOOD = f"{HEADER} WHERE s.is_fresh {ORDERED}"
+HEAD_OF = f"{HEADER} {IS_HEAD} AND p.asof_date = $1 {ORDERED}"
 BY_ID = HEADER + "WHERE p.id = $1"
 
 
@@ -86,11 +87,15 @@ class PgPackStore:
         """The newest fresh pack."""
         return await self._one(LAST_GOOD)
 
+    async def head_of(self, asof: date) -> PackHeader | None:
+        """The newest head of one date."""
+        return await self._one(HEAD_OF, asof)
+
     async def header(self, pack_id: str) -> PackHeader | None:
         """Any pack by id."""
         return await self._one(BY_ID, pack_id)
 
-    async def _one(self, query: str, *arguments: str) -> PackHeader | None:
+    async def _one(self, query: str, *arguments: str | date) -> PackHeader | None:
         async with self._db.connection() as connection:
             row = await connection.fetchrow(query, *arguments)
         return _header(row) if row else None

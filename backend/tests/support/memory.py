@@ -285,6 +285,10 @@ class MemoryPacks:
             raise StoreUnavailableError("the database does not answer")
         return self._last([h for h in self.headers.values() if h.is_fresh])
 
+    async def head_of(self, asof: date) -> PackHeader | None:
+        gone = {h.supersedes for h in self.headers.values()}
+        return self._last([h for h in self.headers.values() if h.asof_date == asof and h.id not in gone])
+
     async def header(self, pack_id: str) -> PackHeader | None:
         return self.headers.get(pack_id)
 

@@ -1,12 +1,10 @@
-"""UAT-033 and UAT-034: p95 of 100 valuations, warm and cold, written to SLO_FILE for the gate."""
+"""UAT-033 and UAT-034: p95 of 100 valuations, warm and cold, noted for the gate."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import quantiles
 from uuid import UUID
 
@@ -14,6 +12,7 @@ import httpx
 import pytest
 import redis
 
+Note = Callable[[str, float], None]
 REQUESTS = 100
 WARM_LIMIT, COLD_LIMIT = 1.2, 2.0
 
@@ -30,15 +29,6 @@ def measure(client: httpx.Client, path: str, before_each: Callable[[], object] =
     return quantiles(seconds, n=20)[-1]
 
 
-def note(name: str, seconds: float) -> None:
-    """Add one number to SLO_FILE."""
-    target = os.environ.get("SLO_FILE")
-    if target:
-        file = Path(target)
-        known = json.loads(file.read_text()) if file.exists() else {}
-        file.write_text(json.dumps(known | {name: seconds}, sort_keys=True) + "\n")
-
-
 @pytest.fixture
 def path(anna: httpx.Client) -> str:
     """The valuation of a portfolio in three currencies."""
@@ -53,7 +43,7 @@ def path(anna: httpx.Client) -> str:
 @pytest.mark.smoke
 @pytest.mark.p0
 @pytest.mark.uat("033")
-def test_warm_p95(anna: httpx.Client, path: str) -> None:
+def test_warm_p95(anna: httpx.Client, path: str, note: Note) -> None:
     anna.get(path)
     p95 = measure(anna, path)
     assert anna.get(path).headers["x-cache"] == "hit", "what was measured was not warm"
@@ -63,7 +53,7 @@ def test_warm_p95(anna: httpx.Client, path: str) -> None:
 
 @pytest.mark.p0
 @pytest.mark.uat("034")
-def test_cold_p95(anna: httpx.Client, path: str) -> None:
+def test_cold_p95(anna: httpx.Client, path: str, note: Note) -> None:
     """Cold means an emptied cache before every request; without REDIS_URL it cannot be emptied, which is a failure."""
     url = os.environ.get("REDIS_URL")
     assert url, "REDIS_URL is needed to empty the cache"

@@ -161,6 +161,8 @@ async def test_latest_pack_and_its_rows(site: Site) -> None:
         "observed_on": "2023-10-31",
     }
     assert (await site.http.get("/health/pack")).json()["status"] == "fresh"
+    assert (await site.http.get("/v1/pricing/latest?date=2026-11-24", headers=token(ANNA))).json() == pack
+    assert (await site.http.get("/v1/pricing/latest?date=2026-11-23", headers=token(ANNA))).status_code == 404
     assert (await site.http.get("/v1/pricing/packs/none", headers=token(ANNA))).status_code == 404
 
 
