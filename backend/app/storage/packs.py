@@ -146,12 +146,19 @@ async def _keeps_commits(connection: Connection) -> bool:
 
 
 async def _insert(connection: Connection, header: PackHeader, content: PackContent) -> None:
-    columns = ["id", "asof_date", "policy", "hash", "supersedes", "created_at"]
     values = [header.id, header.asof_date, header.policy, header.hash, header.supersedes, header.created_at]
-    if header.ledger_commit_hash is not None:
-        columns, values = [*columns, "ledger_commit_hash"], [*values, header.ledger_commit_hash]
-    places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
-    await connection.execute(f"INSERT INTO pricing_pack ({', '.join(columns)}) VALUES ({places})", *values)  # noqa: S608 - our own column names
+    if header.ledger_commit_hash is None:
+        await connection.execute(
+            "INSERT INTO pricing_pack (id, asof_date, policy, hash, supersedes, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            *values,
+        )
+    else:
+        await connection.execute(
+            "INSERT INTO pricing_pack (id, asof_date, policy, hash, supersedes, created_at, ledger_commit_hash) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            *values,
+            header.ledger_commit_hash,
+        )
     await connection.executemany(
         "INSERT INTO prices (pricing_pack_id, symbol, price_close, currency, origin, observed_on) "
         "VALUES ($1, $2, $3, $4, $5, $6)",
