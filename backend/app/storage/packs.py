@@ -149,7 +149,8 @@ async def _insert(connection: Connection, header: PackHeader, content: PackConte
     values = [header.id, header.asof_date, header.policy, header.hash, header.supersedes, header.created_at]
     if header.ledger_commit_hash is None:
         await connection.execute(
-            "INSERT INTO pricing_pack (id, asof_date, policy, hash, supersedes, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO pricing_pack (id, asof_date, policy, hash, supersedes, created_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6)",
             *values,
         )
     else:
