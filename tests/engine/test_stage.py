@@ -106,7 +106,7 @@ def test_a_failed_step_that_no_gate_saw_fails_the_stage_all_the_same(tmp_path: P
     [
         (InfrastructureError("no port"), "infrastructure", 2),
         (OSError("disk full"), "infrastructure", 2),
-        (BadInput("no such lock"), "infrastructure", 2),
+        (BadInput("no such lock"), "failed", 1),
         (RuntimeError("odd"), "infrastructure", 2),
         (ReleaseFailed("does not start"), "failed", 1),
     ],

@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import asdict, replace
 
 from dawsos.engine.work import Hands, Outcome, Work
-from dawsos.errors import DawsosError, ReleaseFailed
+from dawsos.errors import BadInput, DawsosError, ReleaseFailed
 from dawsos.model.verdicts import GateVerdict
 
 
@@ -64,7 +64,8 @@ async def _work(work: Work, hands: Hands) -> Outcome:
             return await hands.bodies[work.stage.uses](work)
     except TimeoutError:
         return Outcome("timeout", f"stopped after its budget of {budget:g} s")
-    except ReleaseFailed as error:
+    except (ReleaseFailed, BadInput) as error:
+        # The same commit has the same fault the next time.
         return Outcome("failed", str(error))
     except DawsosError as error:
         return Outcome("infrastructure", str(error))
