@@ -1,0 +1,109 @@
+"""The cache: only whole results, found by their fingerprint; what is damaged is not there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dawsos.adapters.cache import StageCache
+from dawsos.model.plan import Fingerprint
+from dawsos.model.verdicts import GateVerdict
+
+PRINT = Fingerprint("f" * 64, {"file a": "1"})
+GATES = (GateVerdict("junit", "junit", "pass", "3 tests", "0 failed", "", ("junit.xml",)),)
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> Path:
+    folder = tmp_path / "artifacts"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "junit.xml").write_text("<testsuite/>")
+    (folder / "deep" / "log").write_text("log")
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> StageCache:
+    return StageCache(tmp_path / "cache")
+
+
+def keep(
+    cache: StageCache, artifacts: Path, *, at: float = 100.0, print_: Fingerprint = PRINT, run: str = "r1"
+) -> None:
+    cache.keep("unit", print_, artifacts, run=run, at=at, gates=GATES)
+
+
+def test_what_was_kept_comes_back_with_its_evidence(cache: StageCache, artifacts: Path, tmp_path: Path) -> None:
+    keep(cache, artifacts)
+    kept = cache.lookup("unit", PRINT.digest)
+    assert kept is not None
+    assert (kept["run"], kept["finished_at"], kept["manifest"]) == ("r1", 100.0, {"file a": "1"})
+    assert kept["gates"][0]["measured"] == "3 tests"
+    cache.restore("unit", PRINT.digest, tmp_path / "again")
+    assert (tmp_path / "again" / "junit.xml").read_text() == "<testsuite/>"
+    assert (tmp_path / "again" / "deep" / "log").read_text() == "log"
+
+
+def test_another_stage_or_fingerprint_is_not_there(cache: StageCache, artifacts: Path) -> None:
+    keep(cache, artifacts)
+    assert cache.lookup("unit", "0" * 64) is None
+    assert cache.lookup("lint", PRINT.digest) is None
+    assert cache.latest_manifest("lint") is None
+
+
+def test_the_first_result_stays(cache: StageCache, artifacts: Path) -> None:
+    keep(cache, artifacts)
+    keep(cache, artifacts, run="r2", at=200.0)
+    kept = cache.lookup("unit", PRINT.digest)
+    assert kept is not None
+    assert kept["run"] == "r1"
+
+
+def test_the_newest_manifest_is_compared_with(cache: StageCache, artifacts: Path) -> None:
+    keep(cache, artifacts, at=200.0, print_=Fingerprint("a" * 64, {"file a": "new"}))
+    keep(cache, artifacts, at=100.0, print_=Fingerprint("b" * 64, {"file a": "old"}))
+    assert cache.latest_manifest("unit") == {"file a": "new"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"run": "r1"}'])
+def test_a_damaged_result_is_not_there(text: str, cache: StageCache, artifacts: Path, tmp_path: Path) -> None:
+    keep(cache, artifacts)
+    (tmp_path / "cache" / "unit" / PRINT.digest / "result.json").write_text(text)
+    assert cache.lookup("unit", PRINT.digest) is None
+    assert cache.latest_manifest("unit") is None
+
+
+def test_a_result_whose_evidence_is_gone_is_not_there(cache: StageCache, artifacts: Path, tmp_path: Path) -> None:
+    keep(cache, artifacts)
+    (tmp_path / "cache" / "unit" / PRINT.digest / "artifacts" / "junit.xml").unlink()
+    assert cache.lookup("unit", PRINT.digest) is None
+
+
+def test_a_result_whose_evidence_was_changed_is_not_there(cache: StageCache, artifacts: Path, tmp_path: Path) -> None:
+    keep(cache, artifacts)
+    (tmp_path / "cache" / "unit" / PRINT.digest / "artifacts" / "junit.xml").write_text("<other/>")
+    assert cache.lookup("unit", PRINT.digest) is None
+    keep(cache, artifacts, run="r2")
+    kept = cache.lookup("unit", PRINT.digest)
+    assert kept is not None
+    assert kept["run"] == "r2"
+
+
+def test_what_could_not_be_kept_whole_leaves_nothing(cache: StageCache, tmp_path: Path) -> None:
+    keep(cache, tmp_path / "no such folder")
+    assert cache.lookup("unit", PRINT.digest) is None
+    assert list((tmp_path / "cache" / "unit").iterdir()) == []
+
+
+def test_a_result_from_before_evidence_was_digested_is_not_there(
+    cache: StageCache, artifacts: Path, tmp_path: Path
+) -> None:
+    keep(cache, artifacts)
+    path = tmp_path / "cache" / "unit" / PRINT.digest / "result.json"
+    kept = json.loads(path.read_text())
+    del kept["evidence"]
+    path.write_text(json.dumps(kept))
+    assert cache.lookup("unit", PRINT.digest) is None
+    assert cache.latest_manifest("unit") == {"file a": "1"}
