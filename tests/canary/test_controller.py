@@ -15,7 +15,8 @@ from fakes import MemoryRecorder, ScriptedTraffic, VirtualClock, counts, sample
 
 POLICY = RolloutPolicy(
     ladder=tuple(LadderStep(weight=weight, duration=10) for weight in (5, 25, 45, 65, 85, 100)),
-    tick=1, check_interval=1, failed_checks=5, error_rate=0.005, p95=1.2, min_requests=5, no_data_deadline=20,
+    judge="thresholds", baseline=0, tick=1, check_interval=1, failed_checks=5, error_rate=0.005, p95=1.2, min_requests=5,
+    no_data_deadline=20,
 )  # fmt: skip
 RECORD = RolloutRecord("release", "canary", "old", "stable", 0.0)
 
@@ -38,7 +39,9 @@ class World:
             stable_deployment="stable",
         )
 
-    def run(self, record: RolloutRecord = RECORD, *, first: bool = False, seen: int = 1) -> Finished:
+    def run(
+        self, record: RolloutRecord = RECORD, *, first: bool = False, seen: int = 1, policy: RolloutPolicy = POLICY
+    ) -> Finished:
         async def promote() -> None:
             self.promoted += 1
 
@@ -46,7 +49,7 @@ class World:
             self.leases += 1
 
         controller = Controller(
-            "canary", POLICY, self.traffic, self.recorder, self.clock, promote, renew, first=first, seen=seen
+            "canary", policy, self.traffic, self.recorder, self.clock, promote, renew, first=first, seen=seen
         )
         return asyncio.run(controller.run(record))
 
@@ -137,3 +140,44 @@ def test_without_a_stable_release_the_canary_has_all_traffic_and_is_withdrawn_wh
     bad = World(lambda at, weight: sample(at, weight, counts(20, errors=5)))
     assert bad.run(first=True).outcome == "withdrawn"
     assert bad.traffic.weights == [100, 0]
+
+
+STATISTICAL = POLICY.model_copy(update={"judge": "statistical", "shortest_fault": 3.0, "baseline": 3.0})
+
+
+def test_stable_is_watched_before_the_canary_has_any_traffic() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    assert world.run(policy=STATISTICAL).outcome == "promoted"
+    weights = [event.body["weight"] for event in world.recorder.events if event.kind == "rollout_sampled"]
+    assert weights[:4] == [0, 0, 0, 5]
+    assert world.traffic.weights == [5, 25, 45, 65, 85, 100]
+
+
+def test_a_suspected_canary_is_dimmed_and_a_cleared_one_is_restored() -> None:
+    """A few bad seconds at 45 %, then none: too short for proof."""
+    world = World(lambda at, weight: sample(at, weight, counts(20, errors=1 if 23 < at < 27 and weight > 5 else 0)))
+    assert world.run(policy=STATISTICAL.model_copy(update={"shortest_fault": 10.0})).outcome == "promoted"
+    dimmed = [event.body for event in world.recorder.events if event.kind == "weight_intended" and event.body["why"]]
+    assert dimmed[0]["why"].startswith("dimmed: suspicion: the canary answers with an error")
+    assert dimmed[0]["weight"] < dimmed[0]["rung"] == 45
+    assert dimmed[1]["why"].startswith("restored: ")
+    assert dimmed[1]["weight"] == 45
+
+
+def test_a_controller_that_comes_back_knows_what_the_one_before_saw() -> None:
+    """Killed again and again, each time after a few seconds: the evidence adds up all the same."""
+    bad = counts(20, errors=3)
+    lasting = World(lambda at, weight: sample(at, weight, bad))
+    lasting.run(policy=STATISTICAL)
+    samples = lasting.recorder.state.rollout.samples  # type: ignore[union-attr]
+    assert len(samples) > 5
+    again = World(lambda at, weight: sample(at, weight, bad))
+    record = replace(RECORD, weight_intended=5, rung=5, samples=samples[:-1])
+    assert again.run(record, policy=STATISTICAL).outcome == "rolled_back"
+    assert again.clock.elapsed == 1
+
+
+def test_a_dimmed_canary_stays_dimmed_after_a_crash() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    assert world.run(replace(RECORD, weight_intended=4, rung=45), policy=STATISTICAL).outcome == "promoted"
+    assert world.traffic.weights[:2] == [4, 45]

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from dawsos.canary.ladder import LadderState, decide, phase
+from dawsos.canary.ladder import LadderState, decide, dimmed_weight, phase
 from dawsos.model.rollout import Judgement, LadderStep, RolloutPolicy, Verdict
 
 POLICY = RolloutPolicy(
@@ -38,3 +38,37 @@ def test_the_top_rung_promotes() -> None:
     decision, _ = decide(LadderState(1, 0.0), Judgement("healthy", ""), 10.0, POLICY)
     assert decision == "promote"
     assert phase(LadderState(1, 0.0), 9.0, POLICY) == "within"
+
+
+def test_at_the_deadline_the_policy_may_hold_instead() -> None:
+    patient = POLICY.model_copy(update={"at_deadline": "hold"})
+    assert decide(LadderState(0, 0.0), Judgement("inconclusive", ""), 1e6, patient)[0] == "hold"
+    assert decide(LadderState(0, 0.0), Judgement("failing", ""), 1e6, patient)[0] == "rollback"
+
+
+def test_suspicion_dims_and_a_cleared_canary_is_restored() -> None:
+    steep = RolloutPolicy(
+        ladder=(LadderStep(weight=50, duration=10), LadderStep(weight=100, duration=10)), error_rate=0.005, p95=1.2
+    )
+    suspected = Judgement("inconclusive", "hm", suspected=True, dim_factor=0.1)
+    assert decide(LadderState(0, 0.0), suspected, 1.0, steep) == ("dim", "hm")
+    assert decide(LadderState(0, 0.0, 5), suspected, 1.0, steep)[0] == "hold"
+    assert decide(LadderState(0, 0.0, 5), Judgement("healthy", ""), 20.0, steep)[0] == "restore"
+    assert decide(LadderState(0, 0.0, 5), Judgement("failing", ""), 1.0, steep)[0] == "rollback"
+    assert decide(LadderState(0, 0.0, 5), suspected, 1e6, steep)[0] == "rollback"
+    assert decide(LadderState(0, 0.0), suspected, 1.0, steep.model_copy(update={"dim": False}))[0] == "hold"
+    nearly = Judgement("inconclusive", "hm", suspected=True, dim_factor=0.9)
+    assert decide(LadderState(0, 0.0), nearly, 1.0, steep)[0] == "hold"
+
+
+@pytest.mark.parametrize(("weight", "factor", "lower"), [(50, 0.1, 5), (5, 0.1, 1), (1, 0.1, 1), (10, 0.8, 10)])
+def test_a_dimmed_weight_is_never_nothing(weight: int, factor: float, lower: int) -> None:
+    assert dimmed_weight(weight, factor) == lower
+
+
+def test_evidence_ends_a_step_early_but_not_before_its_shortest_time() -> None:
+    quick = POLICY.model_copy(update={"advance": "evidence", "shortest_step": 4.0})
+    proven = Judgement("healthy", "", proven=True)
+    assert decide(LadderState(0, 0.0), proven, 3.9, quick)[0] == "hold"
+    assert decide(LadderState(0, 0.0), proven, 4.0, quick)[0] == "advance"
+    assert decide(LadderState(0, 0.0), proven, 4.0, POLICY)[0] == "hold"

@@ -95,7 +95,7 @@ def evidence(session: Session, finished: Finished, release: Release) -> dict[str
         "outcome": finished.outcome,
         "reason": finished.reason,
         "rollback_seconds": finished.seconds,
-        "weight": 100 if finished.outcome == "promoted" else (record.weight_intended if record else 0),
+        "weight": 100 if finished.outcome == "promoted" else (record.rung or record.weight_intended if record else 0),
         "error_rate": check.get("error_rate"),
         "p95": check.get("p95"),
         "release": release.digest,

@@ -2,25 +2,25 @@
 
 Crash safety.  ``weight_intended`` is written before the proxy is told, ``rollout_decided`` before the traffic moves.  A
 controller that comes back reads the fold of these: a decision is carried out (again), without one the rollout
-goes on from the rung it stood on, with fresh evidence.
+goes on from the rung it stood on.  Its judge is shown the recorded samples first, so that the evidence is what it was and
+the bound on false rollbacks holds over the whole rollout, however often the controller dies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
-from dawsos.canary.judge import judge
-from dawsos.canary.ladder import LadderState, decide
-from dawsos.canary.measures import quantile
+from dawsos.canary.judge import Judge
+from dawsos.canary.judges import make_judge
+from dawsos.canary.ladder import LadderState, decide, dimmed_weight
+from dawsos.canary.samples import from_bodies, to_body
 from dawsos.errors import InfrastructureError
-from dawsos.model.rollout import Counts, Judgement, RolloutPolicy, Sample
+from dawsos.model.rollout import Decision, Judgement, RolloutPolicy
 from dawsos.model.run import RolloutRecord
 from dawsos.ports import Clock, Recorder, Traffic
 
 _SILENCE_DEADLINE = 10.0
-
-Judge = Callable[[list[Sample], RolloutPolicy], Judgement]
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,7 @@ class Controller:
     promote: Callable[[], Awaitable[None]]
     renew_lease: Callable[[float], None]
     on_weight: Callable[[int], None] = lambda _weight: None
-    judge: Judge = judge
     first: bool = False
-    samples: list[Sample] = field(default_factory=list)
     seen: int = 0
 
     async def run(self, record: RolloutRecord) -> Finished:
@@ -55,36 +53,81 @@ class Controller:
             return await self._roll_back(record.reason, decided=True)
         if record.decision == "promote":
             return await self._promote(record.reason, decided=True)
-        weights = [step.weight for step in self.policy.ladder]
-        index = weights.index(record.weight_intended) if record.weight_intended in weights else 0
+        judge = make_judge(self.policy, first=self.first)
+        for sample in from_bodies(record.samples):
+            judge.observe(sample)
         started = self.clock.monotonic()
-        state = await self._step_to(index)
-        await self.traffic.sample(0.0, weights[index])  # the baseline of the counters
+        if not record.weight_intended and not self.first:
+            await self._watch_stable(judge, started)
+        state = await self._stand(record)
+        await self.traffic.sample(0.0, self._weight(state))  # the baseline of the counters
         while True:
-            await self.clock.sleep(self.policy.tick)
-            self.renew_lease(self.policy.lease)
-            now = self.clock.monotonic()
-            sample = await self.traffic.sample(now - started, self.policy.ladder[state.index].weight)
-            self.samples.append(sample)
-            judgement = self.judge(self.samples, self.policy)
-            self._record(sample, judgement)
+            judgement = await self._tick(judge, state, started)
             asked = self._rollback_asked()
-            decision, reason = ("rollback", asked) if asked else decide(state, judgement, now, self.policy)
+            now = self.clock.monotonic()
+            decision, reason = decide(state, judgement, now, self.policy)
+            if asked:
+                return await self._roll_back(asked)
             if decision == "rollback":
                 return await self._roll_back(reason)
             if decision == "promote":
                 return await self._promote(reason)
-            if decision == "advance":
-                state = await self._step_to(state.index + 1)
+            state = await self._move(state, decision, judgement)
 
-    async def _step_to(self, index: int) -> LadderState:
-        weight = self.policy.ladder[index].weight
-        self.recorder.record("weight_intended", self.stage, weight=weight)
+    async def _stand(self, record: RolloutRecord) -> LadderState:
+        """Begin on the first rung, or go on where a controller before this one stood, dimmed if it was."""
+        weights = [step.weight for step in self.policy.ladder]
+        rung = record.rung or record.weight_intended
+        index = weights.index(rung) if rung in weights else 0
+        dimmed = record.weight_intended if 0 < record.weight_intended < weights[index] else 0
+        state = LadderState(index, self.clock.monotonic(), dimmed)
+        await self._set_weight(state)
+        return replace(state, since=self.clock.monotonic())
+
+    async def _tick(self, judge: Judge, state: LadderState, started: float) -> Judgement:
+        await self.clock.sleep(self.policy.tick)
+        self.renew_lease(self.policy.lease)
+        sample = await self.traffic.sample(self.clock.monotonic() - started, self._weight(state))
+        judgement = judge.observe(sample)
+        rung = self.policy.ladder[state.index].weight
+        self.recorder.record("rollout_sampled", self.stage, **to_body(sample, judgement, rung))
+        return judgement
+
+    async def _watch_stable(self, judge: Judge, started: float) -> None:
+        """Look at stable alone for a moment: what is slow, and how much traffic there is, is known before the canary has any."""
+        await self.traffic.sample(0.0, 0)
+        while self.clock.monotonic() - started < self.policy.baseline:
+            await self.clock.sleep(self.policy.tick)
+            self.renew_lease(self.policy.lease)
+            sample = await self.traffic.sample(self.clock.monotonic() - started, 0)
+            judge.observe(sample)
+            watching = Judgement("no_data", "watching the stable release before the first step")
+            self.recorder.record("rollout_sampled", self.stage, **to_body(sample, watching, 0))
+
+    async def _move(self, state: LadderState, decision: Decision, judgement: Judgement) -> LadderState:
+        """Carry out what does not end the rollout: advance, dim, restore, hold."""
+        if decision == "hold":
+            return state
+        if decision == "advance":
+            state = LadderState(state.index + 1, self.clock.monotonic())
+            await self._set_weight(state)
+            return replace(state, since=self.clock.monotonic())
+        full = self.policy.ladder[state.index].weight
+        lower = dimmed_weight(full, judgement.dim_factor) if decision == "dim" else 0
+        state = replace(state, dimmed=lower)
+        await self._set_weight(state, why=f"{'dimmed' if lower else 'restored'}: {judgement.reason}")
+        return state
+
+    def _weight(self, state: LadderState) -> int:
+        return state.dimmed or self.policy.ladder[state.index].weight
+
+    async def _set_weight(self, state: LadderState, why: str = "") -> None:
+        weight, rung = self._weight(state), self.policy.ladder[state.index].weight
+        self.recorder.record("weight_intended", self.stage, weight=weight, rung=rung, why=why)
         self.renew_lease(self.policy.lease)
         self.on_weight(weight)
         seconds = await self.traffic.set_weight(100 if self.first else weight)
-        self.recorder.record("weight_confirmed", self.stage, weight=weight, seconds=round(seconds, 4))
-        return LadderState(index, self.clock.monotonic())
+        self.recorder.record("weight_confirmed", self.stage, weight=weight, seconds=round(seconds, 4), why=why)
 
     async def _promote(self, reason: str, *, decided: bool = False) -> Finished:
         if not decided:
@@ -127,24 +170,3 @@ class Controller:
             if event.kind == "rollback_requested":
                 return f"asked for by {event.body.get('name', 'somebody')}: {event.body.get('reason', '')}"
         return ""
-
-    def _record(self, sample: Sample, judgement: Judgement) -> None:
-        self.recorder.record(
-            "rollout_sampled",
-            self.stage,
-            at=round(sample.at, 3),
-            weight=sample.weight,
-            seconds=round(sample.seconds, 3),
-            canary=_summary(sample.canary),
-            stable=_summary(sample.stable),
-            restarts=sample.restarts,
-            complete=sample.complete,
-            verdict=judgement.verdict,
-            reason=judgement.reason,
-            check={"error_rate": judgement.error_rate, "p95": judgement.p95, "requests": judgement.requests},
-        )
-
-
-def _summary(counts: Counts) -> dict[str, object]:
-    p95 = quantile(counts, 0.95)
-    return {"requests": counts.requests, "errors": counts.errors, "p95": None if p95 is None else round(p95, 5)}

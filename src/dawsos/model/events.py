@@ -15,9 +15,10 @@ deployed             environment, release, deployment, url, replicas
 approval_requested   digest, role, subject
 approval_given       digest, decision (approved, rejected), name, reason, how (terminal, command, beforehand), expires_at
 rollout_started      release, deployment, stable_release, stable_deployment, ladder, policy, traffic, first, drill
-weight_intended      weight
-weight_confirmed     weight, seconds
-rollout_sampled      at, weight, seconds, canary{requests, errors, p95}, stable{...}, verdict, reason
+weight_intended      weight, rung (the step's weight; higher than weight while the canary is dimmed), why
+weight_confirmed     weight, seconds, why
+rollout_sampled      at, weight, rung, seconds, canary{requests, errors, p95, buckets}, stable{...}, restarts, counters,
+                     complete, verdict, reason, check, suspected, evidence [{name, log_e, limit, estimate, low, high}]
 rollback_requested   name, reason
 rollout_decided      decision (promote, rollback), reason
 rollout_finished     outcome (promoted, rolled_back, withdrawn), reason, seconds (from the decision to the last request sent

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from dawsos.model.rollout import Load, RolloutPolicy, Strict
+from dawsos.model.rollout import JudgeName, Load, RolloutPolicy, Strict, WarmUp
 from dawsos.model.units import Duration, PositiveDuration, Share
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -165,7 +165,13 @@ class Profile(Strict):
 
     durations: tuple[PositiveDuration, ...] = ()
     tick: PositiveDuration | None = None
+    judge: JudgeName | None = None
     check_interval: PositiveDuration | None = None
+    shortest_fault: PositiveDuration | None = None
+    shortest_step: PositiveDuration | None = None
+    latency_tolerance: Duration | None = None
+    warm_up: WarmUp | None = None
+    baseline: Duration | None = None
     no_data_deadline: PositiveDuration | None = None
     min_requests: int | None = None
     load: Load | None = None
@@ -197,8 +203,8 @@ class Pipeline(Strict):
         chosen = self.profiles[profile]
         overrides: dict[str, Any] = {
             key: value
-            for key in ("tick", "check_interval", "no_data_deadline", "min_requests", "load")
-            if (value := getattr(chosen, key)) is not None
+            for key in Profile.model_fields
+            if key != "durations" and (value := getattr(chosen, key)) is not None
         }
         if chosen.durations:
             overrides["ladder"] = tuple(

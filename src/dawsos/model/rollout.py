@@ -8,10 +8,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dawsos.model.units import PositiveDuration, Share
+from dawsos.model.units import Duration, PositiveDuration, Share
 
 Verdict = Literal["healthy", "failing", "inconclusive", "no_data"]
-Decision = Literal["hold", "advance", "promote", "rollback"]
+Decision = Literal["hold", "advance", "promote", "rollback", "dim", "restore"]
+JudgeName = Literal["statistical", "thresholds", "flagger"]
 
 
 class Strict(BaseModel):
@@ -49,6 +50,14 @@ class CrashLoop(Strict):
     window: PositiveDuration = 300.0
 
 
+class WarmUp(Strict):
+    """The first ``duration`` seconds of a canary, in which its latency, and unless ``errors`` its errors too, are not held
+    against it: a cold start is no regression.  A canary that is plainly down is rolled back all the same."""
+
+    duration: Duration = 0.0
+    errors: bool = Field(default=True, description="False: errors are not judged while it warms up either.")
+
+
 class RolloutPolicy(Strict):
     """How a release takes over the traffic, and when it is rolled back.
 
@@ -56,6 +65,36 @@ class RolloutPolicy(Strict):
     consecutive failed checks roll back.  ``no_data_deadline`` bounds how long a step may be held without a
     healthy verdict once its duration is over.
     """
+
+    judge: JudgeName = Field(default="statistical", description="Which judge decides; docs/judge.md compares them.")
+    alpha: float = Field(
+        default=0.01, gt=0, le=0.2, description="A healthy canary is rolled back by comparison at most this often."
+    )
+    tolerance: float = Field(
+        default=1.5, ge=1, le=10, description="The canary's odds of an error may be so many times those of stable."
+    )
+    shortest_fault: PositiveDuration = Field(
+        default=10.0, description="A fault shorter than this is no proof, unless the canary is plainly down."
+    )
+    latency_tolerance: Duration = Field(
+        default=0.05, description="The canary may be so much slower than stable, and always by a fifth."
+    )
+    dim: bool = Field(default=True, description="Lower the canary's weight while it is under suspicion.")
+    advance: Literal["time", "evidence"] = Field(
+        default="time",
+        description="evidence: a step ends when the canary is shown to be within its limits, and not without that.",
+    )
+    shortest_step: PositiveDuration = Field(default=60.0, description="With `advance: evidence`, no step is shorter.")
+    at_deadline: Literal["rollback", "hold"] = Field(
+        default="rollback", description="What becomes of a step that stays undecided to its deadline."
+    )
+    warm_up: WarmUp = WarmUp()
+    requests_per_user: int = Field(
+        default=1, ge=1, description="Where users stick to a version: the most requests that one sends within seconds."
+    )
+    baseline: Duration = Field(
+        default=5.0, description="So long stable is watched before the first step, to know its latency and traffic."
+    )
 
     ladder: tuple[LadderStep, ...] = Field(min_length=1)
     tick: PositiveDuration = 1.0
@@ -123,8 +162,28 @@ class Silence:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """One of the judge's tests as read now: its evidence as a log e-value against ``limit`` (ln 1/alpha), the estimate (a share) with
+    its confidence sequence, and the counts behind it."""
+
+    name: str
+    log_e: float
+    limit: float
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    requests: int = 0
+    bad: int = 0
+    compared: float | None = None
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """The judge's answer: ``verdict``, one sentence for a person, and what was measured against which limit."""
+    """The judge's answer: ``verdict``, one sentence for a person, and what was measured against which limit.
+
+    ``suspected`` asks the controller to dim the canary to ``dim_factor`` of its weight until it is cleared; ``proven`` says
+    that the canary is shown to be within its limits at this weight.
+    """
 
     verdict: Verdict
     reason: str
@@ -132,3 +191,7 @@ class Judgement:
     p95: float | None = None
     requests: int = 0
     consecutive_failures: int = 0
+    tests: tuple[Reading, ...] = ()
+    suspected: bool = False
+    dim_factor: float = 1.0
+    proven: bool = False

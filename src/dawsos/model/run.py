@@ -61,7 +61,8 @@ class ApprovalRecord:
 
 @dataclass(frozen=True)
 class RolloutRecord:
-    """A rollout as it stands; ``samples`` are the bodies of its ``rollout_sampled`` events."""
+    """A rollout as it stands; ``samples`` are the bodies of its ``rollout_sampled`` events.  ``rung`` is the weight of the
+    step, ``weight_intended`` what the canary has, less while it is dimmed."""
 
     release: str
     deployment: str
@@ -83,6 +84,7 @@ class RolloutRecord:
     requested: str = ""
     samples: tuple[dict[str, Any], ...] = ()
     weights: tuple[tuple[float, int], ...] = ()
+    rung: int = 0
 
 
 @dataclass(frozen=True)
@@ -296,7 +298,8 @@ def _rollout(run: Run, **changes: Any) -> Run:
 
 
 def _weight_intended(run: Run, event: Event) -> Run:
-    return _rollout(run, weight_intended=event.body["weight"])
+    weight = event.body["weight"]
+    return _rollout(run, weight_intended=weight, rung=event.body.get("rung", weight))
 
 
 def _weight_confirmed(run: Run, event: Event) -> Run:

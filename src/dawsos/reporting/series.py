@@ -146,6 +146,8 @@ def weight_steps(rollout: RolloutRecord) -> tuple[tuple[float, float], ...]:
 
 
 def last_weight(rollout: RolloutRecord) -> int:
-    """Return the weight that the canary had before it was taken out."""
+    """Return the weight of the highest step that the canary reached, whether or not it was dimmed there."""
+    if rollout.rung:
+        return rollout.rung
     shown = [weight for _, weight in rollout.weights if weight]
     return shown[-1] if shown else rollout.weight_intended
