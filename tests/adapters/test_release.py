@@ -1,0 +1,116 @@
+"""A release is named by its content: the same files are the same release, another byte is another."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dawsos.adapters import release
+from dawsos.adapters.git import Commit
+from dawsos.errors import InfrastructureError
+
+COMMIT = Commit("c0ffee" * 6 + "abcd", "subject", "author", 1_700_000_000, "main")
+FILES = {"app/__init__.py": "", "app/serve.py": "print(1)\n", "demo-1.dist-info/METADATA": "Name: demo\n"}
+
+
+def sealed(folder: Path, files: dict[str, str] = FILES, commit: Commit = COMMIT) -> release.Release:
+    work = folder / f"build-{len(list(folder.glob('*')))}"
+    for name, text in files.items():
+        path = work / "site" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return release._seal(work, commit, folder)
+
+
+def test_the_same_content_is_the_same_release(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    first = sealed(one)
+    os.utime(first.path, (0, 0))
+    second = sealed(two, dict(reversed(FILES.items())))
+    assert first.digest == second.digest
+    assert sealed(one).path == first.path
+    assert first.path.name == first.digest
+    assert first.size == sum(len(text) for text in FILES.values())
+
+
+@pytest.mark.parametrize(
+    ("files", "commit"),
+    [
+        ({**FILES, "app/serve.py": "print(2)\n"}, COMMIT),
+        ({**FILES, "app/new.py": ""}, COMMIT),
+        ({"app/__init__.py": ""}, COMMIT),
+        (FILES, Commit("0" * 40, "subject", "author", 1, "main")),
+    ],
+    ids=["a byte", "a file more", "files fewer", "another commit"],
+)
+def test_another_content_or_commit_is_another_release(files: dict[str, str], commit: Commit, tmp_path: Path) -> None:
+    assert sealed(tmp_path, files, commit).digest != sealed(tmp_path).digest
+
+
+def test_a_sealed_release_cannot_be_written(tmp_path: Path) -> None:
+    made = sealed(tmp_path)
+    assert not any(path.stat().st_mode & 0o222 for path in made.path.rglob("*") if path.is_file())
+
+
+def test_a_file_that_may_be_executed_is_another_file(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("x")
+    plain = release.tree_manifest(tmp_path)
+    (tmp_path / "run").chmod(0o755)
+    assert release.tree_manifest(tmp_path)["run"] == "x" + plain["run"]
+
+
+@pytest.mark.parametrize("how", ["changed", "added", "removed", "manifest", "mode"])
+def test_every_alteration_is_found_when_it_is_loaded(how: str, tmp_path: Path) -> None:
+    made = sealed(tmp_path)
+    assert release.load(tmp_path, made.digest) == made
+    serve = made.site / "app" / "serve.py"
+    if how == "changed":
+        serve.chmod(0o644)
+        serve.write_text("print(3)\n")
+    elif how == "added":
+        (made.site / "app" / "evil.py").write_text("")
+    elif how == "removed":
+        serve.unlink()
+    elif how == "mode":
+        serve.chmod(0o755)
+    else:
+        manifest = made.path / "release.json"
+        facts = json.loads(manifest.read_text())
+        manifest.chmod(0o644)
+        manifest.write_text(json.dumps({**facts, "commit": "0" * 40}))
+    with pytest.raises(InfrastructureError, match="was altered after it was built"):
+        release.load(tmp_path, made.digest)
+
+
+def test_a_release_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(InfrastructureError, match=r"release 000000000000 is not here") as refused:
+        release.load(tmp_path, "0" * 64)
+    assert refused.value.fix == "ship its commit again"
+
+
+def test_what_names_the_place_or_the_minute_is_removed(tmp_path: Path) -> None:
+    info = tmp_path / "demo-1.dist-info"
+    for path in (tmp_path / "bin" / "demo", info / "RECORD", info / "direct_url.json", info / "METADATA"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    (tmp_path / "app" / "__pycache__").mkdir(parents=True)
+    release._strip(tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()] == [
+        "demo-1.dist-info/METADATA"
+    ]
+    assert not (tmp_path / "app" / "__pycache__").exists()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.text("01"), max_size=4))
+def test_a_digest_does_not_depend_on_the_order_of_the_files(files: dict[str, str]) -> None:
+    one = release._digest({"files": files})
+    assert one == release._digest({"files": dict(reversed(files.items()))})
+    assert one != release._digest({"files": {**files, "another": "0"}})

@@ -1,0 +1,134 @@
+"""Envoy's configuration: weights that add up, clusters for every route, retries that repeat nothing unsafe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dawsos.platforms.local import envoy_config
+from dawsos.platforms.local.state import Desired, Roles, write_desired
+
+DEPLOYMENTS = {"old": {"release": "r1", "ports": [1001, 1002]}, "new": {"release": "r2", "ports": [1003]}}
+PORTS = {"admin": 1, "listener": 2, "faults": 3}
+ROLES = st.builds(
+    Roles, stable=st.sampled_from([None, "old"]), canary=st.sampled_from([None, "new"]), weight=st.integers(0, 100)
+)
+
+
+def listed(roles: Roles) -> list[dict[str, Any]]:
+    (host,) = envoy_config.routes(roles)["virtual_hosts"]
+    routes: list[dict[str, Any]] = host["routes"]
+    return routes
+
+
+def targets(roles: Roles) -> dict[str, int]:
+    """Return cluster -> per cent of the traffic; an empty mapping when nothing is served."""
+    shares = []
+    for route in listed(roles):
+        to = route.get("route", {})
+        if "weighted_clusters" in to:
+            shares.append({part["name"]: part["weight"] for part in to["weighted_clusters"]["clusters"]})
+        else:
+            shares.append({to["cluster"]: 100} if to else {})
+    assert all(share == shares[0] for share in shares), "safe and unsafe requests go the same way"
+    return shares[0]
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        (Roles(), {}),
+        (Roles(stable="old"), {"old": 100}),
+        (Roles(stable="old", canary="new", weight=0), {"old": 100}),
+        (Roles(stable="old", canary="new", weight=25), {"to-new": 25, "old": 75}),
+        (Roles(stable="old", canary="new", weight=100), {"to-new": 100}),
+        (Roles(canary="new", weight=100), {"new": 100}),
+        (Roles(canary="new", weight=0), {}),
+    ],
+)
+def test_who_gets_the_traffic(roles: Roles, expected: dict[str, int]) -> None:
+    assert targets(roles) == expected
+
+
+@given(ROLES)
+def test_the_weights_are_a_whole_and_every_target_has_its_cluster(roles: Roles) -> None:
+    shares = targets(roles)
+    assert sum(shares.values()) == (100 if shares else 0)
+    assert all(share > 0 for share in shares.values())
+    made = {cluster["name"] for cluster in envoy_config.clusters(DEPLOYMENTS, roles, 3, False)}
+    assert shares.keys() <= made
+
+
+@given(ROLES)
+def test_without_a_canary_s_share_it_is_sent_nothing(roles: Roles) -> None:
+    if not roles.weight:
+        assert not {"new", "to-new"} & targets(roles).keys()
+
+
+def test_a_request_that_is_not_safe_is_never_repeated_once_it_was_taken() -> None:
+    safe, rest = listed(Roles(stable="old", canary="new", weight=5))
+    assert safe["match"]["headers"][0]["string_match"]["safe_regex"]["regex"] == "GET|HEAD|OPTIONS"
+    assert "gateway-error" in safe["route"]["retry_policy"]["retry_on"]
+    assert "headers" not in rest["match"]
+    assert rest["route"]["retry_policy"]["retry_on"] == "connect-failure,reset-before-request"
+
+
+def test_without_a_release_the_answer_is_503() -> None:
+    assert listed(Roles())[0]["direct_response"]["status"] == 503
+
+
+def test_a_dead_canary_s_requests_go_to_stable() -> None:
+    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, Roles("old", "new", weight=5), 3, False)}
+    assert made["to-new"]["cluster_type"]["typed_config"]["clusters"] == ["new", "old"]
+
+
+def endpoints(cluster: dict[str, Any]) -> list[int]:
+    (locality,) = cluster["load_assignment"]["endpoints"]
+    return [each["endpoint"]["address"]["socket_address"]["port_value"] for each in locality["lb_endpoints"]]
+
+
+def test_a_fault_lies_on_the_canary_s_way_only() -> None:
+    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, Roles("old", "new", weight=5), 3, True)}
+    assert (endpoints(made["new"]), endpoints(made["origin-new"])) == ([3], [1003])
+    assert endpoints(made["old"]) == [1001, 1002]
+
+
+@pytest.mark.parametrize(("errors", "latency"), [(0.05, 0.0), (0.0, 2.0), (0.000001, 0.001)])
+def test_a_fault_is_written_as_envoy_reads_it(errors: float, latency: float) -> None:
+    (host,) = envoy_config.fault_routes("new", errors, latency)["virtual_hosts"]
+    fault = host["routes"][0]["typed_per_filter_config"]["envoy.filters.http.fault"]
+    assert ("abort" in fault, "delay" in fault) == (errors > 0, latency > 0)
+    if errors:
+        assert fault["abort"]["percentage"] == {"numerator": round(errors * 1e6), "denominator": "MILLION"}
+    if latency:
+        assert fault["delay"]["fixed_delay"] == f"{latency:.3f}s"
+    assert host["routes"][0]["route"]["cluster"] == "origin-new"
+
+
+def test_everything_listens_on_loopback_only() -> None:
+    text = json.dumps(envoy_config.bootstrap(Path("/env"), PORTS))
+    assert text.count('"address": "127.0.0.1"') == 3
+    assert "0.0.0.0" not in text
+
+
+def test_a_version_is_of_the_content(tmp_path: Path) -> None:
+    write_desired(tmp_path, Desired(deployments=DEPLOYMENTS, proxy=PORTS))
+    one = envoy_config.write_routes(tmp_path, Roles("old", "new", weight=5))
+    assert envoy_config.write_routes(tmp_path, Roles("old", "new", weight=5)) == one
+    assert envoy_config.write_routes(tmp_path, Roles("old", "new", weight=25)) != one
+    assert json.loads((tmp_path / "envoy" / "routes.json").read_text())["resources"][0]["validate_clusters"] is True
+
+
+def test_during_a_change_the_clusters_of_both_sides_are_there(tmp_path: Path) -> None:
+    write_desired(tmp_path, Desired(deployments=DEPLOYMENTS, proxy=PORTS))
+    envoy_config.write_clusters(tmp_path, Roles("new"), False, also=Roles("old", "new", weight=5))
+    names = {c["name"] for c in json.loads((tmp_path / "envoy" / "clusters.json").read_text())["resources"]}
+    assert names == {"old", "new", "to-new"}
+    envoy_config.write_clusters(tmp_path, Roles("new"), False)
+    names = {c["name"] for c in json.loads((tmp_path / "envoy" / "clusters.json").read_text())["resources"]}
+    assert names == {"old", "new"}
