@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from itertools import combinations
 from uuid import UUID
 
 import pytest
@@ -36,16 +37,21 @@ def test_round_trip_and_triangulation_stay_within_one_basis_point(anchor: dict[s
     assert within_one_bp(multiply(table.rate(a, b), table.rate(b, c)), table.rate(a, c))
 
 
+TRIPLES = tuple(combinations((c for c in CURRENCIES if c != "EUR"), 3))
+
+
 @st.composite
 def holdings(draw: st.DrawFn) -> tuple[list[Lot], PackContent, str]:
-    """Up to eight lots over four securities in random currencies."""
-    prices = tuple(Price(f"S{i}", draw(amounts), draw(st.sampled_from(CURRENCIES)), "fixture", DAY) for i in range(4))
+    """Up to eight lots over four securities in random currencies, three besides the euro at a time."""
+    quoted = draw(st.sampled_from(TRIPLES))
+    currencies = ("EUR", *quoted)
+    prices = tuple(Price(f"S{i}", draw(amounts), draw(st.sampled_from(currencies)), "fixture", DAY) for i in range(4))
     lots = [
         Lot(UUID(int=i), draw(st.sampled_from(prices)).symbol, DAY, i, draw(amounts), D(1), "USD", D(1))
         for i in range(draw(st.integers(0, 8)))
     ]
-    content = PackContent(DAY, "P", prices, all_pairs("EUR", draw(anchors)))
-    return lots, content, draw(st.sampled_from(CURRENCIES))
+    content = PackContent(DAY, "P", prices, all_pairs("EUR", {currency: draw(rates) for currency in quoted}))
+    return lots, content, draw(st.sampled_from(currencies))
 
 
 @given(holdings())
