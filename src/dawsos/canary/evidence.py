@@ -40,6 +40,7 @@ SUSPICION = math.log(5.0)
 CLEARED = math.log(2.0)
 WORSE = math.log(2.0)
 HOLD = math.log(20.0)
+ROUNDING = 1e-9
 HOLD_MOST = math.log(100.0)
 BIN_REQUESTS, LONGEST_BIN, EPOCH = 40, 30.0, 10.0
 SETTLE = 2.0
@@ -67,8 +68,8 @@ class Rules:
 
     @property
     def proof(self) -> float:
-        """Log wealth at which the comparison is proof."""
-        return -math.log(self.alpha * (1.0 - FAST_PART))
+        """Log wealth at which the comparison is proof.  Less by a rounding error, for the cap may end exactly here."""
+        return -math.log(self.alpha * (1.0 - FAST_PART)) - ROUNDING
 
     @property
     def fast_proof(self) -> float:
@@ -78,7 +79,7 @@ class Rules:
     @property
     def growth(self) -> float:
         """Log wealth a second that the cap allows beyond one burst."""
-        return max(0.0, self.proof - BURST) / (self.shortest_fault + 1.0)
+        return max(0.0, self.proof + ROUNDING - BURST) / (self.shortest_fault + 1.0)
 
 
 class Bin(NamedTuple):
@@ -163,7 +164,8 @@ class Evidence:
     def _suspect(self, seconds: float) -> None:
         """Suspicion begins at an alarm and ends when it is cleared, or goes stale: no new peak for ``patience`` seconds.
         What went stale must get worse before it alarms again, so that bad luck of long ago holds nothing for ever."""
-        self._stale = 0.0 if self.log_e > self._peak else self._stale + seconds
+        # Less than a rounding error is no peak.
+        self._stale = 0.0 if self.log_e > self._peak + ROUNDING else self._stale + seconds
         self._peak = max(self._peak, self.log_e)
         if self.log_e < CLEARED:
             self.suspected, self._alarm, self._peak = False, SUSPICION, CLEARED
