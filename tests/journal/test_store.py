@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dawsos.journal.store import Journal
 from fakes import VirtualClock
@@ -77,3 +82,67 @@ def test_writers_in_parallel_make_one_chain(tmp_path: Path) -> None:
     journal = Journal(tmp_path, VirtualClock())
     assert journal.head("r1")[0] == 80
     assert journal.verify("r1") == []
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(2, 8), st.data())
+def test_two_events_that_change_places_are_found(
+    tmp_path_factory: pytest.TempPathFactory, count: int, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+    journal = Journal(folder, VirtualClock())
+    for number in range(count):
+        journal.append("r1", "rollout_sampled", "canary", at=number)
+    one = data.draw(st.integers(1, count - 1))
+    two = data.draw(st.integers(one + 1, count))
+    with sqlite3.connect(folder / "journal.sqlite") as other:
+        for old, new in ((one, 1000), (two, one), (1000, two)):
+            other.execute("UPDATE events SET seq = ? WHERE seq = ?", (new, old))
+    other.close()
+    problems = journal.verify("r1")
+    journal.close()
+    assert problems == [f"event {one} (rollout_sampled) was altered"]
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_a_cut_tail_is_found_by_the_anchor(journal: Journal, tmp_path: Path, cut: int) -> None:
+    _fill(journal)
+    journal.anchor("r1", tmp_path / "summary.json", result="passed")
+    with sqlite3.connect(tmp_path / "journal.sqlite") as other:
+        other.execute("DELETE FROM events WHERE seq > ?", (3 - cut,))
+    other.close()
+    assert journal.verify("r1") == [], "the chain alone cannot show it"
+    (problem,) = journal.verify("r1", tmp_path / "summary.json")
+    assert problem.startswith("the chain does not reach the head anchored in summary.json")
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from dawsos.adapters.clock import SystemClock
+from dawsos.journal.store import Journal
+journal = Journal(Path(sys.argv[1]), SystemClock())
+while True:
+    print(journal.append("r1", "rollout_sampled", at=0).seq, flush=True)
+"""
+
+
+def test_what_was_told_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
+    """``append`` returned the number, so the fact is on disk; what it had not returned may be there or not, whole."""
+    environment = {**os.environ, "PYTHONPATH": "src"}
+    with subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(tmp_path)], stdout=subprocess.PIPE, env=environment
+    ) as writer:
+        assert writer.stdout is not None
+        told = 0
+        while told < 20:
+            told = int(writer.stdout.readline())
+        writer.kill()
+        told = max([told, *map(int, writer.stdout.read().split(b"\n")[:-1])])
+    journal = Journal(tmp_path, VirtualClock())
+    count, _ = journal.head("r1")
+    assert told <= count <= told + 1
+    assert journal.verify("r1") == []
+    assert journal.append("r1", "rollout_sampled", at=1).seq == count + 1
+    assert journal.verify("r1") == []
+    journal.close()
