@@ -146,6 +146,14 @@ class Clone:
                 continue
         return found
 
+    def nothing_left(self, when: str, within: float = 30.0) -> None:
+        """Wait until nothing is left that nobody looks after; fails with what is."""
+        deadline = time.monotonic() + within
+        while left := self.strays():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{within:g} s after {when} there is still: " + "; ".join(left))
+            time.sleep(0.1)
+
     def end(self) -> None:
         """Stop everything of this clone; whatever the command leaves is ended by pid."""
         self.dawsos("down", "--purge")

@@ -72,7 +72,7 @@ def test_kills_at_random_moments(shipped: Clone) -> None:
         if ship.poll() is None:
             _kill(shipped, victim, ship.pid, chance)
         out, err = ship.communicate(timeout=240)
-        until(lambda: not shipped.strays(), 30, f"nothing is left over after {where}")
+        shipped.nothing_left(where)
         if ship.returncode == -signal.SIGKILL:
             resumed = shipped.dawsos("resume")
             # Killed before its first word or after its last, there is nothing to resume.
@@ -99,4 +99,4 @@ def test_kills_at_random_moments(shipped: Clone) -> None:
         assert version == commit if promoted else version in served, f"{where}: {run['reason']}"
         served.add(version)
     until(lambda: shipped.dawsos("verify").code == 0, 60, "production verifies")
-    assert shipped.strays() == []
+    shipped.nothing_left("the last kill")

@@ -32,7 +32,7 @@ def test_killed_among_the_gates_it_repeats_nothing_that_was_finished(shipped: Cl
         os.kill(ship.pid, signal.SIGKILL)
         ship.communicate(timeout=60)
         done |= finished()
-        until(lambda: not shipped.strays(), 30, "the killed run's commands are gone as well")
+        shipped.nothing_left("the kill of the run")
         run = shipped.show()["id"]
 
         shipped.dawsos("resume", check=0)
