@@ -181,3 +181,16 @@ def test_a_dimmed_canary_stays_dimmed_after_a_crash() -> None:
     world = World(lambda at, weight: sample(at, weight))
     assert world.run(replace(RECORD, weight_intended=4, rung=45), policy=STATISTICAL).outcome == "promoted"
     assert world.traffic.weights[:2] == [4, 45]
+
+
+def test_what_the_rollout_can_find_is_said_before_its_first_step() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    world.run(policy=STATISTICAL)
+    kinds = world.recorder.kinds
+    assert kinds.index("power_estimated") < kinds.index("weight_intended")
+    body = next(event.body for event in world.recorder.events if event.kind == "power_estimated")
+    assert body["rate"] == 200.0
+    assert len(body["steps"]) == 5
+    first = World(lambda at, weight: sample(at, weight))
+    first.run(first=True, policy=STATISTICAL)
+    assert "power_estimated" not in first.recorder.kinds

@@ -8,15 +8,18 @@ the bound on false rollbacks holds over the whole rollout, however often the con
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from dawsos.canary.judge import Judge
 from dawsos.canary.judges import make_judge
 from dawsos.canary.ladder import LadderState, decide, dimmed_weight
+from dawsos.canary.measures import total
+from dawsos.canary.power import Usual, power, sentences
 from dawsos.canary.samples import from_bodies, to_body
 from dawsos.errors import InfrastructureError
-from dawsos.model.rollout import Decision, Judgement, RolloutPolicy
+from dawsos.model.rollout import Decision, Judgement, RolloutPolicy, Sample
 from dawsos.model.run import RolloutRecord
 from dawsos.ports import Clock, Recorder, Traffic
 
@@ -96,6 +99,7 @@ class Controller:
     async def _watch_stable(self, judge: Judge, started: float) -> None:
         """Look at stable alone for a moment: what is slow, and how much traffic there is, is known before the canary has any."""
         await self.traffic.sample(0.0, 0)
+        seen: list[Sample] = []
         while self.clock.monotonic() - started < self.policy.baseline:
             await self.clock.sleep(self.policy.tick)
             self.renew_lease(self.policy.lease)
@@ -103,6 +107,22 @@ class Controller:
             judge.observe(sample)
             watching = Judgement("no_data", "watching the stable release before the first step")
             self.recorder.record("rollout_sampled", self.stage, **to_body(sample, watching, 0))
+            seen += [sample] if sample.complete else []
+        if seen and self.policy.judge == "statistical":
+            await self._say_power(seen)
+
+    async def _say_power(self, seen: list[Sample]) -> None:
+        """Say before the first step what this rollout can find; worked out beside the loop, for it takes a second or two."""
+        usual = Usual.of(total(sample.stable for sample in seen), sum(sample.seconds for sample in seen))
+        found = await asyncio.to_thread(power, self.policy, usual)
+        self.recorder.record(
+            "power_estimated",
+            self.stage,
+            rate=round(usual.rate, 2),
+            errors=round(usual.errors, 6),
+            steps=list(sentences(found)),
+            warnings=list(found.warnings),
+        )
 
     async def _move(self, state: LadderState, decision: Decision, judgement: Judgement) -> LadderState:
         """Carry out what does not end the rollout: advance, dim, restore, hold."""

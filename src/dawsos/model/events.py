@@ -15,6 +15,7 @@ deployed             environment, release, deployment, url, replicas
 approval_requested   digest, role, subject
 approval_given       digest, decision (approved, rejected), name, reason, how (terminal, command, beforehand), expires_at
 rollout_started      release, deployment, stable_release, stable_deployment, ladder, policy, traffic, first, drill
+power_estimated      rate (requests a second), errors (stable's share), steps [a sentence each], warnings [...]
 weight_intended      weight, rung (the step's weight; higher than weight while the canary is dimmed), why
 weight_confirmed     weight, seconds, why
 rollout_sampled      at, weight, rung, seconds, canary{requests, errors, p95, buckets}, stable{...}, restarts, counters,
@@ -47,6 +48,7 @@ EventKind = Literal[
     "approval_requested",
     "approval_given",
     "rollout_started",
+    "power_estimated",
     "weight_intended",
     "weight_confirmed",
     "rollout_sampled",

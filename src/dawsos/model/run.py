@@ -85,6 +85,7 @@ class RolloutRecord:
     samples: tuple[dict[str, Any], ...] = ()
     weights: tuple[tuple[float, int], ...] = ()
     rung: int = 0
+    power: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -297,6 +298,10 @@ def _rollout(run: Run, **changes: Any) -> Run:
     return run if run.rollout is None else replace(run, rollout=replace(run.rollout, **changes))
 
 
+def _power_estimated(run: Run, event: Event) -> Run:
+    return _rollout(run, power=event.body)
+
+
 def _weight_intended(run: Run, event: Event) -> Run:
     weight = event.body["weight"]
     return _rollout(run, weight_intended=weight, rung=event.body.get("rung", weight))
@@ -365,6 +370,7 @@ _HANDLERS = {
     "approval_requested": _approval_requested,
     "approval_given": _approval_given,
     "rollout_started": _rollout_started,
+    "power_estimated": _power_estimated,
     "weight_intended": _weight_intended,
     "weight_confirmed": _weight_confirmed,
     "rollout_sampled": _rollout_sampled,

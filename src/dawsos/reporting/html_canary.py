@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from markupsafe import Markup
@@ -37,6 +38,9 @@ def canary_view(rollout: RolloutRecord, now: float) -> dict[str, Any]:
         "traffic": words.clean(rollout.traffic),
         "ladder": [(weight, weight <= last_weight(rollout)) for weight in rollout.ladder],
         "check": words.span(_check_seconds(rollout)),
+        "power": [words.one_line(line) for line in rollout.power.get("steps", ())],
+        "warnings": [words.one_line(line) for line in rollout.power.get("warnings", ())],
+        "readings": _readings(rollout),
         "merged": len(found) > _POINTS,
         "samples": len(found),
     }
@@ -46,15 +50,48 @@ def _check_seconds(rollout: RolloutRecord) -> float:
     return words.policy_number(rollout.policy, "check_interval") or 5.0
 
 
+def _readings(rollout: RolloutRecord) -> list[dict[str, str]]:
+    """Return the judge's tests at the last sample: evidence beside its limit, both as e-values."""
+    rows = []
+    for reading in (rollout.samples[-1].get("evidence") or ()) if rollout.samples else ():
+        log_e, limit = words.number(reading.get("log_e")), words.number(reading.get("limit"))
+        if log_e is None or limit is None:
+            continue
+        low, high = reading.get("low"), reading.get("high")
+        between = f", {words.percent(low)} to {words.percent(high)}" if low is not None and high is not None else ""
+        rows.append({
+            "name": words.one_line(reading.get("name", "")),
+            "evidence": f"{math.exp(min(log_e, 50.0)):.3g}",
+            "limit": f"{math.exp(limit):.0f}",
+            "canary": words.percent(reading.get("estimate")) + between,
+            "stable": words.percent(reading.get("compared")),
+            "counts": f"{reading['bad']:,} of {reading['requests']:,}" if reading.get("requests") else "",
+        })  # fmt: skip
+    return rows
+
+
+def _evidence_chart(rollout: RolloutRecord, found: tuple[Tick, ...], end: float, marks: tuple[Mark, ...]) -> list[str]:
+    if not any(tick.evidence is not None for tick in found):
+        return []
+    first = next((r["limit"] for s in rollout.samples for r in (s.get("evidence") or ())[:1]), None)
+    points = [(tick.at, None if tick.evidence is None else max(0.0, tick.evidence)) for tick in found]
+    line = Line("worse than stable", "canary", points, fill=True)
+    return [
+        line_chart(
+            Chart("Evidence (logarithm)", [line], _plain, end, limit=words.number(first), marks=marks, height=104)
+        )
+    ]
+
+
 def charts(rollout: RolloutRecord, found: tuple[Tick, ...], now: float) -> list[str]:
-    """Return the four charts over one time axis."""
+    """Return the charts over one time axis: weight, evidence where the judge keeps any, errors, latency, traffic."""
     end = _end(rollout, found, now)
     marks = _marks(rollout, found)
     summed = thin(rolling(found, _check_seconds(rollout)), _POINTS)
     single = thin(found, _POINTS)
     steps = [*weight_steps(rollout)]
     steps.append((end, steps[-1][1]))
-    return [
+    weight, *others = [
         line_chart(Chart(
             "Weight of the canary", [Line("canary", "canary", steps, step=True, fill=True)], _whole_percent, end,
             marks=marks, height=116, top=100.0, labels=True,
@@ -69,6 +106,7 @@ def charts(rollout: RolloutRecord, found: tuple[Tick, ...], now: float) -> list[
         )),
         line_chart(Chart("Requests a second", _rates(single), _plain, end, marks=marks, height=104)),
     ]  # fmt: skip
+    return [weight, *_evidence_chart(rollout, single, end, marks), *others]
 
 
 def _pair(found: tuple[Tick, ...], value: Any) -> list[Line]:

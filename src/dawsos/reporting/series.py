@@ -39,6 +39,7 @@ class Tick:
     stable: Side
     verdict: str = ""
     reason: str = ""
+    evidence: float | None = None
 
     def rate(self, side: Side) -> float | None:
         """Return requests a second."""
@@ -77,7 +78,14 @@ def tick_of(sample: Mapping[str, Any], started_at: float) -> Tick:
         stable=_side(sample.get("stable")),
         verdict=clean(sample.get("verdict", "")),
         reason=clean(sample.get("reason", "")),
+        evidence=_evidence(sample.get("evidence")),
     )
+
+
+def _evidence(readings: object) -> float | None:
+    """Return the comparison's log e-value, which the statistical judge puts first."""
+    first = readings[0] if isinstance(readings, (list, tuple)) and readings else None
+    return number(first.get("log_e")) if isinstance(first, Mapping) else None
 
 
 def _side(body: object) -> Side:

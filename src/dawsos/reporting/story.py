@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -174,7 +175,8 @@ def fired_rule(rollout: RolloutRecord) -> Rule:
         )
     if "p95" in reason:
         return Rule("p95", latency(number(check.get("p95"))), latency(policy_number(limits, "p95")))
-    return Rule(reason or "not recorded", "", "")
+    told = evidence_text(last)
+    return Rule("the judge's comparison", f"{reason} ({told})", "") if told else Rule(reason or "not recorded", "", "")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -225,6 +227,8 @@ def _rollout_remarks(run: Run) -> Sequence[Remark]:
         remarks.append(Remark("canary traffic", "synthetic load only: what real users send was not seen"))
     if rollout is not None and not rollout.stable_deployment:
         remarks.append(Remark("canary comparison", "first release: there was no stable release to compare with"))
+    if rollout is not None:
+        remarks += [Remark("canary power", one_line(warning)) for warning in rollout.power.get("warnings", ())]
     blind = sum(sample.get("complete") is False for sample in rollout.samples) if rollout else 0
     if blind:
         remarks.append(Remark("canary samples", f"{count(blind, 'sample')} could not be read and proved nothing"))
@@ -272,6 +276,22 @@ def summary(run: Run, *, report: str = "", url: str = "", hints: bool = True) ->
     if hints:
         lines += [("next" if index == 0 else "then", command) for index, command in enumerate(next_commands(run))]
     return tuple(lines)
+
+
+def lighting(why: str) -> str:
+    """Return ``, dimmed`` or ``, restored`` for a change of weight that suspicion caused; its reason is told elsewhere."""
+    return f", {one_line(why).partition(':')[0]}" if why else ""
+
+
+def evidence_text(sample: Mapping[str, Any]) -> str:
+    """Return how much a sample's evidence is worth: ``evidence 3.2 of 111``; empty when the judge keeps none."""
+    readings = sample.get("evidence") or ()
+    first = _mapping(readings[0]) if readings else {}
+    found, limit = number(first.get("log_e")), number(first.get("limit"))
+    if found is None or limit is None:
+        return ""
+    dimmed = number(sample.get("weight")) != number(sample.get("rung"))
+    return f"evidence {math.exp(min(found, 20.0)):.2g} of {math.exp(limit):.0f}" + (", dimmed" if dimmed else "")
 
 
 def rollback_text(rollout: RolloutRecord) -> str:

@@ -95,7 +95,8 @@ def canary_lines(rollout: RolloutRecord, *, ascii_only: bool = False) -> Rendera
     """Return the canary block: weight, request rate, error rate and p95 of both versions, the verdict."""
     found = series.ticks(rollout)
     seen = series.window(found, _WINDOW)
-    ladder = " ".join(f"[{weight}]" if weight == rollout.weight else str(weight) for weight in rollout.ladder)
+    rung = rollout.rung if rollout.weight else 0
+    ladder = " ".join(f"[{weight}]" if weight == (rung or rollout.weight) else str(weight) for weight in rollout.ladder)
     top = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     bar = ProgressBar(total=100, completed=rollout.weight, width=24)
     top.add_row(Text(f"canary {rollout.weight:3} %", style="bold"), bar, Text(f"ladder {ladder}", style="dim"))
@@ -114,7 +115,8 @@ def canary_lines(rollout: RolloutRecord, *, ascii_only: bool = False) -> Rendera
     state = rollout.outcome or (found[-1].verdict if found else "no_data")
     reason = rollout.reason if rollout.outcome else (found[-1].reason if found else "waiting for the first sample")
     verdict = Text.assemble(mark(state, ascii_only=ascii_only), f" {words.words(state)}: {words.one_line(reason)}")
-    return Group(top, numbers, verdict)
+    told = story.evidence_text(rollout.samples[-1]) if rollout.samples else ""
+    return Group(top, numbers, verdict, Text(f"  {told}", style="dim")) if told else Group(top, numbers, verdict)
 
 
 def gate_lines(stage: str, gate: GateVerdict, *, ascii_only: bool = False) -> Text:

@@ -157,7 +157,10 @@ _TELLERS = {
         f"rollout of {words.short(e.body['release'])}, {e.body['traffic']} traffic"
         + (f", drill {e.body['drill']}" if e.body.get("drill") else "")
     ),
-    "weight_confirmed": lambda e: f"canary at {e.body['weight']} %",
+    "power_estimated": lambda e: "; ".join(
+        [f"stable has {e.body['rate']:g} requests/s", *(f"warning: {warning}" for warning in e.body["warnings"])]
+    ),
+    "weight_confirmed": lambda e: f"canary at {e.body['weight']} %{story.lighting(e.body.get('why', ''))}",
     "rollback_requested": lambda e: f"{e.body['name']} asks for a rollback: {e.body['reason']}",
     "rollout_decided": lambda e: f"decision: {words.words(e.body['decision'])}: {words.one_line(e.body['reason'])}",
     "rollout_finished": _rollout_text,
