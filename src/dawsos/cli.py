@@ -173,6 +173,20 @@ def show(run_id: Annotated[str, typer.Argument(metavar="[RUN]")] = "last", as_js
     reading.show_run(_project(), run_id, as_json=as_json, console=_console())
 
 
+@app.command(epilog=_EPILOG)
+def evidence(
+    release: Annotated[
+        str, typer.Argument(metavar="[RELEASE]", help="A release, commit or run; default: the last.")
+    ] = "last",
+    check: Annotated[bool, typer.Option("--verify", help="Check signatures, digests, approvals and waivers.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the signed statements that speak for a release; with --verify, end with 1 when one does not hold."""
+    from dawsos.app import reading
+
+    raise typer.Exit(reading.show_evidence(_project(), release, check=check, as_json=as_json, console=_console()))
+
+
 def _decide(run_id: str, decision: str, name: str, reason: str) -> None:
     from dawsos.app.approval import decide
     from dawsos.app.project import open_tools

@@ -75,6 +75,21 @@ class Traffic(Protocol):
         ...
 
 
+class Signer(Protocol):
+    """Holds a private key; ``key_id`` names the public one, by which a ``Keyring`` knows it."""
+
+    @property
+    def key_id(self) -> str: ...
+    def sign(self, message: bytes) -> bytes: ...
+
+
+class Keyring(Protocol):
+    """The public keys whose statements are believed."""
+
+    def knows(self, key_id: str) -> bool: ...
+    def verifies(self, key_id: str, signature: bytes, message: bytes) -> bool: ...
+
+
 class Reporter(Protocol):
     """Is told every event after it was recorded; must not raise and must not call back."""
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from dawsos.adapters.cache import StageCache
+from dawsos.digests import tree_digests
 from dawsos.model.plan import Fingerprint
+from dawsos.model.run import StageRecord
 from dawsos.model.verdicts import GateVerdict
 
 PRINT = Fingerprint("f" * 64, {"file a": "1"})
@@ -26,13 +28,15 @@ def artifacts(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> StageCache:
-    return StageCache(tmp_path / "cache")
+    return StageCache(tmp_path / "cache", lambda fingerprint, kept: kept["statement"] == f"signed {fingerprint}")
 
 
 def keep(
     cache: StageCache, artifacts: Path, *, at: float = 100.0, print_: Fingerprint = PRINT, run: str = "r1"
 ) -> None:
-    cache.keep("unit", print_, artifacts, run=run, at=at, gates=GATES)
+    evidence = tree_digests(artifacts) if artifacts.exists() else {}
+    record = StageRecord("unit", "passed", finished_at=at, gates=GATES, evidence=evidence)
+    cache.keep(record, print_, artifacts, run=run, statement=f"signed {print_.digest}")
 
 
 def test_what_was_kept_comes_back_with_its_evidence(cache: StageCache, artifacts: Path, tmp_path: Path) -> None:
@@ -106,4 +110,12 @@ def test_a_result_from_before_evidence_was_digested_is_not_there(
     del kept["evidence"]
     path.write_text(json.dumps(kept))
     assert cache.lookup("unit", PRINT.digest) is None
-    assert cache.latest_manifest("unit") == {"file a": "1"}
+
+
+def test_a_result_whose_statement_is_not_genuine_is_not_there(
+    cache: StageCache, artifacts: Path, tmp_path: Path
+) -> None:
+    keep(cache, artifacts)
+    path = tmp_path / "cache" / "unit" / PRINT.digest / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "statement": "signed by somebody"}))
+    assert cache.lookup("unit", PRINT.digest) is None

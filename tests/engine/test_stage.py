@@ -49,7 +49,7 @@ class World:
             self.asked += 1
             return self.approval
 
-        def keep(_work: Work, _verdicts: tuple[GateVerdict, ...]) -> None:
+        def keep(_work: Work) -> None:
             self.kept += 1
 
         def evaluate(gate: Gate, _artifacts: Path) -> GateVerdict:

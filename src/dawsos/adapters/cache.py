@@ -1,38 +1,46 @@
-"""Results of stages that passed, by fingerprint, with the evidence they passed on."""
+"""Results of stages that passed, by fingerprint, with the evidence they passed on and the signed statement of it."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dawsos.digests import tree_digests
 from dawsos.model.plan import Fingerprint
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.run import StageRecord
 
-_PARTS = frozenset({"run", "finished_at", "gates", "manifest"})
+_PARTS = frozenset({"run", "finished_at", "gates", "manifest", "evidence", "statement"})
+Genuine = Callable[[str, dict[str, Any]], bool]
 
 
 class StageCache:
-    """One folder per stage and fingerprint, renamed into place whole.  Only passed stages are ever put here."""
+    """One folder per stage and fingerprint, renamed into place whole.  Only passed stages are ever put here.
 
-    def __init__(self, folder: Path) -> None:
+    ``genuine(fingerprint, kept)`` says whether a kept result is what its signed statement says: what anybody could have
+    put there must not become a passed stage.
+    """
+
+    def __init__(self, folder: Path, genuine: Genuine) -> None:
         self._folder = folder
+        self._genuine = genuine
 
     def lookup(self, stage: str, digest: str) -> dict[str, Any] | None:
-        """Return the kept result {run, finished_at, gates, manifest, evidence}, None when there is none or it is damaged.
+        """Return the kept result {run, finished_at, gates, manifest, evidence, statement}.
 
-        Damaged is also a result whose evidence is not what its gates saw: it would be restored as proof of something else.
+        None when there is none, it is damaged, or it was not signed here.
         """
         folder = self._folder / stage / digest
         kept = _read(folder / "result.json")
         try:
-            return kept if kept and kept.get("evidence") == _digests(folder / "artifacts") else None
+            same = kept is not None and kept["evidence"] == tree_digests(folder / "artifacts")
         except OSError:
             return None
+        return kept if kept is not None and same and self._genuine(digest, kept) else None
 
     def latest_manifest(self, stage: str) -> dict[str, str] | None:
         """Return the manifest of the stage's newest kept result."""
@@ -41,34 +49,27 @@ class StageCache:
         return newest
 
     def restore(self, stage: str, digest: str, artifacts: Path) -> None:
-        """Copy the kept evidence into ``artifacts``."""
-        shutil.copytree(self._folder / stage / digest / "artifacts", artifacts, dirs_exist_ok=True)
+        """Copy the kept evidence into ``artifacts``, which holds nothing else afterwards."""
+        shutil.rmtree(artifacts, ignore_errors=True)
+        shutil.copytree(self._folder / stage / digest / "artifacts", artifacts, symlinks=True)
 
-    def keep(
-        self,
-        stage: str,
-        fingerprint: Fingerprint,
-        artifacts: Path,
-        *,
-        run: str,
-        at: float,
-        gates: tuple[GateVerdict, ...],
-    ) -> None:
-        """Keep a passed stage's evidence; an equal one that is there already stays, a damaged one is replaced."""
-        target = self._folder / stage / fingerprint.digest
-        if self.lookup(stage, fingerprint.digest) is not None:
+    def keep(self, record: StageRecord, fingerprint: Fingerprint, artifacts: Path, *, run: str, statement: str) -> None:
+        """Keep a passed stage's evidence with its signed ``statement``; an equal one that is there stays, a bad one is replaced."""
+        target = self._folder / record.id / fingerprint.digest
+        if self.lookup(record.id, fingerprint.digest) is not None:
             return
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix="new-", dir=target.parent))
         try:
-            shutil.copytree(artifacts, temporary / "artifacts")
+            shutil.copytree(artifacts, temporary / "artifacts", symlinks=True)
             result = {
                 "run": run,
-                "finished_at": at,
+                "finished_at": record.finished_at,
                 "manifest": fingerprint.manifest,
-                "gates": [asdict(gate) for gate in gates],
-                "evidence": _digests(temporary / "artifacts"),
+                "gates": [asdict(gate) for gate in record.gates],
+                "evidence": record.evidence,
+                "statement": statement,
             }
             (temporary / "result.json").write_text(json.dumps(result, sort_keys=True))
             temporary.rename(target)
@@ -84,9 +85,3 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return kept if isinstance(kept, dict) and kept.keys() >= _PARTS else None
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    """Return relative path -> SHA-256 of every file below ``folder``; raises OSError."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -15,6 +15,7 @@ from dawsos.adapters.git import Commit
 from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.services import SERVICES
 from dawsos.app import environments
+from dawsos.app.evidence import admit
 from dawsos.app.inside import Inside
 from dawsos.app.probe import get
 from dawsos.app.project import Tools, write_json
@@ -54,6 +55,10 @@ def bodies(scene: Scene) -> dict[str, Body]:
         return await deploy_release(scene, work)
 
     async def rollout(work: Work) -> Outcome:
+        record = scene.session.state.rollout
+        if record is None or record.outcome:
+            # A rollout under way was let in when it began; its end must not wait for anything.
+            admit(scene.tools, scene.pipeline, scene.session.state, work.stage)
         release = releases.load(scene.tools.project.releases, scene.session.state.release)
         return await roll_out(scene.tools, scene.pipeline, scene.session, release, work)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from dawsos.adapters import release as releases
 from dawsos.app import environments
+from dawsos.app.evidence import admit_again
 from dawsos.app.project import Project, Tools, load, load_run, new_run_id, open_tools
 from dawsos.app.rollout import Fault, Stand, begin, conduct
 from dawsos.app.session import Session, start, take_over
@@ -101,6 +102,13 @@ def rollback(project: Project, to: str, name: str, reason: str, make_reporter: M
     }  # fmt: skip
 
     async def work(session: Session) -> tuple[str, str]:
+        if to:
+            shipped = [run for run in _shipped(tools) if run.release == target]
+            if not shipped:
+                raise ReleaseFailed(
+                    f"release {target[:12]} was never promoted: no evidence speaks for it", fix="ship it"
+                )
+            admit_again(tools, shipped[-1])
         return await _return_to(tools, pipeline, session, release, name, reason)
 
     return _operate(tools, pipeline, make_reporter, start_with(tools, new_run_id(release.commit), facts), work)

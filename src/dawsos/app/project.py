@@ -12,6 +12,7 @@ from typing import Any
 
 from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.redact import Masker
+from dawsos.adapters.signing import LocalKeyring, local_signer
 from dawsos.config.load import load_pipeline
 from dawsos.errors import BadInput
 from dawsos.gates import GATES, evaluate_gate
@@ -19,6 +20,7 @@ from dawsos.journal.store import Journal
 from dawsos.model.pipeline import Gate, Pipeline
 from dawsos.model.run import Run, fold
 from dawsos.model.verdicts import GateVerdict
+from dawsos.ports import Keyring, Signer
 
 PIPELINE_FILE = "pipeline.yaml"
 
@@ -58,6 +60,17 @@ class Project:
 
     def summary(self, run: str) -> Path:
         return self.run_folder(run) / "summary.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.home / "metrics" / "dawsos.prom"
+
+    @property
+    def keys(self) -> Path:
+        return self.home / "keys"
+
+    def evidence(self, run: str) -> Path:
+        return self.run_folder(run) / "evidence"
 
     def run_lock(self, run: str) -> Path:
         return self.run_folder(run) / "owner.lock"
@@ -116,6 +129,14 @@ class Tools:
     clock: SystemClock
     masker: Masker
 
+    def signer(self) -> Signer:
+        """Return the project's signer; raises InfrastructureError."""
+        return local_signer(self.project.keys)
+
+    def keyring(self) -> Keyring:
+        """Return the keys that are believed here; raises InfrastructureError."""
+        return LocalKeyring(self.project.keys)
+
 
 def open_tools(project: Project) -> Tools:
     """Open the project's journal."""
@@ -151,7 +172,12 @@ def load_run(tools: Tools, run: str) -> Run:
 
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` as JSON by rename, so that no reader sees half of it."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` by rename, so that no reader sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+    temporary.write_text(text)
     temporary.replace(path)

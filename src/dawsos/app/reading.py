@@ -6,19 +6,21 @@ import asyncio
 import json
 import os
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 
 from dawsos.adapters import git
 from dawsos.adapters.cache import StageCache
-from dawsos.app import environments
+from dawsos.app import environments, evidence
+from dawsos.app.evidence_table import render_evidence
 from dawsos.app.operations import PRODUCTION
 from dawsos.app.operations import status as status_of
-from dawsos.app.project import Project, Tools, load, load_run, open_tools
+from dawsos.app.project import Project, load, load_run, open_tools
 from dawsos.app.ship import cacheable, select, stage_fingerprint
 from dawsos.app.verify import checks
-from dawsos.errors import EXIT_DONE, EXIT_GATE_FAILED
+from dawsos.errors import EXIT_DONE, EXIT_GATE_FAILED, BadInput
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.plan import Plan, PlannedStage
 from dawsos.model.units import format_duration
@@ -37,7 +39,7 @@ def make_plan(project: Project, wanted: tuple[str, ...]) -> Plan:
     chosen = select(pipeline, wanted, "run" if wanted else "ship")
     hashes = git.worktree_hashes(project.root)
     sha = git.commit(project.root).sha
-    cache = StageCache(project.cache)
+    cache = StageCache(project.cache, evidence.genuine(open_tools(project)))
     release = _kept_release(project, cache, pipeline, hashes, sha)
     planned = []
     for stage in chosen:
@@ -121,21 +123,42 @@ def show_history(project: Project, *, as_json: bool, console: Console) -> None:
         console.print(render_history(rows))
 
 
-def _journal_problems(tools: Tools, run: str) -> list[str]:
-    return tools.journal.verify(run, tools.project.summary(run))
-
-
 def show_run(project: Project, run_name: str, *, as_json: bool, console: Console) -> None:
     """Print one run and whether its journal is intact."""
     tools = open_tools(project)
     run = load_run(tools, run_name)
-    problems = _journal_problems(tools, run.id)
+    problems = evidence.summary_problems(tools, run)
     if as_json:
         _print_json({**run_to_json(run), "journal_problems": problems, "report": str(project.report(run.id))})
         return
     console.print(render_run(run))
-    console.print(f"journal  {'; '.join(problems) if problems else f'intact, {run.last_seq} events'}", markup=False)
+    intact = f"intact, {run.last_seq} events" + ("" if run.unfinished else ", summary signed")
+    console.print(f"journal  {'; '.join(problems) if problems else intact}", markup=False, soft_wrap=True)
     console.print(f"report   {project.report(run.id)}", markup=False, soft_wrap=True)
+
+
+def show_evidence(project: Project, name: str, *, check: bool, as_json: bool, console: Console) -> int:
+    """Print what speaks for a release, and with ``check`` what is wrong with it; return the exit code."""
+    tools = open_tools(project)
+    run = evidence.find_run([load_run(tools, known) for known in tools.journal.runs()], name) or load_run(tools, name)
+    if not run.release:
+        raise BadInput(f"run {run.id} built no release, so there is no evidence of one", fix="see dawsos history")
+    findings = evidence.examine(tools, run, evidence.recorded_demands(tools, run, evidence.attested(run)))
+    problems = [f"{one.stage}: {problem}" for one in findings for problem in one.problems] if check else []
+    problems += [f"summary: {problem}" for problem in evidence.summary_problems(tools, run)] if check else []
+    if as_json:
+        verdict = {"verified": not problems, "problems": problems} if check else {}
+        rows = [asdict(one) for one in findings]
+        _print_json({"release": run.release, "run": run.id, "commit": run.commit, "statements": rows, **verdict})
+    else:
+        console.print(render_evidence(run, findings))
+        console.print(f"folder   {project.evidence(run.id)}", markup=False, soft_wrap=True)
+        for problem in problems:
+            console.print(f"wrong    {problem}", markup=False, soft_wrap=True)
+        if check and not problems:
+            text = f"{len(findings)} statements, their evidence, the journal and the summary are as they were signed"
+            console.print(f"verified {text}", markup=False, soft_wrap=True)
+    return EXIT_GATE_FAILED if problems else EXIT_DONE
 
 
 def verify(project: Project, *, as_json: bool, console: Console) -> int:
@@ -149,7 +172,7 @@ def verify(project: Project, *, as_json: bool, console: Console) -> int:
 
     found = asyncio.run(look())
     for run in tools.journal.runs():
-        problems = _journal_problems(tools, run)
+        problems = evidence.summary_problems(tools, load_run(tools, run))
         if problems:
             found.append(
                 {"name": f"journal {run}", "result": "fail", "measured": "; ".join(problems), "limit": "intact"}

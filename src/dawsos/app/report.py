@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dawsos.adapters import git
+from dawsos.app.evidence import SHOWN_REPORT
 from dawsos.app.project import Tools
 from dawsos.canary.measures import error_rate
 from dawsos.errors import DawsosError
@@ -19,6 +20,22 @@ _TAIL = 60
 def write_report(tools: Tools, pipeline: Pipeline, run: Run) -> Path:
     """Write the one-file report of ``run`` and return where it lies."""
     path = tools.project.report(run.id)
+    _write(tools, pipeline, run, path, "")
+    return path
+
+
+def write_shown_report(tools: Tools, pipeline: Pipeline, run: Run, artifacts: Path) -> None:
+    """Write what an approver is shown: the report, and beside the evidence of the asking stage the copy that is approved.
+
+    The copy is written once: a run that waits and is resumed asks about the very same bytes.
+    """
+    write_report(tools, pipeline, run)
+    path = artifacts / SHOWN_REPORT
+    if not path.exists():
+        _write(tools, pipeline, run, path, "../../")
+
+
+def _write(tools: Tools, pipeline: Pipeline, run: Run, path: Path, base: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     count, head = tools.journal.head(run.id)
     subject, author = _commit(tools, run)
@@ -33,11 +50,11 @@ def write_report(tools: Tools, pipeline: Pipeline, run: Run) -> Path:
         journal_head=head,
         event_count=count,
         urls={d["environment"]: d["url"] for d in run.deployments},
+        evidence_base=base,
     )
     temporary = path.with_suffix(".tmp")
     temporary.write_text(tools.masker.clean(render_html(run, context)), encoding="utf-8")
     temporary.replace(path)
-    return path
 
 
 def _commit(tools: Tools, run: Run) -> tuple[str, str]:

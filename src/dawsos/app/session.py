@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.redact import Masker
-from dawsos.app.project import Tools, load_run
+from dawsos.app.evidence import sign_summary
+from dawsos.app.project import Tools, load_run, write_text
 from dawsos.app.report import write_report
 from dawsos.errors import (
     EXIT_DONE,
@@ -22,6 +24,7 @@ from dawsos.model.events import Event, EventKind
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import Run, fold
 from dawsos.ports import Reporter
+from dawsos.reporting.prometheus import KINDS, render_metrics
 
 EXIT_CODES = {
     "passed": EXIT_DONE,
@@ -70,14 +73,23 @@ class Session:
         return self.tools.project.run_folder(self.id) / stage / f"attempt-{attempt}"
 
     def finish(self, pipeline: Pipeline, result: str, reason: str = "") -> int:
-        """Record the end of the run, anchor its journal, write the report; return the exit code."""
+        """Write the report, anchor the journal, sign the summary and record the end of the run; return the exit code.
+
+        The end is recorded last: a run killed before it is resumed and comes here again, one that has an end has its
+        signed summary.
+        """
         code = EXIT_CODES[result]
-        self.record("run_finished", result=result, exit_code=code, reason=reason)
-        project = self.tools.project
-        self.tools.journal.anchor(
-            self.id, project.summary(self.id), result=result, release=self.state.release, commit=self.state.commit
+        reason = self.masker.clean(reason)
+        ended = replace(
+            self.refresh(), result=result, exit_code=code, reason=reason, finished_at=self.tools.clock.now()
         )
-        write_report(self.tools, pipeline, self.state)
+        write_report(self.tools, pipeline, ended)
+        self.tools.journal.anchor(
+            self.id, self.tools.project.summary(self.id), result=result, release=ended.release, commit=ended.commit
+        )
+        sign_summary(self.tools, ended)
+        self.record("run_finished", result=result, exit_code=code, reason=reason)
+        write_text(self.tools.project.metrics, render_metrics(self.tools.journal.of_kinds(KINDS)))
         self.reporter.close()
         return code
 

@@ -18,10 +18,13 @@ from dawsos.adapters.cache import StageCache
 from dawsos.adapters.git import Commit
 from dawsos.adapters.toolchain import lock_digest, python_version
 from dawsos.app import approval as approvals
+from dawsos.app import evidence
 from dawsos.app.bodies import Scene, bodies
 from dawsos.app.project import Project, Tools, evaluate, load, load_run, new_run_id, open_tools
+from dawsos.app.report import write_shown_report
 from dawsos.app.session import Session, start, take_over
 from dawsos.app.verify import verify_production
+from dawsos.attestations import dsse, statements
 from dawsos.engine.run import run_stages
 from dawsos.engine.stage import run_stage
 from dawsos.engine.work import Hands, Outcome, Work
@@ -113,6 +116,9 @@ def _begin(
             f"unknown profile {options.profile!r}; there are: {known}", fix="give one of these with --profile"
         )
     chosen = select(pipeline, options.stages, command)
+    if options.approve_as:
+        for stage in chosen:
+            approvals.must_be_allowed(options.approve_as, stage.approval.of if stage.approval else ())
     tools = open_tools(project)
     reporter = make_reporter(pipeline, chosen)
     name = new_run_id(commit.sha)
@@ -190,6 +196,8 @@ async def _run_all(scene: Scene, options: Options, chosen: Sequence[Stage]) -> t
     session = scene.session
     states = {key: stage.state for key, stage in session.state.stages.items()}
     carried = Carrier(scene, options)
+    # An owner that was killed between the end of a stage and its statement left that to us.
+    carried.attest()
     final = await run_stages(chosen, states, carried.execute, os.cpu_count() or 1)
     for result in ("rolled_back", "rejected", "failed", "timeout", "infrastructure", "cancelled", "waiting"):
         red = [stage for stage, state in final.items() if state == result]
@@ -211,7 +219,7 @@ class Carrier:
     def __init__(self, scene: Scene, options: Options) -> None:
         self.scene = scene
         self.options = options
-        self.cache = StageCache(scene.tools.project.cache)
+        self.cache = StageCache(scene.tools.project.cache, evidence.genuine(scene.tools))
         self.hashes = (
             git.tree_hashes(scene.tools.project.root, scene.commit.sha)
             if scene.session.state.command == "ship"
@@ -219,19 +227,24 @@ class Carrier:
         )
         before = approvals.Beforehand(options.approve_as, options.reason) if options.approve_as else None
 
-        async def approve(work: Work, verdicts: tuple[GateVerdict, ...]) -> Outcome:
-            if before is None:
-                self._write_interim_report()
-            return await approvals.ask(scene.session, work, verdicts, before)
+        async def approve(work: Work, _verdicts: tuple[GateVerdict, ...]) -> Outcome:
+            write_shown_report(scene.tools, scene.pipeline, scene.session.state, work.artifacts)
+            return await approvals.ask(scene.session, work, before)
 
         self.hands = Hands(bodies(scene), evaluate, approve, self.keep)
 
-    def _write_interim_report(self) -> None:
-        from dawsos.app.report import write_report
-
-        write_report(self.scene.tools, self.scene.pipeline, self.scene.session.state)
-
     async def execute(self, stage: Stage) -> Outcome:
+        """Restore or run the stage, then attest it."""
+        outcome = await self._execute(stage)
+        self.attest()
+        return outcome
+
+    def attest(self) -> None:
+        """Write the statements of all stages that have ended, as soon as there is a release they can be about."""
+        if self.scene.session.state.command == "ship":
+            evidence.write_statements(self.scene.tools, self.scene.pipeline, self.scene.session.state)
+
+    async def _execute(self, stage: Stage) -> Outcome:
         session = self.scene.session
         if stage.hotfix_skips and self.options.hotfix:
             session.record("stage_skipped", stage.id, reason=f"hotfix: {self.options.hotfix}")
@@ -255,24 +268,29 @@ class Carrier:
 
     def _restore(self, stage: Stage, print_: Fingerprint) -> bool:
         kept = self.cache.lookup(stage.id, print_.digest)
-        if kept is None or self._approval_expired(stage, kept["finished_at"]):
+        if kept is None or self._expired(stage, kept):
             return False
         session = self.scene.session
         artifacts = session.artifacts(stage.id)
         self.cache.restore(stage.id, print_.digest, artifacts)
         if stage.uses == "release" and not self._release_is_here(artifacts, stage):
             return False
+        original = evidence.keep_original(self.scene.tools, session.id, stage.id, kept["statement"])
         session.record(
-            "stage_restored", stage.id, fingerprint=print_.digest, from_run=kept["run"], finished_at=kept["finished_at"]
-        )
+            "stage_restored", stage.id, fingerprint=print_.digest, tools=print_.tools, from_run=kept["run"],
+            finished_at=kept["finished_at"], evidence=kept["evidence"], original=original,
+        )  # fmt: skip
         for gate in kept["gates"]:
             session.record("gate_evaluated", stage.id, **gate)
         self._restore_approval(stage, artifacts, kept["run"])
         return True
 
-    def _approval_expired(self, stage: Stage, finished_at: float) -> bool:
-        """Return whether a person's word for the kept evidence is too old; then the evidence is made and shown anew."""
-        return stage.approval is not None and self.scene.tools.clock.now() - finished_at >= stage.approval.expires
+    def _expired(self, stage: Stage, kept: dict[str, Any]) -> bool:
+        """Return whether a waiver or a person's word on the kept evidence is too old; then the evidence is made anew."""
+        now = self.scene.tools.clock.now()
+        if any(gate.get("valid_until") is not None and gate["valid_until"] <= now for gate in kept["gates"]):
+            return True
+        return stage.approval is not None and now - kept["finished_at"] >= stage.approval.expires
 
     def _release_is_here(self, artifacts: Path, stage: Stage) -> bool:
         facts = json.loads((artifacts / "release.json").read_text())
@@ -289,22 +307,20 @@ class Carrier:
         path = artifacts / "approval.json"
         if stage.approval is None or not path.exists():
             return
-        kept = json.loads(path.read_text())
-        self.scene.session.record(
-            "approval_given", stage.id, digest=kept["digest"], decision=kept["decision"], name=kept["name"],
-            reason=kept["reason"], how=f"in run {run}",
-        )  # fmt: skip
+        for kept in json.loads(path.read_text())["approvals"]:
+            self.scene.session.record(
+                "approval_given", stage.id, digest=kept["digest"], decision=kept["decision"], name=kept["name"],
+                reason=kept["reason"], how=f"in run {run}", expires_at=kept["expires_at"], statement=kept["statement"],
+            )  # fmt: skip
 
-    def keep(self, work: Work, verdicts: tuple[GateVerdict, ...]) -> None:
-        if work.fingerprint is not None and cacheable(work.stage):
-            self.cache.keep(
-                work.stage.id,
-                work.fingerprint,
-                work.artifacts,
-                run=self.scene.session.id,
-                at=work.clock.now(),
-                gates=verdicts,
-            )
+    def keep(self, work: Work) -> None:
+        """Put the passed stage into the cache, with a signed statement about its inputs."""
+        if work.fingerprint is None or not cacheable(work.stage):
+            return
+        run = self.scene.session.state
+        record, asked = run.stages[work.stage.id], evidence.asked_of_people(work.stage.approval)
+        signed = dsse.sign(statements.stage_for_inputs(run, record, asked), self.scene.tools.signer())
+        self.cache.keep(record, work.fingerprint, work.artifacts, run=run.id, statement=signed)
 
 
 def cacheable(stage: Stage) -> bool:

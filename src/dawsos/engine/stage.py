@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict, replace
 
+from dawsos.digests import tree_digests
 from dawsos.engine.work import Hands, Outcome, Work
 from dawsos.errors import BadInput, DawsosError, ReleaseFailed
 from dawsos.model.verdicts import GateVerdict
@@ -32,7 +33,10 @@ async def _attempt(work: Work, hands: Hands) -> Outcome:
     stage = work.stage
     work.artifacts.mkdir(parents=True, exist_ok=True)
     digest = work.fingerprint.digest if work.fingerprint else ""
-    work.recorder.record("stage_started", stage.id, fingerprint=digest, attempt=work.attempt, done=work.done)
+    tools = work.fingerprint.tools if work.fingerprint else {}
+    work.recorder.record(
+        "stage_started", stage.id, fingerprint=digest, tools=tools, attempt=work.attempt, done=work.done
+    )
     started = work.clock.monotonic()
     try:
         outcome = Outcome("passed") if work.done else await _work(work, hands)
@@ -44,6 +48,8 @@ async def _attempt(work: Work, hands: Hands) -> Outcome:
     except Exception as error:
         outcome = Outcome("infrastructure", f"a defect of dawsos: {type(error).__name__}: {error}")
     _finish(work, outcome, started)
+    if outcome.result == "passed":
+        hands.keep(work)
     return outcome
 
 
@@ -54,6 +60,7 @@ def _finish(work: Work, outcome: Outcome, started: float) -> None:
         result=outcome.result,
         seconds=round(work.clock.monotonic() - started, 3),
         reason=outcome.reason,
+        evidence=tree_digests(work.artifacts),
     )
 
 
@@ -92,5 +99,4 @@ async def _judge(work: Work, hands: Hands, outcome: Outcome) -> Outcome:
         approved = await hands.approve(work, tuple(verdicts))
         if approved.result != "passed":
             return approved
-    hands.keep(work, tuple(verdicts))
     return outcome

@@ -45,7 +45,7 @@ class Work:
 Body = Callable[[Work], Awaitable[Outcome]]
 Evaluate = Callable[[Gate, Path], GateVerdict]
 Approve = Callable[[Work, tuple[GateVerdict, ...]], Awaitable[Outcome]]
-Keep = Callable[[Work, tuple[GateVerdict, ...]], None]
+Keep = Callable[[Work], None]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,12 @@ class Journal:
         query = f"SELECT {_COLUMNS} FROM events WHERE run = ? AND seq > ? ORDER BY seq"  # noqa: S608 - constant columns
         return [from_row(row) for row in self._db.execute(query, (run, after))]
 
+    def of_kinds(self, kinds: Sequence[EventKind]) -> list[Event]:
+        """Return the events of these kinds of all runs, in the order in which they came."""
+        marks = ", ".join("?" for _ in kinds)
+        query = f"SELECT {_COLUMNS} FROM events WHERE kind IN ({marks}) ORDER BY at, run, seq"  # noqa: S608 - marks only
+        return [from_row(row) for row in self._db.execute(query, tuple(kinds))]
+
     def runs(self) -> list[str]:
         """Return the ids of all runs, the oldest first."""
         return [row[0] for row in self._db.execute("SELECT run FROM events WHERE seq = 1 ORDER BY at, run")]
@@ -97,6 +103,11 @@ class Journal:
             "SELECT seq, hash FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)
         ).fetchone()
         return (row[0], row[1]) if row else (0, GENESIS)
+
+    def reaches(self, run: str, count: int, digest: str) -> bool:
+        """Return whether the run's event number ``count`` has the hash ``digest``."""
+        row = self._db.execute("SELECT hash FROM events WHERE run = ? AND seq = ?", (run, count)).fetchone()
+        return row is not None and row[0] == digest
 
     def anchor(self, run: str, path: Path, **summary: Any) -> None:
         """Write the run's summary with the head of its chain, so that a cut tail is detected later."""
@@ -125,8 +136,12 @@ class Journal:
                 break
             prev = hashes[event.seq] = row[7]
         if anchor is not None and anchor.exists():
-            summary = json.loads(anchor.read_text())
-            if hashes.get(summary["events"]) != summary["head"]:
+            try:
+                summary = json.loads(anchor.read_bytes())
+                reached = hashes.get(summary["events"]) == summary["head"]
+            except (ValueError, TypeError, LookupError):
+                return [*problems, f"{anchor.name} cannot be read: it was altered"]
+            if not reached:
                 problems.append(
                     f"the chain does not reach the head anchored in {anchor.name}: events were cut off or replaced"
                 )

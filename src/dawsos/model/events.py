@@ -3,17 +3,19 @@
 kind                 body
 run_started          command, commit, ref, dirty, profile, stages, definition (sha256), options
 run_resumed          pid
-stage_started        fingerprint, attempt, done (the evidence of this attempt was there already)
+stage_started        fingerprint, tools {name: version}, attempt, done (the evidence of this attempt was there already)
 step_started         index, name, command
 step_finished        index, name, classification, exit_code, seconds, log
-gate_evaluated       gate, kind, result, measured, limit, message, evidence, findings
-stage_restored       fingerprint, from_run, finished_at
-stage_finished       result (passed, failed, infrastructure, timeout, cancelled, waiting, rejected, rolled_back), seconds, reason
+gate_evaluated       gate, kind, result, measured, limit, message, evidence, findings, valid_until
+stage_restored       fingerprint, tools, from_run, finished_at, evidence {file: sha256}, original (sha256 of its statement)
+stage_finished       result (passed, failed, infrastructure, timeout, cancelled, waiting, rejected, rolled_back), seconds,
+                     reason, evidence {file: sha256}
 stage_skipped        reason
 release_built        release, commit, builder, path, bytes
 deployed             environment, release, deployment, url, replicas
-approval_requested   digest, role, subject
-approval_given       digest, decision (approved, rejected), name, reason, how (terminal, command, beforehand), expires_at
+approval_requested   digest, role, subject (the release), of [names], needed, expires (seconds)
+approval_given       digest, decision (approved, rejected), name, reason, how (terminal, command, beforehand), expires_at,
+                     statement (the DSSE envelope that signs it)
 rollout_started      release, deployment, stable_release, stable_deployment, ladder, policy, traffic, first, drill
 power_estimated      rate (requests a second), errors (stable's share), steps [a sentence each], warnings [...]
 weight_intended      weight, rung (the step's weight; higher than weight while the canary is dimmed), why

@@ -40,6 +40,16 @@ class Approval(Strict):
 
     role: str = "product owner"
     expires: PositiveDuration = 7 * 24 * 3600.0
+    of: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), description="Who may; anybody when empty.")
+    needed: int = Field(default=1, ge=1, description="How many different people must approve.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Approval:
+        if self.of and self.needed > len(set(self.of)):
+            raise ValueError(
+                f"needed is {self.needed} and of names only {len(set(self.of))}: nobody could ever approve"
+            )
+        return self
 
 
 class Retry(Strict):

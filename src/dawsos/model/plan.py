@@ -16,6 +16,11 @@ class Fingerprint:
     digest: str
     manifest: dict[str, str]
 
+    @property
+    def tools(self) -> dict[str, str]:
+        """Return name -> version of what the stage runs with."""
+        return {name.removeprefix("tool "): value for name, value in self.manifest.items() if name.startswith("tool ")}
+
     def changes_since(self, earlier: dict[str, str]) -> tuple[str, ...]:
         """Return one line for each input that was added, removed or changed since ``earlier``."""
         lines = [f"added    {name}" for name in sorted(self.manifest.keys() - earlier.keys())]

@@ -27,7 +27,11 @@ class StepRecord:
 @dataclass(frozen=True)
 class StageRecord:
     """A stage as it stands.  ``state``: pending, running, passed, failed, infrastructure, timeout, cancelled, waiting,
-    rejected, rolled_back, restored, skipped."""
+    rejected, rolled_back, restored, skipped.
+
+    ``evidence`` maps each file of its artifact folder to its SHA-256, ``tools`` what ran to its version; ``original`` is the
+    digest of the statement of the run that a restored stage comes from.
+    """
 
     id: str
     state: str = "pending"
@@ -38,8 +42,11 @@ class StageRecord:
     fingerprint: str = ""
     reason: str = ""
     from_run: str = ""
+    original: str = ""
     steps: tuple[StepRecord, ...] = ()
     gates: tuple[GateVerdict, ...] = ()
+    evidence: dict[str, str] = field(default_factory=dict)
+    tools: dict[str, str] = field(default_factory=dict)
 
     @property
     def done(self) -> bool:
@@ -48,7 +55,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class ApprovalRecord:
-    """A person's decision over ``digest``."""
+    """A person's decision over ``digest``, with the signed statement of it (a DSSE envelope)."""
 
     stage: str
     digest: str
@@ -57,6 +64,8 @@ class ApprovalRecord:
     reason: str
     how: str
     at: float
+    expires_at: float = 0.0
+    statement: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,6 +182,7 @@ def _stage_started(run: Run, event: Event) -> Run:
         finished_at=None,
         attempt=event.body.get("attempt", 1),
         fingerprint=event.body.get("fingerprint", ""),
+        tools=event.body.get("tools", {}),
         reason="",
         steps=steps,
         gates=(),
@@ -211,6 +221,7 @@ def verdict_from(body: dict[str, Any]) -> GateVerdict:
         message=body["message"],
         evidence=tuple(body.get("evidence", ())),
         findings=tuple(body.get("findings", ())),
+        valid_until=body.get("valid_until"),
     )
 
 
@@ -227,6 +238,9 @@ def _stage_restored(run: Run, event: Event) -> Run:
         state="restored",
         fingerprint=body.get("fingerprint", ""),
         from_run=body.get("from_run", ""),
+        original=body.get("original", ""),
+        evidence=body.get("evidence", {}),
+        tools=body.get("tools", {}),
         started_at=event.at,
         finished_at=event.at,
         gates=(),
@@ -242,6 +256,7 @@ def _stage_finished(run: Run, event: Event) -> Run:
         finished_at=event.at,
         seconds=body.get("seconds", 0.0),
         reason=body.get("reason", ""),
+        evidence=body.get("evidence", {}),
     )
 
 
@@ -274,6 +289,8 @@ def _approval_given(run: Run, event: Event) -> Run:
         body.get("reason", ""),
         body.get("how", ""),
         event.at,
+        body.get("expires_at", 0.0),
+        body.get("statement", ""),
     )
     return replace(run, approvals=(*run.approvals, record))
 

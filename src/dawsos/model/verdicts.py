@@ -13,6 +13,7 @@ class GateVerdict:
     """One gate's answer: what was measured, the limit, the evidence files it read, and the findings worth a line each.
 
     ``no_data`` (the evidence is missing) and ``error`` (it cannot be understood) block exactly as ``fail`` does.
+    ``valid_until`` (seconds since the epoch) is set by a gate that passed on a waiver: production refuses the release after it.
     """
 
     gate: str
@@ -23,6 +24,7 @@ class GateVerdict:
     message: str
     evidence: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    valid_until: float | None = None
 
     @property
     def passed(self) -> bool:

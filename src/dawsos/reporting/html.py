@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from dawsos.model.run import Run, StageRecord
@@ -58,6 +59,12 @@ class ReportContext:
 
 def render_html(run: Run, context: ReportContext) -> str:
     """Return the page for ``run`` in whatever state it is."""
+    return _template().render(view(run, context))
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    # Compiling it takes longer than rendering it, and a ship renders several times.
     environment = Environment(
         loader=PackageLoader("dawsos.reporting"),
         autoescape=True,
@@ -65,7 +72,7 @@ def render_html(run: Run, context: ReportContext) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(view(run, context))
+    return environment.get_template("report.html.j2")
 
 
 def view(run: Run, context: ReportContext) -> dict[str, Any]:
