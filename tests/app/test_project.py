@@ -1,0 +1,85 @@
+"""A project on disk: found from any folder in it; runs by any part of their name; evidence by its globs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dawsos.app.project import Project, evaluate, find_project, load, load_run, new_run_id, open_tools, write_json
+from dawsos.errors import BadInput
+from dawsos.model.pipeline import Gate
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAWSOS_HOME", raising=False)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "pipeline.yaml").write_text("version: 1\n")
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    return tmp_path
+
+
+def test_a_project_is_found_from_within(root: Path) -> None:
+    assert find_project(root / "deep" / "down") == find_project(root) == Project(root, root / ".dawsos")
+
+
+def test_its_home_may_lie_elsewhere(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAWSOS_HOME", str(root / "deep" / ".." / "home"))
+    assert find_project(root).home == (root / "home").resolve()
+
+
+def test_a_folder_without_a_pipeline_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"there is no pipeline\.yaml") as refused:
+        find_project(tmp_path)
+    assert "docs/pipeline-yaml.md" in refused.value.fix
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b""])
+def test_a_file_that_is_no_text_is_bad_input(content: bytes, root: Path) -> None:
+    (root / "pipeline.yaml").write_bytes(content)
+    with pytest.raises(BadInput):
+        load(root)
+
+
+def test_evidence_is_read_by_its_glob_and_named_from_the_artifact_folder(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.txt").write_text("x.py:1: bad\n")
+    (tmp_path / "deep" / "folder.txt").mkdir()
+    verdict = evaluate(Gate(kind="findings", name="ruff", options={"files": "**/*.txt"}), tmp_path)
+    assert (verdict.result, verdict.evidence) == ("fail", ("deep/a.txt",))
+    assert evaluate(Gate(kind="junit", name="junit"), tmp_path).result == "no_data"
+
+
+def test_a_run_is_found_by_any_part_that_is_its_own(root: Path) -> None:
+    tools = open_tools(find_project(root))
+    for run in ("20260101-aaa-01", "20260101-bbb-02"):
+        tools.journal.append(run, "run_started", stages=[])
+    assert load_run(tools, "last").id == load_run(tools, "02").id == "20260101-bbb-02"
+    assert load_run(tools, "20260101-aaa").id == "20260101-aaa-01"
+    for name, words in (("20260101", "is ambiguous"), ("nothing", "is unknown; the newest runs: 20260101-aaa-01")):
+        with pytest.raises(BadInput, match=words):
+            load_run(tools, name)
+    tools.journal.close()
+
+
+def test_the_state_does_not_make_the_tree_look_changed(root: Path) -> None:
+    open_tools(find_project(root)).journal.close()
+    assert (root / ".dawsos" / ".gitignore").read_text() == "*\n"
+
+
+def test_a_run_id_names_its_time_and_its_commit() -> None:
+    name = new_run_id("c0ffee" * 6)
+    assert re.fullmatch(r"\d{8}-\d{6}-c0ffeec-[0-9a-f]{2}", name)
+
+
+def test_json_is_written_whole_or_not(tmp_path: Path) -> None:
+    write_json(tmp_path / "deep" / "x.json", {"b": 1, "a": 2})
+    assert (tmp_path / "deep" / "x.json").read_text() == '{\n "a": 2,\n "b": 1\n}\n'
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "deep" / "x.json", object())
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x.json"]
