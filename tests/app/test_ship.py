@@ -1,0 +1,74 @@
+"""Which stages a person's words choose, and what each stage's fingerprint is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.test_load import SMALL, load
+from dawsos.app.ship import cacheable, select, stage_fingerprint
+from dawsos.errors import BadInput
+
+PIPELINE = load(
+    SMALL.replace(
+        "rollout:\n",
+        "  - {id: build, needs: [unit], uses: release, gates: [exit_status]}\n"
+        "  - {id: staging, needs: [build], uses: deploy, environment: staging, gates: [health]}\n"
+        "  - {id: docs, steps: [{run: 'true'}], gates: [exit_status]}\nrollout:\n",
+        1,
+    )
+)
+
+
+def chosen(*wanted: str, command: str = "run") -> list[str]:
+    return [stage.id for stage in select(PIPELINE, wanted, command)]
+
+
+def test_ship_takes_every_stage() -> None:
+    assert chosen(command="ship") == ["lint", "unit", "build", "staging", "docs"]
+
+
+def test_run_takes_what_is_named_with_its_needs_in_the_file_s_order() -> None:
+    assert chosen("docs", "unit") == ["lint", "unit", "docs"]
+    assert chosen("build") == ["lint", "unit", "build"]
+
+
+def test_run_without_a_name_takes_every_command() -> None:
+    assert chosen() == ["lint", "unit", "docs"]
+
+
+def test_run_never_deploys() -> None:
+    with pytest.raises(BadInput, match="`run` does not deploy, and staging would"):
+        chosen("staging")
+
+
+def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(BadInput, match="unknown stage 'uni'; the stages: lint, unit, build, staging, docs"):
+        chosen("uni")
+
+
+def test_what_looks_at_an_environment_is_never_restored() -> None:
+    assert [cacheable(stage) for stage in PIPELINE.stages] == [True, True, True, False, True]
+
+
+def test_a_fingerprint_knows_the_toolchain_the_release_and_the_commit_where_they_matter(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("a==1\n")
+
+    def manifest(stage: str, release: str = "r", sha: str = "s") -> dict[str, str]:
+        return stage_fingerprint(PIPELINE, PIPELINE.stage(stage), tmp_path, {}, release, sha).manifest
+
+    before = manifest("lint")
+    assert "tool python" in before
+    assert before == manifest("lint", "another", "another"), "what needs neither does not run again for them"
+    assert manifest("build", sha="t") != manifest("build")
+    assert manifest("staging", release="q") != manifest("staging")
+    (tmp_path / "requirements.txt").write_text("a==2\n")
+    assert {key for key, value in manifest("lint").items() if before[key] != value} == {
+        "tool toolchain requirements.txt"
+    }
+
+
+def test_a_lock_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"cannot read .*requirements\.txt"):
+        stage_fingerprint(PIPELINE, PIPELINE.stage("lint"), tmp_path, {}, "", "")

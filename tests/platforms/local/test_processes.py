@@ -1,0 +1,107 @@
+"""Processes that outlive whoever started them, and are never mistaken for a later one with the same pid."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dawsos.model.process import ProcessSpec
+from dawsos.platforms.local.processes import (
+    Handle,
+    alive,
+    kill_tree,
+    read_handle,
+    send,
+    spawn,
+    spec_digest,
+    start_time,
+    stop,
+)
+from waiting import is_gone, pids_in, wait_until
+
+
+def spec(folder: Path, script: str) -> ProcessSpec:
+    return ProcessSpec(
+        "p", "g", ("/bin/sh", "-c", script), str(folder), {"PATH": "/usr/bin:/bin"}, log=str(folder / "log")
+    )
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[list[Handle]]:
+    """What a test starts ends with it."""
+    handles: list[Handle] = []
+    yield handles
+    for handle in handles:
+        kill_tree(handle)
+
+
+def begin(folder: Path, started: list[Handle], script: str) -> Handle:
+    handle = spawn(spec(folder, script), folder / "p.json")
+    started.append(handle)
+    return handle
+
+
+def test_a_process_is_nobody_s_child_and_is_found_again(tmp_path: Path, started: list[Handle]) -> None:
+    handle = begin(tmp_path, started, "echo $$ > one.pid; exec sleep 60")
+    assert pids_in(tmp_path, 1) == [handle.pid]
+    assert read_handle(tmp_path / "p.json") == handle
+    assert alive(handle)
+    assert os.getpgid(handle.pid) == handle.pid
+    with pytest.raises(ChildProcessError):
+        os.waitpid(handle.pid, os.WNOHANG)
+
+
+def test_an_orderly_end(tmp_path: Path, started: list[Handle]) -> None:
+    handle = begin(
+        tmp_path, started, "trap 'echo bye; exit 0' TERM; echo $$ > one.pid; while true; do sleep 0.01; done"
+    )
+    pids_in(tmp_path, 1)
+    stop(handle, "SIGTERM", 10.0)
+    assert not alive(handle)
+    assert "bye" in (tmp_path / "log").read_text()
+
+
+def test_what_is_deaf_is_ended_by_force_with_its_children(tmp_path: Path, started: list[Handle]) -> None:
+    child = "setsid sh -c 'trap \"\" TERM; echo $$ > two.pid; sleep 60; sleep 60'"
+    script = f"trap '' TERM; echo $$ > one.pid; {child} & sleep 60; sleep 60"
+    handle = begin(tmp_path, started, script)
+    pids = pids_in(tmp_path, 2)
+    stop(handle, "SIGTERM", 0.1)
+    wait_until(lambda: all(map(is_gone, pids)))
+
+
+def test_another_process_with_its_pid_is_not_it(tmp_path: Path, started: list[Handle]) -> None:
+    handle = begin(tmp_path, started, "exec sleep 60")
+    other = replace(handle, started="another time")
+    assert not alive(other)
+    send(other, "SIGKILL")
+    kill_tree(other)
+    stop(other, "SIGKILL", 0.1)
+    assert alive(handle)
+
+
+def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        spawn(replace(spec(tmp_path, ""), argv=("/no/such/program",)), tmp_path / "p.json")
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"pid": 1}'])
+def test_a_pid_file_that_says_nothing_is_none(text: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "p.json").write_text(text)
+    assert read_handle(tmp_path / "p.json") is None
+
+
+def test_nobody_has_no_start_time() -> None:
+    assert start_time(2**22 + 1) == ""
+    assert start_time(os.getpid()) == start_time(os.getpid()) != ""
+
+
+def test_a_changed_spec_is_noticed(tmp_path: Path) -> None:
+    one = spec(tmp_path, "true")
+    assert spec_digest(one) == spec_digest(spec(tmp_path, "true"))
+    assert spec_digest(one) != spec_digest(replace(one, env={"A": "1"}))
