@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from app.api.dependencies import Svc
 from app.api.problems import problem
@@ -55,7 +55,11 @@ async def pack(services: Svc) -> dict[str, Any]:
     }
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses={HTTPStatus.OK: {"content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}}}},
+)
 async def metrics(request: Request, services: Svc) -> Response:
     """Prometheus exposition. Still answers without the database: losing metrics is the worst time to lose metrics."""
     facts: PackFacts | None
