@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from app.services.analysis import Analysis, AnalysisStores
 from app.services.bookings import BookingService
 from app.services.cache import OptionalCache
 from app.services.journals import Journals
@@ -16,7 +17,9 @@ from app.services.limits import RateLimiter
 from app.services.portfolios import PortfolioService
 from app.services.ports import FxHistory, JobLog, JournalStore, PackStore, Probe, TenantStore
 from app.services.reconciliation import Reconciler
+from app.services.reference import load_reference
 from app.settings import Settings
+from app.storage.analysis import PgAnalysisStore, PgMacroStore, PgRatingStore
 from app.storage.beancount import read_journal
 from app.storage.cache import RedisCache
 from app.storage.db import Database
@@ -43,6 +46,7 @@ class Services:
     reconciler: Reconciler
     ledger: JournalStore
     limiter: RateLimiter
+    analysis: Analysis
 
 
 @asynccontextmanager
@@ -62,9 +66,23 @@ async def connect(settings: Settings) -> AsyncIterator[Services]:
     reconciler = Reconciler(tenants, journals, read_journal)
     portfolios = PortfolioService(tenants, packs, jobs, cache, bookings)
     limiter = RateLimiter(cache, clock, settings.rate_limit_per_minute)
+    stores = AnalysisStores(PgMacroStore(database), PgRatingStore(database), PgAnalysisStore(database))
+    analysis = Analysis.over(tenants, packs, jobs, stores, load_reference())
     try:
         yield Services(
-            settings, tenants, packs, jobs, cache, database, portfolios, fx, bookings, reconciler, ledger, limiter
+            settings,
+            tenants,
+            packs,
+            jobs,
+            cache,
+            database,
+            portfolios,
+            fx,
+            bookings,
+            reconciler,
+            ledger,
+            limiter,
+            analysis,
         )
     finally:
         await redis.close()

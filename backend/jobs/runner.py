@@ -20,7 +20,7 @@ Work = Callable[[Night], Awaitable[int]]
 def night_of(services: Services, asof: date) -> Night:
     """The context of a job."""
     s = services
-    return Night(asof, s.settings.market_data, s.tenants, s.packs, s.jobs, s.portfolios, s.fx, s.reconciler)
+    return Night(asof, s.settings.market_data, s.tenants, s.packs, s.jobs, s.portfolios, s.fx, s.reconciler, s.analysis)
 
 
 def report(outcomes: Sequence[Outcome]) -> int:

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from app.api import bookings, health, openapi, portfolios, pricing, problems
+from app.api import analysis, bookings, health, macro, openapi, portfolios, pricing, problems, quality
 from app.api.limits import BodyLimitMiddleware
 from app.api.telemetry import MetricsMiddleware, Telemetry
 from app.container import Services, connect
@@ -32,6 +32,6 @@ def create_app(settings: Settings, connect_to: Connect = connect) -> FastAPI:
     openapi.install(app)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
     app.add_middleware(MetricsMiddleware, telemetry=telemetry)
-    for module in (health, portfolios, bookings, pricing):
+    for module in (health, portfolios, bookings, pricing, analysis, macro, quality):
         app.include_router(module.router)
     return app

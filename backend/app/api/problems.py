@@ -20,6 +20,8 @@ STATUS: dict[type[errors.DawsosError], HTTPStatus] = {
     errors.LedgerUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
     errors.TradeRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.AnalysisError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotReadyError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.PackWarmingError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }

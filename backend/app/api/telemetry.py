@@ -76,6 +76,11 @@ class Telemetry:
             buckets=REQUEST_BUCKETS,
             registry=self.registry,
         )
+        self.regimes = Counter("regime_classification_total", "Regimes asked for.", ["regime"], registry=self.registry)
+        self.scenarios = Counter("scenario_runs_total", "Scenarios run.", registry=self.registry)
+        self.ratings = Counter(
+            "rating_calculations_total", "Ratings asked for.", ["rating_type"], registry=self.registry
+        )
         Info("dawsos_app", "What is running.", registry=self.registry).info(
             {"version": version, "deployment_id": deployment_id}
         )

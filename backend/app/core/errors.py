@@ -47,6 +47,14 @@ class ReconciliationError(DawsosError):
     """Lots and transactions tell different stories."""
 
 
+class AnalysisError(DawsosError):
+    """The question cannot be answered from what there is: too few days, weights that do not add up, data too short."""
+
+
+class NotReadyError(DawsosError):
+    """Reference data that the night loads is not there yet."""
+
+
 class JournalError(DawsosError):
     """A journal cannot be read, does not add up, or is not what was written: somebody else changed the file."""
 

@@ -21,8 +21,15 @@ TRADES = (("AAPL", "100", "150"), ("BMW.DE", "50", "90"), ("HSBC.L", "200", "6")
 async def seed(
     tenants: TenantStore, packs: PackStore, fx: FxHistory, market: MarketData, asof: date
 ) -> tuple[UUID, UUID]:
-    """(user, portfolio); a second call finds what the first one made."""
+    """(user, portfolio); a second call finds what the first one made.
+
+    The days on which the market was observed get their packs too: without a past there is no return to show.
+    """
     await packs.add_securities(market.universe)
+    for observation in market.observations:
+        made = await packs.append(market.content(observation.day, fx.fixing(observation.day)), market.universe)
+        if not made.is_fresh:
+            await packs.mark(made.id, "fresh", "seed")
     async with tenants.begin(DEMO_USER) as tx:
         for portfolio in await tx.portfolios():
             if portfolio.name == DEMO_NAME:

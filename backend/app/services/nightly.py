@@ -21,6 +21,7 @@ from app.core.errors import DawsosError, NotFoundError, ReconciliationError
 from app.core.money import quantize
 from app.core.pack import PackHeader
 from app.services import packs
+from app.services.analysis import Analysis
 from app.services.portfolios import PortfolioService
 from app.services.ports import FxHistory, JobLog, JobRun, PackStore, Portfolio, TenantStore
 from app.services.reconciliation import Reconciler, details
@@ -47,6 +48,7 @@ class Night:
     portfolios: PortfolioService
     fx: FxHistory
     reconciler: Reconciler
+    analysis: Analysis
 
     async def pack(self) -> PackHeader:
         """The pack of this night: the newest one, warming until `mark_pack_fresh`."""
@@ -92,27 +94,34 @@ async def reconcile_ledger(night: Night) -> str:
 
 
 async def compute_metrics(night: Night) -> str:
-    """Store the value of every portfolio under this night's pack."""
+    """Store what every portfolio is worth under this night's pack, what it earned, and the currencies' part in it."""
     header = await night.pack()
     content = await night.portfolios.pack_content(header)
+    returns = 0
 
     async def store(user_id: UUID, portfolio: Portfolio) -> None:
+        nonlocal returns
         async with night.tenants.begin(user_id) as tx:
             lots = await tx.open_lots(portfolio.id)
             total = valuation.value(lots, content, portfolio.base_currency).total
             await tx.save_daily_value(portfolio.id, header.asof_date, header.id, total)
+        returns += await night.analysis.performance.store_night(user_id, portfolio.id, header)
 
-    return f"{await night.each_portfolio(store)} daily values"
+    count = await night.each_portfolio(store)
+    return f"{count} daily values, {returns} returns"
 
 
 async def prewarm_factors(night: Night) -> str:
-    """Value every portfolio once, so that the first reader of the morning finds the cache warm."""
+    """Load macro data, rate companies, tilt and value every portfolio, so that no reader of the morning waits."""
     header = await night.pack()
+    loaded = await night.analysis.macro.load()
+    rated = await night.analysis.quality.store_night()
 
     async def warm(user_id: UUID, portfolio: Portfolio) -> None:
         await night.portfolios.value(user_id, portfolio.id, header.id)
+        await night.analysis.exposure.store_night(user_id, portfolio.id, header)
 
-    return f"{await night.each_portfolio(warm)} valuations warmed"
+    return f"{await night.each_portfolio(warm)} valuations warmed, {rated} companies rated, {loaded}"
 
 
 async def mark_pack_fresh(night: Night) -> str:

@@ -26,6 +26,9 @@ NEWEST = f"{HEADER} {IS_HEAD} {ORDERED}"
 # Chains are per date, so among the fresh packs of the newest date the last one written is the head.
 LAST_GOOD = f"{HEADER} WHERE s.is_fresh {ORDERED}"
 HEAD_OF = f"{HEADER} {IS_HEAD} AND p.asof_date = $1 {ORDERED}"
+FRESH_HEADS = HEADER.replace("SELECT", "SELECT DISTINCT ON (p.asof_date)", 1) + (
+    "WHERE s.is_fresh AND p.asof_date BETWEEN $1 AND $2 ORDER BY p.asof_date ASC, p.created_at DESC"
+)
 BY_ID = HEADER + "WHERE p.id = $1"
 
 
@@ -90,6 +93,11 @@ class PgPackStore:
     async def head_of(self, asof: date) -> PackHeader | None:
         """The newest head of one date."""
         return await self._one(HEAD_OF, asof)
+
+    async def fresh_heads(self, start: date, end: date) -> list[PackHeader]:
+        """One per date, ascending."""
+        async with self._db.connection() as connection:
+            return [_header(row) for row in await connection.fetch(FRESH_HEADS, start, end)]
 
     async def header(self, pack_id: str) -> PackHeader | None:
         """Any pack by id."""

@@ -33,6 +33,10 @@ PLANTS = {
     "journal_entries": "(portfolio_id, user_id, entry_no, start_byte, body) VALUES ($1, $2, 99, 0, 'x')",
     "reconciliations": "(portfolio_id, user_id, asof_date, run_no, status, ledger_commit_hash, discrepancies) "
     "VALUES ($1, $2, '1991-01-01', 99, 'OK', repeat('0', 40), '[]')",
+    "portfolio_metrics": "(portfolio_id, user_id, asof_date, pricing_pack_id, start_date, periods, twr) "
+    "VALUES ($1, $2, '1991-01-01', 'PP-PROP', '1990-01-01', 1, 0)",
+    "currency_attribution": "VALUES ($1, $2, '1991-01-01', 'EUR', 'PP-PROP', '1990-01-01', 1, 0, 0, 0)",
+    "factor_exposures": "VALUES ($1, $2, '1991-01-01', 'value', 'PP-PROP', 0, 1)",
 }
 SETTABLE = {
     "portfolios": "title = title",
@@ -45,6 +49,9 @@ SETTABLE = {
     "journal_entries": "body = 'x'",
     "reconciliations": "status = 'OK'",
     "audit_log": "action = 'x'",
+    "portfolio_metrics": "twr = 1",
+    "currency_attribution": "weight = 0",
+    "factor_exposures": "tilt = 0",
 }
 TABLES = tuple(SETTABLE)
 PACK_TABLES = ("pricing_pack", "prices", "fx_rates", "pricing_pack_event")
@@ -100,6 +107,8 @@ async def _populate(db: Database, users: list[UUID]) -> dict[UUID, UUID]:
                 *(pid, user),
             )
             await c.execute("INSERT INTO cash_balances VALUES ($1, $2, 'USD', 1)", pid, user)
+            for table in ("portfolio_metrics", "currency_attribution", "factor_exposures"):
+                await c.execute(f"INSERT INTO {table} {PLANTS[table].replace('1991-01-01', '1990-06-01')}", pid, user)
             await c.execute("INSERT INTO journals (portfolio_id, user_id) VALUES ($1, $2)", pid, user)
             await c.execute(
                 "INSERT INTO journal_entries (portfolio_id, user_id, entry_no, start_byte, body) "

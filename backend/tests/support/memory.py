@@ -18,6 +18,7 @@ from app.core.bookings import Booked, Booking, Dividend, day_of
 from app.core.errors import CacheUnavailableError, LedgerUnavailableError, StoreUnavailableError
 from app.core.lots import Lot, Transaction
 from app.core.pack import PackContent, PackHeader, Security, pack_id
+from app.services.analysis import Analysis
 from app.services.bookings import BookingService
 from app.services.cache import OptionalCache
 from app.services.journals import Journals
@@ -25,13 +26,16 @@ from app.services.limits import RateLimiter
 from app.services.portfolios import PortfolioService
 from app.services.ports import JobRun, JournalState, Portfolio, Reconciliation
 from app.services.reconciliation import Reconciler
+from app.services.reference import load_reference
 from app.settings import PACKAGED_MARKET_DATA, Settings
 from app.storage.beancount import read_journal
 from app.storage.ecb import EcbHistory
+from tests.support.memory_analysis import MemoryAnalysis
 
 EPOCH = datetime(2026, 11, 24, tzinfo=UTC)
 # Read once for all tests; it never changes.
 FX = EcbHistory()
+REFERENCE = load_reference()
 SECRET = "unit-test-secret-that-is-long-enough"
 
 
@@ -289,6 +293,10 @@ class MemoryPacks:
         gone = {h.supersedes for h in self.headers.values()}
         return self._last([h for h in self.headers.values() if h.asof_date == asof and h.id not in gone])
 
+    async def fresh_heads(self, start: date, end: date) -> list[PackHeader]:
+        fresh = [h for h in self.headers.values() if h.is_fresh and start <= h.asof_date <= end]
+        return [h for _, h in sorted({h.asof_date: h for h in sorted(fresh, key=lambda h: h.created_at)}.items())]
+
     async def header(self, pack_id: str) -> PackHeader | None:
         return self.headers.get(pack_id)
 
@@ -392,6 +400,8 @@ class World:
         self.bookings = BookingService(self.tenants, self.packs, FX, self.journals, clock)
         self.reconciler = Reconciler(self.tenants, self.journals, read_journal)
         self.portfolios = PortfolioService(self.tenants, self.packs, self.jobs, self.cache, self.bookings)
+        self.stores = MemoryAnalysis()
+        self.analysis = Analysis.over(self.tenants, self.packs, self.jobs, self.stores.all(), REFERENCE)
         self.limiter = RateLimiter(self.cache, clock, self.settings.rate_limit_per_minute)
         self.services = Services(
             self.settings,
@@ -406,6 +416,7 @@ class World:
             self.reconciler,
             self.ledger,
             self.limiter,
+            self.analysis,
         )
 
     @asynccontextmanager

@@ -37,11 +37,10 @@ class Site:
     async def night(self, **changes: Any) -> None:
         await run_night(self.context(**changes))
 
-    def context(self, market_data: Path | None = None) -> Night:
+    def context(self, market_data: Path | None = None, asof: date = DAY) -> Night:
         w = self.world
-        return Night(
-            DAY, market_data or w.settings.market_data, w.tenants, w.packs, w.jobs, w.portfolios, FX, w.reconciler
-        )
+        file = market_data or w.settings.market_data
+        return Night(asof, file, w.tenants, w.packs, w.jobs, w.portfolios, FX, w.reconciler, w.analysis)
 
     async def portfolio(self, user: UUID = ANNA) -> str:
         answer = await self.http.post(

@@ -278,7 +278,7 @@ async def test_the_position_that_differs_is_named_with_both_numbers() -> None:
 def night(world: World) -> Night:
     w = world
     market = w.settings.market_data
-    return Night(DAY, market, w.tenants, w.packs, w.jobs, w.portfolios, FX, w.reconciler)
+    return Night(DAY, market, w.tenants, w.packs, w.jobs, w.portfolios, FX, w.reconciler, w.analysis)
 
 
 async def test_the_night_commits_and_the_next_pack_names_the_commit() -> None:

@@ -28,7 +28,9 @@ ANNA, BEN = uuid4(), uuid4()
 
 def night(world: World, asof: date = DAY, market_data: Path | None = None) -> Night:
     file = market_data or world.settings.market_data
-    return Night(asof, file, world.tenants, world.packs, world.jobs, world.portfolios, FX, world.reconciler)
+    return Night(
+        asof, file, world.tenants, world.packs, world.jobs, world.portfolios, FX, world.reconciler, world.analysis
+    )
 
 
 def order(

@@ -1,0 +1,127 @@
+"""A portfolio's past out of its bookings and the packs of the days: what was held, and what each span earned.
+
+Only securities are looked at. Buying brings money in, selling takes it out, and income is earned by the span in which
+it is paid and leaves at once; so cash lying idle neither helps nor harms the return. Everything is in base currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+
+from app.core.attribution import Holding
+from app.core.errors import MarketDataError
+from app.core.money import multiply
+from app.core.pack import PackContent
+from app.core.performance import DatedPeriod
+from app.core.twr import Period
+
+ONE = Decimal(1)
+NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One booking: shares added (or, negative, taken away), what a split multiplies by, money put in, income."""
+
+    day: date
+    symbol: str
+    quantity: Decimal = NOTHING
+    ratio: Decimal = ONE
+    flow: Decimal = NOTHING
+    income: Decimal = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A day with prices."""
+
+    day: date
+    pack: PackContent
+
+
+def held_on(events: Sequence[Event], day: date) -> dict[str, Decimal]:
+    """Quantity by symbol at the end of a day; events of one day count in their order."""
+    held: dict[str, Decimal] = {}
+    for event in sorted(events, key=lambda e: e.day):
+        if event.day <= day:
+            held[event.symbol] = multiply(held.get(event.symbol, NOTHING), event.ratio) + event.quantity
+    return {symbol: quantity for symbol, quantity in held.items() if quantity != 0}
+
+
+def worth(held: Mapping[str, Decimal], pack: PackContent, base: str) -> Decimal:
+    """Value of holdings under a pack; raises MarketDataError for a holding without a price."""
+    return sum((value for _, value in values(held, pack, base)), NOTHING)
+
+
+def values(held: Mapping[str, Decimal], pack: PackContent, base: str) -> list[tuple[str, Decimal]]:
+    """(symbol, value) of each holding, by symbol."""
+    prices, table = pack.price_of(), pack.table()
+    missing = sorted(set(held) - set(prices))
+    if missing:
+        raise MarketDataError(f"the pack of {pack.asof_date.isoformat()} has no price for {', '.join(missing)}")
+    return [
+        (symbol, multiply(held[symbol], prices[symbol].close, table.rate(prices[symbol].currency, base)))
+        for symbol in sorted(held)
+    ]
+
+
+def periods(events: Sequence[Event], marks: Sequence[Mark], base: str) -> tuple[date, list[DatedPeriod]]:
+    """The span's first day and its periods, one per mark after it, as long as something is invested.
+
+    Marks before the first purchase and after the last sale are left out. The day on which everything is sold counts
+    the money as taken out at its end: at its start there would be nothing left to earn a return. Raises ValueError
+    when less than two marks are left, and when something is bought again after a gap: a chain over it does not exist.
+    """
+    found: list[DatedPeriod] = []
+    start, gap = None, None
+    opening = worth(held_on(events, marks[0].day), marks[0].pack, base) if marks else NOTHING
+    for before, mark in pairwise(marks):
+        within = [e for e in events if before.day < e.day <= mark.day]
+        flow = sum((e.flow for e in within), NOTHING)
+        income = sum((e.income for e in within), NOTHING)
+        closing = worth(held_on(events, mark.day), mark.pack, base)
+        if opening == flow == closing == 0:
+            gap = before.day if found else None
+            continue
+        if gap is not None:
+            raise ValueError(f"nothing was invested from {gap.isoformat()} on: ask for a span before or after")
+        start = start or before.day
+        sold_out = closing == 0 and flow < 0 < opening
+        one = Period(opening, NOTHING, income - flow) if sold_out else Period(opening, flow, closing + income)
+        found.append(DatedPeriod(mark.day, one))
+        opening = closing
+    if start is None:
+        raise ValueError("a return needs two days with prices and something invested")
+    return start, found
+
+
+def unchanged(events: Sequence[Event], first: Mark, last: Mark, base: str) -> list[Holding]:
+    """What was held at both ends, in the smaller quantity of the two; a split in between is undone."""
+    factor: dict[str, Decimal] = {}
+    for event in events:
+        if first.day < event.day <= last.day:
+            factor[event.symbol] = multiply(factor.get(event.symbol, ONE), event.ratio)
+    before, after = held_on(events, first.day), held_on(events, last.day)
+    prices = first.pack.price_of(), last.pack.price_of()
+    tables = first.pack.table(), last.pack.table()
+    found = []
+    for symbol in sorted(before.keys() & after.keys() & prices[0].keys() & prices[1].keys()):
+        scale = factor.get(symbol, ONE)
+        currency = prices[0][symbol].currency
+        # In shares of the first day: later ones are worth `scale` of them each.
+        quantity = min(multiply(before[symbol], scale), after[symbol])
+        price = prices[0][symbol].close, multiply(prices[1][symbol].close, scale)
+        found.append(
+            Holding(
+                symbol,
+                currency,
+                quantity if scale == ONE else quantity / scale,
+                price,
+                (tables[0].rate(currency, base), tables[1].rate(currency, base)),
+            )
+        )
+    return found

@@ -1,0 +1,172 @@
+"""Returns of a portfolio over the packs it can be valued with: time-weighted, and split by currency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from uuid import UUID
+
+from app.core.attribution import PortfolioAttribution, attribute_portfolio
+from app.core.bookings import Booking, Dividend, Split
+from app.core.errors import AnalysisError
+from app.core.history import Event, Mark, periods, unchanged
+from app.core.lots import Transaction
+from app.core.money import divide, multiply
+from app.core.pack import PackContent, PackHeader
+from app.core.performance import Performance, measure
+from app.services import packs
+from app.services.access import owned
+from app.services.analysis_ports import AnalysisStore, StoredMetrics
+from app.services.ports import PackStore, Portfolio, TenantStore
+
+DEFAULT_DAYS = 366
+MOST_MARKS = 800
+KEPT_METRICS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a portfolio did and the days it can be valued on, ascending."""
+
+    portfolio: Portfolio
+    events: Sequence[Event]
+    marks: Sequence[Mark]
+    pack: PackHeader
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """Contributions between two days, and the pack of the second."""
+
+    parts: PortfolioAttribution
+    span: tuple[date, date]
+    pack: PackHeader
+    base_currency: str
+
+
+class PackHistory:
+    """Verified packs by day. They never change, so what was read once stays in memory."""
+
+    def __init__(self, store: PackStore) -> None:
+        self._store = store
+        self._contents: dict[str, PackContent] = {}
+
+    async def headers(self, start: date, end: date) -> list[PackHeader]:
+        """Fresh packs of a span, one per day, ascending."""
+        found = await self._store.fresh_heads(start, end)
+        if len(found) > MOST_MARKS:
+            raise AnalysisError(f"{len(found)} days have prices in this span; ask for at most {MOST_MARKS}")
+        return found
+
+    async def content(self, header: PackHeader) -> PackContent:
+        """The rows of a pack, checked against its hash."""
+        if header.hash not in self._contents:
+            loaded = await packs.verified_content(self._store, header)
+            while len(self._contents) >= MOST_MARKS:
+                self._contents.pop(next(iter(self._contents)))
+            self._contents[header.hash] = loaded
+        return self._contents[header.hash]
+
+    async def marks(self, headers: Sequence[PackHeader]) -> list[Mark]:
+        """The headers with their rows."""
+        return [Mark(header.asof_date, await self.content(header)) for header in headers]
+
+
+class PerformanceService:
+    """The use cases behind /v1/portfolios/{id}/twr, /attribution and /metrics."""
+
+    def __init__(self, tenants: TenantStore, history: PackHistory, store: AnalysisStore) -> None:
+        self._tenants = tenants
+        self._history = history
+        self._store = store
+
+    async def past(
+        self, user_id: UUID, portfolio_id: UUID, span: tuple[date, date], tonight: PackHeader | None
+    ) -> Past:
+        """Bookings and packs of a span. `tonight` is a pack that is not fresh yet but counts for its day."""
+        async with owned(self._tenants, user_id, portfolio_id, snapshot=True) as (tx, portfolio):
+            booked = [b.booking for b in await tx.bookings(portfolio_id)]
+        headers = await self._history.headers(*span)
+        if tonight is not None:
+            headers = [h for h in headers if h.asof_date < tonight.asof_date] + [tonight]
+        if len(headers) < 2:
+            raise AnalysisError(f"only {len(headers)} day of this span has prices; two are needed")
+        return Past(portfolio, events_of(booked), await self._history.marks(headers), headers[-1])
+
+    async def twr(
+        self, user_id: UUID, portfolio_id: UUID, start: date | None, end: date
+    ) -> tuple[Performance, PackHeader]:
+        """Return over the days with prices in the span (a year, if no start is given), and the last day's pack."""
+        past = await self.past(user_id, portfolio_id, _span(start, end), None)
+        return performance_of(past), past.pack
+
+    async def attribution(self, user_id: UUID, portfolio_id: UUID, start: date | None, end: date) -> Attributed:
+        """Currency attribution from the first to the last day with prices in the span, of what was held at both."""
+        past = await self.past(user_id, portfolio_id, _span(start, end), None)
+        first, last = past.marks[0], past.marks[-1]
+        return Attributed(attribution_of(past, first), (first.day, last.day), past.pack, past.portfolio.base_currency)
+
+    async def metrics(self, user_id: UUID, portfolio_id: UUID) -> list[StoredMetrics]:
+        """What the last nights stored, newest first."""
+        async with owned(self._tenants, user_id, portfolio_id, snapshot=True):
+            pass
+        return await self._store.metrics(user_id, portfolio_id, KEPT_METRICS)
+
+    async def store_night(self, user_id: UUID, portfolio_id: UUID, tonight: PackHeader) -> bool:
+        """Store the year's return and the attribution since the pack before; False where history is too short."""
+        span = _span(None, tonight.asof_date)
+        try:
+            past = await self.past(user_id, portfolio_id, span, tonight)
+            performance = performance_of(past)
+        except AnalysisError:
+            return False
+        await self._store.save_performance(user_id, portfolio_id, tonight, performance)
+        before = past.marks[-2]
+        try:
+            attribution = attribution_of(past, before)
+        except AnalysisError:
+            # Everything was sold or bought since: there is a return, but nothing that was held throughout.
+            return True
+        await self._store.save_attribution(user_id, portfolio_id, tonight, before.day, attribution)
+        return True
+
+
+def performance_of(past: Past) -> Performance:
+    """Figures of a past; AnalysisError where no return exists."""
+    try:
+        start, found = periods(past.events, past.marks, past.portfolio.base_currency)
+        return measure(start, found)
+    except ValueError as error:
+        raise AnalysisError(str(error)) from error
+
+
+def attribution_of(past: Past, first: Mark) -> PortfolioAttribution:
+    """From `first` to the last day; AnalysisError when nothing was held at both."""
+    held = unchanged(past.events, first, past.marks[-1], past.portfolio.base_currency)
+    try:
+        return attribute_portfolio(held)
+    except ValueError as error:
+        raise AnalysisError(str(error)) from error
+
+
+def events_of(bookings: Iterable[Booking]) -> list[Event]:
+    """Bookings as the history sees them, in base currency at their own rates; cash alone moves no security."""
+    found = []
+    for booking in bookings:
+        if isinstance(booking, Transaction):
+            sign = 1 if booking.side == "buy" else -1
+            cost = multiply(booking.quantity, booking.price, booking.fx_rate)
+            found.append(Event(booking.trade_date, booking.symbol, sign * booking.quantity, flow=sign * cost))
+        elif isinstance(booking, Dividend):
+            found.append(Event(booking.pay_date, booking.symbol, income=booking.in_base(booking.net)))
+        elif isinstance(booking, Split):
+            found.append(Event(booking.day, booking.symbol, ratio=divide(booking.new_shares, booking.old_shares)))
+    return found
+
+
+def _span(start: date | None, end: date) -> tuple[date, date]:
+    first = start or end - timedelta(days=DEFAULT_DAYS)
+    if first >= end:
+        raise AnalysisError("the start must be before the end")
+    return first, end

@@ -1,0 +1,157 @@
+"""app.core.performance and app.core.history."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.core.errors import MarketDataError
+from app.core.fx import FxRate
+from app.core.history import Event, Mark, held_on, periods, unchanged
+from app.core.pack import PackContent, Price
+from app.core.performance import (
+    DatedPeriod,
+    annualise,
+    measure,
+    money_weighted_return,
+    sharpe,
+    volatility,
+)
+from app.core.twr import Period
+
+D = Decimal
+START = date(2025, 1, 1)
+
+
+def period(days: int, opening: str, flow: str, closing: str) -> DatedPeriod:
+    return DatedPeriod(START + timedelta(days=days), Period(D(opening), D(flow), D(closing)))
+
+
+def test_a_year_without_flows() -> None:
+    found = measure(START, [period(365, "100000", "0", "110000")])
+    assert (found.twr, found.annualised, found.mwr) == (D("0.1"), D("0.1"), D("0.1"))
+    assert (found.volatility, found.sharpe) == (None, None)
+
+
+def test_a_flow_in_the_middle_does_not_count_for_the_manager_but_for_the_owner() -> None:
+    """UAT-018: the value just before the flow is 100,000. Modified Dietz would say 12 %."""
+    found = measure(START, [period(180, "100000", "0", "100000"), period(365, "100000", "50000", "165000")])
+    assert (found.twr, found.volatility) == (D("0.1"), None), "two steps of half a year are no daily returns"
+    # A flow on the day a period closes counts from that day's start, so all of it was there for no time at all.
+    assert found.mwr == D("0.15")
+
+
+def test_money_weighted_return_solves_its_own_equation() -> None:
+    flows = [period(100, "1000", "500", "1600"), period(300, "1600", "-200", "1500")]
+    rate = money_weighted_return(START, flows)
+    assert rate is not None
+    grown = 1000 * (1 + rate) ** (D(300) / 365) + 500 * (1 + rate) ** (D(200) / 365) - 200
+    assert abs(grown - 1500) < D("1e-6")
+
+
+def test_no_rate_explains_a_total_loss_or_nothing() -> None:
+    assert money_weighted_return(START, []) is None
+    assert money_weighted_return(START, [period(365, "0", "0", "10")]) is None
+    assert money_weighted_return(START, [period(365, "100", "0", "0")]) is None
+
+
+def test_a_span_of_days_has_no_yearly_figures() -> None:
+    found = measure(START, [period(1, "100", "0", "101"), period(2, "101", "0", "100")])
+    assert (found.annualised, found.sharpe, found.mwr) == (None, None, None)
+    assert found.volatility is not None
+
+
+def test_annualising() -> None:
+    assert annualise(D("0.21"), 730) == D("0.1")
+    assert annualise(D(-1), 10) == -1
+    for total, days in ((D("0.1"), 0), (D("-1.1"), 10)):
+        with pytest.raises(ValueError, match="cannot annualise"):
+            annualise(total, days)
+
+
+def test_volatility_is_the_sample_deviation_over_a_year() -> None:
+    assert volatility([D("0.01")]) is None
+    found = volatility([D("0.01"), D("-0.01")])
+    assert found is not None
+    assert abs(found - (D("0.0002") * 252).sqrt()) < D("1e-20")
+    assert sharpe(D("0.1"), D(0)) is None
+    assert sharpe(D("0.1"), D("0.12")) == D("0.5")
+
+
+def test_a_chain_needs_a_period() -> None:
+    with pytest.raises(ValueError, match="at least two values"):
+        measure(START, [])
+
+
+def mark(day: int, **closes: str) -> Mark:
+    """EUR securities; one euro is two dollars on every tenth day, else one."""
+    on = START + timedelta(days=day)
+    prices = tuple(Price(s, D(c), "EUR", "fixture", on) for s, c in closes.items())
+    rate = D(2) if day % 10 == 0 else D(1)
+    return Mark(on, PackContent(on, "P", prices, (FxRate("EUR", "USD", rate, on),)))
+
+
+def buy(day: int, quantity: str, flow: str, symbol: str = "A") -> Event:
+    return Event(START + timedelta(days=day), symbol, D(quantity), flow=D(flow))
+
+
+def test_days_before_the_first_purchase_do_not_count() -> None:
+    start, found = periods([buy(2, "10", "100")], [mark(1, A="9"), mark(2, A="10"), mark(3, A="11")], "EUR")
+    assert start == START + timedelta(days=1)
+    assert [p.period for p in found] == [Period(D(0), D(100), D(100)), Period(D(100), D(0), D(110))]
+
+
+def test_income_is_earned_when_it_is_paid_and_then_gone() -> None:
+    paid = Event(START + timedelta(days=3), "A", income=D(5))
+    _, found = periods([buy(1, "10", "100"), paid], [mark(1, A="10"), mark(3, A="10"), mark(4, A="10")], "EUR")
+    assert [p.period.closing for p in found] == [D(105), D(100)]
+    assert found[1].period.opening == 100
+
+
+def test_a_split_changes_no_return() -> None:
+    split = Event(START + timedelta(days=2), "A", ratio=D(2))
+    _, found = periods([buy(1, "10", "100"), split], [mark(1, A="10"), mark(2, A="5")], "EUR")
+    assert found[0].period == Period(D(100), D(0), D(100))
+    (held,) = unchanged([buy(1, "10", "100"), split], mark(1, A="10"), mark(2, A="5"), "EUR")
+    assert (held.quantity, held.price) == (D(10), (D(10), D(10)))
+
+
+def test_a_gap_with_nothing_invested_is_an_error() -> None:
+    events = [buy(1, "10", "100"), buy(2, "-10", "-110"), buy(4, "1", "10")]
+    with pytest.raises(ValueError, match="nothing was invested from 2025-01-03 on"):
+        periods(events, [mark(day, A="10") for day in range(1, 6)], "EUR")
+
+
+def test_the_last_sale_ends_the_span_and_counts_what_it_brought() -> None:
+    events = [buy(1, "10", "100"), buy(2, "-10", "-110")]
+    _, found = periods(events, [mark(day, A="10") for day in range(1, 6)], "EUR")
+    assert [p.period for p in found] == [Period(D(100), D(0), D(110))]
+    assert measure(START, found).twr == D("0.1")
+
+
+def test_an_amount_taken_out_that_is_more_than_there_was_has_no_return() -> None:
+    _, found = periods([buy(1, "10", "100"), buy(2, "-9", "-120")], [mark(1, A="10"), mark(2, A="10")], "EUR")
+    with pytest.raises(ValueError, match="nothing invested"):
+        measure(START, found)
+
+
+def test_nothing_at_all_is_an_error() -> None:
+    with pytest.raises(ValueError, match="something invested"):
+        periods([], [mark(1, A="10"), mark(2, A="10")], "EUR")
+    with pytest.raises(ValueError, match="something invested"):
+        periods([], [], "EUR")
+
+
+def test_a_holding_without_a_price_is_named() -> None:
+    with pytest.raises(MarketDataError, match=r"2025-01-02 has no price for B"):
+        periods([buy(1, "1", "1", "B")], [mark(1, A="1"), mark(2, A="1")], "EUR")
+
+
+def test_what_was_sold_or_bought_in_between_is_left_out() -> None:
+    events = [buy(1, "10", "100"), buy(1, "5", "5", "B"), buy(5, "-4", "-40"), buy(5, "-5", "-5", "B")]
+    (held,) = unchanged(events, mark(2, A="10", B="1"), mark(10, A="12", B="1"), "USD")
+    assert (held.symbol, held.quantity) == ("A", D(6))
+    assert (held.price, held.fx, held.opening) == ((D(10), D(12)), (D(1), D(2)), D(60))
+    assert held_on(events, START + timedelta(days=10)) == {"A": D(6)}
