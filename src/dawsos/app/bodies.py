@@ -13,6 +13,7 @@ from dawsos.adapters import toolchain
 from dawsos.adapters.ephemeral import services as ephemeral_services
 from dawsos.adapters.git import Commit
 from dawsos.adapters.process import GuardedRunner
+from dawsos.adapters.redact import secrets_in
 from dawsos.adapters.services import SERVICES
 from dawsos.app import environments
 from dawsos.app.evidence import admit
@@ -82,7 +83,9 @@ async def step_environment(scene: Scene, stage: Stage) -> dict[str, str]:
         environment = await environments.prepare(scene.tools, scene.pipeline, stage.environment)
         stable = environment.platform.roles().stable
         env |= {**environments.variables_of(environment, stable), "BASE_URL": environment.url}
-    env |= {name: os.environ[name] for name in stage.pass_env if name in os.environ}
+    passed = {name: os.environ[name] for name in stage.pass_env if name in os.environ}
+    scene.tools.masker.add(secrets_in(passed))
+    env |= passed
     return {**env, **stage.env}
 
 
@@ -91,14 +94,8 @@ async def run_commands(scene: Scene, work: Work) -> Outcome:
     env = await step_environment(scene, work.stage)
     wanted = [SERVICES[name] for name in work.stage.services]
     async with ephemeral_services(wanted, work.artifacts) as variables:
-        scene.tools.masker.add(_passwords(variables))
+        scene.tools.masker.add(secrets_in(variables))
         return await run_steps(work, Place(scene.root, {**env, **variables}), scene.runner())
-
-
-def _passwords(variables: dict[str, str]) -> list[str]:
-    from urllib.parse import urlsplit
-
-    return [password for value in variables.values() if (password := urlsplit(value).password)]
 
 
 async def build_release(scene: Scene, work: Work) -> Outcome:

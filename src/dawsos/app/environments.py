@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from dawsos.adapters.redact import secrets_in
 from dawsos.adapters.release import Release
 from dawsos.adapters.services import SERVICES
 from dawsos.app.project import Tools
@@ -43,12 +43,9 @@ async def prepare(tools: Tools, pipeline: Pipeline, name: str) -> Environment:
 
 
 def mask(tools: Tools, variables: Mapping[str, str], pipeline: Pipeline) -> None:
-    """Teach the masker the environment's secrets: the declared ones and the passwords within addresses."""
-    secrets = [variables[name] for name in pipeline.service.secrets if name in variables]
-    for value in variables.values():
-        password = urlsplit(value).password if "://" in value else None
-        secrets += [password] if password else []
-    tools.masker.add(secrets)
+    """Teach the masker the environment's secrets: the declared ones and those that can be told by their form."""
+    declared = [variables[name] for name in pipeline.service.secrets if name in variables]
+    tools.masker.add([*declared, *secrets_in(variables)])
 
 
 def base_environment(home: Path) -> dict[str, str]:
