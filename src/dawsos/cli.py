@@ -255,11 +255,57 @@ def drill(
 
 
 @app.command(epilog=_EPILOG)
-def lint(as_json: Json = False) -> None:
-    """Check pipeline.yaml and say what it means."""
-    from dawsos.app import reading
+def lint(
+    manifest: Annotated[str, typer.Argument(metavar="[FLAGGER.yaml]", help="A Flagger Canary to read instead.")] = "",
+    traffic: Annotated[str, typer.Option(help="Requests a second in all, to simulate the manifest with.")] = "200rps",
+    as_json: Json = False,
+) -> None:
+    """Check pipeline.yaml and say what it means; or say what a Flagger manifest will really do, and simulate it."""
+    from dawsos.app import judging, reading
 
+    if manifest:
+        raise typer.Exit(judging.lint_manifest(Path(manifest), traffic, as_json=as_json, console=_console()))
     reading.lint(_project(), as_json=as_json, console=_console())
+
+
+@app.command(epilog=_EPILOG)
+def simulate(  # noqa: PLR0913 - one parameter an option
+    policy: Annotated[
+        str, typer.Argument(help="production, a profile of pipeline.yaml, or a Flagger manifest.")
+    ] = "production",
+    traffic: Annotated[str, typer.Option(help="Requests a second in all.")] = "200rps",
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(help="errors=5%, latency=2s, slow=3%, late=5%, aa, burst, outage-both ...; repeatable."),
+    ] = None,
+    rollouts: Annotated[int, typer.Option(help="How many.")] = 1000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same rollouts.")] = 7,
+    picture: Annotated[str, typer.Option(help="Write the curves to this SVG file.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Simulate rollouts: when a bad canary is out, at what cost, and how often a good one; beside thresholds and Flagger.
+
+    Example: dawsos simulate --traffic 200rps --scenario errors=5% --scenario burst
+    """
+    from dawsos.app import judging
+
+    wish = judging.Wish(
+        policy, traffic, tuple(scenario or judging.Wish.scenarios), rollouts, seed, Path(picture) if picture else None
+    )
+    project = None if policy.endswith((".yaml", ".yml")) else _project()
+    judging.simulate(project, wish, as_json=as_json, console=_console())
+
+
+@app.command(epilog=_EPILOG)
+def replay(
+    run_id: Annotated[str, typer.Argument(metavar="[RUN]")] = "last",
+    policy: Annotated[str, typer.Option(help="production, a profile, or a Flagger manifest. Default: the run's.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Judge a recorded rollout again, by each judge: when would it have been rolled back?"""
+    from dawsos.app import judging
+
+    judging.show_replay(_project(), run_id, policy, as_json=as_json, console=_console())
 
 
 @app.command(epilog=_EPILOG)

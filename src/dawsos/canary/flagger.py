@@ -7,6 +7,7 @@ and when one fails, add one to the failed checks and stay; (c) else advance.  So
 - the rollback comes on the tick *after* the last failed check allowed;
 - failed checks add up over the whole rollout; a check that passes takes none away;
 - a minute without requests is a failed check;
+- an interval below 10 s is 10 s;
 - there is no comparison with the stable release, and no statistics.
 
 Flagger has no durations: a step of this ladder needs as many checks passed as fit into its duration.
@@ -19,6 +20,7 @@ from dawsos.canary.thresholds import Check, Recent, check
 from dawsos.model.rollout import Counts, Judgement, RolloutPolicy, Sample, Verdict
 
 WINDOW = 60.0
+SHORTEST_INTERVAL = 10.0
 
 
 class FlaggerRule:
@@ -27,8 +29,9 @@ class FlaggerRule:
     def __init__(self, policy: RolloutPolicy) -> None:
         # Flagger knows no minimum of requests: one is enough, none is a failure.
         self._policy = policy.model_copy(update={"min_requests": 1})
-        self._every = max(1, round(policy.check_interval / policy.tick))
-        self._recent = Recent(max(1, round(max(WINDOW, policy.check_interval) / policy.tick)))
+        self._interval = max(SHORTEST_INTERVAL, policy.check_interval)
+        self._every = max(1, round(self._interval / policy.tick))
+        self._recent = Recent(max(1, round(max(WINDOW, self._interval) / policy.tick)))
         self._durations = {step.weight: step.duration for step in policy.ladder}
         self._seen = self._failures = self._passes = 0
         self._weight = 0
@@ -68,7 +71,7 @@ class FlaggerRule:
             return "no_data", "the first check is not over yet"
         if self._last.failed is not False:
             return "inconclusive", f"{self._failures} of {limit} failed checks: {why}"
-        needed = max(1, round(self._durations.get(self._weight, 0.0) / self._policy.check_interval))
+        needed = max(1, round(self._durations.get(self._weight, 0.0) / self._interval))
         if self._passes < needed:
             return "inconclusive", f"{self._passes} of {needed} checks passed at {self._weight} %"
         return "healthy", f"{self._passes} checks passed at {self._weight} %"

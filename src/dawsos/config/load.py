@@ -33,16 +33,16 @@ def load_pipeline(text: str, path: str, gate_options: Mapping[str, type[BaseMode
     Raises BadInput with one line per problem.
     """
     document = _parse(text, path)
-    plain, problems = _gates_in_place(_plain(document), gate_options)
+    shaped, problems = _gates_in_place(plain(document), gate_options)
     pipeline: Pipeline | None = None
     try:
-        pipeline = Pipeline.model_validate(plain)
+        pipeline = Pipeline.model_validate(shaped)
     except ValidationError as error:
         problems += _from_pydantic(error, ())
     if pipeline is not None and not problems:
         problems += [Problem(place, message) for place, message in semantic_problems(pipeline)]
     if problems or pipeline is None:
-        lines = sorted({(_line(document, problem.place), _describe(path, document, problem)) for problem in problems})
+        lines = sorted({(line_of(document, problem.place), _describe(path, document, problem)) for problem in problems})
         raise BadInput(
             "\n".join(text for _, text in lines), fix=f"correct {path}; docs/pipeline-yaml.md explains every key"
         )
@@ -71,12 +71,12 @@ def _parse(text: str, path: str) -> CommentedMap:
     return documents[0]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return ruamel's annotated values as plain Python ones."""
     if isinstance(value, CommentedMap):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, CommentedSeq):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool) or value is None:
@@ -185,7 +185,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _line(document: CommentedMap, place: Path) -> int:
+def line_of(document: CommentedMap, place: Path) -> int:
     """Return the line (from 1) of the deepest part of ``place`` that is in the document."""
     line = 1
     current: Any = document
@@ -211,4 +211,4 @@ def _describe(path: str, document: CommentedMap, problem: Problem) -> str:
     text = f"{place + ': ' if place else ''}{problem.message}"
     # A key may be anything, also what would move the cursor or break the line.
     shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-    return f"{path}:{_line(document, problem.place)}: {shown}"
+    return f"{path}:{line_of(document, problem.place)}: {shown}"

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dawsos.canary import ladder
+from dawsos.canary.flagger import SHORTEST_INTERVAL, WINDOW
 from dawsos.canary.judge import rules_of
 from dawsos.canary.simulation.draws import Second
 from dawsos.canary.simulation.vector import VectorEvidence
@@ -167,10 +168,10 @@ class Thresholds:
 class Flagger:
     """``judge: flagger``: failed checks add up over the whole rollout; rollback on the tick after the last one allowed."""
 
-    def __init__(self, name: str, policy: RolloutPolicy, columns: int, window: float = 60.0) -> None:
+    def __init__(self, name: str, policy: RolloutPolicy, columns: int) -> None:
         self.name, self.walk, self.policy = name, Walk(policy, columns), policy
-        self.interval = policy.check_interval
-        self._ring = np.zeros((max(1, round(max(window, self.interval) / policy.tick)), 3, columns), dtype=np.int64)
+        self.interval = max(SHORTEST_INTERVAL, policy.check_interval)
+        self._ring = np.zeros((max(1, round(max(WINDOW, self.interval) / policy.tick)), 3, columns), dtype=np.int64)
         self._tick = 0
         self.failures = np.zeros(columns, dtype=np.int64)
         self.passes = np.zeros(columns, dtype=np.int64)
