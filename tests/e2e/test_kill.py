@@ -57,10 +57,8 @@ def test_kills_at_random_moments(shipped: Clone) -> None:
     seed = int(os.environ.get("DAWSOS_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
     print(f"DAWSOS_TEST_SEED={seed}")
     chance = random.Random(seed)
-    shipped.commit("how long it takes when nothing is killed")
-    began = time.monotonic()
-    shipped.dawsos("ship", "--approve-as", "Ada", "--reason", "kill test", check=0)
-    whole = time.monotonic() - began
+    # What a ship takes whose gates are restored, when nothing is killed.
+    whole = float(os.environ.get("DAWSOS_TEST_WHOLE", "60"))
     served = {shipped.version()}
     url = shipped.status()["url"]
     for number in range(KILLS):

@@ -139,8 +139,9 @@ async def _run(
     if outcome.classification != "ok":
         said = log.read_text(errors="replace")
         tail = "\n    ".join(said.splitlines()[-8:])
-        # A registry that is away is nobody's fault here; a package that is not what was locked is the release's.
-        away = fetches and "DO NOT MATCH THE HASHES" not in said
+        # A registry that is away is nobody's fault here; a package that is not what was locked, or a list that locks
+        # nothing, is the release's.
+        away = fetches and "DO NOT MATCH THE HASHES" not in said and "--require-hashes mode" not in said
         kind = InfrastructureError if away or outcome.classification == "infrastructure" else ReleaseFailed
         raise kind(f"building the release failed ({outcome.message}):\n    {tail}", fix=f"read {log}")
 
