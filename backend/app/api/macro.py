@@ -10,16 +10,9 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from app.api.analysis_schemas import (
-    ExposureOut,
-    IndicatorOut,
-    NewScenario,
-    QuarterRegimeOut,
-    RegimeOut,
-    ScenarioOut,
-    tilts_out,
-)
+from app.api.analysis_schemas import tilts_out
 from app.api.dependencies import Svc, User
+from app.api.macro_schemas import ExposureOut, IndicatorOut, NewScenario, QuarterRegimeOut, RegimeOut, ScenarioOut
 from app.api.pricing import pack_headers
 from app.core.money import multiply, quantize
 from app.core.scenario import DrawdownAtRisk

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from app.core.attribution import Holding
 from app.core.errors import MarketDataError
-from app.core.money import multiply
+from app.core.money import divide, multiply
 from app.core.pack import PackContent
 from app.core.performance import DatedPeriod
 from app.core.twr import Period
@@ -43,13 +43,34 @@ class Mark:
     pack: PackContent
 
 
+class Walk:
+    """Holdings as the days go by; each event is looked at once, so a long life costs no more than its bookings."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._events = sorted(events, key=lambda e: e.day)
+        self._at = 0
+        self._held: dict[str, Decimal] = {}
+
+    def until(self, day: date) -> list[Event]:
+        """Go on to the end of a day; the events that were passed. Events of one day count in their order."""
+        first = self._at
+        while self._at < len(self._events) and self._events[self._at].day <= day:
+            event = self._events[self._at]
+            before = self._held.get(event.symbol, NOTHING)
+            self._held[event.symbol] = multiply(before, event.ratio) + event.quantity
+            self._at += 1
+        return self._events[first : self._at]
+
+    def held(self) -> dict[str, Decimal]:
+        """Quantity by symbol, without what came to nothing."""
+        return {symbol: quantity for symbol, quantity in self._held.items() if quantity != 0}
+
+
 def held_on(events: Sequence[Event], day: date) -> dict[str, Decimal]:
-    """Quantity by symbol at the end of a day; events of one day count in their order."""
-    held: dict[str, Decimal] = {}
-    for event in sorted(events, key=lambda e: e.day):
-        if event.day <= day:
-            held[event.symbol] = multiply(held.get(event.symbol, NOTHING), event.ratio) + event.quantity
-    return {symbol: quantity for symbol, quantity in held.items() if quantity != 0}
+    """Quantity by symbol at the end of a day."""
+    walk = Walk(events)
+    walk.until(day)
+    return walk.held()
 
 
 def worth(held: Mapping[str, Decimal], pack: PackContent, base: str) -> Decimal:
@@ -78,12 +99,15 @@ def periods(events: Sequence[Event], marks: Sequence[Mark], base: str) -> tuple[
     """
     found: list[DatedPeriod] = []
     start, gap = None, None
-    opening = worth(held_on(events, marks[0].day), marks[0].pack, base) if marks else NOTHING
+    walk, opening = Walk(events), NOTHING
+    if marks:
+        walk.until(marks[0].day)
+        opening = worth(walk.held(), marks[0].pack, base)
     for before, mark in pairwise(marks):
-        within = [e for e in events if before.day < e.day <= mark.day]
+        within = walk.until(mark.day)
         flow = sum((e.flow for e in within), NOTHING)
         income = sum((e.income for e in within), NOTHING)
-        closing = worth(held_on(events, mark.day), mark.pack, base)
+        closing = worth(walk.held(), mark.pack, base)
         if opening == flow == closing == 0:
             gap = before.day if found else None
             continue
@@ -119,7 +143,7 @@ def unchanged(events: Sequence[Event], first: Mark, last: Mark, base: str) -> li
             Holding(
                 symbol,
                 currency,
-                quantity if scale == ONE else quantity / scale,
+                divide(quantity, scale),
                 price,
                 (tables[0].rate(currency, base), tables[1].rate(currency, base)),
             )

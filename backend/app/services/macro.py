@@ -9,9 +9,10 @@ from decimal import Decimal
 
 from app.core import regime as rules
 from app.core.errors import AnalysisError, NotFoundError, NotReadyError
+from app.core.money import divide
 from app.core.regime import Readings, Regime
 from app.core.scenario import DrawdownAtRisk, drawdown_at_risk
-from app.core.series import MONTHS, Series, SeriesInfo, last_ended_quarter, shift
+from app.core.series import MONTHS, Series, SeriesInfo, last_ended_quarter, quarter_of, shift
 from app.services.analysis_ports import MacroStore, ReferenceData, RegimeSnapshot
 
 # A reading older than this describes another time; it is still given, and said to be old.
@@ -115,22 +116,17 @@ def all_regimes(series: Mapping[str, Series], digest: str) -> list[RegimeSnapsho
             seen = rules.readings(series, quarter)
         except KeyError:
             # Before the youngest series begins.
-            quarter = shift(_quarter(quarter), 3)
+            quarter = shift(quarter_of(quarter), 3)
             continue
         found.append(RegimeSnapshot(quarter, rules.classify(seen), seen, rules.METHOD, digest))
         quarter = shift(quarter, 3)
     return found
 
 
-def _quarter(day: date) -> date:
-    return date(day.year, (day.month - 1) // 3 * 3 + 1, 1)
-
-
 def _last_common_quarter(series: Mapping[str, Series]) -> date:
     ends = [shift(one.last()[0], MONTHS[one.info.frequency]) for one in (series[name] for name in rules.NEEDED)]
     end = min(ends)
-    current = _quarter(end)
-    return shift(current, -3)
+    return shift(quarter_of(end), -3)
 
 
 def _indicator(series: Series, today: date) -> Indicator:
@@ -139,6 +135,6 @@ def _indicator(series: Series, today: date) -> Indicator:
         raise AnalysisError(f"{series.info.id} has no value by {today.isoformat()}")
     period, value = until.last()
     before = series.index(shift(period, -YEAR))
-    change = value / series.values[before] - 1 if before is not None and series.values[before] > 0 else None
+    change = divide(value, series.values[before]) - 1 if before is not None and series.values[before] > 0 else None
     ended = shift(period, MONTHS[series.info.frequency])
     return Indicator(series.info, period, value, change, (today - ended).days + 1)
