@@ -17,6 +17,8 @@ from projects import Said, TinyProject, called
 
 Call = Callable[..., Said]
 VERBS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
+# What needs no project: the scanners look at what they are given.
+ANYWHERE = {"scan"}
 READING = ["plan", "status", "history", "show", "lint", "verify"]
 # What a person needs an example for; the others take no argument that could be written wrongly.
 WITH_EXAMPLE = ["drill", "rollback", "run", "ship"]
@@ -100,7 +102,7 @@ def test_bad_input_says_what_and_how_to_mend_it(arguments: tuple[str, ...], good
 def test_outside_a_project_every_command_says_so(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     needed = {"drill": ("--fault", "crash"), "approve": ("--as", "A"), "reject": ("--as", "A", "--reason", "r")}
-    for verb in VERBS:
+    for verb in sorted(set(VERBS) - ANYWHERE):
         said = call(verb, *needed.get(verb, ()))
         assert said.code == 2, (verb, said)
         assert f"there is no pipeline.yaml in {tmp_path}" in said.err

@@ -19,7 +19,14 @@ examples: dict[str, dict[str, int]] = {}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--golden-update", choices=("never", "always"), default="never", help="rewrite golden files")
+    parser.addoption(
+        "--golden-update",
+        choices=("never", "interactive", "always"),
+        default="never",
+        help="rewrite golden files: after a question for each, or all; needs --golden-by and --golden-reason",
+    )
+    parser.addoption("--golden-by", default="", help="who approves the new golden files")
+    parser.addoption("--golden-reason", default="", help="why they change")
     parser.addoption("--uat-report", default=None, help="write the acceptance report (HTML; JSON beside it)")
     parser.addoption("--base-url", default=None, help="service under acceptance test (env BASE_URL)")
 

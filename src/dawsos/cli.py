@@ -76,7 +76,8 @@ def _reporter(pipeline: Any, stages: Sequence[Any]) -> Any:
     console = _console()
     live = console.is_terminal and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
     titles = [(stage.id, stage.title or stage.id, stage.budget) for stage in stages]
-    return TerminalReporter(titles, console, SystemClock(), live)
+    annotate = os.environ.get("GITHUB_ACTIONS") == "true"
+    return TerminalReporter(titles, console, SystemClock(), live, annotate=annotate)
 
 
 def _end(ended: Any) -> None:
@@ -117,6 +118,10 @@ def ship(
 def run(
     stages: Annotated[list[str] | None, typer.Argument(help="Stage ids; what they need runs as well.")] = None,
     no_cache: NoCache = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Replay with the seed that an earlier run's gate shows.")
+    ] = None,
+    profile: Profile = "laptop",
 ) -> None:
     """Run stages on the working tree as it is, uncommitted changes included; nothing is deployed.
 
@@ -124,7 +129,13 @@ def run(
     """
     from dawsos.app import ship as verbs
 
-    _end(verbs.run(_project(), verbs.Options(stages=tuple(stages or ()), no_cache=no_cache), _reporter))
+    _end(
+        verbs.run(
+            _project(),
+            verbs.Options(profile=profile, stages=tuple(stages or ()), no_cache=no_cache, seed=seed),
+            _reporter,
+        )
+    )
 
 
 @app.command(epilog=_EPILOG)
@@ -266,6 +277,68 @@ def lint(
     if manifest:
         raise typer.Exit(judging.lint_manifest(Path(manifest), traffic, as_json=as_json, console=_console()))
     reading.lint(_project(), as_json=as_json, console=_console())
+
+
+scan = typer.Typer(
+    help="Make evidence for the gates; steps of a stage call these by name.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog=_EPILOG,
+)
+app.add_typer(scan, name="scan")
+Out = Annotated[Path, typer.Option("--out", help="The JSON file to write.")]
+
+
+@scan.command("secrets", epilog=_EPILOG)
+def scan_secrets(
+    out: Out,
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Folders to look through; default: what git tracks here.")
+    ] = None,
+    since: Annotated[str, typer.Option(help="Look at the commits after this revision; default: all.")] = "",
+    commits: Annotated[bool, typer.Option("--commits/--no-commits", help="Look at commits at all.")] = True,
+) -> None:
+    """Look for keys, tokens and passwords in commits and files; no secret is ever written out.
+
+    Example: dawsos scan secrets --out $ARTIFACTS/secrets.json
+    """
+    from dawsos.app import scanning
+
+    scanning.scan_secrets(Path.cwd(), out, since if commits else None, tuple(folders or ()))
+
+
+@scan.command("advisories", epilog=_EPILOG)
+def scan_advisories(
+    out: Out,
+    export: Annotated[Path, typer.Option(help="An OSV export: .json, .jsonl, .jsonl.gz or .zip.")],
+    resolved: Annotated[
+        Path, typer.Option(help="What is depended upon: requirements.txt, package-lock.json or an SBOM.")
+    ],
+    ecosystem: Annotated[str, typer.Option(help="Of the packages, in OSV's words.")] = "PyPI",
+) -> None:
+    """Compare locked packages with an advisory database that you bring along.
+
+    Example: dawsos scan advisories --export pypi.jsonl.gz --resolved requirements.txt --out $ARTIFACTS/osv.json
+    """
+    from dawsos.app import scanning
+
+    scanning.scan_advisories(out, export, resolved, ecosystem)
+
+
+@scan.command("packages", epilog=_EPILOG)
+def scan_packages(
+    out: Out,
+    site: Annotated[Path, typer.Argument(help="A folder of installed Python packages.")],
+    name: Annotated[str, typer.Option(help="Of what the bill of materials is.")] = "bundle",
+    version: Annotated[str, typer.Option(help="Its version, for example the commit.")] = "0",
+) -> None:
+    """Write the SPDX bill of materials of a folder of installed Python packages.
+
+    Example: dawsos scan packages $RELEASE/site --name backend --version $GIT_SHA --out $ARTIFACTS/sbom.json
+    """
+    from dawsos.app import scanning
+
+    scanning.scan_packages(out, site, name, version)
 
 
 @app.command(epilog=_EPILOG)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.test_load import SMALL, load
-from dawsos.app.ship import cacheable, select, stage_fingerprint
+from dawsos.app.ship import Upstream, cacheable, expired, select, stage_fingerprint
 from dawsos.errors import BadInput
 
 PIPELINE = load(
@@ -56,7 +56,7 @@ def test_a_fingerprint_knows_the_toolchain_the_release_and_the_commit_where_they
     (tmp_path / "requirements.txt").write_text("a==1\n")
 
     def manifest(stage: str, release: str = "r", sha: str = "s") -> dict[str, str]:
-        return stage_fingerprint(PIPELINE, PIPELINE.stage(stage), tmp_path, {}, release, sha).manifest
+        return stage_fingerprint(PIPELINE, PIPELINE.stage(stage), tmp_path, {}, Upstream(release, sha)).manifest
 
     before = manifest("lint")
     assert "tool python" in before
@@ -71,4 +71,38 @@ def test_a_fingerprint_knows_the_toolchain_the_release_and_the_commit_where_they
 
 def test_a_lock_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"cannot read .*requirements\.txt"):
-        stage_fingerprint(PIPELINE, PIPELINE.stage("lint"), tmp_path, {}, "", "")
+        stage_fingerprint(PIPELINE, PIPELINE.stage("lint"), tmp_path, {}, Upstream("", ""))
+
+
+def test_a_stage_right_behind_the_build_looks_at_the_release_and_one_with_history_at_the_commit(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("a==1\n")
+    stages = "  - {id: sbom, needs: [build], steps: [{run: 'true'}], gates: [exit_status]}\n"
+    stages += "  - {id: security, history: true, steps: [{run: 'true'}], gates: [exit_status]}\n"
+    build = "  - {id: build, uses: release, gates: [exit_status]}\n"
+    pipeline = load(SMALL.replace("rollout:\n", f"{build}{stages}rollout:\n", 1))
+
+    def manifest(stage: str, above: Upstream) -> dict[str, str]:
+        return stage_fingerprint(pipeline, pipeline.stage(stage), tmp_path, {}, above).manifest
+
+    assert manifest("sbom", Upstream("r", "s")) == manifest("sbom", Upstream("r", "t"))
+    assert manifest("sbom", Upstream("r", "s")) != manifest("sbom", Upstream("q", "s"))
+    assert manifest("security", Upstream("r", "s")) == manifest("security", Upstream("q", "s"))
+    assert manifest("security", Upstream("r", "s")) != manifest("security", Upstream("r", "t"))
+
+
+def test_only_a_stage_that_takes_the_seed_runs_again_for_one(tmp_path: Path) -> None:
+    seeded = "  - {id: property, env: {SEED: '{seed}'}, steps: [{run: 'true'}], gates: [exit_status]}\n"
+    pipeline = load(SMALL.replace("rollout:\n", f"{seeded}rollout:\n", 1))
+    (tmp_path / "requirements.txt").write_text("a==1\n")
+
+    def manifest(stage: str, seed: int | None) -> dict[str, str]:
+        return stage_fingerprint(pipeline, pipeline.stage(stage), tmp_path, {}, Upstream("", "", seed)).manifest
+
+    assert manifest("lint", 7) == manifest("lint", None)
+    assert manifest("property", 7)["upstream seed"] == "7"
+    assert manifest("property", 7) != manifest("property", 8) != manifest("property", None)
+
+
+def test_a_verdict_on_a_waiver_holds_until_its_day_is_over() -> None:
+    assert not expired([{"valid_until": None}, {"valid_until": 100.0}, {}], 99.0)
+    assert expired([{"valid_until": None}, {"valid_until": 100.0}], 100.0)

@@ -29,14 +29,6 @@ class Break:
     code: int = 1
 
 
-def locked(clone: Clone, package: str) -> str:
-    """Return the locked lines of ``package`` as the development list has them."""
-    text = (clone.path / "backend" / "requirements-dev.txt").read_text()
-    found = re.search(rf"^{package}==.*\n(?: +--hash=.*\n)+", text, re.MULTILINE)
-    assert found
-    return found[0]
-
-
 BREAKS = (
     # What is only said in pipeline.yaml comes first: everything before the broken stage is restored from the cache.
     Break(
@@ -67,7 +59,7 @@ BREAKS = (
     Break(
         "an import nobody uses", "lint", f"{CORE}/fx.py",
         (("from decimal import Decimal\n", "from decimal import Decimal, Context\n"),),
-        "exit_status", "[0-3] of 4 steps exited 0", "all exit 0",
+        "findings", r"\d+ findings in 1 files", "at most 0",
     ),
     Break(
         "a limit that was mistyped", "unit", f"{CORE}/alerts.py",
@@ -100,7 +92,7 @@ BREAKS = (
     Break(
         "a price that changed afterwards", "golden", "backend/app/data/market.json",
         (('"KO": "56.49"', '"KO": "56.50"'),),
-        "junit", r"\d+ failed", "0 failed",
+        "golden", r"\d of \d byte for byte", "all byte for byte",
     ),
     Break(
         "a way down that leaves the column", "integration", "backend/migrations/001_ledger_commit.down.sql",
@@ -124,8 +116,8 @@ BREAKS = (
         "junit", r"\d+ failed", "0 failed",
     ),
     Break(
-        "a dependency under a licence that is not allowed", "sbom", "backend/requirements.txt",
-        (("click==", "CERTIFIclick=="),),
+        "a dependency under a licence that is not allowed", "sbom", "pipeline.yaml",
+        (("          certifi: MPL-2.0 covers its list of root certificates, which ships unchanged\n", ""),),
         "licences", r"1 of \d+ packages not allowed", "0 not allowed",
     ),
     Break(
@@ -161,7 +153,7 @@ def test_one_mistake_makes_its_stage_red_and_nothing_behind_it_runs(shipped: Clo
     served = shipped.version()
     with shipped.broken():
         for old, new in mistake.edits:
-            shipped.edit(mistake.file, old, new.replace("CERTIFI", locked(shipped, "certifi")))
+            shipped.edit(mistake.file, old, new)
         shipped.commit(mistake.what)
         said = shipped.dawsos("ship", "--approve-as", "Ada", "--reason", "test", check=mistake.code)
         run = shipped.show()

@@ -126,6 +126,34 @@ def cyclonedx(*names: str) -> dict[str, Any]:
     return {"bomFormat": "CycloneDX", "components": [{"name": name} for name in names]}
 
 
+def image(**changes: Any) -> dict[str, Any]:
+    """Return the description of a good image, with ``changes``."""
+    good = {
+        "name": "backend", "bytes": 88_500_000, "user": "65532:65532", "shells": [], "healthcheck": ["python", "-m", "app.probe"],
+        "labels": {"org.opencontainers.image.created": "2026-11-25T10:00:00Z", "org.opencontainers.image.revision": "c0ffee"},
+        "layers": [{"digest": "sha256:aa", "bytes": 50_000_000, "command": "base"}, {"digest": "sha256:bb", "bytes": 38_500_000}],
+        "packages": [{"name": "uvloop", "bytes": 20_000_000}], "digests": ["sha256:" + "ab" * 32] * 2,
+    }  # fmt: skip
+    return good | changes
+
+
+def secrets(*kinds: str, commits: int = 3, files: int = 10) -> dict[str, Any]:
+    """Return the report of ``dawsos scan secrets`` with one secret in a file for each of ``kinds``."""
+    found = [
+        {"kind": kind, "path": "app/x.py", "line": number, "commit": "", "length": 20, "fingerprint": f"{number:012x}"}
+        for number, kind in enumerate(kinds, start=1)
+    ]
+    return {"scanned": {"commits": commits, "files": files}, "secrets": found}
+
+
+NOW = 1_795_600_000.0  # 2026-11-25
+
+
+def asked(profile: str = "laptop", at: float = NOW) -> dict[str, Any]:
+    """Return what the tool says of when and for which profile a gate is asked."""
+    return {"at": at, "profile": profile}
+
+
 @dataclass(frozen=True)
 class Case:
     """A gate's options, with evidence on which it passes and evidence on which it fails.
@@ -141,17 +169,6 @@ class Case:
 
 _LOCK = "httpx==0.28.1 --hash=sha256:aa\n"
 CASES: dict[str, Case] = {
-    "audit": Case(
-        {"audit.json": audited("httpx==0.28.1"), "requirements.txt": _LOCK},
-        {"audit.json": audited(httpx="0.28.1"), "requirements.txt": _LOCK},
-        vital=(
-            ("dependencies",),
-            ("dependencies", 0),
-            ("dependencies", 0, "name"),
-            ("dependencies", 0, "version"),
-            ("dependencies", 0, "vulns"),
-        ),
-    ),
     "coverage": Case(
         {"coverage.xml": cobertura({"core/a.py": [1] * 20})},
         {"coverage.xml": cobertura({"core/a.py": [1] * 18 + [0] * 2})},
@@ -174,6 +191,11 @@ CASES: dict[str, Case] = {
         {f"junit-{run}.xml": junit({"test_a": "passed"}) for run in (1, 2, 3)},
         {f"junit-{run}.xml": junit({"test_a": "failed" if run == 2 else "passed"}) for run in (1, 2, 3)},
     ),
+    "golden": Case(
+        {"golden.json": {"goldens": {"pack_hash": {"result": "same"}}}},
+        {"golden.json": {"goldens": {"pack_hash": {"result": "differs", "diff": ["packs.day.hash: 'a' became 'b'"]}}}},
+        vital=(("goldens",), ("goldens", "pack_hash"), ("goldens", "pack_hash", "result")),
+    ),
     "health": Case(
         {"health.json": health()},
         {"health.json": health(status_code=503)},
@@ -187,6 +209,11 @@ CASES: dict[str, Case] = {
             ("ready",),
             ("crash_looping",),
         ),
+    ),
+    "image": Case(
+        {"image.json": image()},
+        {"image.json": image(user="root")},
+        vital=(("bytes",), ("user",), ("shells",), ("labels",), ("healthcheck",), ("digests",), ("digests", 0)),
     ),
     "junit": Case({"junit.xml": junit({"test_a": "passed"})}, {"junit.xml": junit({"test_a": "failed"})}),
     "licences": Case(
@@ -208,11 +235,28 @@ CASES: dict[str, Case] = {
         vital=(("bomFormat",), ("components",), ("components", 0)),
     ),
     "scan": Case({"bandit.json": bandit()}, {"bandit.json": bandit("HIGH")}, vital=(("results",), ("metrics",))),
+    "secrets": Case(
+        {"secrets.json": secrets()},
+        {"secrets.json": secrets("AWS Access Key")},
+        vital=(("scanned",), ("scanned", "commits"), ("scanned", "files"), ("secrets",)),
+    ),
     "size": Case({"release.json": {"bytes": 1_000_000}}, {"release.json": {"bytes": 900_000_000}}, vital=(("bytes",),)),
     "threshold": Case(
         {"slo.json": {"p95": 0.9}},
         {"slo.json": {"p95": 1.3}},
         {"file": "slo.json", "path": "p95", "max": 1.2},
         vital=(("p95",),),
+    ),
+    "vulnerabilities": Case(
+        {"audit.json": audited("httpx==0.28.1"), "requirements.txt": _LOCK, "asked.json": asked()},
+        {"audit.json": audited(httpx="0.28.1"), "requirements.txt": _LOCK, "asked.json": asked()},
+        {"sources": {"pip-audit": "audit.json"}},
+        vital=(
+            ("dependencies",),
+            ("dependencies", 0),
+            ("dependencies", 0, "name"),
+            ("dependencies", 0, "version"),
+            ("dependencies", 0, "vulns"),
+        ),
     ),
 }

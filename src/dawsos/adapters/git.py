@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +85,45 @@ def worktree_hashes(root: Path) -> dict[str, str]:
             mode = "100755" if os.access(root / path, os.X_OK) else "100644"
             hashes[path] = f"{mode}:{blob}"
     return hashes
+
+
+def commits(root: Path, since: str) -> list[str]:
+    """Return the commits of HEAD that ``since`` (a revision, or empty for the beginning) does not have, the oldest first."""
+    span = f"{since}..HEAD" if since else "HEAD"
+    return _git(root, "rev-list", "--reverse", span, "--").split()
+
+
+def added_lines(root: Path, since: str) -> Iterator[tuple[str, str, int, str]]:
+    """Yield (commit, path, line number, text) of each line that a commit of ``since``..HEAD adds, also one removed later.
+
+    Merges are compared with their first parent; paths are from the top of the repository.
+    """
+    span = f"{since}..HEAD" if since else "HEAD"
+    out = _git(
+        root, "-c", "core.quotePath=false", "-c", "diff.external=", "log", "--format=%x00%H", "--patch", "--unified=0",
+        "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--diff-merges=first-parent", "--src-prefix=a/",
+        "--dst-prefix=b/", span, "--",
+    )  # fmt: skip
+    commit, path, number, header = "", "", 0, True
+    for line in out.split("\n"):
+        if line.startswith("\0"):
+            commit, header = line[1:], True
+        elif line.startswith("diff --git "):
+            path, header = "", True
+        elif header and line.startswith("+++ "):
+            path = line[4:].strip().strip('"').removeprefix("b/")
+        elif line.startswith("@@ ") and (match := re.match(r"@@ -\S+ \+(\d+)", line)):
+            number, header = int(match[1]), False
+        elif not header and line.startswith("+"):
+            yield commit, path, number, line[1:]
+            number += 1
+
+
+def tracked_files(root: Path) -> list[Path]:
+    """Return the files below ``root`` that git tracks or would track, and that are there."""
+    out = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    paths = (root / name for name in out.split("\0") if name)
+    return [path for path in paths if path.is_file() and not path.is_symlink()]
 
 
 def checkout(root: Path, sha: str, target: Path) -> Path:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import sys
+import tempfile
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,9 @@ from dawsos.engine.work import Body, Outcome, Work
 from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.platforms.local.workers import is_replica
+
+# Where a stage's ``env`` has this, its steps get the run's seed: ``dawsos run STAGE --seed N`` replays one.
+SEED = "{seed}"
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,9 @@ async def step_environment(scene: Scene, stage: Stage) -> dict[str, str]:
     home.mkdir(parents=True, exist_ok=True)
     env = environments.base_environment(home)
     env |= {"GIT_SHA": scene.commit.sha, "PROJECT": str(scene.root), "SOURCE_DATE_EPOCH": str(scene.commit.time)}
+    env["PATH"] += f":{own_command(scene.tools.project.home / 'bin').parent}"
+    if needs_release(scene.pipeline, stage) and scene.session.state.release:
+        env["RELEASE"] = str(scene.tools.project.releases / scene.session.state.release)
     if stage.toolchain is not None:
         requirements = scene.root / scene.pipeline.toolchains[stage.toolchain].requirements
         venv = await toolchain.ensure(requirements, scene.tools.project.toolchains, scene.runner())
@@ -86,7 +95,30 @@ async def step_environment(scene: Scene, stage: Stage) -> dict[str, str]:
     passed = {name: os.environ[name] for name in stage.pass_env if name in os.environ}
     scene.tools.masker.add(secrets_in(passed))
     env |= passed
-    return {**env, **stage.env}
+    options = scene.session.state.options
+    seed = options.get("drawn") if options.get("seed") is None else options["seed"]
+    return {**env, **{name: value.replace(SEED, str(seed)) for name, value in stage.env.items()}}
+
+
+def needs_release(pipeline: Pipeline, stage: Stage) -> bool:
+    """Return whether ``stage`` comes right behind one that builds the release, and so may look at it."""
+    return any(pipeline.stage(need).uses == "release" for need in stage.needs)
+
+
+def own_command(folder: Path) -> Path:
+    """Return a ``dawsos`` below ``folder`` that is this very tool, so that steps can call its scanners by name."""
+    path = folder / "dawsos"
+    source = Path(__file__).resolve().parents[2]
+    code = f"import sys; sys.path.insert(0, {str(source)!r}); from dawsos.cli import main; main()"
+    script = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"\n'
+    if not path.exists() or path.read_text() != script:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder)) / "dawsos"
+        temporary.write_text(script)
+        temporary.chmod(0o755)
+        temporary.replace(path)
+        temporary.parent.rmdir()
+    return path
 
 
 async def run_commands(scene: Scene, work: Work) -> Outcome:

@@ -116,7 +116,7 @@ def _signed_files(tools: Tools, run: str) -> dict[str, str]:
     folder = tools.project.run_folder(run)
     digests = {f"evidence/{name}": digest for name, digest in tree_digests(folder / "evidence").items()}
     digests.pop(f"evidence/{SUMMARY_FILE}", None)
-    for path in (tools.project.report(run), tools.project.summary(run)):
+    for path in (tools.project.report(run), tools.project.sarif(run), tools.project.summary(run)):
         if path.exists():
             digests[path.name] = sha256(path.read_bytes())
     return digests

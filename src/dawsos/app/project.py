@@ -58,6 +58,9 @@ class Project:
     def report(self, run: str) -> Path:
         return self.run_folder(run) / "report.html"
 
+    def sarif(self, run: str) -> Path:
+        return self.run_folder(run) / "findings.sarif"
+
     def summary(self, run: str) -> Path:
         return self.run_folder(run) / "summary.json"
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +19,7 @@ from dawsos.app.evidence_table import render_evidence
 from dawsos.app.operations import PRODUCTION
 from dawsos.app.operations import status as status_of
 from dawsos.app.project import Project, load, load_run, open_tools
-from dawsos.app.ship import cacheable, select, stage_fingerprint
+from dawsos.app.ship import Upstream, cacheable, expired, select, stage_fingerprint
 from dawsos.app.verify import checks
 from dawsos.errors import EXIT_DONE, EXIT_GATE_FAILED, BadInput
 from dawsos.model.pipeline import Pipeline
@@ -48,10 +49,12 @@ def make_plan(project: Project, wanted: tuple[str, ...]) -> Plan:
                 PlannedStage(stage.id, "run", "looks at what the environment runs, changes it when it must", None)
             )
             continue
-        made = stage_fingerprint(pipeline, stage, project.root, hashes, release, sha)
+        made = stage_fingerprint(pipeline, stage, project.root, hashes, Upstream(release, sha))
         kept = cache.lookup(stage.id, made.digest)
         latest = cache.latest_manifest(stage.id)
-        if kept is not None:
+        if kept is not None and expired(kept["gates"], time.time()):
+            planned.append(PlannedStage(stage.id, "run", "a waiver or the data it passed on is too old", made))
+        elif kept is not None:
             planned.append(PlannedStage(stage.id, "restore", f"unchanged since run {kept['run']}", made))
         elif latest is None:
             planned.append(PlannedStage(stage.id, "run", "never passed here", made))
@@ -65,7 +68,7 @@ def _kept_release(project: Project, cache: StageCache, pipeline: Pipeline, hashe
     """Return the digest of the release that the build stage would restore, empty when it would build."""
     for stage in pipeline.stages:
         if stage.uses == "release":
-            made = stage_fingerprint(pipeline, stage, project.root, hashes, "", sha)
+            made = stage_fingerprint(pipeline, stage, project.root, hashes, Upstream("", sha))
             path = project.cache / stage.id / made.digest / "artifacts" / "release.json"
             if cache.lookup(stage.id, made.digest) is not None and path.exists():
                 return str(json.loads(path.read_text())["release"])

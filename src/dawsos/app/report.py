@@ -6,21 +6,24 @@ from pathlib import Path
 
 from dawsos.adapters import git
 from dawsos.app.evidence import SHOWN_REPORT
-from dawsos.app.project import Tools
+from dawsos.app.project import Tools, write_json
 from dawsos.canary.measures import error_rate
 from dawsos.errors import DawsosError
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.rollout import Counts
 from dawsos.model.run import Run
 from dawsos.reporting.html import ReportContext, SloRow, render_html
+from dawsos.reporting.sarif import sarif
 
 _TAIL = 60
 
 
 def write_report(tools: Tools, pipeline: Pipeline, run: Run) -> Path:
-    """Write the one-file report of ``run`` and return where it lies."""
+    """Write the one-file report of ``run``, and its findings as SARIF beside it; return where the report lies."""
     path = tools.project.report(run.id)
     _write(tools, pipeline, run, path, "")
+    places = [place for stage in run.stages.values() for gate in stage.gates for place in gate.places]
+    write_json(tools.project.sarif(run.id), sarif(places))
     return path
 
 

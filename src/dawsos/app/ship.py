@@ -6,10 +6,11 @@ import asyncio
 import hashlib
 import json
 import os
+import secrets
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from dawsos.adapters.git import Commit
 from dawsos.adapters.toolchain import lock_digest, python_version
 from dawsos.app import approval as approvals
 from dawsos.app import evidence
-from dawsos.app.bodies import Scene, bodies
-from dawsos.app.project import Project, Tools, evaluate, load, load_run, new_run_id, open_tools
+from dawsos.app.asking import Asker
+from dawsos.app.bodies import SEED, Scene, bodies, needs_release
+from dawsos.app.project import Project, Tools, load, load_run, new_run_id, open_tools
 from dawsos.app.report import write_shown_report
 from dawsos.app.session import Session, start, take_over
 from dawsos.app.verify import verify_production
@@ -50,6 +52,9 @@ class Options:
     no_cache: bool = False
     hotfix: str = ""
     stages: tuple[str, ...] = ()
+    # The seed that was asked for, and the one drawn for this run, which holds when none was.
+    seed: int | None = None
+    drawn: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,9 @@ def _begin(
     if options.approve_as:
         for stage in chosen:
             approvals.must_be_allowed(options.approve_as, stage.approval.of if stage.approval else ())
+    options = replace(options, drawn=secrets.randbits(32))
+    if options.seed is not None and not any(takes_seed(stage) for stage in chosen):
+        raise BadInput("no chosen stage takes a seed", fix='give one of them env: {SEED: "{seed}"} in pipeline.yaml')
     tools = open_tools(project)
     reporter = make_reporter(pipeline, chosen)
     name = new_run_id(commit.sha)
@@ -231,7 +239,8 @@ class Carrier:
             write_shown_report(scene.tools, scene.pipeline, scene.session.state, work.artifacts)
             return await approvals.ask(scene.session, work, before)
 
-        self.hands = Hands(bodies(scene), evaluate, approve, self.keep)
+        self.asker = Asker(scene.tools, scene.session.id, scene.root, options.profile)
+        self.hands = Hands(bodies(scene), self.asker, approve, self.keep)
 
     async def execute(self, stage: Stage) -> Outcome:
         """Restore or run the stage, then attest it."""
@@ -250,8 +259,10 @@ class Carrier:
             session.record("stage_skipped", stage.id, reason=f"hotfix: {self.options.hotfix}")
             return Outcome("passed")
         print_ = stage_fingerprint(
-            self.scene.pipeline, stage, self.scene.root, self.hashes, session.state.release, self.scene.commit.sha
-        )
+            self.scene.pipeline, stage, self.scene.root, self.hashes,
+            Upstream(session.state.release, self.scene.commit.sha, self.options.seed),
+        )  # fmt: skip
+        self.asker.fingerprints[stage.id] = print_.digest
         if cacheable(stage) and not self.options.no_cache and self._restore(stage, print_):
             return Outcome("passed")
         done = self._awaits_approval(stage, print_)
@@ -288,7 +299,7 @@ class Carrier:
     def _expired(self, stage: Stage, kept: dict[str, Any]) -> bool:
         """Return whether a waiver or a person's word on the kept evidence is too old; then the evidence is made anew."""
         now = self.scene.tools.clock.now()
-        if any(gate.get("valid_until") is not None and gate["valid_until"] <= now for gate in kept["gates"]):
+        if expired(kept["gates"], now):
             return True
         return stage.approval is not None and now - kept["finished_at"] >= stage.approval.expires
 
@@ -328,8 +339,26 @@ def cacheable(stage: Stage) -> bool:
     return stage.uses in ("commands", "release")
 
 
+def expired(gates: Sequence[dict[str, Any]], now: float) -> bool:
+    """Return whether one of these kept verdicts stood on a waiver, or on data, that is too old by now."""
+    return any(gate.get("valid_until") is not None and gate["valid_until"] <= now for gate in gates)
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """What decides a stage beside the files: the release so far, the commit, the seed that was asked for."""
+
+    release: str
+    commit: str
+    seed: int | None = None
+
+
+def takes_seed(stage: Stage) -> bool:
+    return any(SEED in value for value in stage.env.values())
+
+
 def stage_fingerprint(
-    pipeline: Pipeline, stage: Stage, root: Path, hashes: dict[str, str], release: str, sha: str
+    pipeline: Pipeline, stage: Stage, root: Path, hashes: dict[str, str], above: Upstream
 ) -> Fingerprint:
     """Return the stage's fingerprint: declared inputs, commands, tool versions, declared environment, the release it works on."""
     tools = {"python": python_version()}
@@ -337,9 +366,11 @@ def stage_fingerprint(
         name = pipeline.toolchains[stage.toolchain].requirements
         tools[f"toolchain {name}"] = lock_digest(root / name)
     upstream = {}
-    if stage.environment is not None:
-        upstream["release"] = release
-    if stage.uses == "release":
+    if stage.environment is not None or needs_release(pipeline, stage):
+        upstream["release"] = above.release
+    if stage.uses == "release" or stage.history:
         # The commit is part of the release: its health page names it.
-        upstream["commit"] = sha
+        upstream["commit"] = above.commit
+    if above.seed is not None and takes_seed(stage):
+        upstream["seed"] = str(above.seed)
     return fingerprint(stage, hashes, tools, dict(os.environ), upstream)

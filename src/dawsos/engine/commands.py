@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dawsos.engine.work import Outcome, Work
@@ -40,7 +40,7 @@ async def run_steps(work: Work, place: Place, runner: Runner) -> Outcome:
             (work.artifacts / "steps.json").write_text(json.dumps(results, indent=1))
             if outcome.classification == "infrastructure":
                 return Outcome("infrastructure", f"{name}: {outcome.message}")
-            step_failed = step_failed or outcome.classification != "ok"
+            step_failed = step_failed or outcome.classification not in ("ok", "judged")
         failed = failed or step_failed
         if step_failed and not step.keep_going:
             break
@@ -57,6 +57,9 @@ async def _step(
     outcome = await runner.run(
         Command(("/bin/sh", "-euc", step.run), str(place.root), env, str(log), work.stage.budget)
     )
+    if outcome.classification == "failed" and outcome.exit_code in step.judged_exits:
+        # The program did its work and found something; whether that blocks is for the gate on its evidence to say.
+        outcome = replace(outcome, classification="judged")
     fields = {
         "classification": outcome.classification,
         "exit_code": outcome.exit_code,

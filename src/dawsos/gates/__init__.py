@@ -11,42 +11,48 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from dawsos.gates import (
-    audit,
     coverage,
     examples,
     exit_status,
     findings,
     flaky,
+    golden,
     health,
+    image,
     junit,
     licences,
     pass_rate,
     rollout,
     sbom,
     scan,
+    secrets,
     size,
     threshold,
+    vulnerabilities,
 )
 from dawsos.gates.evidence import Malformed, Missing
 from dawsos.model.pipeline import Gate
 from dawsos.model.verdicts import GateVerdict
 
 GATES: dict[str, ModuleType] = {
-    "audit": audit,
     "coverage": coverage,
     "examples": examples,
     "exit_status": exit_status,
     "findings": findings,
     "flaky": flaky,
+    "golden": golden,
     "health": health,
+    "image": image,
     "junit": junit,
     "licences": licences,
     "pass_rate": pass_rate,
     "rollout": rollout,
     "sbom": sbom,
     "scan": scan,
+    "secrets": secrets,
     "size": size,
     "threshold": threshold,
+    "vulnerabilities": vulnerabilities,
 }
 
 # What reading a foreign document of unforeseen shape raises.  A gate names the usual cases itself; this is the net below,

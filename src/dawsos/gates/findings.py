@@ -1,59 +1,95 @@
-"""The linters' own output holds no more findings than allowed, each with its file and line."""
+"""The linters, formatters and type checkers found no more than allowed, each finding with its file and line."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from dawsos.gates.evidence import EvidencePath, Malformed, several, text, verdict
+from dawsos.gates.evidence import EvidencePath, Malformed, one, several, text, verdict
+from dawsos.gates.readers.linters import read_linter
+from dawsos.model.findings import Finding
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
 # ruff --output-format concise, mypy, flake8, tsc --pretty false: path:line[:col]: message
-_LINE = re.compile(r"(?P<path>[^\s:][^:\n]*):(?P<line>\d+)(?::\d+)?: (?P<message>\S.*)")
+_LINE = re.compile(r"(?P<path>[^\s:][^:\n]*):(?P<line>\d+)(?::(?P<column>\d+))?: (?P<message>\S.*)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+_Tool = Literal["eslint", "mypy", "prettier", "ruff", "ruff-format", "sqlfluff", "tsc"]
 
 
 class Options(Strict):
-    """Lines of the form path:line:col: message in the text files that ``files`` names; at most ``max`` of them."""
+    """``tools`` maps a tool to the file with its JSON (``ruff: ruff.json``).
 
-    files: EvidencePath
+    ``files`` are text files of lines path:line:col: message, of any other linter.
+    """
+
+    tools: dict[_Tool, EvidencePath] = Field(default_factory=dict)
+    files: EvidencePath | None = None
     max: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _something(self) -> Options:
+        if not self.tools and self.files is None:
+            raise ValueError("give tools, files or both: without any there is nothing to read")
+        return self
 
 
 def files(options: Options) -> tuple[str, ...]:
-    return (options.files,)
+    return (*dict.fromkeys(options.tools.values()), *([options.files] if options.files else []))
 
 
 def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
-    """An empty file is a linter that found nothing; a linter that did not run leaves no file.
+    """A tool that did not run left no file or an empty one, and is no tool that found nothing.
 
-    A linter that crashed leaves neither finding nor place, so a stage has exit_status beside this gate.
+    In text files an empty one is a linter that found nothing; one that crashed leaves neither finding nor place there, so a
+    stage that reads text has exit_status beside this gate.
     """
-    outputs = several(evidence, options.files)
-    found = [line for path, content in outputs.items() for line in _found(path, content)]
-    good = len(found) <= options.max
-    places = len({line.partition(":")[0] for line in found})
+    found: list[Finding] = []
+    read: list[str] = []
+    for tool, path in options.tools.items():
+        found += read_linter(tool, path, one(evidence, path))
+        read.append(path)
+    lines: list[str] = []
+    for path, content in several(evidence, options.files).items() if options.files else ():
+        matches = _matches(path, content)
+        lines += [match[0] for match in matches]
+        found += [_finding(match) for match in matches]
+        read.append(path)
+    shown = [str(finding) for finding in found[: len(found) - len(lines)]] + lines
+    places = len({finding.path for finding in found})
     return verdict(
         (name, "findings"),
-        good,
-        f"{len(found)} findings in {places} files" if found else "0 findings",
+        len(found) <= options.max,
+        _measured(found, places, options),
         f"at most {options.max}",
-        message=found[0] if found else "nothing found",
-        evidence=outputs,
-        findings=found,
+        message=shown[0] if shown else "nothing found",
+        evidence=read,
+        findings=shown,
+        places=found,
     )
 
 
-def _found(path: str, content: bytes) -> list[str]:
+def _measured(found: list[Finding], places: int, options: Options) -> str:
+    if found:
+        return f"{len(found)} findings in {places} files"
+    return f"0 findings of {', '.join(options.tools)}" if options.tools else "0 findings"
+
+
+def _matches(path: str, content: bytes) -> list[re.Match[str]]:
     output = _COLOUR.sub("", text(path, content))
     if "\0" in output:
         raise Malformed(f"{path} is not the text output of a linter")
     # mypy explains a finding in notes below it: they belong to it and are not findings of their own.
     matches = (_LINE.fullmatch(line.rstrip()) for line in output.splitlines())
-    found = [match[0] for match in matches if match and not match["message"].startswith("note:")]
+    found = [match for match in matches if match and not match["message"].startswith("note:")]
     if not found and "Traceback (most recent call last)" in output:
         raise Malformed(f"{path} holds a traceback: the linter crashed")
     return found
+
+
+def _finding(match: re.Match[str]) -> Finding:
+    return Finding("linter", "", match["message"], match["path"], int(match["line"]), int(match["column"] or 0))

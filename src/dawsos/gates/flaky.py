@@ -1,4 +1,8 @@
-"""The same commit gave the same outcome for every test, over several runs."""
+"""The same commit gave the same outcome for every test, over several runs.
+
+Within a stage the runs are the repetitions of its step; with ``history`` also every earlier run of the stage on the very
+same inputs, so that running again until it is green shows a flaky test instead of hiding it.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,42 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from dawsos.gates.evidence import EvidencePath, Missing, junit_cases, several, verdict
+from dawsos.gates.evidence import (
+    EvidencePath,
+    Malformed,
+    Missing,
+    get,
+    junit_cases,
+    one,
+    parse_json,
+    rows,
+    several,
+    verdict,
+)
+from dawsos.gates.readers.asked import ASKED
+from dawsos.gates.readers.quarantine import read_quarantine
+from dawsos.gates.readers.waivers import Waiver, earliest
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
+HISTORY = "history.json"
+
 
 class Options(Strict):
-    """``runs`` JUnit reports of one commit must agree on every test."""
+    """``runs`` JUnit reports of one commit must agree on every test, with ``history`` those of earlier runs, too.
+
+    ``quarantine`` is a YAML list of {test, owner, why, until}: a test on it runs and is shown, and blocks again past its day.
+    """
 
     reports: EvidencePath = "junit*.xml"
     runs: int = Field(default=3, ge=2)
+    history: bool = False
+    quarantine: EvidencePath | None = None
 
 
 def files(options: Options) -> tuple[str, ...]:
-    return (options.reports,)
+    history = (HISTORY,) if options.history else ()
+    return (options.reports, *history, *((options.quarantine, ASKED) if options.quarantine else ()))
 
 
 def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
@@ -27,29 +53,55 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     reports = several(evidence, options.reports)
     if len(reports) < options.runs:
         raise Missing(f"{len(reports)} of {options.runs} reports: a flaky test cannot be told from fewer runs")
-    runs = [_outcomes(path, content) for path, content in reports.items()]
+    runs = [outcomes(path, content) for path, content in reports.items()]
     tests = sorted(set().union(*runs))
     if not tests:
         raise Missing("the reports hold no test")
-    findings = []
+    earlier = _earlier(one(evidence, HISTORY)) if options.history else []
+    quarantine = read_quarantine(options.quarantine, evidence)
+    bad: list[str] = []
+    kept: list[str] = []
+    used: list[Waiver] = []
     for test in tests:
-        outcomes = [run.get(test, "missing") for run in runs]
-        if len(set(outcomes)) > 1 or "+" in outcomes[0]:
-            findings.append(f"{test}: {', '.join(outcomes)}")
+        here, before = [run.get(test, "missing") for run in runs], [run[test] for run in earlier if test in run]
+        if len({*here, *before}) == 1 and "+" not in here[0]:
+            continue
+        line = (
+            f"{test}: {', '.join(here)}" + (f"; earlier {', '.join(before)}" if before else "") + quarantine.note(test)
+        )
+        entry = quarantine.holds(test)
+        (bad if entry is None else kept).append(line)
+        used += [] if entry is None else [entry]
     return verdict(
         (name, "flaky"),
-        not findings,
-        f"{len(findings)} of {len(tests)} tests flaky over {len(runs)} runs",
+        not bad,
+        f"{len(bad)} of {len(tests)} tests flaky over {len(runs) + len(earlier)} runs"
+        + (f", {len(kept)} quarantined" if kept else ""),
         "0 flaky",
-        message=f"flaky: {findings[0]}" if findings else "every test had one outcome",
-        evidence=reports,
-        findings=findings,
+        message=f"flaky: {bad[0]}"
+        if bad
+        else "every test had one outcome" + (", but for those in quarantine" if kept else ""),
+        evidence=[*reports, *files(options)[1:]],
+        findings=[*bad, *kept],
+        valid_until=earliest(used),
     )
 
 
-def _outcomes(path: str, content: bytes) -> dict[str, str]:
+def outcomes(path: str, content: bytes) -> dict[str, str]:
     """Return test -> outcome; a test that was tried again within the run has each outcome, as in ``failed+passed``."""
     seen: dict[str, set[str]] = {}
     for case in junit_cases(path, content):
         seen.setdefault(case.id, set()).add(case.outcome)
-    return {test: "+".join(sorted(outcomes)) for test, outcomes in seen.items()}
+    return {test: "+".join(sorted(found)) for test, found in seen.items()}
+
+
+def _earlier(content: bytes) -> list[dict[str, str]]:
+    """Return the outcomes of each earlier run on the same inputs, which the tool itself keeps."""
+    runs = rows(HISTORY, get(HISTORY, parse_json(HISTORY, content), "runs"), "runs")
+    found = []
+    for run in runs:
+        tests = get(HISTORY, run, "outcomes")
+        if not isinstance(tests, dict):
+            raise Malformed(f"{HISTORY}: outcomes is not a mapping")
+        found.append({str(test): str(outcome) for test, outcome in tests.items()})
+    return found

@@ -7,32 +7,42 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from dawsos.gates.evidence import EvidencePath, junit_cases, several, verdict
+from dawsos.gates.readers.asked import ASKED
+from dawsos.gates.readers.quarantine import read_quarantine
+from dawsos.gates.readers.waivers import earliest
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
 
 class Options(Strict):
-    """At most ``max_failures`` failures in the JUnit reports, and at least ``min_tests`` tests that ran."""
+    """At most ``max_failures`` failures in the JUnit reports, and at least ``min_tests`` tests that ran.
+
+    ``quarantine`` is the list that the gate flaky reads: what is on it may fail until its day, and is shown.
+    """
 
     reports: EvidencePath = "junit*.xml"
     min_tests: int = Field(default=1, ge=1)
     max_failures: int = Field(default=0, ge=0)
     allow_skipped: bool = Field(default=True, description="False counts a skipped test as a failed one.")
+    quarantine: EvidencePath | None = None
 
 
 def files(options: Options) -> tuple[str, ...]:
-    return (options.reports,)
+    return (options.reports, options.quarantine, ASKED) if options.quarantine else (options.reports,)
 
 
 def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
     reports = several(evidence, options.reports)
+    quarantine = read_quarantine(options.quarantine, evidence)
     cases = [case for path, content in reports.items() for case in junit_cases(path, content)]
     failed = [case for case in cases if case.outcome == "failed"]
     skipped = [case for case in cases if case.outcome == "skipped"]
     ran = len(cases) - len(skipped)
-    bad = failed + ([] if options.allow_skipped else skipped)
+    kept = [case for case in failed if quarantine.holds(case.id)]
+    bad = [case for case in failed if case not in kept] + ([] if options.allow_skipped else skipped)
     measured = f"{ran} tests, {len(failed)} failed" + (f", {len(skipped)} skipped" if skipped else "")
-    message = "no test failed"
+    measured += f", {len(kept)} quarantined" if kept else ""
+    message = "no test failed" if not kept else "no test failed that is not in quarantine"
     if ran < options.min_tests:
         message = "no test ran" if not ran else f"only {ran} tests ran"
     elif bad:
@@ -44,6 +54,7 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         measured,
         f"{options.max_failures} {kinds}, at least {options.min_tests} run",
         message=message,
-        evidence=reports,
-        findings=[f"{case.id}: {case.message or case.outcome}" for case in bad],
+        evidence=[*reports, *files(options)[1:]],
+        findings=[f"{case.id}: {case.message or case.outcome}{quarantine.note(case.id)}" for case in [*bad, *kept]],
+        valid_until=earliest(entry for case in kept if (entry := quarantine.holds(case.id))),
     )

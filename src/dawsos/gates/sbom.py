@@ -1,46 +1,65 @@
-"""The bill of materials is there and is not empty."""
+"""The bill of materials is there and complete enough: a floor on the packages of each scope.
+
+A floor, because an empty list is what a scanner writes that found no package database, and it looks like a clean one.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import Field
 
-from dawsos.gates.evidence import EvidencePath, Malformed, one, parse_json, rows, verdict
+from dawsos.gates.evidence import EvidencePath, Malformed, canonical, one, parse_json, verdict
+from dawsos.gates.readers.resolved import read_resolved
+from dawsos.gates.readers.spdx import read_packages
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
 
 class Options(Strict):
-    """An SPDX or CycloneDX JSON ``report`` with at least ``min_packages`` packages."""
+    """An SPDX or CycloneDX JSON ``report`` with ``min_packages`` in all, and so many of each kind in ``kinds`` (pypi, deb, npm).
+
+    With ``resolved`` (a lock) each locked package must be in it.  ``form`` demands one of the two.
+    """
 
     report: EvidencePath = "sbom.json"
     min_packages: int = Field(default=1, ge=1)
+    kinds: dict[str, int] = Field(default_factory=dict)
+    resolved: EvidencePath | None = None
+    form: str | None = Field(default=None, pattern="^(SPDX|CycloneDX)$")
 
 
 def files(options: Options) -> tuple[str, ...]:
-    return (options.report,)
+    return (options.report, options.resolved) if options.resolved else (options.report,)
 
 
 def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
-    form, packages = _packages(options.report, parse_json(options.report, one(evidence, options.report)))
-    named = {str(package["name"]) for package in packages if package.get("name")}
-    good = len(named) >= options.min_packages
+    form, packages = read_packages(options.report, parse_json(options.report, one(evidence, options.report)))
+    if options.form is not None and form != options.form:
+        raise Malformed(f"{options.report} is {form}, {options.form} is wanted")
+    named = {(package.kind, canonical(package.name)) for package in packages}
+    counted = Counter(kind for kind, _ in named)
+    short = [f"only {len(named)} packages"] if len(named) < options.min_packages else []
+    short += [f"only {counted[kind]} {kind} packages" for kind, least in options.kinds.items() if counted[kind] < least]
+    absent: list[str] = []
+    if options.resolved is not None:
+        pins = read_resolved(options.resolved, one(evidence, options.resolved)).pins
+        absent = [
+            f"{package} {pins[package]} is locked and not listed"
+            for package in sorted(pins.keys() - {n for _, n in named})
+        ]
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counted.items()))
+    limits = [f"at least {options.min_packages}", *(f"{least} {kind}" for kind, least in options.kinds.items())]
+    problems = [f"{text}: what made it did not see the dependencies" for text in short] + absent
     return verdict(
         (name, "sbom"),
-        good,
-        f"{len(named)} packages ({form})",
-        f"at least {options.min_packages}",
-        message="complete" if good else f"only {len(named)} packages: what made it did not see the dependencies",
-        evidence=[options.report],
+        not problems,
+        f"{len(named)} packages ({form})"
+        + (f": {kinds}" if options.kinds else "")
+        + (f", {len(absent)} missing" if absent else ""),
+        ", ".join(limits) + (", all that is locked" if options.resolved else ""),
+        message=problems[0] if problems else "complete",
+        evidence=files(options),
+        findings=problems,
     )
-
-
-def _packages(name: str, document: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
-    """Return the form and the packages; a form without its list has none, which the gate then refuses."""
-    if "spdxVersion" in document:
-        return "SPDX", rows(name, document.get("packages", []), "packages")
-    if document.get("bomFormat") == "CycloneDX":
-        return "CycloneDX", rows(name, document.get("components", []), "components")
-    raise Malformed(f"{name} is neither SPDX nor CycloneDX")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from dawsos.gates.evidence import EvidencePath, Malformed, Missing, get, one, parse_json, rows, verdict
+from dawsos.model.findings import Finding
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
@@ -39,6 +40,7 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         raise Missing(f"{options.report}: no file was scanned")
     bad = [result for result in results if _severity(options.report, result) in options.fail_on]
     findings = [_finding(result) for result in bad]
+    places = [_place(result) for result in bad]
     below = len(results) - len(bad)
     return verdict(
         (name, "scan"),
@@ -48,6 +50,7 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         message=findings[0] if findings else "nothing found",
         evidence=[options.report],
         findings=findings,
+        places=places,
     )
 
 
@@ -63,3 +66,9 @@ def _finding(result: dict[str, Any]) -> str:
     place = f"{result.get('filename')}:{result.get('line_number')}"
     level = f"{result['issue_severity']} (confidence {result.get('issue_confidence', '?')})"
     return f"{place}: {level} {result.get('test_id', '')} {result.get('issue_text', '')}"
+
+
+def _place(result: dict[str, Any]) -> Finding:
+    line = result.get("line_number")
+    rule, text = str(result.get("test_id", "")), str(result.get("issue_text", ""))
+    return Finding("bandit", rule, text, str(result.get("filename", "")), line if type(line) is int else 0)

@@ -6,7 +6,8 @@ run_resumed          pid
 stage_started        fingerprint, tools {name: version}, attempt, done (the evidence of this attempt was there already)
 step_started         index, name, command
 step_finished        index, name, classification, exit_code, seconds, log
-gate_evaluated       gate, kind, result, measured, limit, message, evidence, findings, valid_until
+gate_evaluated       gate, kind, result, measured, limit, message, evidence, findings, valid_until,
+                     places [{tool, rule, message, path, line, column, level}]
 stage_restored       fingerprint, tools, from_run, finished_at, evidence {file: sha256}, original (sha256 of its statement)
 stage_finished       result (passed, failed, infrastructure, timeout, cancelled, waiting, rejected, rolled_back), seconds,
                      reason, evidence {file: sha256}

@@ -33,6 +33,10 @@ class Step(Strict):
     name: str = ""
     repeat: int = Field(default=1, ge=1, le=20)
     keep_going: bool = Field(default=False, description="Go on with the next step when this one fails.")
+    judged_exits: tuple[Annotated[int, Field(ge=1, le=125)], ...] = Field(
+        default=(),
+        description="Exit codes that only say that something was found (1 of pytest, ruff, mypy): a gate on the evidence judges.",
+    )
 
 
 class Approval(Strict):
@@ -79,6 +83,9 @@ class Stage(Strict):
     pass_env: tuple[str, ...] = Field(default=(), description="Names of variables taken from the caller.")
     services: tuple[Literal["postgres", "redis"], ...] = ()
     environment: Literal["staging", "production"] | None = None
+    history: bool = Field(
+        default=False, description="The commits decide too, not only the files: never restored for another commit."
+    )
     budget: PositiveDuration = 600.0
     cpus: int = Field(default=1, ge=0, description="Cores the stage keeps busy; 0 for one that mostly waits.")
     steps: tuple[Step, ...] = ()
@@ -93,6 +100,8 @@ class Stage(Strict):
             raise ValueError("a stage that runs commands needs at least one step")
         if self.uses in ("deploy", "rollout") and self.environment is None:
             raise ValueError(f"a stage that uses {self.uses} needs an environment: staging or production")
+        if any(step.judged_exits for step in self.steps) and all(gate.kind == "exit_status" for gate in self.gates):
+            raise ValueError("judged_exits leaves it to a gate on the evidence to judge, and this stage has none")
         if not self.gates:
             raise ValueError("a stage needs at least one gate: a stage without an exit criterion proves nothing")
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-StepClass = Literal["ok", "failed", "timeout", "infrastructure", "cancelled"]
+StepClass = Literal["ok", "judged", "failed", "timeout", "infrastructure", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,10 @@ class Command:
 
 @dataclass(frozen=True)
 class CommandOutcome:
-    """What came of a command: ``exit_code`` is negative for a signal, None when it never started."""
+    """What came of a command: ``exit_code`` is negative for a signal, None when it never started.
+
+    ``judged`` is an exit code that the step declared as one that only says that something was found.
+    """
 
     classification: StepClass
     exit_code: int | None

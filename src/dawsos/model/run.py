@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dawsos.model.events import Event
+from dawsos.model.findings import Finding
 from dawsos.model.verdicts import GateVerdict
 
 DONE_STATES = ("passed", "restored", "skipped")
@@ -222,6 +223,7 @@ def verdict_from(body: dict[str, Any]) -> GateVerdict:
         evidence=tuple(body.get("evidence", ())),
         findings=tuple(body.get("findings", ())),
         valid_until=body.get("valid_until"),
+        places=tuple(Finding.from_body(place) for place in body.get("places", ())),
     )
 
 

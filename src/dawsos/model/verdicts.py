@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dawsos.model.findings import Finding
+
 GateResult = Literal["pass", "fail", "no_data", "error"]
 
 
@@ -14,6 +16,7 @@ class GateVerdict:
 
     ``no_data`` (the evidence is missing) and ``error`` (it cannot be understood) block exactly as ``fail`` does.
     ``valid_until`` (seconds since the epoch) is set by a gate that passed on a waiver: production refuses the release after it.
+    ``places`` are those of the findings that lie in a file, for SARIF and for annotations on a CI service.
     """
 
     gate: str
@@ -25,6 +28,7 @@ class GateVerdict:
     evidence: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     valid_until: float | None = None
+    places: tuple[Finding, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -31,7 +31,9 @@ def fingerprint(
     """
     manifest = {f"file {path}": digest for path, digest in files.items() if matches(path, stage.inputs)}
     for index, step in enumerate(stage.steps, start=1):
-        manifest[f"step {index} {step.name}".rstrip()] = _sha([step.run, step.repeat, step.keep_going])
+        manifest[f"step {index} {step.name}".rstrip()] = _sha(
+            [step.run, step.repeat, step.keep_going, *step.judged_exits]
+        )
     for gate in stage.gates:
         manifest[f"gate {gate.name}"] = _sha([gate.kind, gate.options])
     manifest |= {f"env {name}": _sha(value) for name, value in stage.env.items()}

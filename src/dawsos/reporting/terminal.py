@@ -10,23 +10,32 @@ from rich.live import Live
 from rich.text import Text
 
 from dawsos.model.events import Event
-from dawsos.model.run import Run, fold
+from dawsos.model.run import Run, fold, verdict_from
 from dawsos.ports import Clock
 from dawsos.reporting import series, story, tables, words
+from dawsos.reporting.sarif import annotation
 
 # Without a terminal the canary is reported when something changes, and at least so often (seconds).
 _CANARY_EVERY = 10.0
+# More than a service shows for one step anyway.
+_ANNOTATIONS = 50
 
 
 class TerminalReporter:
-    """Implements ``ports.Reporter``.  ``titles`` are (id, title, budget in seconds) in the pipeline's order."""
+    """Implements ``ports.Reporter``.  ``titles`` are (id, title, budget in seconds) in the pipeline's order.
 
-    def __init__(self, titles: Sequence[tables.Title], console: Console, clock: Clock, live: bool) -> None:
+    ``annotate`` prints the findings of a red gate as workflow commands, which GitHub Actions shows beside the lines.
+    """
+
+    def __init__(
+        self, titles: Sequence[tables.Title], console: Console, clock: Clock, live: bool, *, annotate: bool = False
+    ) -> None:
         self._titles = titles
         self._console = console
         self._clock = clock
         self._live: Live | None = None
         self._wants_live = live
+        self._annotate = annotate
         self._run = Run()
         self._told: tuple[float, int, str] = (0.0, -1, "")
 
@@ -84,6 +93,9 @@ class TerminalReporter:
         if text:
             at = datetime.fromtimestamp(event.at, UTC).strftime("%H:%M:%S")
             self._console.print(f"{at}  {event.stage:12} {words.clean(text)}", markup=False, soft_wrap=True)
+        if self._annotate and event.kind == "gate_evaluated" and event.body["result"] != "pass":
+            for place in verdict_from(event.body).places[:_ANNOTATIONS]:
+                self._console.print(annotation(place), markup=False, soft_wrap=True, highlight=False)
 
     def _sample(self, event: Event) -> str:
         started = self._run.rollout.started_at if self._run.rollout else event.at
@@ -112,7 +124,7 @@ def _finished_text(event: Event) -> str:
 
 def _step_text(event: Event) -> str:
     body = event.body
-    if body["classification"] == "ok":
+    if body["classification"] in ("ok", "judged"):
         return ""
     return (
         f"step {body['name']}: {body['classification']}, exit code {body['exit_code']}, {words.span(body['seconds'])}"

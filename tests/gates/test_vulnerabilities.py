@@ -1,4 +1,4 @@
-"""Audit: what was audited is what was locked, and nothing of it is known to be vulnerable."""
+"""Vulnerabilities: what was audited is what was resolved, and nothing of it is known to be vulnerable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gates.samples import ask, audited
+from gates.samples import ask, asked, audited
 
 LOCK = """\
 # by a resolver
@@ -18,11 +18,13 @@ httpx==0.28.1 \\
 Typing_Extensions==4.0 --hash=sha256:cc
 colorama==0.4 ; sys_platform == "win32" --hash=sha256:dd
 """
+PIP = {"pip-audit": "audit.json"}
 CLEAN = audited("httpx==0.28.1", "typing-extensions==4.0")
 
 
 def check(report: Any, lock: str = LOCK, **options: Any) -> Any:
-    return ask("audit", {"audit.json": report, "requirements.txt": lock}, **options)
+    evidence = {"audit.json": report, "requirements.txt": lock, "asked.json": asked()}
+    return ask("vulnerabilities", evidence, sources=PIP, **options)
 
 
 def test_everything_locked_was_audited_and_is_clean() -> None:
@@ -30,7 +32,7 @@ def test_everything_locked_was_audited_and_is_clean() -> None:
     assert verdict.result == "pass"
     assert verdict.measured == "0 vulnerable, 2 of 2 audited"
     assert verdict.limit == "0 vulnerable, 2 of 2 audited"
-    assert verdict.evidence == ("audit.json", "requirements.txt")
+    assert verdict.evidence == ("audit.json", "requirements.txt", "asked.json")
 
 
 def test_what_is_only_for_other_machines_may_be_absent_or_present() -> None:
@@ -74,22 +76,22 @@ def test_what_was_not_audited_is_no_data_or_a_warning(report: Any, words: str) -
 
 
 def test_a_missing_file_or_a_lock_without_pins_is_no_data() -> None:
-    assert ask("audit", {"audit.json": CLEAN}).result == "no_data"
-    assert ask("audit", {"requirements.txt": LOCK}).result == "no_data"
+    assert ask("vulnerabilities", {"audit.json": CLEAN}, sources=PIP).result == "no_data"
+    assert ask("vulnerabilities", {"requirements.txt": LOCK}, sources=PIP).result == "no_data"
     assert check(CLEAN, "# nothing\n").result == "no_data"
 
 
 @pytest.mark.parametrize(
     ("report", "lock"),
     [
-        ("", LOCK), ("{", LOCK), ([], LOCK), ({}, LOCK), ({"dependencies": {}}, LOCK), ({"dependencies": ["httpx"]}, LOCK),
+        ("{", LOCK), ([], LOCK), ({}, LOCK), ({"dependencies": {}}, LOCK), ({"dependencies": ["httpx"]}, LOCK),
         ({"dependencies": [{"version": "1", "vulns": []}]}, LOCK),
         ({"dependencies": [{"name": "httpx", "version": "0.28.1"}]}, LOCK),
         ({"dependencies": [{"name": "httpx", "version": "0.28.1", "vulns": None}]}, LOCK),
         (CLEAN, "httpx>=0.28\n"), (CLEAN, "-r other.txt\n"), (CLEAN, "--requirement other.txt\n"), (CLEAN, b"\xff"),
         (CLEAN, "demo @ file:///demo\n"),
     ],
-    ids=["empty", "cut", "list", "nothing", "mapping", "words", "no name", "no vulns", "null", "loose", "-r", "--requirement",
+    ids=["cut", "list", "nothing", "mapping", "words", "no name", "no vulns", "null", "loose", "-r", "--requirement",
          "bytes", "address"],
 )  # fmt: skip
 def test_a_malformed_report_or_lock_is_an_error(report: Any, lock: Any) -> None:

@@ -1,0 +1,137 @@
+"""An image is small, runs as nobody in particular, holds no shell, says what it is and how it is, and can be built again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from dawsos.gates.evidence import EvidencePath, Malformed, get, number, one, parse_json, rows, verdict
+from dawsos.gates.size import parse_size
+from dawsos.model.rollout import Strict
+from dawsos.model.verdicts import GateVerdict
+
+_SHOWN = 5
+_LABELS = ("org.opencontainers.image.created", "org.opencontainers.image.revision")
+# An image id or a manifest's digest: two builds can only be compared by what is one of these.
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class Options(Strict):
+    """``file`` describes one image as the builder left it: bytes, layers, packages, user, shells, labels, healthcheck, digests."""
+
+    file: EvidencePath = "image.json"
+    max: str = "500MB"
+    labels: tuple[str, ...] = _LABELS
+    non_root: bool = True
+    no_shell: bool = True
+    healthcheck: bool = True
+    reproducible: bool = Field(default=True, description="Built twice, the same digest.")
+
+    @field_validator("max")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        parse_size(value)
+        return value
+
+
+def files(options: Options) -> tuple[str, ...]:
+    return (options.file,)
+
+
+def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+    """Uncompressed bytes, because that is what a node's disk holds."""
+    file = options.file
+    facts = parse_json(file, one(evidence, file))
+    size = number(f"{file}: bytes", get(file, facts, "bytes"))
+    problems = [
+        *_size(file, facts, size, options), *_user(file, facts, options), *_shells(file, facts, options),
+        *_labels(file, facts, options), *_health(file, facts, options), *_digests(file, facts, options),
+    ]  # fmt: skip
+    wanted = [f"< {options.max}"]
+    wanted += ["not root"] if options.non_root else []
+    wanted += ["no shell"] if options.no_shell else []
+    wanted += [f"{len(options.labels)} labels"] if options.labels else []
+    wanted += ["a health check"] if options.healthcheck else []
+    wanted += ["one digest of two builds"] if options.reproducible else []
+    return verdict(
+        (name, "image"),
+        not problems,
+        f"{size / 1e6:.1f} MB, {len(problems)} problems" if problems else f"{size / 1e6:.1f} MB, as it should be",
+        ", ".join(wanted),
+        message=problems[0] if problems else f"{facts.get('name', 'the image')} is as it should be",
+        evidence=[file],
+        findings=problems + (_largest(file, facts) if any("too large" in problem for problem in problems) else []),
+    )
+
+
+def _size(file: str, facts: dict[str, Any], size: float, options: Options) -> list[str]:
+    if size <= 0:
+        return ["it weighs nothing: the build left no image"]
+    limit = parse_size(options.max)
+    return [f"too large: {size / 1e6:.1f} MB uncompressed, the limit is {options.max}"] if size >= limit else []
+
+
+def _largest(file: str, facts: dict[str, Any]) -> list[str]:
+    """Return the five largest layers and packages, which is where to begin."""
+    lines = []
+    for key, word in (("layers", "layer"), ("packages", "package")):
+        listed = rows(file, facts.get(key) or [], key)
+        weighed = sorted(
+            ((number(f"{file}: {key}", get(file, row, "bytes")), row) for row in listed), key=lambda pair: -pair[0]
+        )
+        for weight, row in weighed[:_SHOWN]:
+            what = row.get("command") or row.get("name") or row.get("digest") or "?"
+            lines.append(f"{word} {weight / 1e6:.1f} MB: {str(what)[:120]}")
+    return lines
+
+
+def _user(file: str, facts: dict[str, Any], options: Options) -> list[str]:
+    if not options.non_root:
+        return []
+    user = get(file, facts, "user")
+    if not isinstance(user, str):
+        raise Malformed(f"{file}: user is {user!r}, not a text")
+    # Without a user an image runs as root.
+    name = user.partition(":")[0].strip()
+    return [f"runs as root (user {user!r})"] if name in ("", "root") or name.strip("0") == "" else []
+
+
+def _shells(file: str, facts: dict[str, Any], options: Options) -> list[str]:
+    return [f"holds a shell: {shell}" for shell in _texts(file, facts, "shells")] if options.no_shell else []
+
+
+def _labels(file: str, facts: dict[str, Any], options: Options) -> list[str]:
+    labels = get(file, facts, "labels") if options.labels else {}
+    if not isinstance(labels, dict):
+        raise Malformed(f"{file}: labels is not a mapping")
+    return [f"has no label {label}" for label in options.labels if not labels.get(label)]
+
+
+def _health(file: str, facts: dict[str, Any], options: Options) -> list[str]:
+    if not options.healthcheck:
+        return []
+    # Builders write null for an image without one.
+    return [] if facts.get("healthcheck") and _texts(file, facts, "healthcheck") else ["has no HEALTHCHECK"]
+
+
+def _digests(file: str, facts: dict[str, Any], options: Options) -> list[str]:
+    if not options.reproducible:
+        return []
+    digests = _texts(file, facts, "digests")
+    for digest in digests:
+        if not _DIGEST.fullmatch(digest):
+            raise Malformed(f"{file}: {digest!r} is not a digest like sha256:...")
+    if len(digests) < 2:
+        return [f"built {len(digests)} times: two builds must be compared"]
+    return [] if len(set(digests)) == 1 else [f"not reproducible: {' and '.join(digest[:19] for digest in digests)}"]
+
+
+def _texts(file: str, facts: dict[str, Any], key: str) -> Sequence[str]:
+    """Return the list of texts at ``key``.  Null is not none: who did not look for a shell has found none."""
+    value = get(file, facts, key)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Malformed(f"{file}: {key} is not a list of texts")
+    return value

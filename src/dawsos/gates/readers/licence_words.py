@@ -1,0 +1,132 @@
+"""Licences as people write them, to SPDX expressions.  What cannot be mapped is unknown, and unknown is not allowed."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from license_expression import ExpressionError, LicenseExpression, Licensing, get_spdx_licensing
+
+# Whole texts, in small letters, as trove classifiers and packages have them.
+_FREE_TEXT = {
+    "mit license": "MIT",
+    "the mit license": "MIT",
+    "the mit license (mit)": "MIT",
+    "expat license": "MIT",
+    "mit no attribution license (mit-0)": "MIT-0",
+    "apache software license": "Apache-2.0",
+    "apache license 2.0": "Apache-2.0",
+    "apache license, version 2.0": "Apache-2.0",
+    "apache license version 2.0": "Apache-2.0",
+    "apache 2.0": "Apache-2.0",
+    "apache-2": "Apache-2.0",
+    "apache 2": "Apache-2.0",
+    "bsd license": "BSD-3-Clause",
+    "bsd": "BSD-3-Clause",
+    "3-clause bsd license": "BSD-3-Clause",
+    "new bsd license": "BSD-3-Clause",
+    "new bsd": "BSD-3-Clause",
+    "modified bsd license": "BSD-3-Clause",
+    "bsd 3-clause": "BSD-3-Clause",
+    "bsd-3": "BSD-3-Clause",
+    "simplified bsd": "BSD-2-Clause",
+    "bsd 2-clause": "BSD-2-Clause",
+    "2-clause bsd license": "BSD-2-Clause",
+    "isc license (iscl)": "ISC",
+    "isc license": "ISC",
+    "python software foundation license": "PSF-2.0",
+    "psf": "PSF-2.0",
+    "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0",
+    "mpl 2.0": "MPL-2.0",
+    "the unlicense (unlicense)": "Unlicense",
+    "historical permission notice and disclaimer (hpnd)": "HPND",
+    "zope public license": "ZPL-2.1",
+    "gpl": "GPL-1.0-or-later",
+    "agpl": "AGPL-1.0-or-later",
+    "lgpl": "LGPL-2.0-or-later",
+    "sspl": "SSPL-1.0",
+}
+# Families written out, with or without a version: (pattern, SPDX prefix, version when none is given).
+_FAMILIES = (
+    (re.compile(r"affero(?: general public)?(?: licen[cs]e)?|\bagpl", re.IGNORECASE), "AGPL", "1.0"),
+    (
+        re.compile(r"(?:library or )?lesser(?: general public)?|library general public|\blgpl", re.IGNORECASE),
+        "LGPL",
+        "2.0",
+    ),
+    (re.compile(r"server side public|\bsspl", re.IGNORECASE), "SSPL", "1.0"),
+    (re.compile(r"general public licen[cs]e|\bgpl", re.IGNORECASE), "GPL", "1.0"),
+)
+_VERSION = re.compile(r"v?(?:ersion )?(\d)(?:\.(\d))?")
+_LATER = re.compile(r"or\s+(?:any\s+)?(?:later|newer)|\+", re.IGNORECASE)
+_SEPARATOR = re.compile(r"\s*;\s*")
+_OPERATOR = re.compile(r"\s+(AND|OR)\s+|([()])", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1)
+def licensing() -> Licensing:
+    """Return the SPDX licence list; made on first use, because it is large."""
+    return get_spdx_licensing()
+
+
+def expression_of(words: str) -> LicenseExpression | None:
+    """Return the SPDX expression that ``words`` mean, None when they mean none that is known.
+
+    ``;`` is how pip-licenses joins classifiers, without saying whether the user may choose: all of them count.
+    """
+    parts = [_spdx_text(part) for part in _SEPARATOR.split(words.strip()) if part]
+    if not parts or any(not part for part in parts):
+        return None
+    try:
+        return licensing().parse(" AND ".join(f"({part})" for part in parts), validate=True)
+    except ExpressionError:
+        return None
+
+
+def _spdx_text(words: str) -> str:
+    """Return ``words`` in SPDX's grammar, an empty text when they are not."""
+    if _valid(words):
+        return words
+    whole = _one(words)
+    if whole:
+        return whole
+    # Free text between operators: each operand is mapped by itself.
+    pieces = _OPERATOR.split(words)
+    if len(pieces) == 1:
+        return ""
+    made = []
+    for index in range(0, len(pieces), 3):
+        operand = pieces[index].strip()
+        operator = (pieces[index + 1] or pieces[index + 2] or "") if index + 2 < len(pieces) else ""
+        if operand:
+            made.append(_one(operand) or (operand if _valid(operand) else "?"))
+        if operator:
+            made.append(operator.upper())
+    text = " ".join(made)
+    return text if "?" not in made and _valid(text) else ""
+
+
+def _one(words: str) -> str:
+    """Return the SPDX id of one licence written as free text."""
+    plain = " ".join(words.lower().split())
+    if plain in _FREE_TEXT:
+        return _FREE_TEXT[plain]
+    if re.search(r"\s(and|or)\s(?!any|later|newer)", plain):
+        return ""
+    for pattern, prefix, oldest in _FAMILIES:
+        if pattern.search(plain):
+            found = _VERSION.search(plain)
+            version = f"{found[1]}.{found[2] or '0'}" if found else oldest
+            later = found is None or bool(_LATER.search(plain))
+            spdx = f"{prefix}-{version}" + ("" if prefix == "SSPL" else "-or-later" if later else "-only")
+            # A version that never was is still of that family.
+            return spdx if _valid(spdx) else f"{prefix}-{oldest}" + ("" if prefix == "SSPL" else "-or-later")
+    return ""
+
+
+def _valid(words: str) -> bool:
+    try:
+        parsed = licensing().parse(words, validate=True)
+    except ExpressionError:
+        return False
+    return parsed is not None

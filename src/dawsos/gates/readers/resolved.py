@@ -1,0 +1,93 @@
+"""What is really depended upon: a lock or a bill of materials, as name -> version."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from dawsos.gates.evidence import Malformed, Missing, canonical, get, parse_json, rows, text
+
+_PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*(?P<version>[^ ;,]+)\s*(?P<marker>;.*)?")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """``pins`` must be audited; ``conditional`` ones have a marker, so they may be absent here."""
+
+    pins: dict[str, str]
+    conditional: frozenset[str] = frozenset()
+
+
+def read_resolved(name: str, content: bytes) -> Resolved:
+    """Return what a requirements file, a package-lock.json, an SPDX or a CycloneDX file names.
+
+    Raises Missing when it names nothing and Malformed for what cannot be read, or is looser than a pin.
+    """
+    resolved = _from_json(name, content) if text(name, content).lstrip().startswith("{") else _pins(name, content)
+    if not resolved.pins and not resolved.conditional:
+        raise Missing(f"{name} pins nothing")
+    return resolved
+
+
+def _pins(name: str, content: bytes) -> Resolved:
+    pins, conditional = {}, set()
+    for line in text(name, content).replace("\\\n", " ").splitlines():
+        requirement = re.sub(r"(^|\s)#.*", "", line)
+        requirement = re.sub(r"\s--hash=\S+", "", requirement).strip()
+        if not requirement or re.match(r"--(?!requirement|editable)|-i\s", requirement):
+            continue
+        pin = _PIN.fullmatch(requirement)
+        if pin is None:
+            raise Malformed(f"{name}: {requirement!r} is not a pin (name==version), so what is installed is not known")
+        if pin["marker"]:
+            conditional.add(canonical(pin["name"]))
+        else:
+            pins[canonical(pin["name"])] = pin["version"]
+    if not pins:
+        raise Missing(f"{name} pins nothing")
+    return Resolved(pins, frozenset(conditional - pins.keys()))
+
+
+def _from_json(name: str, content: bytes) -> Resolved:
+    document = parse_json(name, content)
+    if "lockfileVersion" in document:
+        return _package_lock(name, document)
+    if "spdxVersion" in document:
+        listed = rows(name, document.get("packages", []), "packages")
+        return Resolved({package: version for row in listed for package, version in _spdx(name, row)})
+    if document.get("bomFormat") == "CycloneDX":
+        listed = rows(name, document.get("components", []), "components")
+        return Resolved({_name(name, row): str(row.get("version", "")) for row in listed})
+    raise Malformed(f"{name} is no lock that is known: requirements.txt, package-lock.json, SPDX or CycloneDX")
+
+
+def _package_lock(name: str, document: dict[str, Any]) -> Resolved:
+    packages = get(name, document, "packages")
+    if not isinstance(packages, dict):
+        raise Malformed(f"{name}: packages is not a mapping; lockfileVersion 2 or newer is read")
+    pins, optional = {}, set()
+    for path, facts in packages.items():
+        if not path or not isinstance(facts, dict) or facts.get("link"):
+            continue
+        package = str(facts.get("name") or path.rpartition("node_modules/")[2])
+        if facts.get("optional"):
+            optional.add(package)
+        else:
+            pins[package] = str(facts.get("version", ""))
+    return Resolved(pins, frozenset(optional - pins.keys()))
+
+
+def _spdx(name: str, row: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the package, unless it is the document's own subject, which no index knows."""
+    references = rows(name, row.get("externalRefs", []), "externalRefs")
+    if not any(reference.get("referenceType") == "purl" for reference in references):
+        return []
+    return [(_name(name, row), str(row.get("versionInfo", "")))]
+
+
+def _name(name: str, row: dict[str, Any]) -> str:
+    found = get(name, row, "name")
+    if not isinstance(found, str) or not found:
+        raise Malformed(f"{name}: a package is called {found!r}")
+    return canonical(found)

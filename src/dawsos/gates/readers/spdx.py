@@ -1,0 +1,90 @@
+"""Packages of an SPDX or CycloneDX bill of materials, each with its kind (pypi, deb, npm ...), licence and what it bundles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dawsos.gates.evidence import Malformed, get, rows
+
+# Kinds of packages that come with a base image; everything else is a dependency of the application.
+BASE_KINDS = frozenset({"deb", "apk", "rpm", "alpm"})
+# What ``dawsos scan packages`` notes: the licence in words where there is no expression; and of a wheel that ships a
+# program, and not only code for its language, where that lies.
+SAYS = "its metadata says: "
+BUNDLES = "bundles programs: "
+
+
+@dataclass(frozen=True)
+class Package:
+    """``kind`` is the type of the package's purl, ``programs`` the paths of executables that it ships."""
+
+    name: str
+    version: str
+    kind: str
+    licence: str
+    programs: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> str:
+        return "base" if self.kind in BASE_KINDS else "application"
+
+
+def read_packages(name: str, document: dict[str, Any]) -> tuple[str, list[Package]]:
+    """Return the form (SPDX, CycloneDX) and its packages; raises Malformed.  A form without its list has none."""
+    if "spdxVersion" in document:
+        listed = rows(name, document.get("packages", []), "packages")
+        subjects = _described(name, document)
+        return "SPDX", [_spdx(name, row) for row in listed if row.get("name") and row.get("SPDXID") not in subjects]
+    if document.get("bomFormat") == "CycloneDX":
+        listed = rows(name, document.get("components", []), "components")
+        return "CycloneDX", [package for row in listed if (package := _cyclonedx(name, row)) is not None]
+    raise Malformed(f"{name} is neither SPDX nor CycloneDX")
+
+
+def _described(name: str, document: dict[str, Any]) -> set[object]:
+    """Return the ids of what the document is about: the bundle or the image itself, which is no package of it."""
+    relations = rows(name, document.get("relationships", []), "relationships")
+    described = document.get("documentDescribes")
+    return {row.get("relatedSpdxElement") for row in relations if row.get("relationshipType") == "DESCRIBES"} | set(
+        described if isinstance(described, list) else []
+    )
+
+
+def _spdx(name: str, row: dict[str, Any]) -> Package:
+    purls = [
+        str(get(name, reference, "referenceLocator"))
+        for reference in rows(name, row.get("externalRefs", []), "externalRefs")
+        if reference.get("referenceType") == "purl"
+    ]
+    concluded, declared = (str(row.get(key) or "NOASSERTION") for key in ("licenseConcluded", "licenseDeclared"))
+    licence = declared if concluded in ("NOASSERTION", "NONE") else concluded
+    said = str(row.get("licenseComments") or "")
+    if licence in ("NOASSERTION", "NONE") and said.startswith(SAYS):
+        licence = said.removeprefix(SAYS)
+    notes = [str(note.get("comment", "")) for note in rows(name, row.get("annotations", []), "annotations")]
+    programs = [note.removeprefix(BUNDLES) for note in notes if note.startswith(BUNDLES)]
+    listed = tuple(path for text in programs for path in text.split(", "))
+    return Package(
+        str(row["name"]), str(row.get("versionInfo") or ""), _kind(purls[0] if purls else ""), licence, listed
+    )
+
+
+def _cyclonedx(name: str, row: dict[str, Any]) -> Package | None:
+    if not row.get("name"):
+        return None
+    words = []
+    for entry in rows(name, row.get("licenses", []), "licenses"):
+        licence = entry.get("license")
+        own = licence.get("id") or licence.get("name") if isinstance(licence, dict) else entry.get("expression")
+        words.append(str(own or "NOASSERTION"))
+    return Package(
+        str(row["name"]),
+        str(row.get("version") or ""),
+        _kind(str(row.get("purl") or "")),
+        " AND ".join(words) or "NOASSERTION",
+    )
+
+
+def _kind(purl: str) -> str:
+    return purl.removeprefix("pkg:").partition("/")[0] if purl.startswith("pkg:") else "generic"

@@ -1,0 +1,65 @@
+"""Exceptions that people answer for: waivers of findings, quarantined tests.  A YAML list in the project's repository.
+
+Each entry says what it is about, who answers for it, why, and until which day.  Past that day it counts no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from dawsos.gates.evidence import Malformed, text
+from dawsos.gates.readers.asked import end_of
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """``subject`` is what it is about: an advisory's id, a secret's fingerprint, a test's id."""
+
+    subject: str
+    package: str
+    by: str
+    why: str
+    until: date
+
+    def __str__(self) -> str:
+        return f"waived until {self.until} by {self.by}: {self.why}"
+
+
+def read_waivers(name: str, content: bytes, key: str, who: str) -> list[Waiver]:
+    """Return the entries of the YAML list; each has ``key``, ``who`` (by or owner), why and until.  Raises Malformed."""
+    try:
+        entries = YAML(typ="safe", pure=True).load(text(name, content))
+    except (YAMLError, ValueError) as error:
+        raise Malformed(f"{name} is not YAML: {' '.join(str(error).split())}") from error
+    if entries is None:
+        return []
+    if not isinstance(entries, list):
+        raise Malformed(f"{name} is not a list of entries with {key}, {who}, why and until")
+    return [_waiver(f"{name}, entry {number}", entry, key, who) for number, entry in enumerate(entries, start=1)]
+
+
+def _waiver(where: str, entry: Any, key: str, who: str) -> Waiver:
+    if not isinstance(entry, Mapping):
+        raise Malformed(f"{where} is not a mapping")
+    unknown = entry.keys() - {key, who, "why", "until", "package"}
+    if unknown:
+        raise Malformed(f"{where}: unknown key {sorted(map(str, unknown))[0]!r}")
+    for name in (key, who, "why"):
+        if not isinstance(entry.get(name), str) or not entry[name].strip():
+            raise Malformed(f"{where} has no {name}: an exception needs {key}, {who}, why and until")
+    until = entry.get("until")
+    # A datetime is a date to Python; only the day counts here.
+    if type(until) is not date:
+        raise Malformed(f"{where}: until is {until!r}, not a day like 2026-12-31")
+    return Waiver(entry[key], str(entry.get("package") or ""), entry[who], entry["why"], until)
+
+
+def earliest(waivers: Iterable[Waiver], *times: float) -> float | None:
+    """Return the second after which the first of ``waivers`` (or of ``times``) no longer holds, None without any."""
+    return min([*(end_of(waiver.until) for waiver in waivers), *times], default=None)

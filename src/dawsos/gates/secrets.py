@@ -1,0 +1,85 @@
+"""No key, token or password lies in the commits, the files or what was built; evidence and findings never hold one whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from dawsos.gates.evidence import EvidencePath, Malformed, Missing, get, number, one, parse_json, rows, verdict
+from dawsos.gates.readers.asked import ASKED, read_asked
+from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
+from dawsos.model.findings import Finding
+from dawsos.model.rollout import Strict
+from dawsos.model.verdicts import GateVerdict
+
+_SCOPES = ("commits", "files")
+
+
+class Options(Strict):
+    """``report`` of ``dawsos scan secrets``: at least ``min_commits`` and ``min_files`` scanned, no secret found.
+
+    ``waivers`` is a YAML list of {id, by, why, until}; the id is the fingerprint that the finding shows.
+    """
+
+    report: EvidencePath = "secrets.json"
+    waivers: EvidencePath | None = None
+    min_commits: int = Field(default=1, ge=0)
+    min_files: int = Field(default=1, ge=0)
+
+
+def files(options: Options) -> tuple[str, ...]:
+    return (options.report, options.waivers, ASKED) if options.waivers else (options.report,)
+
+
+def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+    report = parse_json(options.report, one(evidence, options.report))
+    scanned = get(options.report, report, "scanned")
+    counts = {scope: number(f"{options.report}: {scope}", get(options.report, scanned, scope)) for scope in _SCOPES}
+    found = rows(options.report, get(options.report, report, "secrets"), "secrets")
+    for scope, least in (("commits", options.min_commits), ("files", options.min_files)):
+        if counts[scope] < least:
+            raise Missing(f"{options.report}: {counts[scope]:.0f} {scope} scanned, at least {least} are wanted")
+    waivers = _waivers(options, evidence)
+    open_ = [row for row in found if _fingerprint(options.report, row) not in waivers]
+    waived = [row for row in found if row not in open_]
+    looked = ", ".join(f"{counts[scope]:.0f} {scope}" for scope in _SCOPES)
+    places = [_finding(options.report, row) for row in open_]
+    return verdict(
+        (name, "secrets"),
+        not open_,
+        f"{len(open_)} secrets in {looked}" + (f", {len(waived)} waived" if waived else ""),
+        "0 secrets",
+        message=str(places[0]) if places else "nothing found",
+        evidence=files(options),
+        findings=[
+            *map(str, places), *(f"{_finding(options.report, row)}, {waivers[row['fingerprint']]}" for row in waived)
+        ],
+        places=[place for place, row in zip(places, open_, strict=True) if not row.get("commit")],
+        valid_until=earliest(waivers[row["fingerprint"]] for row in waived),
+    )  # fmt: skip
+
+
+def _waivers(options: Options, evidence: Mapping[str, bytes]) -> dict[str, Waiver]:
+    if options.waivers is None:
+        return {}
+    day = read_asked(evidence).day
+    entries = read_waivers(options.waivers, one(evidence, options.waivers), "id", "by")
+    return {entry.subject: entry for entry in entries if entry.until >= day}
+
+
+def _fingerprint(name: str, row: dict[str, Any]) -> str:
+    value = get(name, row, "fingerprint")
+    if not isinstance(value, str) or not value:
+        raise Malformed(f"{name}: fingerprint is {value!r}, not a text")
+    return value
+
+
+def _finding(name: str, row: dict[str, Any]) -> Finding:
+    line = row.get("line")
+    commit = f" in commit {str(row['commit'])[:12]}" if row.get("commit") else ""
+    message = f"{row.get('length', '?')} characters, fingerprint {_fingerprint(name, row)}{commit}"
+    return Finding(
+        "secrets", str(get(name, row, "kind")), message, str(get(name, row, "path")), line if type(line) is int else 0
+    )

@@ -1,0 +1,204 @@
+"""Every resolved dependency was audited against current data, and none has a known vulnerability that blocks.
+
+"Audited" and "resolved" are compared, because a scanner that reached no data prints that it found nothing.  What was not
+audited is ``no_data`` with source, reason and date, and blocks, unless a waiver stands in a file (who, why, until) or the
+pipeline says ``not_audited: warn``, which counts for every profile but production.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import Field
+
+from dawsos.gates.evidence import EvidencePath, canonical, one, verdict
+from dawsos.gates.readers.advisories import UNKNOWN, Audit, Vulnerability, read_audit
+from dawsos.gates.readers.asked import ASKED, PRODUCTION, Asked, read_asked
+from dawsos.gates.readers.resolved import Resolved, read_resolved
+from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
+from dawsos.model.rollout import Strict
+from dawsos.model.units import PositiveDuration
+from dawsos.model.verdicts import GateVerdict
+
+NOT_AUDITED = "NOT-AUDITED"
+_DAY = 86400.0
+
+
+class Options(Strict):
+    """The reports of ``sources`` (tool -> file) together cover what ``resolved`` (a lock or a bill of materials) names.
+
+    A rating that is in ``fail_on``, or none at all, blocks.  Data older than ``max_age`` audits nothing.
+    """
+
+    sources: dict[Literal["grype", "npm-audit", "osv", "pip-audit", "trivy"], EvidencePath] = Field(min_length=1)
+    resolved: EvidencePath = "requirements.txt"
+    waivers: EvidencePath | None = None
+    fail_on: tuple[Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"], ...] = ("HIGH", "CRITICAL")
+    max_age: PositiveDuration = 7 * _DAY
+    not_audited: Literal["block", "warn"] = "block"
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """A resolved package that nobody audited, and why."""
+
+    package: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"NOT AUDITED {self.package}: {self.reason}"
+
+
+def files(options: Options) -> tuple[str, ...]:
+    waivers = (options.waivers,) if options.waivers else ()
+    return (*options.sources.values(), options.resolved, *waivers, ASKED)
+
+
+def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+    """A vulnerability blocks whatever else is missing; what was not audited never reads as clean."""
+    asked = read_asked(evidence)
+    resolved = read_resolved(options.resolved, one(evidence, options.resolved))
+    audits = [_read(source, path, evidence, resolved) for source, path in options.sources.items()]
+    written = read_waivers(options.waivers, one(evidence, options.waivers), "id", "by") if options.waivers else []
+    known = _merged(audits)
+    blocking = [found for found in known if found.severity in (*options.fail_on, UNKNOWN)]
+    open_, waived = _split(blocking, written, asked)
+    every = _gaps(resolved, audits, asked, options.max_age)
+    gaps, excused = _excused(every, written, asked)
+    strangers = _strangers(resolved, audits)
+    used = [*waived.values(), *excused.values()]
+    count = len(resolved.pins)
+    measured = (
+        f"{len(open_)} vulnerable, {count - len({g.package for g in every} & resolved.pins.keys())} of {count} audited"
+    )
+    measured += f", {len(used)} waived" if used else ""
+    below = len(known) - len(blocking)
+    measured += f", {below} below the limit" if below else ""
+    limit = f"0 vulnerable, {count} of {count} audited"
+    findings = [
+        *(_with_expired(str(found), found.id, found.package, written, asked) for found in open_),
+        *(_with_expired(str(gap), NOT_AUDITED, gap.package, written, asked) for gap in gaps), *strangers,
+        *(f"{found}, {waiver}" for found, waiver in waived.items()), *(f"{gap}, {waiver}" for gap, waiver in excused.items()),
+    ]  # fmt: skip
+    read = files(options)
+    until = earliest(used, *_stale_at(audits, options.max_age))
+    gap = _summary(gaps, strangers, audits)
+    if open_:
+        return verdict(
+            (name, "vulnerabilities"), False, measured, limit, message=findings[0], evidence=read, findings=findings
+        )
+    if gaps or strangers:
+        if options.not_audited == "block" or asked.profile == PRODUCTION:
+            return GateVerdict(name, "vulnerabilities", "no_data", measured, limit, gap, read, tuple(findings))
+        gap = f"warning: {gap}"
+    return verdict(
+        (name, "vulnerabilities"), True, measured, limit, message=gap or "all audited, nothing known that blocks",
+        evidence=read, findings=findings, valid_until=until,
+    )  # fmt: skip
+
+
+def _read(source: str, path: str, evidence: Mapping[str, bytes], resolved: Resolved) -> Audit:
+    content = one(evidence, path)
+    if not content.strip():
+        return Audit(source, {}, skipped=dict.fromkeys(resolved.pins, f"{source} left an empty report"))
+    return read_audit(source, path, content, resolved)
+
+
+def _merged(audits: Sequence[Audit]) -> list[Vulnerability]:
+    """Return each vulnerability once, though two sources know it by the same id or by an alias; the higher rating counts."""
+    merged: list[Vulnerability] = []
+    for found in (found for audit in audits for found in audit.vulnerabilities):
+        names = {found.id, *found.aliases}
+        twin = next((m for m in merged if m.package == found.package and names & {m.id, *m.aliases}), None)
+        if twin is None:
+            merged.append(found)
+        elif twin.severity == UNKNOWN and found.severity != UNKNOWN:
+            merged[merged.index(twin)] = found
+    return merged
+
+
+def _gaps(resolved: Resolved, audits: Sequence[Audit], asked: Asked, max_age: float) -> list[_Gap]:
+    """Return what no source with data that is young enough has audited in the version that is resolved."""
+    gaps: dict[str, list[str]] = {}
+    covered: set[str] = set()
+    for audit in audits:
+        old = audit.data_at is not None and asked.at - audit.data_at > max_age
+        for package, version in resolved.pins.items():
+            reason = audit.skipped.get(package)
+            if reason is None and package not in audit.audited:
+                reason = "not in the report"
+            elif reason is None and version and audit.audited[package] not in (version, "?"):
+                reason = f"locked {version}, audited {audit.audited[package]}"
+            elif reason is None and old:
+                reason = f"data of {_day(audit.data_at)} is {(asked.at - (audit.data_at or 0)) / _DAY:.0f} days old"
+            if reason is None:
+                covered.add(package)
+            else:
+                gaps.setdefault(package, []).append(f"{audit.source}: {reason}")
+        for package in resolved.conditional & audit.skipped.keys():
+            gaps.setdefault(package, []).append(f"{audit.source}: {audit.skipped[package]}")
+    return [_Gap(package, "; ".join(reasons)) for package, reasons in gaps.items() if package not in covered]
+
+
+def _day(at: float | None) -> str:
+    return datetime.fromtimestamp(at or 0, UTC).date().isoformat()
+
+
+def _strangers(resolved: Resolved, audits: Sequence[Audit]) -> list[str]:
+    """Return a line for each package that pip-audit saw and the lock lacks: then the report is of another lock."""
+    lines = []
+    for audit in audits:
+        if audit.source == "pip-audit":
+            unknown = sorted(audit.audited.keys() - resolved.pins.keys() - resolved.conditional)
+            lines += [f"NOT IN THE LOCK {package} {audit.audited[package]}" for package in unknown]
+    return lines
+
+
+def _covers(waiver: Waiver, names: Iterable[str], package: str) -> bool:
+    return waiver.subject in names and (not waiver.package or canonical(waiver.package) == package)
+
+
+def _split(
+    found: Sequence[Vulnerability], waivers: Sequence[Waiver], asked: Asked
+) -> tuple[list[Vulnerability], dict[Vulnerability, Waiver]]:
+    """Return what blocks, and what a waiver that still holds covers."""
+    waived: dict[Vulnerability, Waiver] = {}
+    for one_found in found:
+        names = {one_found.id, *one_found.aliases}
+        good = (w for w in waivers if w.until >= asked.day and _covers(w, names, one_found.package))
+        waiver = next(good, None)
+        if waiver is not None:
+            waived[one_found] = waiver
+    return [one_found for one_found in found if one_found not in waived], waived
+
+
+def _excused(gaps: Sequence[_Gap], waivers: Sequence[Waiver], asked: Asked) -> tuple[list[_Gap], dict[_Gap, Waiver]]:
+    excused: dict[_Gap, Waiver] = {}
+    for gap in gaps:
+        good = (w for w in waivers if w.until >= asked.day and _covers(w, {NOT_AUDITED}, gap.package))
+        waiver = next(good, None)
+        if waiver is not None:
+            excused[gap] = waiver
+    return [gap for gap in gaps if gap not in excused], excused
+
+
+def _with_expired(line: str, subject: str, package: str, waivers: Sequence[Waiver], asked: Asked) -> str:
+    for waiver in waivers:
+        if waiver.until < asked.day and _covers(waiver, {subject}, package):
+            return f"{line} (its waiver by {waiver.by} expired on {waiver.until})"
+    return line
+
+
+def _stale_at(audits: Sequence[Audit], max_age: float) -> list[float]:
+    return [audit.data_at + max_age for audit in audits if audit.data_at is not None]
+
+
+def _summary(gaps: Sequence[_Gap], strangers: Sequence[str], audits: Sequence[Audit]) -> str:
+    if gaps:
+        names = ", ".join(gap.package for gap in gaps[:3]) + (" ..." if len(gaps) > 3 else "")
+        dated = [f"{audit.source} data of {_day(audit.data_at)}" for audit in audits if audit.data_at is not None]
+        return f"NOT AUDITED {len(gaps)} ({names}): {gaps[0].reason}" + (f" [{'; '.join(dated)}]" if dated else "")
+    return f"the report is not of this lock: {strangers[0]}" if strangers else ""

@@ -1,0 +1,35 @@
+"""One model for what a tool finds in a file, whichever tool: linters, type checkers, scanners, audits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Level = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``path`` is relative to the project's root where it can be; ``line`` and ``column`` count from 1, 0 is unknown."""
+
+    tool: str
+    rule: str
+    message: str
+    path: str
+    line: int = 0
+    column: int = 0
+    level: Level = "error"
+
+    @property
+    def place(self) -> str:
+        """``path:line:column`` as far as it is known, which editors and terminals open."""
+        return ":".join([self.path, *(str(number) for number in (self.line, self.column) if number)])
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.rule} {self.message}".replace("  ", " ")
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Finding:
+        """Return the finding that an event's body holds."""
+        return cls(**body)

@@ -1,0 +1,127 @@
+"""Finds keys, tokens and passwords in lines of text by the detectors of detect-secrets, and never passes one on.
+
+Only detectors of a format are used: entropy alone calls every hash of a lock file a secret.  A finding holds the kind, the
+place, the length and a fingerprint (the beginning of the SHA-256), by which a person who has the secret can tell that it
+is the one, and by which a waiver names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from detect_secrets.plugins.artifactory import ArtifactoryDetector
+from detect_secrets.plugins.aws import AWSKeyDetector
+from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
+from detect_secrets.plugins.basic_auth import BasicAuthDetector
+from detect_secrets.plugins.cloudant import CloudantDetector
+from detect_secrets.plugins.discord import DiscordBotTokenDetector
+from detect_secrets.plugins.github_token import GitHubTokenDetector
+from detect_secrets.plugins.ibm_cloud_iam import IbmCloudIamDetector
+from detect_secrets.plugins.jwt import JwtTokenDetector
+from detect_secrets.plugins.mailchimp import MailchimpDetector
+from detect_secrets.plugins.npm import NpmDetector
+from detect_secrets.plugins.sendgrid import SendGridDetector
+from detect_secrets.plugins.slack import SlackDetector
+from detect_secrets.plugins.square_oauth import SquareOAuthDetector
+from detect_secrets.plugins.stripe import StripeDetector
+from detect_secrets.plugins.twilio import TwilioKeyDetector
+
+_DETECTORS = (
+    ArtifactoryDetector, AWSKeyDetector, AzureStorageKeyDetector, BasicAuthDetector, CloudantDetector, DiscordBotTokenDetector,
+    GitHubTokenDetector, IbmCloudIamDetector, JwtTokenDetector, MailchimpDetector, NpmDetector, SendGridDetector,
+    SlackDetector, SquareOAuthDetector, StripeDetector, TwilioKeyDetector,
+)  # fmt: skip
+# Formats that detect-secrets does not know; each is the issuer's own documented prefix and length.
+_FORMATS = {
+    "GitHub Token": re.compile(r"\bgithub_pat_[A-Za-z0-9_]{82}\b"),
+    "GitLab Token": re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}\b"),
+    "Google API Key": re.compile(r"\bAIza[A-Za-z0-9_-]{35}\b"),
+    "NPM tokens": re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"),
+    "PyPI Token": re.compile(r"\bpypi-AgE[A-Za-z0-9_-]{50,}"),
+    "OpenAI Key": re.compile(r"\bsk-(?:proj-|svcacct-)[A-Za-z0-9_-]{40,}"),
+    "Anthropic Key": re.compile(r"\bsk-ant-[a-z0-9]+-[A-Za-z0-9_-]{40,}"),
+}
+_KEY_BEGIN = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File[-]2")
+_ALLOWED = re.compile(r"pragma: ?allowlist[ -]secret", re.IGNORECASE)
+# Of a URL with a password only such are secrets whose password is no variable: {password}, $PASSWORD, <password>, ***.
+_PLACEHOLDER = re.compile(r"[{}$<>*%]|^\.+$|^x+$", re.IGNORECASE)
+# Nor is the password of a server on this very machine, or of a host that cannot exist (RFC 2606).
+_NOWHERE = re.compile(
+    r"@(?:127(?:\.\d+){3}|localhost|\[::1\]|\w|(?:[\w-]+\.)*example(?:\.(?:com|net|org))?|(?:[\w-]+\.)+(?:test|invalid|localhost))"
+    r"(?![\w.-])",
+    re.IGNORECASE,
+)
+_LONGEST = 20_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line to look at: ``commit`` is empty for a file as it is now; ``number`` counts from 1."""
+
+    path: str
+    number: int
+    text: str
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret, without itself."""
+
+    kind: str
+    path: str
+    line: int
+    commit: str
+    length: int
+    fingerprint: str
+
+
+def find_secrets(lines: Iterable[Line]) -> list[Secret]:
+    """Return each secret once for each path and commit: the same in many lines is one to revoke."""
+    found: dict[tuple[str, str, str], Secret] = {}
+    for line in lines:
+        for kind, value in secrets_in(line.text):
+            fingerprint = hashlib.sha256(value.encode()).hexdigest()[:12]
+            secret = Secret(kind, line.path, line.number, line.commit, len(value), fingerprint)
+            found.setdefault((fingerprint, line.path, line.commit), secret)
+    return list(found.values())
+
+
+def secrets_in(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (kind, secret) for each secret of one line; a line that says ``pragma: allowlist secret`` has none."""
+    text = text[:_LONGEST]
+    if _ALLOWED.search(text):
+        return
+    seen: set[str] = set()
+    for kind, detect in _detectors():
+        for value in detect(text):
+            if value and value not in seen and not (kind == "Basic Auth Credentials" and _harmless(text, value)):
+                seen.add(value)
+                yield kind, value
+
+
+def _harmless(text: str, password: str) -> bool:
+    behind = text[text.find(f"{password}@") + len(password) :]
+    return bool(_PLACEHOLDER.search(password) or _NOWHERE.match(behind))
+
+
+@lru_cache(maxsize=1)
+def _detectors() -> tuple[tuple[str, Callable[[str], Iterable[str]]], ...]:
+    """Return (kind, function) for each detector; made on first use."""
+    theirs = tuple((str(made.secret_type), made.analyze_string) for made in (kind() for kind in _DETECTORS))
+    ours = tuple((kind, _finder(pattern)) for kind, pattern in _FORMATS.items())
+    return (*theirs, *ours, ("Private Key", _private_key))
+
+
+def _finder(pattern: re.Pattern[str]) -> Callable[[str], Iterable[str]]:
+    return pattern.findall
+
+
+def _private_key(text: str) -> Iterable[str]:
+    """A key lies on the lines below its first; what is hashed is the first line, with what the same line has of it."""
+    begin = _KEY_BEGIN.search(text)
+    return [text[begin.start() :].strip()] if begin else []

@@ -1,0 +1,62 @@
+"""Secrets: ten kinds and more are found, none is passed on, and what only looks like one is left alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict
+
+import pytest
+
+from dawsos.scans.secrets import Line, find_secrets, secrets_in
+from scans.seeded import SEEDED
+
+
+@pytest.mark.parametrize("kind", sorted(SEEDED))
+def test_each_kind_is_found_in_a_line_of_code_and_in_none_of_its_output(kind: str) -> None:
+    secret, line = SEEDED[kind]
+    found = find_secrets([Line("app/settings.py", 7, line)])
+    assert kind in [one.kind for one in found]
+    assert all((one.path, one.line) == ("app/settings.py", 7) for one in found)
+    told = json.dumps([asdict(one) for one in found])
+    assert secret not in told
+    assert secret[:8] not in told
+
+
+def test_at_least_ten_kinds_are_known() -> None:
+    assert len(SEEDED) >= 10
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "x = 1",
+        "    --hash=sha256:" + "ab" * 32,
+        f"digest = '{base64.b64encode(bytes(range(48))).decode()}'",
+        "url = f'postgres://app:{password}@db.internal/app'",
+        "url: redis://:$REDIS_PASSWORD@cache.internal/0",
+        "postgres://app:secret@127.0.0.1:5432/app",
+        "postgres://app:secret@localhost/app",
+        "https://user:password@proxy.example.com/",
+        "git@github.com:owner/repository.git",
+        "AKIA is the beginning of an AWS key",
+        "-----BEGIN CERTIFICATE-----",
+        "-----BEGIN PUBLIC KEY-----",
+    ],
+)
+def test_what_only_looks_like_a_secret_is_none(line: str) -> None:
+    assert list(secrets_in(line)) == []
+
+
+def test_a_line_may_say_that_it_is_allowed() -> None:
+    _, line = SEEDED["AWS Access Key"]
+    assert list(secrets_in(line))
+    assert not list(secrets_in(f"{line}  # pragma: allowlist secret"))
+
+
+def test_the_same_secret_is_told_once_for_a_file_and_once_for_a_commit() -> None:
+    _, line = SEEDED["Slack Token"]
+    found = find_secrets([Line("a", 1, line), Line("a", 9, line), Line("b", 1, line), Line("a", 1, line, "c0ffee")])
+    assert [(one.path, one.line, one.commit) for one in found] == [("a", 1, ""), ("b", 1, ""), ("a", 1, "c0ffee")]
+    assert len({one.fingerprint for one in found}) == 1
