@@ -9,16 +9,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from prometheus_client import CollectorRegistry
+
+from app.container_outside import reach_out
+from app.services.alert_ports import Mutex
+from app.services.alerting import AlertService
 from app.services.analysis import Analysis, AnalysisStores
 from app.services.bookings import BookingService
 from app.services.cache import OptionalCache
+from app.services.delivery import DeliveryService
+from app.services.exports import ExportService
 from app.services.journals import Journals
 from app.services.limits import RateLimiter
+from app.services.market import MarketService
 from app.services.portfolios import PortfolioService
 from app.services.ports import FxHistory, JobLog, JournalStore, PackStore, Probe, TenantStore
 from app.services.reconciliation import Reconciler
 from app.services.reference import load_reference
+from app.services.tracing import query_span
 from app.settings import Settings
+from app.storage.alerts import PgAlertStore
 from app.storage.analysis import PgAnalysisStore, PgMacroStore, PgRatingStore
 from app.storage.beancount import read_journal
 from app.storage.cache import RedisCache
@@ -26,7 +36,9 @@ from app.storage.db import Database
 from app.storage.ecb import EcbHistory
 from app.storage.jobs import PgJobLog
 from app.storage.ledger import GitLedger
+from app.storage.locks import PgMutex
 from app.storage.packs import PgPackStore
+from app.storage.rights import PgRights
 from app.storage.tenants import PgTenantStore
 
 
@@ -47,12 +59,20 @@ class Services:
     ledger: JournalStore
     limiter: RateLimiter
     analysis: Analysis
+    alerts: AlertService
+    deliveries: DeliveryService
+    market: MarketService
+    exports: ExportService
+    mutex: Mutex
+    # Metrics of the world outside; those of requests belong to the application that answers them.
+    registry: CollectorRegistry
 
 
 @asynccontextmanager
 async def connect(settings: Settings) -> AsyncIterator[Services]:
     """Services over PostgreSQL and Redis, closed on leaving."""
-    database = Database(settings.database_url, settings.db_pool_max, settings.db_query_seconds)
+    on_query = query_span if settings.outside.otlp_endpoint else None
+    database = Database(settings.database_url, settings.db_pool_max, settings.db_query_seconds, on_query)
     redis = RedisCache(settings.redis_url)
     cache = OptionalCache(redis, time.monotonic)
     tenants = PgTenantStore(database)
@@ -68,22 +88,30 @@ async def connect(settings: Settings) -> AsyncIterator[Services]:
     limiter = RateLimiter(cache, clock, settings.rate_limit_per_minute)
     stores = AnalysisStores(PgMacroStore(database), PgRatingStore(database), PgAnalysisStore(database))
     analysis = Analysis.over(tenants, packs, jobs, stores, load_reference())
+    alert_store = PgAlertStore(database)
     try:
-        yield Services(
-            settings,
-            tenants,
-            packs,
-            jobs,
-            cache,
-            database,
-            portfolios,
-            fx,
-            bookings,
-            reconciler,
-            ledger,
-            limiter,
-            analysis,
-        )
+        async with reach_out(settings.outside) as world:
+            yield Services(
+                settings=settings,
+                tenants=tenants,
+                packs=packs,
+                jobs=jobs,
+                cache=cache,
+                database=database,
+                portfolios=portfolios,
+                fx=fx,
+                bookings=bookings,
+                reconciler=reconciler,
+                ledger=ledger,
+                limiter=limiter,
+                analysis=analysis,
+                alerts=AlertService(alert_store, tenants, portfolios, clock, mail=bool(settings.outside.smtp_url)),
+                deliveries=DeliveryService(alert_store, tenants, world.senders, clock, world.deliveries),
+                market=MarketService(world.guards, cache, clock),
+                exports=ExportService(portfolios, packs, PgRights(database)),
+                mutex=PgMutex(database),
+                registry=world.registry,
+            )
     finally:
         await redis.close()
         await database.close()

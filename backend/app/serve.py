@@ -10,6 +10,7 @@ import uvicorn
 
 from app.api.factory import create_app
 from app.settings import Listen, Settings, SettingsError
+from app.tracing import configure
 
 # Requests in flight get this long after SIGTERM; the platform sends SIGKILL a little later.
 GRACE_SECONDS = 3
@@ -34,10 +35,12 @@ def main() -> int:
     """Serve until told to stop."""
     try:
         config = server_config(os.environ)
+        stop_tracing = configure(Settings.from_env(os.environ), "api")
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     uvicorn.Server(config).run()
+    stop_tracing()
     return 0
 
 

@@ -3,16 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 PACKAGED_MARKET_DATA = Path(__file__).parent / "data" / "market.json"
 # RFC 7518: an HS256 key shorter than its hash is weaker than the algorithm.
 SHORTEST_SECRET = 32
+PROVIDERS = ("polygon", "fmp", "fred")
+SECONDS_PER_DAY = 86_400
+Network = IPv4Network | IPv6Network
 
 
 class SettingsError(Exception):
     """A variable is missing or unusable; the message names it, never its value."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Outside:
+    """Where the world outside is: data providers, mail, the networks that webhooks may reach besides the internet.
+
+    Without an address a provider is not asked and mail is not offered. `webhook_networks` is empty in production: it
+    exists for receivers on the loopback of a test machine.
+    """
+
+    provider_urls: Mapping[str, str] = field(default_factory=dict)
+    provider_keys: Mapping[str, str] = field(default_factory=dict)
+    provider_timeout: float = 5.0
+    breaker_open_seconds: float = 60.0
+    smtp_url: str = ""
+    mail_from: str = "alerts@dawsos.invalid"
+    webhook_networks: tuple[Network, ...] = ()
+    alert_interval: float = 60.0
+    otlp_endpoint: str = ""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Outside:
+        """Read and check the variables; each has a default."""
+        base = env.get("PROVIDERS_URL", "").rstrip("/")
+        urls = {name: env.get(f"{name.upper()}_URL") or (f"{base}/{name}" if base else "") for name in PROVIDERS}
+        return cls(
+            provider_urls={name: url for name, url in urls.items() if url},
+            provider_keys={name: env.get(f"{name.upper()}_KEY", "") for name in PROVIDERS},
+            provider_timeout=_seconds(env, "PROVIDER_TIMEOUT", 5.0),
+            breaker_open_seconds=_seconds(env, "BREAKER_OPEN_SECONDS", 60.0),
+            smtp_url=_smtp(env.get("SMTP_URL", "")),
+            mail_from=env.get("MAIL_FROM") or "alerts@dawsos.invalid",
+            webhook_networks=_networks(env.get("WEBHOOK_NETWORKS", "")),
+            alert_interval=_seconds(env, "ALERT_INTERVAL", 60.0),
+            otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        )
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < SECONDS_PER_DAY:
+        raise SettingsError(f"{name} must be a number of seconds, not {text!r}")
+    return value
+
+
+def _smtp(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname):
+        raise SettingsError("SMTP_URL must be smtp://HOST:PORT or smtps://USER:PASSWORD@HOST:PORT")
+    return url
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise SettingsError(f"WEBHOOK_NETWORKS: {error}; write networks such as 127.0.0.0/8") from error
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -30,6 +98,7 @@ class Settings:
     max_body_bytes: int = 65536
     db_pool_max: int = 10
     db_query_seconds: int = 3
+    outside: Outside = Outside()
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -49,6 +118,7 @@ class Settings:
             max_body_bytes=number(env, "MAX_BODY_BYTES", 65536, 2**24),
             db_pool_max=number(env, "DB_POOL_MAX", 10, 50),
             db_query_seconds=number(env, "DB_QUERY_SECONDS", 3, 10),
+            outside=Outside.from_env(env),
         )
 
 

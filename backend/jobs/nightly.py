@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from app.services.nightly import Night, run_night
+from app.container import Services
+from app.services.nightly import NIGHT_LOCK, Night, run_night
 from jobs.runner import main, report
 
 
-async def work(night: Night) -> int:
-    """Run the night and report it."""
-    return report(await run_night(night))
+async def work(night: Night, services: Services) -> int:
+    """Run the night and report it; a night that the worker has begun is over before this one begins."""
+    async with services.mutex.hold(NIGHT_LOCK, wait=True):
+        return report(await run_night(night))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,17 @@ from app.container import Services, connect
 from app.core.errors import DawsosError
 from app.services.nightly import Night, Outcome, run_job
 from app.settings import Settings, SettingsError
+from app.tracing import configure
 
-Work = Callable[[Night], Awaitable[int]]
+Work = Callable[[Night, Services], Awaitable[int]]
 
 
 def night_of(services: Services, asof: date) -> Night:
     """The context of a job."""
     s = services
-    return Night(asof, s.settings.market_data, s.tenants, s.packs, s.jobs, s.portfolios, s.fx, s.reconciler, s.analysis)
+    return Night(
+        asof, s.settings.market_data, s.tenants, s.packs, s.jobs, s.portfolios, s.fx, s.reconciler, s.analysis, s.alerts
+    )
 
 
 def report(outcomes: Sequence[Outcome]) -> int:
@@ -38,22 +41,28 @@ def main(work: Work, description: str, argv: Sequence[str] | None = None) -> int
 
     async def connected(settings: Settings) -> int:
         async with connect(settings) as services:
-            return await work(night_of(services, options.date or datetime.now(UTC).date()))
+            return await work(night_of(services, options.date or datetime.now(UTC).date()), services)
 
+    stop_tracing = None
     try:
-        return asyncio.run(connected(Settings.from_env(os.environ)))
+        settings = Settings.from_env(os.environ)
+        stop_tracing = configure(settings, "job")
+        return asyncio.run(connected(settings))
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except DawsosError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    finally:
+        if stop_tracing is not None:
+            stop_tracing()
 
 
 def one(job: str) -> Work:
     """The work that is one job of the night."""
 
-    async def work(night: Night) -> int:
+    async def work(night: Night, _: Services) -> int:
         return report([await run_job(night, job)])
 
     return work

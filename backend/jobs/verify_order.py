@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 
+from app.container import Services
 from app.services.nightly import SACRED_ORDER, Night, order_problem
 from jobs.runner import main
 
 
-async def work(night: Night) -> int:
+async def work(night: Night, _: Services) -> int:
     """Read the record and judge it."""
     runs = await night.jobs.last_night()
     problem = order_problem(runs)

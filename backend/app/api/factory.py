@@ -7,9 +7,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from app.api import analysis, bookings, health, macro, openapi, portfolios, pricing, problems, quality
+from app.api import alerts, analysis, bookings, health, macro, market, openapi, portfolios, pricing, problems, quality
 from app.api.limits import BodyLimitMiddleware
 from app.api.telemetry import MetricsMiddleware, Telemetry
+from app.api.tracing import TracingMiddleware
 from app.container import Services, connect
 from app.settings import Settings
 
@@ -32,6 +33,7 @@ def create_app(settings: Settings, connect_to: Connect = connect) -> FastAPI:
     openapi.install(app)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
     app.add_middleware(MetricsMiddleware, telemetry=telemetry)
-    for module in (health, portfolios, bookings, pricing, analysis, macro, quality):
+    app.add_middleware(TracingMiddleware)
+    for module in (health, portfolios, bookings, pricing, analysis, macro, quality, alerts, market):
         app.include_router(module.router)
     return app

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from app.api.dependencies import Svc
@@ -33,7 +33,13 @@ async def ready(services: Svc) -> Response:
     except StoreUnavailableError as error:
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), database="down", redis="up" if cache else "down")
     return JSONResponse(
-        {"status": "ready" if cache else "degraded", "database": "up", "redis": "up" if cache else "down"}
+        {
+            "status": "ready" if cache else "degraded",
+            "database": "up",
+            "redis": "up" if cache else "down",
+            # A provider that is away makes nothing unready: quotes come from memory, and say that they do.
+            "providers": services.market.states(),
+        }
     )
 
 
@@ -67,4 +73,6 @@ async def metrics(request: Request, services: Svc) -> Response:
         facts = PackFacts(await services.jobs.of_deployment(packs.BUILD_JOB), await services.packs.newest())
     except StoreUnavailableError:
         facts = None
-    return Response(request.app.state.telemetry.render(facts), media_type=CONTENT_TYPE_LATEST)
+    services.market.states()
+    text = request.app.state.telemetry.render(facts) + generate_latest(services.registry)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

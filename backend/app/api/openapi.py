@@ -28,6 +28,7 @@ PROBLEM = {
 REFUSALS = {
     HTTPStatus.BAD_REQUEST: "The body is not JSON.",
     HTTPStatus.UNAUTHORIZED: "No valid bearer token.",
+    HTTPStatus.FORBIDDEN: "The rights of a data provider do not allow it.",
     HTTPStatus.NOT_FOUND: "It does not exist, or it is not yours: the two cannot be told apart.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The request is not valid, or breaks a rule.",

@@ -12,6 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.core import errors
+from app.services.alerting import AlertRefusedError
+from app.services.exports import ExportRefusedError
+from app.services.provider_ports import ProviderUnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[errors.DawsosError], HTTPStatus] = {
@@ -23,6 +26,9 @@ STATUS: dict[type[errors.DawsosError], HTTPStatus] = {
     errors.AnalysisError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotReadyError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.PackWarmingError: HTTPStatus.SERVICE_UNAVAILABLE,
+    AlertRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ExportRefusedError: HTTPStatus.FORBIDDEN,
+    ProviderUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 HEADERS: dict[HTTPStatus, dict[str, str]] = {

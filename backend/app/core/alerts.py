@@ -1,17 +1,88 @@
-"""The one alert rule of this version: the value fell by more than five percent since the day before."""
+"""Alert rules: when one holds, when it may fire again, and how long a failed delivery waits.
+
+A rule compares the change of a portfolio's value with a threshold. `daily` compares the night's value with the one
+before and fires once per date; `intraday` compares the value now with the last nightly one (or, before the first night,
+with the value when the rule was made) and then keeps quiet for its cooldown. Both are told apart because a limit of one
+message per day would make a cooldown of minutes invisible.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Literal
 
 from app.core.attribution import simple_return
+from app.core.money import plain
 
 DROP_LIMIT = Decimal("-0.05")
+COOLDOWN_MINUTES = 15
+# A delivery is tried so often before it becomes a dead letter; the waits between are seconds.
+MAX_ATTEMPTS = 3
+BACKOFF_SECONDS = (1.0, 4.0)
+
+Op = Literal["<", "<=", ">", ">="]
+Window = Literal["daily", "intraday"]
+COMPARE: dict[Op, Callable[[Decimal, Decimal], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 def value_drop(previous: Decimal, current: Decimal) -> Decimal | None:
-    """The change as a fraction if it is an alert, else None. From nothing there is no fall."""
-    if previous <= 0:
+    """The change as a fraction if it is an alert by the built-in rule (a fall of more than 5 %), else None."""
+    moved = change(previous, current)
+    return moved if moved is not None and moved < DROP_LIMIT else None
+
+
+def change(reference: Decimal, current: Decimal) -> Decimal | None:
+    """The relative change. From nothing there is neither rise nor fall."""
+    return simple_return(reference, current) if reference > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is compared with what; `threshold` is a fraction, -0.05 for a fall of five percent."""
+
+    op: Op
+    threshold: Decimal
+    window: Window
+
+    def holds(self, moved: Decimal) -> bool:
+        """Whether the change meets the condition."""
+        return COMPARE[self.op](moved, self.threshold)
+
+    def digest(self) -> str:
+        """Two rules that say the same have the same digest, so that a recipient of both is told once."""
+        text = f"value_change {self.op} {plain(self.threshold)} {self.window}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """When a recipient was last told of a condition, and for which date."""
+
+    at: datetime
+    asof: date
+
+
+def may_tell(condition: Condition, last: Told | None, now: datetime, asof: date, cooldown_minutes: int) -> bool:
+    """Whether a recipient may be told (again) of a condition that holds."""
+    if last is None:
+        return True
+    if condition.window == "daily":
+        return asof > last.asof
+    return now - last.at >= timedelta(minutes=cooldown_minutes)
+
+
+def next_attempt(attempts: int, now: datetime) -> datetime | None:
+    """When a delivery that failed `attempts` times is tried again; None makes it a dead letter."""
+    if attempts >= MAX_ATTEMPTS:
         return None
-    change = simple_return(previous, current)
-    return change if change < DROP_LIMIT else None
+    return now + timedelta(seconds=BACKOFF_SECONDS[min(attempts, len(BACKOFF_SECONDS)) - 1])

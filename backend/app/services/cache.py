@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from app.core.errors import CacheUnavailableError
 from app.services.ports import Cache
+from app.services.tracing import span
 
 # After a failure the cache is left alone this long. Without the pause a cache that swallows packets (rather than
 # refusing) would add its timeout to every single request.
@@ -24,11 +25,14 @@ class OptionalCache:
         """The value, or None when it is absent or the cache is unreachable."""
         if self._monotonic() < self._retry_at:
             return None
-        try:
-            return await self._inner.get(key)
-        except CacheUnavailableError:
-            self._retry_at = self._monotonic() + PAUSE_SECONDS
-            return None
+        with span("cache.get") as opened:
+            try:
+                value = await self._inner.get(key)
+            except CacheUnavailableError:
+                self._retry_at = self._monotonic() + PAUSE_SECONDS
+                return None
+            opened.set_attribute("cache.hit", value is not None)
+            return value
 
     async def set(self, key: str, value: bytes, ttl_seconds: int) -> bool:
         """Store the value; False means that it was not stored and the next read goes to the database."""

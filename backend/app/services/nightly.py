@@ -21,11 +21,15 @@ from app.core.errors import DawsosError, NotFoundError, ReconciliationError
 from app.core.money import quantize
 from app.core.pack import PackHeader
 from app.services import packs
+from app.services.alerting import AlertService
 from app.services.analysis import Analysis
 from app.services.portfolios import PortfolioService
 from app.services.ports import FxHistory, JobLog, JobRun, PackStore, Portfolio, TenantStore
 from app.services.reconciliation import Reconciler, details
+from app.services.tracing import span
 
+# Two nights at once would both be right and neither complete: they wait for each other.
+NIGHT_LOCK = "nightly"
 SACRED_ORDER = (
     "build_pack",
     "reconcile_ledger",
@@ -49,6 +53,7 @@ class Night:
     fx: FxHistory
     reconciler: Reconciler
     analysis: Analysis
+    alerts: AlertService | None = None
 
     async def pack(self) -> PackHeader:
         """The pack of this night: the newest one, warming until `mark_pack_fresh`."""
@@ -132,10 +137,10 @@ async def mark_pack_fresh(night: Night) -> str:
 
 
 async def evaluate_alerts(night: Night) -> str:
-    """Notify owners whose portfolio lost more than five percent since the value before; once per date and rule."""
-    sent = 0
+    """Note every fall of more than five percent since the value before, and evaluate the owners' daily rules."""
+    sent = fired = 0
 
-    async def evaluate(user_id: UUID, portfolio: Portfolio) -> None:
+    async def notify(user_id: UUID, portfolio: Portfolio) -> None:
         nonlocal sent
         async with night.tenants.begin(user_id) as tx:
             values = await tx.last_two_values(portfolio.id)
@@ -146,8 +151,14 @@ async def evaluate_alerts(night: Night) -> str:
             if change is not None:
                 sent += await tx.add_notification(portfolio.id, asof, "value_drop", quantize(change))
 
+    async def evaluate(user_id: UUID, portfolio: Portfolio) -> None:
+        nonlocal fired
+        await notify(user_id, portfolio)
+        if night.alerts is not None:
+            fired += await night.alerts.evaluate(user_id, portfolio.id, "daily")
+
     await night.each_portfolio(evaluate)
-    return f"{sent} notifications"
+    return f"{sent} notifications, {fired} alerts"
 
 
 JOBS: Mapping[str, Callable[[Night], Awaitable[str]]] = {
@@ -172,8 +183,9 @@ class Outcome:
 async def run_job(night: Night, job: str, night_id: UUID | None = None) -> Outcome:
     """Run one job and record it. Expected failures become an outcome; bugs are recorded too and then raised."""
     try:
-        async with night.jobs.record(job, night_id):
-            return Outcome(job, True, await JOBS[job](night))
+        with span("job", job=job):
+            async with night.jobs.record(job, night_id):
+                return Outcome(job, True, await JOBS[job](night))
     except DawsosError as error:
         return Outcome(job, False, str(error))
 

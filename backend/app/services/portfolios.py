@@ -18,6 +18,7 @@ from app.services.bookings import TradeOrder as TradeOrder
 from app.services.bookings import TradeResult as TradeResult
 from app.services.cache import OptionalCache
 from app.services.ports import JobLog, JournalStore, PackStore, Portfolio, Reconciliation, TenantStore
+from app.services.tracing import span
 
 VALUATION_TTL = 3600
 
@@ -108,7 +109,8 @@ class PortfolioService:
         async with self._tenants.begin(user_id, snapshot=True) as tx:
             lots = await tx.open_lots(portfolio_id)
             unchanged = await tx.version(portfolio_id) == version
-        result = valuation.value(lots, content, portfolio.base_currency)
+        with span("calculation", pricing_pack_id=served.pack.id):
+            result = valuation.value(lots, content, portfolio.base_currency)
         body = result.canonical_bytes(str(portfolio_id), served.pack.id)
         if unchanged:
             await self._cache.set(key, body, VALUATION_TTL)

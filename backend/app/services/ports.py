@@ -16,6 +16,7 @@ from app.core.fx import Fixing
 from app.core.inventory import Directive
 from app.core.lots import Lot, Transaction
 from app.core.pack import PackContent, PackHeader, Security
+from app.core.rights import Right
 
 Clock = Callable[[], datetime]
 JobStatus = Literal["running", "succeeded", "failed"]
@@ -197,6 +198,12 @@ class Cache(Protocol):
     # Adds one and gives the sum; the first addition sets the time to live.
     async def increment(self, key: str, ttl_seconds: int) -> int: ...
     async def ping(self) -> None: ...
+
+
+class RightsStore(Protocol):
+    """What the contracts with data providers allow."""
+
+    async def rights(self) -> dict[str, Right]: ...
 
 
 class Probe(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -12,7 +12,11 @@ import asyncpg
 
 from app.core.errors import StoreUnavailableError
 
+# Told of each statement: its text (without values), the seconds it took, and the exception if it failed.
+OnQuery = Callable[[str, float, BaseException | None], None]
+
 if TYPE_CHECKING:
+    from asyncpg.connection import LoggedQuery
     from asyncpg.pool import PoolConnectionProxy
 
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
@@ -38,8 +42,15 @@ UNAVAILABLE = (
 class Database:
     """A lazy pool: nothing connects before the first transaction, so the service listens while the database is away."""
 
-    def __init__(self, url: str, max_size: int = 10, query_seconds: float = COMMAND_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        max_size: int = 10,
+        query_seconds: float = COMMAND_SECONDS,
+        on_query: OnQuery | None = None,
+    ) -> None:
         self._url = url
+        self._on_query = on_query
         self._max_size = max_size
         self._query_seconds = query_seconds
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -56,8 +67,16 @@ class Database:
                     command_timeout=self._query_seconds,
                     # Should the client be gone, the server still ends the query.
                     server_settings={"application_name": "dawsos", "statement_timeout": STATEMENT_TIMEOUT},
+                    init=self._watch if self._on_query else None,
                 )
             return self._pool
+
+    async def _watch(self, connection: Connection) -> None:
+        connection.add_query_logger(self._queried)
+
+    def _queried(self, record: LoggedQuery) -> None:
+        if self._on_query is not None:
+            self._on_query(record.query, record.elapsed, record.exception)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -41,7 +41,12 @@ def order(http: httpx.Client, portfolio: str, action: str, quantity: str, symbol
 
 
 def test_ready(service: Running) -> None:
-    assert httpx.get(f"{service.url}/health/ready").json() == {"status": "ready", "database": "up", "redis": "up"}
+    assert httpx.get(f"{service.url}/health/ready").json() == {
+        "status": "ready",
+        "database": "up",
+        "redis": "up",
+        "providers": {},
+    }
 
 
 def test_trades_lots_and_value(service: Running) -> None:

@@ -13,16 +13,24 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID, uuid4
 
+from prometheus_client import CollectorRegistry
+
 from app.container import Services
 from app.core.bookings import Booked, Booking, Dividend, day_of
 from app.core.errors import CacheUnavailableError, LedgerUnavailableError, StoreUnavailableError
 from app.core.lots import Lot, Transaction
 from app.core.pack import PackContent, PackHeader, Security, pack_id
+from app.meters import DeliveryMetrics, ProviderMetrics
+from app.services.alerting import AlertService
 from app.services.analysis import Analysis
 from app.services.bookings import BookingService
 from app.services.cache import OptionalCache
+from app.services.delivery import DeliveryService
+from app.services.exports import ExportService
+from app.services.guard import Guard, Timing
 from app.services.journals import Journals
 from app.services.limits import RateLimiter
+from app.services.market import MarketService
 from app.services.portfolios import PortfolioService
 from app.services.ports import JobRun, JournalState, Portfolio, Reconciliation
 from app.services.reconciliation import Reconciler
@@ -31,6 +39,7 @@ from app.settings import PACKAGED_MARKET_DATA, Settings
 from app.storage.beancount import read_journal
 from app.storage.ecb import EcbHistory
 from tests.support.memory_analysis import MemoryAnalysis
+from tests.support.memory_outside import MemoryAlerts, MemoryMutex, MemoryProvider, MemoryRights, MemorySender
 
 EPOCH = datetime(2026, 11, 24, tzinfo=UTC)
 # Read once for all tests; it never changes.
@@ -403,6 +412,17 @@ class World:
         self.stores = MemoryAnalysis()
         self.analysis = Analysis.over(self.tenants, self.packs, self.jobs, self.stores.all(), REFERENCE)
         self.limiter = RateLimiter(self.cache, clock, self.settings.rate_limit_per_minute)
+        self.alert_store, self.senders = MemoryAlerts(), [MemorySender("webhook"), MemorySender("email")]
+        self.mutex, self.registry, self.rights = MemoryMutex(), CollectorRegistry(), MemoryRights()
+        self.alerts = AlertService(self.alert_store, self.tenants, self.portfolios, clock, mail=True)
+        self.meter = DeliveryMetrics(self.registry)
+        self.deliveries = DeliveryService(self.alert_store, self.tenants, self.senders, clock, self.meter)
+        self.provider = MemoryProvider()
+        timing = Timing(lambda: self.now, sleep=self.sleep, jitter=lambda: 0.0)
+        self.market = MarketService(
+            [Guard(self.provider, timing, ProviderMetrics(self.registry))], self.cache, lambda: self.wall()
+        )
+        self.exports = ExportService(self.portfolios, self.packs, self.rights)
         self.services = Services(
             self.settings,
             self.tenants,
@@ -417,7 +437,21 @@ class World:
             self.ledger,
             self.limiter,
             self.analysis,
+            self.alerts,
+            self.deliveries,
+            self.market,
+            self.exports,
+            self.mutex,
+            self.registry,
         )
+
+    def wall(self) -> datetime:
+        """The clock of market data: moved by `now` alone."""
+        return EPOCH + timedelta(seconds=self.now)
+
+    async def sleep(self, seconds: float) -> None:
+        """Time passes only here."""
+        self.now += seconds
 
     @asynccontextmanager
     async def connect(self, settings: Settings) -> AsyncIterator[Services]:

@@ -278,8 +278,8 @@ async def test_a_fall_notifies_once(tmp_path: Path) -> None:
     await world.portfolios.trade(ANNA, order(portfolio))
     await run_night(night(world))
     crash = night(world, date(2026, 11, 25), restated(tmp_path, AAPL="150"))
-    assert [o.detail for o in await run_night(crash)][-1] == "1 notifications"
-    assert [o.detail for o in await run_night(crash)][-1] == "0 notifications"
+    assert [o.detail for o in await run_night(crash)][-1] == "1 notifications, 0 alerts"
+    assert [o.detail for o in await run_night(crash)][-1] == "0 notifications, 0 alerts"
     ((key, change),) = world.tenants.books[ANNA].notifications.items()
     assert key == (portfolio, "value_drop", date(2026, 11, 25))
     assert change == D("-0.12162558")

@@ -1,0 +1,86 @@
+"""Signed webhooks. The address is the user's, so where it leads is checked at every sending.
+
+A name is resolved here and the connection goes to the very address that was checked: a name that leads elsewhere a
+moment later gains nothing. Redirects are not followed for the same reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import socket
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import httpx
+
+from app.core.money import plain
+from app.core.signing import headers
+from app.services.alert_ports import Delivery, DeliveryError, Method
+from app.services.ports import Clock
+
+TIMEOUT_SECONDS = 5.0
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def body_of(delivery: Delivery) -> bytes:
+    """What the receiver gets, as canonical JSON."""
+    document = {
+        "type": "alert.test" if delivery.change is None else "alert.fired",
+        "id": str(delivery.id),
+        "notification_id": str(delivery.firing_id),
+        "portfolio_id": str(delivery.portfolio_id),
+        "asof_date": delivery.asof_date.isoformat(),
+        "change": None if delivery.change is None else plain(delivery.change),
+        "triggered_at": delivery.triggered_at.isoformat(),
+    }
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+class WebhookSender:
+    """Implements services.alert_ports.Sender."""
+
+    method: Method = "webhook"
+
+    def __init__(self, client: httpx.AsyncClient, clock: Clock, allowed: Sequence[Network] = ()) -> None:
+        self._client = client
+        self._clock = clock
+        self._allowed = allowed
+
+    async def send(self, delivery: Delivery) -> None:
+        """POST the signed message; 2xx is taken, 410 and a forbidden address are final, all else may be retried."""
+        url = httpx.URL(delivery.recipient)
+        address = await self._address(url)
+        body = body_of(delivery)
+        signed = headers(delivery.secret or "", str(delivery.id), int(self._clock().timestamp()), body)
+        named = f"[{address}]" if ":" in address else address
+        try:
+            answer = await self._client.post(
+                url.copy_with(host=named),
+                content=body,
+                headers={**signed, "content-type": "application/json", "host": url.netloc.decode()},
+                extensions={"sni_hostname": url.host},
+                follow_redirects=False,
+                timeout=TIMEOUT_SECONDS,
+            )
+        except httpx.TimeoutException as error:
+            raise DeliveryError("timeout", "the receiver did not answer in time") from error
+        except httpx.HTTPError as error:
+            raise DeliveryError("unreachable", f"the receiver cannot be reached: {type(error).__name__}") from error
+        if not answer.is_success:
+            gone = answer.status_code == HTTPStatus.GONE
+            raise DeliveryError("status", f"the receiver answered {answer.status_code}", final=gone)
+
+    async def _address(self, url: httpx.URL) -> str:
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise DeliveryError("unresolved", "the receiver's name does not resolve") from error
+        addresses = [str(entry[4][0]) for entry in found]
+        for address in addresses:
+            ip = ipaddress.ip_address(address.partition("%")[0])
+            if not ip.is_global and not any(ip in network for network in self._allowed):
+                raise DeliveryError("forbidden", "the receiver is not on the public internet", final=True)
+        return addresses[0]

@@ -1,0 +1,139 @@
+"""What alerts need from the outside: rules, firings and deliveries of one user, and somebody who sends."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+from uuid import UUID
+
+from app.core.alerts import Condition, Told
+from app.core.errors import DawsosError
+
+Method = Literal["in_app", "webhook", "email"]
+DeliveryStatus = Literal["pending", "delivered", "dead"]
+
+
+class DeliveryError(DawsosError):
+    """A message was not taken. `reason` is a short word for metrics; `final` says that no retry can help."""
+
+    def __init__(self, reason: str, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.final = final
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """A rule as its owner made it. `reference` is the portfolio's value then, for as long as no night has valued it."""
+
+    id: UUID
+    portfolio_id: UUID
+    condition: Condition
+    cooldown_minutes: int
+    webhook_url: str | None
+    webhook_secret: str | None
+    emails: tuple[str, ...]
+    reference: Decimal | None
+    created_at: datetime
+    last_evaluated_at: datetime | None = None
+
+    def recipients(self) -> list[tuple[Method, str]]:
+        """Everybody who is to be told. The owner always finds it in the application."""
+        told: list[tuple[Method, str]] = [("in_app", "owner")]
+        if self.webhook_url is not None:
+            told.append(("webhook", self.webhook_url))
+        return told + [("email", address) for address in self.emails]
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A rule held. `change` is None for a test message, which no change caused."""
+
+    id: UUID
+    alert_id: UUID
+    portfolio_id: UUID
+    asof_date: date
+    change: Decimal | None
+    triggered_at: datetime
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message to one recipient. Its id is the same for every try: receivers recognise a repetition by it."""
+
+    id: UUID
+    firing_id: UUID
+    portfolio_id: UUID
+    asof_date: date
+    change: Decimal | None
+    method: Method
+    recipient: str
+    triggered_at: datetime
+    status: DeliveryStatus = "pending"
+    attempts: int = 0
+    delivered_at: datetime | None = None
+    last_error: str = ""
+    secret: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """From the moment the condition was seen to hold until the recipient had the message."""
+        return (self.delivered_at - self.triggered_at).total_seconds() if self.delivered_at else None
+
+
+class AlertTx(Protocol):
+    """One transaction on behalf of one user; the rows of others do not exist in it."""
+
+    async def add_rule(self, rule: AlertRule) -> None: ...
+    async def rules(self, portfolio_id: UUID | None = None) -> list[AlertRule]: ...
+    async def remove_rule(self, rule_id: UUID) -> bool: ...
+    async def evaluated(self, rule_id: UUID, at: datetime) -> None: ...
+
+    # Holds everybody else off one condition of one portfolio until the transaction ends: two evaluators at once must
+    # not both find that nobody was told yet.
+    async def hold(self, portfolio_id: UUID, digest: str) -> None: ...
+    async def last_told(self, portfolio_id: UUID, digest: str, method: Method, recipient: str) -> Told | None: ...
+    async def add_firing(self, firing: Firing, digest: str, deliveries: list[Delivery]) -> None: ...
+    async def firings(self, limit: int) -> list[tuple[Firing, list[Delivery]]]: ...
+
+    # Takes due deliveries for a while: whoever dies with them loses them to the next one when `until` has passed.
+    async def claim(self, methods: list[Method], now: datetime, until: datetime, limit: int) -> list[Delivery]: ...
+    async def delivered(self, delivery_id: UUID, at: datetime) -> None: ...
+    async def failed(self, delivery_id: UUID, error: str, retry_at: datetime | None) -> None: ...
+
+    # Dead letters become due again, with all their tries; those delivered stay as they are. The number of them.
+    async def replay(self, now: datetime, most_replays: int) -> int: ...
+    async def dead(self) -> int: ...
+
+
+class AlertStore(Protocol):
+    """Opens transactions for users."""
+
+    def begin(self, user_id: UUID) -> AbstractAsyncContextManager[AlertTx]: ...
+
+
+class Sender(Protocol):
+    """One way to reach a recipient. Raises DeliveryError, and nothing else, when the message was not taken."""
+
+    method: Method
+
+    async def send(self, delivery: Delivery) -> None: ...
+
+
+class DeliveryMeter(Protocol):
+    """Counts what happened to deliveries."""
+
+    def delivered(self, method: Method, seconds: float) -> None: ...
+    def failed(self, method: Method, reason: str) -> None: ...
+
+
+class Mutex(Protocol):
+    """A lock that all processes share."""
+
+    # Yields True while held; with `wait` false it yields False at once when somebody else has it.
+    def hold(self, name: str, wait: bool) -> AbstractAsyncContextManager[bool]: ...

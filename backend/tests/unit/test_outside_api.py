@@ -1,0 +1,311 @@
+"""The HTTP surface of alerts, quotes and exports; tracing; the worker's pages; settings of the world outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from app import tracing, worker
+from app.api import auth
+from app.api.factory import create_app
+from app.core.rights import Right
+from app.outside.mail import MailServer, message_of
+from app.outside.webhook import body_of
+from app.services.alert_ports import Delivery
+from app.services.nightly import run_night
+from app.services.pdf import Sheet, render
+from app.services.provider_ports import ProviderError
+from app.services.tracing import current_traceparent, from_traceparent, query_span, span
+from app.settings import Outside, Settings, SettingsError
+from jobs.runner import night_of
+from tests.support.memory import SECRET, World
+
+ANNA, BEN = uuid4(), uuid4()
+HOOK = "https://example.org/hook"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def token(user: UUID) -> dict[str, str]:
+    return {"Authorization": "Bearer " + auth.issue(SECRET, user, datetime.now(UTC), timedelta(minutes=5))}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(world.settings, world.connect)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://t", headers=token(ANNA)) as client,
+    ):
+        await run_night(night_of(world.services, date(2026, 11, 24)))
+        yield client
+
+
+async def portfolio(http: httpx.AsyncClient) -> str:
+    made = await http.post("/v1/portfolios", json={"name": "M & <b>", "base_currency": "USD", "opening_cash": "100000"})
+    assert made.status_code == 201, made.text
+    return str(made.json()["portfolio_id"])
+
+
+async def trade(http: httpx.AsyncClient, of: str, symbol: str = "AAPL") -> None:
+    body = {"portfolio_id": of, "symbol": symbol, "action": "buy", "quantity": "1", "price": "100"}
+    made = await http.post("/v1/trades", json=body)
+    assert made.status_code == 201, made.text
+
+
+def alert(of: str, **changes: Any) -> dict[str, Any]:
+    return {"portfolio_id": of, "op": "<", "threshold": "-0.05", "window": "intraday"} | changes
+
+
+async def test_an_alert_is_made_listed_tested_and_removed(http: httpx.AsyncClient) -> None:
+    of = await portfolio(http)
+    made = await http.post("/v1/alerts", json=alert(of, webhook_url=HOOK, emails=["a@example.org"]))
+    assert made.status_code == 201, made.text
+    assert made.json()["webhook_secret"].startswith("whsec_")
+    (listed,) = (await http.get("/v1/alerts")).json()
+    assert "webhook_secret" not in listed
+    assert (listed["alert_id"], listed["threshold"], listed["cooldown_minutes"]) == (
+        made.json()["alert_id"],
+        "-0.05",
+        15,
+    )
+    path = f"/v1/alerts/{listed['alert_id']}"
+    assert (await http.post(f"{path}/test")).status_code == 202
+    (told,) = (await http.get("/v1/notifications?limit=5")).json()
+    assert (told["change"], {d["method"] for d in told["deliveries"]}) == (None, {"in_app", "webhook", "email"})
+    assert [(await http.delete(path)).status_code for _ in range(2)] == [204, 404]
+
+
+async def test_what_belongs_to_anna_does_not_exist_for_ben(http: httpx.AsyncClient) -> None:
+    of = await portfolio(http)
+    made = (await http.post("/v1/alerts", json=alert(of))).json()
+    foreign = [
+        await http.post("/v1/alerts", json=alert(of), headers=token(BEN)),
+        await http.delete(f"/v1/alerts/{made['alert_id']}", headers=token(BEN)),
+        await http.post(f"/v1/alerts/{made['alert_id']}/test", headers=token(BEN)),
+        await http.post("/v1/exports/pdf", json={"portfolio_id": of}, headers=token(BEN)),
+    ]
+    assert [answer.status_code for answer in foreign] == [404] * 4
+    assert (await http.get("/v1/alerts", headers=token(BEN))).json() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"op": "=="},
+        {"threshold": "NaN"},
+        {"threshold": "-1.5"},
+        {"cooldown_minutes": 0},
+        {"webhook_url": "ftp://example.org"},
+        {"emails": ["a@example.org\r\nBcc: b@example.org"]},
+        {"emails": ["Anna <a@example.org>"]},
+        {"emails": ["a@example.org"] * 6},
+        {"surprise": 1},
+    ],
+    ids=["op", "nan", "below -1", "cooldown", "scheme", "line break", "display name", "many", "unknown"],
+)
+async def test_a_bad_rule_is_422(http: httpx.AsyncClient, changes: dict[str, Any]) -> None:
+    assert (await http.post("/v1/alerts", json=alert(await portfolio(http), **changes))).status_code == 422
+
+
+async def test_a_quote_and_its_staleness(http: httpx.AsyncClient, world: World) -> None:
+    fresh = await http.get("/v1/market/quote?symbol=AAPL")
+    assert (fresh.json()["price"], fresh.json()["volume"], fresh.json()["stale"]) == ("170.77", 1000, False)
+    assert "x-data-stale" not in fresh.headers
+    world.provider.failure = ProviderError("timeout", "polygon did not answer")
+    world.now += 60
+    stale = await http.get("/v1/market/quote?symbol=AAPL")
+    assert (stale.status_code, stale.json()["stale"], stale.headers["x-data-stale"]) == (200, True, "true")
+    gone = await http.get("/v1/market/quote?symbol=KO")
+    assert (gone.status_code, "polygon" in gone.json()["detail"]) == (503, True)
+    assert (await http.get("/v1/market/quote?symbol=a/b")).status_code == 422
+
+
+async def test_metrics_and_readiness_show_the_breaker(http: httpx.AsyncClient, world: World) -> None:
+    world.provider.failure = ProviderError("status", "500")
+    for _ in range(2):
+        await http.get("/v1/market/quote?symbol=AAPL")
+    assert (await http.get("/health/ready")).json()["providers"] == {"polygon": "open"}
+    text = (await http.get("/metrics")).text
+    assert 'circuit_breaker_state{provider="polygon"} 1.0' in text
+    assert 'provider_requests_total{endpoint="quote",provider="polygon",status="status"} 3.0' in text
+    assert "provider_latency_seconds_bucket" in text
+
+
+async def test_a_pdf_is_made_where_rights_allow_it(http: httpx.AsyncClient) -> None:
+    of = await portfolio(http)
+    await trade(http, of)
+    made = await http.post("/v1/exports/pdf", json={"portfolio_id": of})
+    assert (made.status_code, made.headers["content-type"], made.content[:5]) == (200, "application/pdf", b"%PDF-")
+
+
+async def test_an_export_is_refused_with_the_reason(http: httpx.AsyncClient, world: World) -> None:
+    of = await portfolio(http)
+    await trade(http, of)
+    world.rights.known["fixture"] = Right("fixture", False, False, "")
+    refused = await http.post("/v1/exports/pdf", json={"portfolio_id": of})
+    assert (refused.status_code, "does not allow PDF" in refused.json()["detail"]) == (403, True)
+    del world.rights.known["fixture"]
+    assert "unknown means no" in (await http.post("/v1/exports/pdf", json={"portfolio_id": of})).json()["detail"]
+
+
+def test_the_same_sheet_gives_the_same_bytes() -> None:
+    row = ("AAPL", "1", "2", "USD", "1", "2")
+    sheet = Sheet("<A & B>", "USD", "2026-11-24", "PP-1", "ab", True, (row,) * 80, "160", ("line",))
+    assert render(sheet) == render(sheet) != render(replace(sheet, total="161"))
+
+
+@pytest.fixture(scope="module")
+def exporter() -> Iterator[InMemorySpanExporter]:
+    """The provider can be set once per process, so it stays; only this module reads it."""
+    made = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(made))
+    trace.set_tracer_provider(provider)
+    yield made
+    made.shutdown()
+
+
+def spans(exporter: InMemorySpanExporter) -> list[ReadableSpan]:
+    found = [s for s in exporter.get_finished_spans() if s.context and f"{s.context.trace_id:032x}" == TRACE]
+    exporter.clear()
+    return found
+
+
+async def test_a_request_is_part_of_its_callers_trace(http: httpx.AsyncClient, exporter: InMemorySpanExporter) -> None:
+    of = await portfolio(http)
+    await trade(http, of)
+    exporter.clear()
+    await http.get(f"/v1/portfolios/{of}/valuation", headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
+    found = spans(exporter)
+    (request,) = [s for s in found if s.name == "http.request"]
+    assert request.attributes is not None
+    assert request.attributes["http.route"] == "/v1/portfolios/{portfolio_id}/valuation"
+    assert request.attributes["http.response.status_code"] == 200
+    assert {"cache.get", "calculation"} <= {s.name for s in found}
+    assert all(s.parent and s.context and request.context for s in found)
+
+
+async def test_a_failing_request_is_marked(
+    http: httpx.AsyncClient, world: World, exporter: InMemorySpanExporter
+) -> None:
+    world.probe.down = True
+    await http.get("/health/ready", headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
+    (request,) = [s for s in spans(exporter) if s.name == "http.request"]
+    assert request.status.status_code is trace.StatusCode.ERROR
+
+
+async def test_a_delivery_belongs_to_the_trace_of_the_request(
+    http: httpx.AsyncClient, world: World, exporter: InMemorySpanExporter
+) -> None:
+    of = await portfolio(http)
+    made = (await http.post("/v1/alerts", json=alert(of, webhook_url=HOOK))).json()
+    exporter.clear()
+    header = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    await http.post(f"/v1/alerts/{made['alert_id']}/test", headers=header)
+    await world.deliveries.deliver(ANNA)
+    assert {"http.request", "alert.deliver"} <= {s.name for s in spans(exporter)}
+
+
+def test_spans_of_queries_and_stored_parents(exporter: InMemorySpanExporter) -> None:
+    exporter.clear()
+    with from_traceparent(f"00-{TRACE}-00f067aa0ba902b7-01"), span("job", job="x"):
+        assert (current_traceparent() or "").startswith(f"00-{TRACE}")
+        query_span("SELECT  1", 0.5, None)
+        query_span("SELECT 2", 0.1, ValueError("no"))
+    one, two, _ = spans(exporter)
+    assert one.attributes is not None
+    assert one.end_time is not None
+    assert one.start_time is not None
+    assert (one.attributes["db.query.text"], round((one.end_time - one.start_time) / 1e9, 3)) == ("SELECT 1", 0.5)
+    assert two.status.status_code is trace.StatusCode.ERROR
+    with from_traceparent(None):
+        assert current_traceparent() is None
+
+
+def test_without_an_address_nothing_is_traced() -> None:
+    tracing.configure(Settings("d", "r", SECRET), "api")()
+
+
+async def test_the_workers_pages(world: World) -> None:
+    died: list[int] = []
+    app = worker.create_worker(world.settings, lambda: died.append(1), world.connect)
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://t") as http:
+        # The loops meet a database that is not there and wait for it.
+        assert (await http.get("/health/ready")).json()["status"] == "ready"
+        assert "alert_delivery_success_total" in (await http.get("/metrics")).text
+        world.probe.down = True
+        assert (await http.get("/health/ready")).status_code == 503
+        world.probe.down = False
+        app.state.tasks[0].cancel()
+        await asyncio.wait(app.state.tasks[:1], timeout=1)
+        broken = await http.get("/health/ready")
+        assert (broken.status_code, broken.json()["broken"]) == (503, ["deliver_forever"])
+    assert all(isinstance(end, asyncio.CancelledError) for end in app.state.ends)
+    assert died == []
+
+
+def test_a_worker_without_a_port_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    env = {"DATABASE_URL": "d", "REDIS_URL": "r", "JWT_SECRET": SECRET}
+    assert worker.main(env) == 2
+    assert "WORKER_PORT is not set" in capsys.readouterr().err
+
+
+def test_settings_of_the_world_outside() -> None:
+    found = Outside.from_env(
+        {"PROVIDERS_URL": "http://s/", "FRED_URL": "http://f", "WEBHOOK_NETWORKS": "127.0.0.0/8, ::1/128"}
+    )
+    assert found.provider_urls == {"polygon": "http://s/polygon", "fmp": "http://s/fmp", "fred": "http://f"}
+    assert [str(network) for network in found.webhook_networks] == ["127.0.0.0/8", "::1/128"]
+    assert Outside.from_env({}).provider_urls == {}
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        ({"ALERT_INTERVAL": "soon"}, "ALERT_INTERVAL must be a number of seconds"),
+        ({"PROVIDER_TIMEOUT": "0"}, "PROVIDER_TIMEOUT"),
+        ({"SMTP_URL": "http://x"}, "SMTP_URL must be smtp://"),
+        ({"WEBHOOK_NETWORKS": "localhost"}, "WEBHOOK_NETWORKS"),
+    ],
+)
+def test_bad_settings_say_which_and_how(env: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Outside.from_env(env)
+
+
+def test_messages_name_the_change_and_carry_the_deliverys_id() -> None:
+    at = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    sent = Delivery(uuid4(), uuid4(), uuid4(), at.date(), Decimal("-0.10000000"), "email", "a@example.org", at)
+    message = message_of(sent, "alerts@example.org")
+    assert message["Subject"] == "DawsOS: your portfolio moved by -10 %"
+    assert message["Message-ID"] == f"<{sent.id}@dawsos.invalid>"
+    assert b'"change":"-0.1"' in body_of(sent)
+    assert "test message" in message_of(replace(sent, change=None), "x@example.org")["Subject"]
+    assert b'"type":"alert.test"' in body_of(replace(sent, change=None))
+
+
+def test_mail_servers_are_read_from_an_address() -> None:
+    assert MailServer.parse("smtp://h", "s").port == 25
+    found = MailServer.parse("smtps://u%40x:p%3A@h:2465", "s")
+    assert (found.port, found.user, found.password, found.tls) == (2465, "u@x", "p:", True)
+    with pytest.raises(ValueError, match="smtp://"):
+        MailServer.parse("http://h", "s")
