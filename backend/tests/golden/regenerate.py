@@ -20,9 +20,11 @@ import pytest
 from app.core.money import CONTEXT, divide, multiply, plain, quantize
 from app.core.regression import Moments
 from app.core.series import shift
+from app.services.packs import load_market_data
+from app.settings import PACKAGED_MARKET_DATA
 from tests.golden import sources
 from tests.golden.episodes import EPISODES, Span
-from tests.golden.sources import BOKEH, GRETL, OPENBB_FRED, SKFOLIO, Source, SourceError
+from tests.golden.sources import BOKEH, GRETL, HVSAMPLE, OPENBB_FRED, SKFOLIO, Source, SourceError
 
 BACKEND = Path(__file__).parents[2]
 DATA = BACKEND / "app" / "data"
@@ -276,7 +278,17 @@ def _treasury_change(span: Span, daily: Mapping[date, Decimal], monthly: Mapping
     return compounded(bond_returns(monthly, sorted(d for d in monthly if first <= d <= last), 10))
 
 
-STEPS = (macro, sixty_forty, brinson, episodes)
+def check_apple(folder: Path) -> None:
+    """The closes of AAPL in the market data are facts: compare them, write nothing."""
+    published = sources.apple_closes(sources.opened(folder, HVSAMPLE))
+    for observation in load_market_data(PACKAGED_MARKET_DATA).observations:
+        found = observation.closes["AAPL"]
+        if published.get(observation.day) != found:
+            raise SourceError(f"AAPL closed at {published.get(observation.day)} on {observation.day}, not at {found}")
+    print("AAPL's closes are as published")
+
+
+STEPS = (macro, sixty_forty, brinson, episodes, check_apple)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -62,7 +62,12 @@ BOKEH = Source(
     "pip download --no-deps bokeh_sampledata==2026.1",
     "prices of Quandl's WIKI set: public domain",
 )
-SOURCES = (GRETL, SKFOLIO, OPENBB_FRED, BOKEH)
+HVSAMPLE = Source(
+    "hvsampledata-0.1.5-py3-none-any.whl",
+    "a1edf660cc98422e0bb1e291163c4e895a018d755e8dea3885f2f86ed97276de",
+    "pip download --no-deps hvsampledata==0.1.5",
+    "prices from Yahoo: never committed, only compared with",
+)
 
 
 def opened(folder: Path, source: Source) -> bytes:
@@ -152,6 +157,13 @@ def treasury_yields(sdist: bytes, series: str) -> dict[date, Decimal]:
                 rows = found["observations"]
                 return {date.fromisoformat(r["date"]): Decimal(r["value"]) for r in rows if r["value"] != "."}
     raise SourceError(f"no recorded answer for {series}")
+
+
+def apple_closes(wheel: bytes) -> dict[date, Decimal]:
+    """Closes of AAPL adjusted for splits only, 2019 to 2024."""
+    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+        text = archive.read("hvsampledata/_data/apple_stocks.csv").decode()
+    return {date.fromisoformat(row["date"]): Decimal(row["close"]) for row in csv.DictReader(io.StringIO(text))}
 
 
 def wiki_closes(wheel: bytes, symbol: str) -> dict[date, Decimal]:
