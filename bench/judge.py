@@ -7,7 +7,8 @@
     python bench/judge.py speed       1,000 rollouts of 35 minutes, simulated; 1,000 rollouts at once, judged every second
     python bench/judge.py picture     docs/judge.svg
 
-Options: --rollouts N, --seed N.  Run with the tool's development environment and PYTHONPATH=src, one core is enough.
+Options: --rollouts N, --seed N, --ours (leave the others out).
+Run with the tool's development environment and PYTHONPATH=src, one core is enough.
 """
 
 from __future__ import annotations
@@ -68,24 +69,30 @@ def show(outcome: Outcome) -> None:
     )
 
 
-def detect(rollouts: int, seed: int) -> None:
+def detect(rollouts: int, seed: int, ours: bool) -> None:
     for rate in (20.0, 200.0, 2000.0):
         for name in BAD:
-            for outcome in contest(World(rate=rate), parse_scenario(name), POLICIES, rollouts, seed):
-                show(outcome)
-
-
-def innocent(rollouts: int, seed: int) -> None:
-    for rate in (1.0, 20.0, 200.0, 2000.0):
-        for name in INNOCENT:
-            handled = {"cold-start": [("ours, warm-up", COLD)], "sticky": [("ours, by user", STICKY)]}.get(name, [])
             for outcome in contest(
-                World(rate=rate), parse_scenario(name), [POLICIES[0], *handled, *POLICIES[2:]], rollouts, seed
+                World(rate=rate), parse_scenario(name), POLICIES[:2] if ours else POLICIES, rollouts, seed
             ):
                 show(outcome)
 
 
-def aa(rollouts: int, seed: int) -> None:
+def innocent(rollouts: int, seed: int, ours: bool) -> None:
+    for rate in (1.0, 20.0, 200.0, 2000.0):
+        for name in INNOCENT:
+            handled = {"cold-start": [("ours, warm-up", COLD)], "sticky": [("ours, by user", STICKY)]}.get(name, [])
+            for outcome in contest(
+                World(rate=rate),
+                parse_scenario(name),
+                [POLICIES[0], *handled, *([] if ours else POLICIES[2:])],
+                rollouts,
+                seed,
+            ):
+                show(outcome)
+
+
+def aa(rollouts: int, seed: int, _ours: bool) -> None:
     for rate in (1.0, 20.0, 200.0, 2000.0):
         for part in range(max(1, rollouts // 1000)):
             for outcome in contest(
@@ -94,7 +101,7 @@ def aa(rollouts: int, seed: int) -> None:
                 show(outcome)
 
 
-def speed(rollouts: int, seed: int) -> None:
+def speed(_rollouts: int, seed: int, _ours: bool) -> None:
     started = time.process_time()
     contest(World(), parse_scenario("aa"), POLICIES[:1], 1000, seed)
     print(f"1,000 rollouts of 35 minutes simulated in {time.process_time() - started:.1f} s of one core")
@@ -111,7 +118,7 @@ def speed(rollouts: int, seed: int) -> None:
     print(f"1,000 concurrent rollouts judged once a second: {used:.3f} s of one core each second ({used:.1%} of it)")
 
 
-def draw(rollouts: int, seed: int) -> None:
+def draw(rollouts: int, seed: int, _ours: bool) -> None:
     outcomes = contest(World(), parse_scenario("errors=5%"), POLICIES, rollouts, seed)
     path = Path(__file__).resolve().parent.parent / "docs" / "judge.svg"
     path.write_text(picture(outcomes))
@@ -131,6 +138,7 @@ if __name__ == "__main__":
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("--rollouts", type=int, default=0)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--ours", action="store_true")
     given = parser.parse_args()
     verb, usual = VERBS[given.verb]
-    verb(given.rollouts or usual, given.seed)
+    verb(given.rollouts or usual, given.seed, given.ours)

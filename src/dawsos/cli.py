@@ -253,7 +253,7 @@ def verify(as_json: Json = False) -> None:
 
 @app.command(epilog=_EPILOG)
 def drill(
-    fault: Annotated[str, typer.Option(help="errors=5%, latency=2s, crash, or a drill of the service (pack).")],
+    fault: Annotated[str, typer.Option(help="errors=5%, latency=2s, slow=3%, errors=5%@/path, crash, pack ..., none.")],
     profile: Profile = "laptop",
 ) -> None:
     """Prove the rollback: a canary of the serving release with a fault; ends with exit code 4 when it was rolled back.

@@ -28,21 +28,32 @@ PRODUCTION = "production"
 _WAIT = 90.0
 
 
+NO_FAULT = "none"
+_STUCK = 5.0
+
+
 def parse_fault(text: str, pipeline: Pipeline) -> Fault:
-    """Return the fault that ``errors=5%``, ``latency=2s``, ``crash`` or a drill of the service names; raises BadInput."""
-    name, _, value = text.partition("=")
+    """Return the fault that ``errors=5%``, ``latency=2s``, ``slow=3%`` (so many requests take 5 s longer), each also below
+    a path only (``errors=5%@/health``), ``crash``, ``none`` or a drill of the service names; raises BadInput."""
+    name, _, rest = text.partition("=")
+    value, _, path = rest.partition("@")
+    place = path or "/"
     try:
+        if not place.startswith("/"):
+            raise ValueError(f"{place!r} is not a path; write it like errors=5%@/health")
         if name == "errors":
-            return Fault(text, errors=parse_share(value))
+            return Fault(text, errors=parse_share(value), path=place)
         if name == "latency":
-            return Fault(text, latency=parse_duration(value))
+            return Fault(text, latency=parse_duration(value), path=place)
+        if name == "slow":
+            return Fault(text, latency=_STUCK, share=parse_share(value), path=place)
     except ValueError as error:
         raise BadInput(f"--fault {text}: {error}", fix="for example --fault errors=5% or --fault latency=2s") from error
-    if text == "crash":
-        return Fault(text, crash=True)
+    if text in ("crash", NO_FAULT):
+        return Fault(text, crash=text == "crash")
     if text in pipeline.service.drills:
         return Fault(text, job=text)
-    known = ", ".join(["errors=SHARE", "latency=DURATION", "crash", *pipeline.service.drills])
+    known = ", ".join(["errors=SHARE", "latency=DURATION", "slow=SHARE", "crash", NO_FAULT, *pipeline.service.drills])
     raise BadInput(f"unknown fault {text!r}; there are: {known}", fix="see dawsos drill --help")
 
 
@@ -59,6 +70,8 @@ def drill(project: Project, fault_text: str, profile: str, make_reporter: MakeRe
     async def work(session: Session) -> tuple[str, str]:
         stand = await _stand(tools, pipeline, session, release)
         finished = await conduct(stand, await begin(stand, drill=fault.name), fault)
+        if fault.name == NO_FAULT and finished.outcome == "promoted":
+            return "passed", "a canary without a fault was promoted, as it must be"
         if finished.outcome == "promoted":
             return "failed", f"the fault {fault.name} was not noticed: the canary was promoted"
         return "rolled_back", finished.reason

@@ -25,13 +25,16 @@ from dawsos.platforms.local.load import OpenLoopLoad
 
 @dataclass(frozen=True)
 class Fault:
-    """A drill's fault: a share of errors, seconds of latency, a killed process, or a job with a broken input."""
+    """A drill's fault: a share of errors, seconds of latency for a ``share`` of the requests (both below ``path``), a killed
+    process, a job with a broken input; or none, and then the canary must be promoted."""
 
     name: str
     errors: float = 0.0
     latency: float = 0.0
     crash: bool = False
     job: str = ""
+    share: float = 1.0
+    path: str = "/"
 
 
 @dataclass(frozen=True)
@@ -233,7 +236,7 @@ async def _cause(stand: Stand, record: RolloutRecord, fault: Fault) -> None:
     platform = stand.environment.platform
     await stand.tools.clock.sleep(2 * stand.policy.tick)
     if fault.errors or fault.latency:
-        await platform.set_fault(errors=fault.errors, latency=fault.latency)
+        await platform.set_fault(fault.errors, fault.latency, fault.share, fault.path)
     while fault.crash:
         platform.crash(record.deployment)
         await stand.tools.clock.sleep(0.5)

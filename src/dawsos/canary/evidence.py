@@ -19,7 +19,7 @@ from typing import NamedTuple
 from dawsos.canary.statistics import Coin, Mixture, Table, bet, log_likelihood, log_sum
 
 # Odds ratios bet on, and how the stakes are split over them.
-ERROR_ODDS = {2.5: 0.15, 4.0: 0.25, 8.0: 0.3, 16.0: 0.2, 50.0: 0.07, 500.0: 0.03}
+ERROR_ODDS = {2.5: 0.17, 4.0: 0.27, 8.0: 0.33, 16.0: 0.19, 50.0: 0.037, 500.0: 0.003}
 LATENCY_ODDS = {2.0: 0.15, 3.0: 0.2, 5.0: 0.25, 10.0: 0.2, 30.0: 0.12, 200.0: 0.08}
 # Errors, and requests slower than the stable release's median, p90 and p99.
 STREAMS = ("errors", "slower than stable's median", "slower than stable's p90", "slower than stable's p99")

@@ -117,6 +117,9 @@ def _stopped(run: Run) -> str:
 
 
 def _drill(run: Run, rollout: RolloutRecord) -> str:
+    if rollout.drill == "none" and rollout.outcome:
+        fate = "promoted, as it must be" if rollout.outcome == "promoted" else f"rolled back{_because(rollout.reason)}"
+        return f"Drill without a fault: the canary was {fate}."
     fault = f"Drill {one_line(rollout.drill)}:"
     if not rollout.outcome:
         return f"{fault} the canary has {rollout.weight} % of the traffic."

@@ -171,8 +171,11 @@ def _retries(on: str) -> dict[str, Any]:
     }
 
 
-def fault_routes(canary: str | None, errors: float, latency: float) -> dict[str, Any]:
-    """Return the routes of the fault listener: a share of errors (0..1) and seconds of latency in front of the canary."""
+def fault_routes(
+    canary: str | None, errors: float, latency: float, share: float = 1.0, path: str = "/"
+) -> dict[str, Any]:
+    """Return the routes of the fault listener in front of the canary: a share of errors (0..1), and seconds of latency for a
+    ``share`` of the requests; both only below ``path``."""
     if canary is None:
         return _route_config(FAULT_ROUTES, [{"match": {"prefix": "/"}, "direct_response": {"status": 503}}])
     fault: dict[str, Any] = {"@type": _TYPE + "envoy.extensions.filters.http.fault.v3.HTTPFault"}
@@ -182,13 +185,16 @@ def fault_routes(canary: str | None, errors: float, latency: float) -> dict[str,
             "percentage": {"numerator": round(errors * 1_000_000), "denominator": "MILLION"},
         }
     if latency:
-        fault["delay"] = {"fixed_delay": f"{latency:.3f}s", "percentage": {"numerator": 100, "denominator": "HUNDRED"}}
-    route = {
-        "match": {"prefix": "/"},
-        "route": {"cluster": f"origin-{canary}", "timeout": "30s"},
+        part = {"numerator": round(share * 1_000_000), "denominator": "MILLION"}
+        fault["delay"] = {"fixed_delay": f"{latency:.3f}s", "percentage": part}
+    onward = {"cluster": f"origin-{canary}", "timeout": "30s"}
+    broken = {
+        "match": {"prefix": path},
+        "route": onward,
         "typed_per_filter_config": {"envoy.filters.http.fault": fault},
     }
-    return _route_config(FAULT_ROUTES, [route])
+    whole = [] if path == "/" else [{"match": {"prefix": "/"}, "route": onward}]
+    return _route_config(FAULT_ROUTES, [broken, *whole])
 
 
 def _route_config(name: str, listed: list[dict[str, Any]]) -> dict[str, Any]:

@@ -340,8 +340,9 @@ class LocalPlatform:
     def _faulty(self) -> bool:
         return bool(read_json(self.folder / "fault.json").get("canary"))
 
-    async def set_fault(self, errors: float = 0.0, latency: float = 0.0) -> None:
-        """Put a share of errors or seconds of latency on the wire to the canary; zeros take it away."""
+    async def set_fault(self, errors: float = 0.0, latency: float = 0.0, share: float = 1.0, path: str = "/") -> None:
+        """Put a share of errors, or seconds of latency for a ``share`` of the requests, on the wire to the canary, below
+        ``path``; zeros take it away."""
         roles = self.roles()
         wanted = bool(errors or latency) and roles.canary is not None
         if not wanted and not self._faulty():
@@ -351,9 +352,8 @@ class LocalPlatform:
         # The way to the canary's origin must exist before the fault listener names it, and go after.
         if wanted:
             await self._confirm("clusters.json", write_clusters(self.folder, roles, True))
-        await self._confirm(
-            "faults.json", write_resources(self.folder, "faults.json", [fault_routes(canary, errors, latency)])
-        )
+        routes = fault_routes(canary, errors, latency, share, path)
+        await self._confirm("faults.json", write_resources(self.folder, "faults.json", [routes]))
         if not wanted:
             await self._confirm("clusters.json", write_clusters(self.folder, roles, False))
 
