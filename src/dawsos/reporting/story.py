@@ -294,7 +294,9 @@ def evidence_text(sample: Mapping[str, Any]) -> str:
     if found is None or limit is None:
         return ""
     dimmed = number(sample.get("weight")) != number(sample.get("rung"))
-    return f"evidence {math.exp(min(found, 20.0)):.2g} of {math.exp(limit):.0f}" + (", dimmed" if dimmed else "")
+    worth = math.exp(min(found, 20.0))
+    shown = f"{worth:.1f}" if worth < 10 else f"{worth:,.0f}"
+    return f"evidence {shown} of {math.exp(limit):.0f}" + (", dimmed" if dimmed else "")
 
 
 def rollback_text(rollout: RolloutRecord) -> str:
