@@ -78,3 +78,16 @@ def test_a_command_may_run_as_another_user() -> None:
         assert process.wait(20) == 0
         assert process.stdout is not None
         assert process.stdout.read() == b"65534\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_command_found_by_its_name_runs_as_another_user() -> None:
+    process = subprocess.Popen(
+        guarded(("id", "-u"), 0.1, (65534, 65534)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    with process:
+        assert process.stdout is not None
+        assert (process.stdout.read(), process.wait(20)) == (b"65534\n", 0)

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
-from typing import Any
 
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL = 0.02
@@ -41,6 +40,9 @@ def _parents() -> dict[int, int]:
                     if fields[0] != "Z":
                         found[int(name)] = int(fields[1])
     else:
+        # Only where there is no /proc; importing it would take a third of the start of this script.
+        import subprocess
+
         listing = subprocess.run(["/bin/ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False)
         for line in listing.stdout.splitlines():
             pid, parent = line.split()
@@ -81,8 +83,21 @@ def _reap_adopted(child: int) -> None:
             os.waitpid(found.si_pid, os.WNOHANG)
 
 
+def _childless() -> bool:
+    """Return whether no descendant is left, without reading the whole of /proc: a subreaper without a child has none at all."""
+    if sys.platform != "linux":
+        return False
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
 def _end_tree(grace: float) -> None:
     """TERM, wait up to ``grace`` seconds, then KILL until nothing is left."""
+    if _childless():
+        return
     _signal_all(_descendants(), signal.SIGTERM)
     deadline = time.monotonic() + grace
     while _descendants() and time.monotonic() < deadline:
@@ -97,25 +112,46 @@ def _end_tree(grace: float) -> None:
         time.sleep(_POLL)
 
 
-def _watch(child: subprocess.Popen[bytes], grace: float) -> int:
+def _exit_code(child: int) -> int | None:
+    """Return the exit code of ``child``, minus N for signal N, None while it runs."""
+    pid, status = os.waitpid(child, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if pid else None
+
+
+def _watch(child: int, grace: float) -> int:
     """Wait for the command's end or the caller's; return the command's exit code."""
     poller = select.poll()
     poller.register(0, select.POLLIN | select.POLLHUP)
+    if hasattr(os, "pidfd_open"):
+        # The end of the command wakes us at once; elsewhere it is seen within a poll.
+        with contextlib.suppress(OSError):
+            poller.register(os.pidfd_open(child), select.POLLIN)
     while True:
-        code = child.poll()
+        code = _exit_code(child)
         if code is not None:
             _end_tree(grace)
             return code
-        _reap_adopted(child.pid)
-        if poller.poll(_POLL * 1000) and not os.read(0, 4096):
-            with contextlib.suppress(OSError):
-                os.kill(child.pid, signal.SIGTERM)
-            deadline = time.monotonic() + grace
-            while child.poll() is None and time.monotonic() < deadline:
-                _signal_all(_descendants(), signal.SIGTERM)
-                time.sleep(_POLL)
-            _end_tree(0 if child.poll() is None else grace)
-            return child.wait()
+        _reap_adopted(child)
+        if any(number == 0 for number, _ in poller.poll(_POLL * 1000)) and not os.read(0, 4096):
+            return _stop(child, grace)
+
+
+def _stop(child: int, grace: float) -> int:
+    """End the command, because the caller wants it or is gone, and return its exit code."""
+    with contextlib.suppress(OSError):
+        os.kill(child, signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    while (code := _exit_code(child)) is None and time.monotonic() < deadline:
+        _signal_all(_descendants(), signal.SIGTERM)
+        time.sleep(_POLL)
+    if code is not None:
+        _end_tree(grace)
+        return code
+    # Reaped here and not by _end_tree, which would lose its code.
+    _signal_all([child], signal.SIGKILL)
+    killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    _end_tree(0)
+    return killed
 
 
 def main(arguments: list[str]) -> int:
@@ -126,13 +162,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _become_subreaper()
     try:
-        child = subprocess.Popen(
-            arguments[3:],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=_defaults,
-            **_identity(arguments[1]),
-        )
+        child = _start(arguments[3:], arguments[1])
     except OSError as error:
         print(f"cannot start {arguments[3]}: {error}", file=sys.stderr)
         return 127
@@ -141,16 +171,55 @@ def main(arguments: list[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _identity(user: str) -> dict[str, Any]:
-    if user == "-":
-        return {}
-    uid, gid = user.split(":")
-    return {"user": int(uid), "group": int(gid), "extra_groups": []}
+def _start(argv: list[str], user: str) -> int:
+    """Start ``argv`` in a session of its own and return its pid; raises OSError when it cannot be executed.
+
+    Forked by hand: this process has one thread, and the subprocess module would double the time that every step waits for it.
+    """
+    # Before the identity changes: the user of a service may not be able to read this interpreter's library any more.
+    paths = argv[:1] if "/" in argv[0] else [os.path.join(folder, argv[0]) for folder in os.get_exec_path()]  # noqa: PTH118
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            _become(user)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(number, signal.SIG_DFL)
+            os.write(writer, str(_execute(paths, argv)).encode())
+        except OSError as error:
+            os.write(writer, str(error.errno).encode())
+        finally:
+            os._exit(127)
+    os.close(writer)
+    # Both ends close on exec: nothing to read means that the command runs.
+    failed = os.read(reader, 16)
+    os.close(reader)
+    if failed:
+        os.waitpid(child, 0)
+        raise OSError(int(failed), os.strerror(int(failed)))
+    return child
 
 
-def _defaults() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def _execute(paths: list[str], argv: list[str]) -> int:
+    """Become the first of ``paths`` that can be executed; returns the telling error number when none can."""
+    failed = errno.ENOENT
+    for path in paths:
+        try:
+            os.execv(path, argv)  # noqa: S606 - a list, and no shell
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                failed = error.errno or failed
+    return failed
+
+
+def _become(user: str) -> None:
+    if user != "-":
+        uid, gid = user.split(":")
+        os.setgroups([])
+        os.setgid(int(gid))
+        os.setuid(int(uid))
 
 
 if __name__ == "__main__":

@@ -55,6 +55,17 @@ def tool_environment(home: Path) -> dict[str, str]:
     }
 
 
+def base_environment(home: Path) -> dict[str, str]:
+    """Return the environment that every process of a release gets: nothing of the caller's leaks in."""
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
 async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
     """Return the folder of the virtual environment for ``requirements``, made below ``folder`` when missing.
 

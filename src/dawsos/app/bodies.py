@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import sys
 import tempfile
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +16,13 @@ from dawsos.adapters.git import Commit
 from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.redact import secrets_in
 from dawsos.adapters.services import SERVICES
-from dawsos.app import environments
 from dawsos.app.evidence import admit
-from dawsos.app.inside import Inside
-from dawsos.app.probe import get
 from dawsos.app.project import Tools, write_json
-from dawsos.app.rollout import roll_out
 from dawsos.app.session import Session
 from dawsos.engine.commands import Place, run_steps
 from dawsos.engine.work import Body, Outcome, Work
 from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Pipeline, Stage
-from dawsos.platforms.local.workers import is_replica
 
 # Where a stage's ``env`` has this, its steps get the run's seed: ``dawsos run STAGE --seed N`` replays one.
 SEED = "{seed}"
@@ -58,10 +51,15 @@ def bodies(scene: Scene) -> dict[str, Body]:
     async def release(work: Work) -> Outcome:
         return await build_release(scene, work)
 
+    # The platform and its HTTP client are a third of the start-up time of a run that deploys nothing.
     async def deploy(work: Work) -> Outcome:
+        from dawsos.app.deploying import deploy_release
+
         return await deploy_release(scene, work)
 
     async def rollout(work: Work) -> Outcome:
+        from dawsos.app.rollout import roll_out
+
         record = scene.session.state.rollout
         if record is None or record.outcome:
             # A rollout under way was let in when it began; its end must not wait for anything.
@@ -78,7 +76,7 @@ async def step_environment(scene: Scene, stage: Stage) -> dict[str, str]:
 
     home = scene.tools.project.home / "home"
     home.mkdir(parents=True, exist_ok=True)
-    env = environments.base_environment(home)
+    env = toolchain.base_environment(home)
     env |= {"GIT_SHA": scene.commit.sha, "PROJECT": str(scene.root), "SOURCE_DATE_EPOCH": str(scene.commit.time)}
     env["PATH"] += f":{own_command(scene.tools.project.home / 'bin').parent}"
     if needs_release(scene.pipeline, stage) and scene.session.state.release:
@@ -89,6 +87,8 @@ async def step_environment(scene: Scene, stage: Stage) -> dict[str, str]:
         env["PATH"] = f"{venv / 'bin'}:{env['PATH']}"
         env["VIRTUAL_ENV"] = str(venv)
     if stage.environment is not None:
+        from dawsos.app import environments
+
         environment = await environments.prepare(scene.tools, scene.pipeline, stage.environment)
         stable = environment.platform.roles().stable
         env |= {**environments.variables_of(environment, stable), "BASE_URL": environment.url}
@@ -149,10 +149,10 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
             venv / "bin" / "python", folder=scene.tools.project.releases, log=log, runner=scene.runner(),
         )  # fmt: skip
     except ReleaseFailed:
-        steps.append(_step("build the release", "failed", 1, log))
+        steps.append(step_record("build the release", "failed", 1, log))
         write_json(work.artifacts / "steps.json", steps)
         raise
-    steps.append(_step("build the release", "ok", 0, log))
+    steps.append(step_record("build the release", "ok", 0, log))
     write_json(work.artifacts / "steps.json", steps)
     facts = {
         "release": release.digest,
@@ -169,7 +169,7 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
     return Outcome("passed")
 
 
-def _step(name: str, classification: str, code: int, log: Path) -> dict[str, Any]:
+def step_record(name: str, classification: str, code: int, log: Path) -> dict[str, Any]:
     tail = log.read_text(errors="replace").splitlines()[-40:] if log.exists() else []
     return {
         "name": name,
@@ -180,73 +180,3 @@ def _step(name: str, classification: str, code: int, log: Path) -> dict[str, Any
         "log": log.name,
         "tail": tail,
     }
-
-
-async def deploy_release(scene: Scene, work: Work) -> Outcome:
-    """Deploy the run's release to the stage's environment and leave ``health.json`` as evidence."""
-    tools, session = scene.tools, scene.session
-    release = releases.load(tools.project.releases, session.state.release)
-    environment = await environments.prepare(tools, scene.pipeline, work.stage.environment or "staging")
-    platform = environment.platform
-    deployment, old = f"{release.digest[:8]}-{session.id[-9:]}", platform.roles().stable
-    if old is not None and platform.release_of(old) == release.digest and platform.is_ready(old):
-        deployment = old
-    inside = Inside(tools, scene.pipeline, environment, release, deployment)
-    log, evidence = work.artifacts / "deploy.log", work.artifacts / "steps.json"
-    steps: list[dict[str, Any]] = []
-
-    async def step(name: str, action: Awaitable[object]) -> None:
-        try:
-            await action
-        except ReleaseFailed as error:
-            steps.append({**_step(name, "failed", 1, log), "tail": str(error).splitlines()})
-            raise
-        else:
-            steps.append(_step(name, "ok", 0, log))
-        finally:
-            write_json(evidence, steps)
-
-    await step("migrate", inside.migrate(log))
-    await step("seed", inside.seed(log))
-    wanted = environments.deployment_of(scene.pipeline, environment, release, deployment)
-    await step("start", platform.deploy(wanted))
-    await platform.route(stable=deployment, canary=None, weight=0)
-    for stale in platform.deployments():
-        if stale != deployment:
-            await platform.remove(stale)
-    await step("jobs before traffic", inside.before_traffic(work.artifacts))
-    session.record(
-        "deployed", work.stage.id, environment=environment.name, release=release.digest, deployment=deployment,
-        url=environment.url, replicas=scene.pipeline.service.replicas,
-    )  # fmt: skip
-    await write_health(scene.pipeline, environment, deployment, release.commit, work.artifacts / "health.json")
-    return Outcome("passed")
-
-
-async def write_health(
-    pipeline: Pipeline, environment: environments.Environment, deployment: str, commit: str, path: Path
-) -> None:
-    """Ask the environment for its health (for up to ten seconds until it answers) and write the evidence."""
-    answer: dict[str, Any] = {}
-    for _ in range(20):
-        answer = await get(environment.url + pipeline.service.health)
-        if answer["status_code"] == 200:
-            break
-        await asyncio.sleep(0.5)
-    processes = [process for process in environment.platform.status().processes if process.group == deployment]
-    replicas = [process for process in processes if is_replica(process.name)]
-    write_json(
-        path,
-        {
-            "url": answer["url"],
-            "status_code": answer["status_code"],
-            "error": answer["error"],
-            "body": answer["body"],
-            "expected_version": commit,
-            "replicas": len(replicas),
-            "ready": sum(process.state == "ready" for process in replicas),
-            "workers_not_ready": sorted(p.name for p in processes if p not in replicas and p.state != "ready"),
-            "restarts": sum(len(process.restarts) for process in processes),
-            "crash_looping": any(process.crash_looping for process in processes),
-        },
-    )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from dawsos.adapters.redact import secrets_in
 from dawsos.adapters.release import Release
 from dawsos.adapters.services import SERVICES
+from dawsos.adapters.toolchain import base_environment
 from dawsos.app.project import Tools
 from dawsos.model.pipeline import Pipeline
 from dawsos.platforms.local.platform import Deployment, LocalPlatform
@@ -46,17 +46,6 @@ def mask(tools: Tools, variables: Mapping[str, str], pipeline: Pipeline) -> None
     """Teach the masker the environment's secrets: the declared ones and those that can be told by their form."""
     declared = [variables[name] for name in pipeline.service.secrets if name in variables]
     tools.masker.add([*declared, *secrets_in(variables)])
-
-
-def base_environment(home: Path) -> dict[str, str]:
-    """Return the environment that every process of a release gets: nothing of the caller's leaks in."""
-    return {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
 
 
 def variables_of(environment: Environment, deployment: str | None) -> dict[str, str]:

@@ -25,7 +25,6 @@ from dawsos.app.bodies import SEED, Scene, bodies, needs_release
 from dawsos.app.project import Project, Tools, load, load_run, new_run_id, open_tools
 from dawsos.app.report import write_shown_report
 from dawsos.app.session import Session, start, take_over
-from dawsos.app.verify import verify_production
 from dawsos.attestations import dsse, statements
 from dawsos.engine.run import run_stages
 from dawsos.engine.stage import run_stage
@@ -213,6 +212,8 @@ async def _run_all(scene: Scene, options: Options, chosen: Sequence[Stage]) -> t
             reason = f"stage {red[0]}: {session.state.stages[red[0]].reason}"
             return {"timeout": "failed", "cancelled": "infrastructure"}.get(result, result), reason
     if session.state.command == "ship":
+        from dawsos.app.verify import verify_production
+
         checks = await verify_production(scene.tools, scene.pipeline, scene.session)
         session.record("verified", "", checks=checks)
         failed = [check for check in checks if check["result"] != "pass"]

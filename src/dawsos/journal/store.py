@@ -1,8 +1,10 @@
 """The journal on disk: SQLite, write-ahead log, full sync, one hash chain per run.
 
 Any process may append (an approval comes from another terminal); only the run's owner acts.  ``append`` returns
-after the fact is on disk.  The chain alone cannot show that its tail was cut off, so ``anchor`` writes the head beside
-the run's report and ``verify`` compares with it.
+after the fact is on disk, where no crash of the machine can take it back, unless it is of a kind in ``FOLLOWED``: nobody
+acts on those before the next fact of the same stage, and that one's sync takes them along (the log is written in order).
+The chain alone cannot show that its tail was cut off, so ``anchor`` writes the head beside the run's report and ``verify``
+compares with it.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ CREATE TABLE IF NOT EXISTS events (
     body TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (run, seq)
 ) WITHOUT ROWID
 """
+# Facts that only tell how something goes on; the end of the stage, on which others act, comes after them and is synced.
+FOLLOWED: frozenset[str] = frozenset({"step_finished", "gate_evaluated"})
 _COLUMNS = "run, seq, at, kind, stage, body"
 
 
@@ -47,7 +51,8 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             self._db = sqlite3.connect(folder / "journal.sqlite", timeout=30, isolation_level=None)
-            self._db.execute("PRAGMA synchronous=FULL")
+            self._synced = False
+            self._sync(True)
             with _opening(folder):
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute(_SCHEMA)
@@ -68,6 +73,7 @@ class Journal:
         if kind not in EVENT_KINDS:
             raise ValueError(f"unknown event kind {kind!r}")
         try:
+            self._sync(kind not in FOLLOWED)
             with self._transaction():
                 row = self._db.execute(
                     "SELECT seq, hash FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)
@@ -146,6 +152,12 @@ class Journal:
                     f"the chain does not reach the head anchored in {anchor.name}: events were cut off or replaced"
                 )
         return problems
+
+    def _sync(self, at_once: bool) -> None:
+        """Say whether the next commit waits for the disk.  With a write-ahead log both settings keep the order of commits."""
+        if at_once != self._synced:
+            self._db.execute(f"PRAGMA synchronous={'FULL' if at_once else 'NORMAL'}")
+            self._synced = at_once
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
