@@ -225,6 +225,7 @@ class MetricsOut(BaseModel):
     attribution_since: date | None
     attribution: ContributionOut | None
     tilts: dict[str, TiltOut]
+    regression: RegressionOut | None
 
     @classmethod
     def of(cls, m: StoredMetrics) -> MetricsOut:
@@ -237,4 +238,5 @@ class MetricsOut(BaseModel):
             attribution_since=since,
             attribution=ContributionOut.of(whole) if whole else None,
             tilts=tilts_out(m.tilts),
+            regression=RegressionOut.of(m.regression) if m.regression else None,
         )

@@ -10,10 +10,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from app.api.analysis_schemas import tilts_out
+from app.api.analysis_schemas import RegressionOut, tilts_out
 from app.api.dependencies import Svc, User
 from app.api.macro_schemas import ExposureOut, IndicatorOut, NewScenario, QuarterRegimeOut, RegimeOut, ScenarioOut
 from app.api.pricing import pack_headers
+from app.core.errors import AnalysisError
 from app.core.money import multiply, quantize
 from app.core.scenario import DrawdownAtRisk
 
@@ -50,15 +51,24 @@ async def regimes(_: User, services: Svc, start: MacroDate = None, end: MacroDat
 
 @router.get("/macro/factor-exposure")
 async def exposure(portfolio_id: UUID, user: User, services: Svc, response: Response) -> ExposureOut:
-    """Style tilts under the pack being served: growth, value, momentum, quality."""
+    """Style tilts under the pack being served, and a regression of the last year's returns once there are sixty."""
     found = await services.analysis.exposure.of(user, portfolio_id)
     response.headers.update(pack_headers(found.served.stale))
     pack = found.served.pack
+    regression, why = None, None
+    try:
+        regression = RegressionOut.of(
+            await services.analysis.performance.regression(user, portfolio_id, pack.asof_date)
+        )
+    except AnalysisError as error:
+        why = str(error)
     return ExposureOut(
         portfolio_id=portfolio_id,
         pricing_pack_id=pack.id,
         ledger_commit_hash=pack.ledger_commit_hash,
         **tilts_out(found.tilts),
+        regression=regression,
+        why_no_regression=why,
     )
 
 

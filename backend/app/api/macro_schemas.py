@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.api.analysis_schemas import TiltOut, Weight
+from app.api.analysis_schemas import RegressionOut, TiltOut, Weight
 from app.api.schemas import Number, Request
 from app.core.regime import METHOD as REGIME_METHOD
 from app.core.regime import Readings
@@ -21,7 +21,7 @@ from app.services.macro import Indicator, RegimeAnswer
 
 
 class ExposureOut(BaseModel):
-    """Style tilts of a portfolio."""
+    """Style tilts of a portfolio, and what explained its daily returns: `market` and `dollar` of its own packs."""
 
     portfolio_id: UUID
     pricing_pack_id: str
@@ -30,6 +30,8 @@ class ExposureOut(BaseModel):
     value: TiltOut
     momentum: TiltOut
     quality: TiltOut
+    regression: RegressionOut | None
+    why_no_regression: str | None
 
 
 class IndicatorOut(BaseModel):

@@ -14,6 +14,7 @@ from app.core.pack import PackHeader
 from app.core.performance import Performance
 from app.core.ratings import Company, Rating
 from app.core.regime import Readings, Regime
+from app.core.regression import Fit
 from app.core.scenario import Episode
 from app.core.series import Series
 from app.core.styles import Tilt
@@ -101,6 +102,7 @@ class StoredMetrics:
     performance: Performance
     attribution: tuple[date, Contribution] | None
     tilts: Mapping[str, Tilt]
+    regression: Fit | None = None
 
 
 class AnalysisStore(Protocol):
@@ -117,6 +119,7 @@ class AnalysisStore(Protocol):
     async def save_tilts(
         self, user_id: UUID, portfolio_id: UUID, pack: PackHeader, tilts: Mapping[str, Tilt]
     ) -> None: ...
+    async def save_regression(self, user_id: UUID, portfolio_id: UUID, pack: PackHeader, result: Fit) -> None: ...
 
     # Newest first.
     async def metrics(self, user_id: UUID, portfolio_id: UUID, limit: int) -> list[StoredMetrics]: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
@@ -10,11 +11,13 @@ from uuid import UUID
 from app.core.attribution import PortfolioAttribution, attribute_portfolio
 from app.core.bookings import Booking, Dividend, Split
 from app.core.errors import AnalysisError
+from app.core.factors import explain
 from app.core.history import Event, Mark, periods, unchanged
 from app.core.lots import Transaction
 from app.core.money import divide, multiply
 from app.core.pack import PackContent, PackHeader
 from app.core.performance import Performance, measure
+from app.core.regression import Fit
 from app.services import packs
 from app.services.access import owned
 from app.services.analysis_ports import AnalysisStore, StoredMetrics
@@ -107,6 +110,10 @@ class PerformanceService:
         first, last = past.marks[0], past.marks[-1]
         return Attributed(attribution_of(past, first), (first.day, last.day), past.pack, past.portfolio.base_currency)
 
+    async def regression(self, user_id: UUID, portfolio_id: UUID, end: date) -> Fit:
+        """What explained the year's daily returns; AnalysisError that says why there is no answer."""
+        return regression_of(await self.past(user_id, portfolio_id, _span(None, end), None))
+
     async def metrics(self, user_id: UUID, portfolio_id: UUID) -> list[StoredMetrics]:
         """What the last nights stored, newest first."""
         async with owned(self._tenants, user_id, portfolio_id, snapshot=True):
@@ -123,12 +130,12 @@ class PerformanceService:
             return False
         await self._store.save_performance(user_id, portfolio_id, tonight, performance)
         before = past.marks[-2]
-        try:
-            attribution = attribution_of(past, before)
-        except AnalysisError:
-            # Everything was sold or bought since: there is a return, but nothing that was held throughout.
-            return True
-        await self._store.save_attribution(user_id, portfolio_id, tonight, before.day, attribution)
+        # Everything may have been sold or bought since: there is a return, but nothing that was held throughout.
+        with suppress(AnalysisError):
+            await self._store.save_attribution(user_id, portfolio_id, tonight, before.day, attribution_of(past, before))
+        # For the first quarter there are too few returns.
+        with suppress(AnalysisError):
+            await self._store.save_regression(user_id, portfolio_id, tonight, regression_of(past))
         return True
 
 
@@ -137,6 +144,14 @@ def performance_of(past: Past) -> Performance:
     try:
         start, found = periods(past.events, past.marks, past.portfolio.base_currency)
         return measure(start, found)
+    except ValueError as error:
+        raise AnalysisError(str(error)) from error
+
+
+def regression_of(past: Past) -> Fit:
+    """What explains a past; AnalysisError where that cannot be told."""
+    try:
+        return explain(periods(past.events, past.marks, past.portfolio.base_currency)[1], past.marks)
     except ValueError as error:
         raise AnalysisError(str(error)) from error
 

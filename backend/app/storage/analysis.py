@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from datetime import date
+from decimal import Decimal
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +17,7 @@ from app.core.pack import PackHeader
 from app.core.performance import Performance
 from app.core.ratings import METHOD, Rating, Score
 from app.core.regime import Readings, Regime
+from app.core.regression import Fit
 from app.core.series import Series, SeriesInfo
 from app.core.styles import Tilt
 from app.services.analysis_ports import MacroData, RegimeSnapshot, StoredMetrics, StoredRating
@@ -170,10 +172,12 @@ def _inputs(rating: Rating) -> str:
 METRICS = """
 SELECT
     m.asof_date, m.pricing_pack_id, m.start_date, m.periods, m.twr, m.annualised, m.volatility, m.sharpe, m.mwr,
-    a.start_date AS since, a.weight, a.local_return, a.fx_return, a.interaction
+    a.start_date AS since, a.weight, a.local_return, a.fx_return, a.interaction,
+    r.observations, r.alpha, r.r_squared, r.residual, r.betas_json, r.variance_share_json
 FROM portfolio_metrics AS m
 LEFT JOIN currency_attribution AS a
     ON a.portfolio_id = m.portfolio_id AND a.asof_date = m.asof_date AND a.line = 'portfolio'
+LEFT JOIN factor_regressions AS r ON r.portfolio_id = m.portfolio_id AND r.asof_date = m.asof_date
 WHERE m.portfolio_id = $1 ORDER BY m.asof_date DESC LIMIT $2
 """
 
@@ -243,6 +247,20 @@ class PgAnalysisStore:
                 ],
             )
 
+    async def save_regression(self, user_id: UUID, portfolio_id: UUID, pack: PackHeader, result: Fit) -> None:
+        """One row per portfolio and date."""
+        async with self._db.as_user(user_id) as connection:
+            await connection.execute(
+                "INSERT INTO factor_regressions (portfolio_id, user_id, asof_date, pricing_pack_id, observations, "
+                "alpha, r_squared, residual, betas_json, variance_share_json) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (portfolio_id, asof_date) DO UPDATE "
+                "SET pricing_pack_id = excluded.pricing_pack_id, observations = excluded.observations, "
+                "alpha = excluded.alpha, r_squared = excluded.r_squared, residual = excluded.residual, "
+                "betas_json = excluded.betas_json, variance_share_json = excluded.variance_share_json",
+                *(portfolio_id, user_id, pack.asof_date, pack.id, result.observations, result.alpha),
+                *(result.r_squared, result.residual, _by_factor(result.betas), _by_factor(result.variance_share)),
+            )
+
     async def metrics(self, user_id: UUID, portfolio_id: UUID, limit: int) -> list[StoredMetrics]:
         """Newest first."""
         async with self._db.as_user(user_id, snapshot=True) as connection:
@@ -253,6 +271,27 @@ class PgAnalysisStore:
                 *(portfolio_id, [row["asof_date"] for row in rows]),
             )
         return [_metrics(row, [s for s in styles if s["asof_date"] == row["asof_date"]]) for row in rows]
+
+
+def _by_factor(numbers: Mapping[str, Decimal]) -> str:
+    return json.dumps({name: plain(number) for name, number in numbers.items()}, sort_keys=True)
+
+
+def _factors(text: str) -> dict[str, Decimal]:
+    return {name: Decimal(number) for name, number in json.loads(text).items()}
+
+
+def _regression(row: asyncpg.Record) -> Fit | None:
+    if row["observations"] is None:
+        return None
+    return Fit(
+        row["observations"],
+        row["alpha"],
+        _factors(row["betas_json"]),
+        row["r_squared"],
+        _factors(row["variance_share_json"]),
+        row["residual"],
+    )
 
 
 def _metrics(row: asyncpg.Record, styles: Sequence[asyncpg.Record]) -> StoredMetrics:
@@ -266,4 +305,4 @@ def _metrics(row: asyncpg.Record, styles: Sequence[asyncpg.Record]) -> StoredMet
         parts = (row[name] for name in ("weight", "local_return", "fx_return", "interaction"))
         attribution = (row["since"], Contribution("portfolio", *parts))
     tilts = {s["style"]: Tilt(s["tilt"], s["coverage"]) for s in styles}
-    return StoredMetrics(row["asof_date"], row["pricing_pack_id"], performance, attribution, tilts)
+    return StoredMetrics(row["asof_date"], row["pricing_pack_id"], performance, attribution, tilts, _regression(row))

@@ -17,6 +17,7 @@ from app.core.attribution import Holding, attribute_portfolio
 from app.core.pack import PackHeader
 from app.core.performance import Performance
 from app.core.ratings import rate
+from app.core.regression import Fit
 from app.core.styles import Tilt
 from app.services.macro import MacroService
 from app.services.reference import load_reference
@@ -160,12 +161,15 @@ async def test_results_are_replaced_by_a_rerun_and_are_nobody_elses(
     first = Performance(start, pack.asof_date, 5, D("0.1"), None, D("0.2"), None, D("-0.3"))
     held = [Holding(s, c, D(1), (D(1), D(2)), (D(1), D(3))) for s, c in (("A", "USD"), ("B", "EUR"))]
     tilts = {"growth": Tilt(D("0.5"), D(1)), "value": Tilt(None, D(0))}
+    explained = Fit(60, D("0.1"), {"market": D("0.9")}, D("0.75"), {"market": D("0.75")}, D("0.25"))
     for run_no in (1, 2):
         await store.save_performance(user, portfolio, pack, replace(first, periods=run_no))
         await store.save_attribution(user, portfolio, pack, start, attribute_portfolio(held[: 3 - run_no]))
         await store.save_tilts(user, portfolio, pack, tilts)
+        await store.save_regression(user, portfolio, pack, replace(explained, alpha=D(run_no)))
     (found,) = await store.metrics(user, portfolio, 10)
     assert (found.performance, found.pack_id, found.tilts) == (replace(first, periods=2), pack.id, tilts)
+    assert found.regression == replace(explained, alpha=D(2))
     assert found.attribution == (start, attribute_portfolio(held[:1]).whole)
     async with db.as_user(user) as connection:
         lines = await connection.fetch("SELECT line FROM currency_attribution WHERE portfolio_id = $1", portfolio)

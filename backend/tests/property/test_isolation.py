@@ -36,6 +36,7 @@ PLANTS = {
     "portfolio_metrics": "(portfolio_id, user_id, asof_date, pricing_pack_id, start_date, periods, twr) "
     "VALUES ($1, $2, '1991-01-01', 'PP-PROP', '1990-01-01', 1, 0)",
     "currency_attribution": "VALUES ($1, $2, '1991-01-01', 'EUR', 'PP-PROP', '1990-01-01', 1, 0, 0, 0)",
+    "factor_regressions": "VALUES ($1, $2, '1991-01-01', 'PP-PROP', 60, 0, 1, 0, '{}', '{}')",
     "factor_exposures": "VALUES ($1, $2, '1991-01-01', 'value', 'PP-PROP', 0, 1)",
 }
 SETTABLE = {
@@ -52,6 +53,7 @@ SETTABLE = {
     "portfolio_metrics": "twr = 1",
     "currency_attribution": "weight = 0",
     "factor_exposures": "tilt = 0",
+    "factor_regressions": "alpha = 1",
 }
 TABLES = tuple(SETTABLE)
 PACK_TABLES = ("pricing_pack", "prices", "fx_rates", "pricing_pack_event")
@@ -107,7 +109,7 @@ async def _populate(db: Database, users: list[UUID]) -> dict[UUID, UUID]:
                 *(pid, user),
             )
             await c.execute("INSERT INTO cash_balances VALUES ($1, $2, 'USD', 1)", pid, user)
-            for table in ("portfolio_metrics", "currency_attribution", "factor_exposures"):
+            for table in ("portfolio_metrics", "currency_attribution", "factor_exposures", "factor_regressions"):
                 await c.execute(f"INSERT INTO {table} {PLANTS[table].replace('1991-01-01', '1990-06-01')}", pid, user)
             await c.execute("INSERT INTO journals (portfolio_id, user_id) VALUES ($1, $2)", pid, user)
             await c.execute(

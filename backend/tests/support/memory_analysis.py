@@ -10,6 +10,7 @@ from app.core.attribution import Contribution, PortfolioAttribution
 from app.core.pack import PackHeader
 from app.core.performance import Performance
 from app.core.ratings import METHOD, Rating
+from app.core.regression import Fit
 from app.core.series import Series
 from app.core.styles import Tilt
 from app.services.analysis import AnalysisStores
@@ -29,6 +30,7 @@ class MemoryAnalysis:
         self.performances: dict[Key, tuple[str, Performance]] = {}
         self.attributions: dict[Key, tuple[date, PortfolioAttribution]] = {}
         self.tilts: dict[Key, Mapping[str, Tilt]] = {}
+        self.regressions: dict[Key, Fit] = {}
 
     def all(self) -> AnalysisStores:
         """This object behind each of the three ports."""
@@ -69,6 +71,9 @@ class MemoryAnalysis:
     async def save_tilts(self, user_id: UUID, portfolio_id: UUID, pack: PackHeader, tilts: Mapping[str, Tilt]) -> None:
         self.tilts[user_id, portfolio_id, pack.asof_date] = tilts
 
+    async def save_regression(self, user_id: UUID, portfolio_id: UUID, pack: PackHeader, result: Fit) -> None:
+        self.regressions[user_id, portfolio_id, pack.asof_date] = result
+
     async def metrics(self, user_id: UUID, portfolio_id: UUID, limit: int) -> list[StoredMetrics]:
         mine = sorted((key for key in self.performances if key[:2] == (user_id, portfolio_id)), reverse=True)
         return [self._metrics(key) for key in mine[:limit]]
@@ -79,4 +84,4 @@ class MemoryAnalysis:
         if key in self.attributions:
             start, attribution = self.attributions[key]
             split = start, attribution.whole
-        return StoredMetrics(key[2], pack_id, performance, split, self.tilts.get(key, {}))
+        return StoredMetrics(key[2], pack_id, performance, split, self.tilts.get(key, {}), self.regressions.get(key))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -234,9 +236,40 @@ async def test_tilts_of_a_portfolio(site: Site) -> None:
     assert abs(D(found["growth"]["tilt"]) - (apple / (apple + coke) - D("0.5"))) < D("1e-7")
     assert D(found["growth"]["coverage"]) < 1
     assert (found["value"]["tilt"], found["quality"]["tilt"]) == ("-0.5", "0.5")
+    assert found["regression"] is None
+    assert "two are needed" in found["why_no_regression"]
     # Toyota rose from 1847 to 2597 since April, the others did not by 15 %.
     assert (found["momentum"]["coverage"], D(found["momentum"]["tilt"]) < 0) == ("1", True)
     assert toyota > 0
+
+
+async def test_daily_returns_are_explained_once_there_are_sixty(site: Site, tmp_path: Path) -> None:
+    """Sixty-one days in which Apple alone moves, and a portfolio of Apple in dollars: all of it is the market."""
+    raw = json.loads(PACKAGED_MARKET_DATA.read_text())
+    base, first = raw["observations"][-1]["closes"], date(2026, 2, 2)
+    for n in range(62):
+        closes = base | {"AAPL": str(100 + n % 5)}
+        raw["observations"].append({"date": (first + timedelta(days=n)).isoformat(), "closes": closes})
+    market = tmp_path / "market.json"
+    market.write_text(json.dumps(raw))
+    made = await post(site, "portfolios", {"name": "P", "base_currency": "USD"})
+    portfolio = str(made.json()["portfolio_id"])
+    order = {"portfolio_id": portfolio, "symbol": "AAPL", "action": "buy", "quantity": "7", "price": "100"}
+    await post(site, "trades", order | {"trade_date": "2026-02-02"})
+    packs = site.world.packs
+    packs.headers.clear()
+    document = load_market_data(market)
+    for observation in document.observations[-62:]:
+        content = document.content(observation.day, FX.fixing(observation.day))
+        header = await packs.append(content, document.universe)
+        await packs.mark(header.id, "fresh", "test")
+    found = (await get(site, f"macro/factor-exposure?portfolio_id={portfolio}")).json()["regression"]
+    assert (found["observations"], found["r_squared"], found["residual"]) == (61, "1", "0")
+    # One of eight securities moved, so the market moved an eighth of it.
+    assert (found["betas"]["market"], found["betas"]["dollar"]) == ("8", "0")
+    await site.night(market_data=market, asof=date(2026, 4, 5))
+    (stored,) = (await get(site, f"portfolios/{portfolio}/metrics")).json()
+    assert stored["regression"]["observations"] == 62
 
 
 async def test_without_prices_of_half_a_year_ago_there_is_no_momentum(site: Site) -> None:
