@@ -119,3 +119,35 @@ async def test_chains_cannot_fork_or_leave_their_date(owner: Owner, night: None)
     assert await refused(owner, insert, "second-root", day, policy, None) == "23505"
     assert await refused(owner, insert, "other-day", day.replace(year=1980), policy, head["id"]) == "23503"
     assert await refused(owner, insert, "self", day, policy, "self") in {"23514", "23503"}
+
+
+MUTANTS = ("USING (true)", "USING (user_id IS NOT NULL)", "USING (user_id::text <> '')")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+async def test_a_policy_that_lets_everybody_in_is_noticed(owner: Owner, db: Database, night: None, mutant: str) -> None:
+    """The question the isolation property asks, put to each table with its own policy and with a weaker one.
+
+    The catalogue cannot tell a good condition from a bad one; this shows that reading rows does. The owner, whom FORCE
+    binds as well, changes the policy and asks within one transaction, so nobody else ever meets the weak one.
+    """
+    anna, ben = uuid4(), uuid4()
+    async with db.as_user(anna) as c:
+        await c.execute("INSERT INTO users (id) VALUES ($1)", anna)
+        hers = await c.fetchval(
+            "INSERT INTO portfolios (user_id, title, base_currency) VALUES ($1, 'P', 'USD') RETURNING id", anna
+        )
+        await c.execute("INSERT INTO cash_balances VALUES ($1, $2, 'USD', 1)", hers, anna)
+        await c.execute("INSERT INTO journals (portfolio_id, user_id) VALUES ($1, $2)", hers, anna)
+        await c.execute("INSERT INTO audit_log (user_id, action) VALUES ($1, 'x')", anna)
+    for table in ("portfolios", "cash_balances", "journals", "audit_log"):
+        foreign = f"SELECT count(*) FROM {table} WHERE user_id <> $1"
+        change = owner.transaction()
+        await change.start()
+        await owner.execute("SELECT set_config('app.user_id', $1, true)", str(ben))
+        kept = await owner.fetchval(foreign, ben)
+        await owner.execute(f"ALTER POLICY own_rows ON {table} {mutant}")
+        weakened = await owner.fetchval(foreign, ben)
+        await change.rollback()
+        assert kept == 0, table
+        assert weakened > 0, table
