@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from math import log
 
 import pytest
 
@@ -52,6 +53,27 @@ def test_linked_effects_add_to_the_compounded_active_return() -> None:
     assert found.active == found.portfolio - found.benchmark == sum(e.total for e in found.effects)
     compounded = D("1.073") ** 2 * D("1.056") - D("1.056") ** 3
     assert abs(found.active - compounded) < D("1e-12")
+
+
+def test_linked_effects_are_carinos() -> None:
+    """Each effect against the formula in floats; a period whose effects cancel counts by the limit 1 / (1 + R)."""
+    first = attribute(TWO)
+    # Weights that cost as much as the selection earned: no active return, yet effects.
+    level = attribute(
+        [segment("equity", "0.5", "0.6", "0.11", "0.08"), segment("bonds", "0.5", "0.4", "0.002", "0.02")]
+    )
+    level = replace(level, portfolio=level.benchmark, active=D(0))
+    found = link([first, level])
+    p = 1.073 * (1 + float(level.benchmark)) - 1
+    b = 1.056 * (1 + float(level.benchmark)) - 1
+    whole = (log(1 + p) - log(1 + b)) / (p - b)
+    scales = ((log(1.073) - log(1.056)) / 0.017 / whole, 1 / (1 + float(level.benchmark)) / whole)
+    for at, effect in enumerate(found.effects):
+        for part in ("allocation", "interaction"):
+            by_hand = sum(
+                s * float(getattr(one.effects[at], part)) for s, one in zip(scales, (first, level), strict=True)
+            )
+            assert float(getattr(effect, part)) == pytest.approx(by_hand, abs=1e-10)
 
 
 def test_linking_one_period_changes_nothing() -> None:

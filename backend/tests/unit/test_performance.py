@@ -66,9 +66,18 @@ def test_a_span_of_days_has_no_yearly_figures() -> None:
 def test_annualising() -> None:
     assert annualise(D("0.21"), 730) == D("0.1")
     assert annualise(D(-1), 10) == -1
+    assert annualise(D("0.0001"), 1) > D("0.03"), "one day is enough for the arithmetic"
     for total, days in ((D("0.1"), 0), (D("-1.1"), 10)):
         with pytest.raises(ValueError, match="cannot annualise"):
             annualise(total, days)
+
+
+def test_volatility_is_of_steps_of_about_a_day() -> None:
+    """Ten steps over thirty days are daily with some holidays, over thirty-one they are not."""
+    for last, daily in ((30, True), (31, False)):
+        days = [*range(1, 10), last]
+        found = measure(START, [period(day, "100", "0", str(100 + day % 2)) for day in days])
+        assert (found.volatility is not None) is daily
 
 
 def test_volatility_is_the_sample_deviation_over_a_year() -> None:
