@@ -27,7 +27,10 @@ def dawsos(*words: str) -> tuple[int, str]:
 def one(fault: str, profile: str) -> tuple[int, float, int, str]:
     """Return (exit code, seconds to the decision, the canary's bad requests, reason) of one drill."""
     code, _ = dawsos("drill", "--fault", fault, "--profile", profile)
-    rollout = json.loads(dawsos("show", "last", "--json")[1])["rollout"]
+    run = json.loads(dawsos("show", "last", "--json")[1])
+    rollout = run["rollout"]
+    if rollout is None:
+        raise SystemExit(f"the drill {fault} did not come to a rollout: {run['reason']}")
     judged = [sample for sample in rollout["samples"] if sample["weight"]]
     return code, sum(s["seconds"] for s in judged), sum(s["canary"]["errors"] for s in judged), rollout["reason"]
 

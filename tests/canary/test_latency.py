@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawsos.canary.latency import Edge, History, above, choose_edges, tables
@@ -47,6 +47,7 @@ def test_beyond_the_last_edge_nothing_is_above() -> None:
 
 
 @given(st.lists(st.integers(0, 100), min_size=8, max_size=8), st.sampled_from(EDGES))
+@settings(deadline=None)
 def test_above_is_the_rest(buckets: list[int], edge: float) -> None:
     counts = _counts(*buckets)
     assert above(counts, edge) == sum(buckets[EDGES.index(edge) + 1 :])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawsos.canary.samples import from_bodies, to_body
@@ -21,6 +21,7 @@ def _counts(buckets: list[int], errors: int) -> Counts:
 
 
 @given(st.lists(st.tuples(BUCKETS, BUCKETS, st.integers(0, 9)), min_size=1, max_size=6))
+@settings(deadline=None)
 def test_samples_come_back(drawn: list[tuple[list[int], list[int], int]]) -> None:
     full = [Sample(99.0, 1.0, 5, _counts([1, 1, 1, 1], 0), _counts([1, 1, 1, 1], 0))]
     samples = full + [

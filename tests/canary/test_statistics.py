@@ -34,7 +34,7 @@ def _hypergeometric(canary: int, stable: int, bad: int, odds: float) -> dict[int
 
 
 @given(SIZES, SIZES, st.integers(0, 80), ODDS, st.floats(0.05, 1.0))
-@settings(max_examples=300)
+@settings(max_examples=200, deadline=None)
 def test_the_comparison_is_an_e_value_exactly(
     canary: int, stable: int, bad: int, odds: tuple[float, float], within: float
 ) -> None:
@@ -49,6 +49,7 @@ def test_the_comparison_is_an_e_value_exactly(
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.floats(0.0, 1.0), st.sampled_from([(4.0, 1.5), (16.0, 1.0)]))
+@settings(deadline=None)
 def test_the_common_error_rate_cancels(canary: int, stable: int, rate: float, odds: tuple[float, float]) -> None:
     mean = 0.0
     for bad_canary, bad_stable in product(range(canary + 1), range(stable + 1)):
@@ -59,6 +60,7 @@ def test_the_common_error_rate_cancels(canary: int, stable: int, rate: float, od
 
 
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(0, 400), ODDS)
+@settings(deadline=None)
 def test_more_bad_requests_on_the_canary_are_more_evidence(
     canary: int, stable: int, bad: int, odds: tuple[float, float]
 ) -> None:
@@ -69,6 +71,7 @@ def test_more_bad_requests_on_the_canary_are_more_evidence(
 
 
 @given(st.integers(1, 10**9), st.floats(0, 1), st.integers(1, 10**9), st.floats(0, 1), ODDS)
+@settings(deadline=None)
 def test_a_thousand_million_requests_do_not_overflow(
     canary: int, canary_rate: float, stable: int, stable_rate: float, odds: tuple[float, float]
 ) -> None:
@@ -87,6 +90,7 @@ def test_a_bin_without_a_comparator_bets_nothing() -> None:
 
 
 @given(st.lists(st.floats(-700, 700), min_size=1, max_size=6), st.floats(0.01, 1.0), st.floats(0.1, 50.0))
+@settings(deadline=None)
 def test_a_cap_only_takes_wealth(factors: list[float], share: float, most: float) -> None:
     mixture = Mixture([1.0] * len(factors))
     mixture.restart(share)
@@ -97,6 +101,7 @@ def test_a_cap_only_takes_wealth(factors: list[float], share: float, most: float
 
 
 @given(st.lists(st.floats(0.0, 1.0), max_size=30))
+@settings(deadline=None)
 def test_restarts_move_wealth_without_making_any(shares: list[float]) -> None:
     mixture = Mixture([3.0, 1.0])
     for share in shares:
@@ -120,6 +125,7 @@ def test_evidence_of_independent_requests_is_the_same_however_it_is_split() -> N
 
 
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=200), st.integers(1, 100))
+@settings(deadline=None)
 def test_a_clustered_request_counts_in_part(outcomes: list[int], users: int) -> None:
     coin = Coin.against(0.05, (0.1,))
     full = coin.factors(len(outcomes), sum(outcomes))[0]

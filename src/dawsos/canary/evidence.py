@@ -273,13 +273,13 @@ class Evidence:
             factors[1:] = [[0.0] * len(latency) for latency in factors[1:]]
         self.comparison.multiply([factor for stream in factors for factor in stream])
         # The first bin of a burst may hold only the end of it: it earns no time.
-        self._ceiling += self.rules.growth * seconds if self.log_e > 0.0 else 0.0
+        self._ceiling += self.rules.growth * seconds if self.log_e > ROUNDING else 0.0
         raw = self.comparison.log_wealth()
         growth = raw - self.log_e
         self.comparison.cap(self._ceiling)
         self.log_e = min(raw, self._ceiling)
         self._ceiling = min(self._ceiling, max(0.0, self.log_e) + BURST)
-        if self.log_e <= 0.0:
+        if self.log_e <= ROUNDING:
             self.window = Window()
         else:
             self.window.add(pending, seconds, growth)

@@ -51,8 +51,10 @@ class Traffic:
         self._stretch = np.linspace(-4.0, 6.0, 4001)
         edges = choose_edges(usual_latency(world), tolerance)
         self._stable = [self._tail(edge.stable) for edge in edges]
-        self._canary = [self._tail(edge.canary) for edge in edges]
-        self._limit = self._tail(world.slow)
+        # Drawn one within the other, so from the lowest edge to the highest; the last of the names is the latency limit.
+        watched = [*(edge.canary for edge in edges), world.slow]
+        self._order = sorted(range(len(watched)), key=watched.__getitem__)
+        self._canary = [self._tail(watched[place]) for place in self._order]
         self._clusters = np.zeros((_CLUSTER_SECONDS, 2, columns), dtype=np.int64)
         self._at = -1.0
         self._rates = Rates(0.0, 0.0)
@@ -71,7 +73,8 @@ class Traffic:
         else:
             bad_canary = random.binomial(canary, rates.errors_canary)
             bad_stable = random.binomial(stable, rates.errors_stable)
-        above_canary = self._slower([*self._canary, self._limit], canary, rates.stretch_canary, rates.stuck, random)
+        drawn = self._slower(self._canary, canary, rates.stretch_canary, rates.stuck, random)
+        above_canary = [drawn[self._order.index(name)] for name in range(len(drawn))]
         above_stable = self._slower(self._stable, stable, rates.stretch_stable, 0.0, random)
         tables = np.empty((4, 4, self.columns), dtype=np.int64)
         tables[:, 0], tables[:, 2] = canary, stable

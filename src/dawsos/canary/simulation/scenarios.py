@@ -106,7 +106,8 @@ def _both(text: str, value: str) -> Scenario:
 
 
 def _leak(world: World, _columns: int, _random: np.random.Generator) -> Course:
-    return lambda at: Rates(world.errors * 100.0 ** min(1.0, at / 1200.0), world.errors)
+    """Errors that grow from the usual share to 10 % within 20 minutes."""
+    return lambda at: Rates(world.errors + (0.1 - world.errors) * min(1.0, at / 1200.0), world.errors)
 
 
 def _burst(share: float, stretch: float, every: float) -> Begin:

@@ -226,14 +226,14 @@ class VectorEvidence:
             factors[0] = np.where(warm, factors[0], 0.0)
         factors[1:] = [np.where(warm, latency, 0.0) for latency in factors[1:]]
         self.comparison.stakes += np.concatenate(factors)
-        self.ceiling += np.where(self.log_e > 0.0, rules.growth * seconds, 0.0)
+        self.ceiling += np.where(self.log_e > one.ROUNDING, rules.growth * seconds, 0.0)
         raw = self.comparison.log_wealth()
         growth = raw - self.log_e
         self.comparison.cap(np.where(where, self.ceiling, np.inf), raw)
         log_e = np.minimum(raw, self.ceiling)
         self.log_e = np.where(where, log_e, self.log_e)
         self.ceiling = np.where(where, np.minimum(self.ceiling, np.maximum(0.0, log_e) + one.BURST), self.ceiling)
-        clear = where & (self.log_e <= 0.0)
+        clear = where & (self.log_e <= one.ROUNDING)
         self.window_growth = np.where(clear, 0.0, self.window_growth + np.where(where, growth, 0.0))
         self.window_seconds = np.where(clear, 0.0, self.window_seconds + seconds)
 
