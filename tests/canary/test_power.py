@@ -38,7 +38,8 @@ def test_more_traffic_finds_smaller_faults() -> None:
 
 def test_a_step_that_cannot_find_a_breach_is_warned_of() -> None:
     (warning, *_) = power(POLICY, _usual(20.0)).warnings
-    assert warning.startswith("5 %: errors between the limit of 0.50% and ")
+    assert warning.startswith("errors above the limit of 0.50% may pass a step unseen when they are below ")
+    assert warning.endswith(" at 50 %")
     hopeless = POLICY.model_copy(
         update={"ladder": (LadderStep(weight=1, duration=10), LadderStep(weight=100, duration=10))}
     )

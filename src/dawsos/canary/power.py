@@ -157,17 +157,17 @@ def _above(latency: Counts, edge: float) -> float:
 def _warnings(policy: RolloutPolicy, usual: Usual, steps: tuple[StepPower, ...]) -> list[str]:
     if not usual.rate:
         return ["no traffic was seen: no step can find anything"]
-    found = []
-    for step in steps:
-        if step.smallest_error is None:
-            found.append(
-                f"{step.weight} %: no share of errors can be found in {step.seconds:g} s with {step.requests} requests"
-            )
-        elif step.smallest_error > policy.error_rate:
-            found.append(
-                f"{step.weight} %: errors between the limit of {policy.error_rate:.2%} and {_share(step.smallest_error)} pass "
-                f"this step unseen"
-            )
+    found = [
+        f"{step.weight} %: no share of errors can be found in {step.seconds:g} s with {step.requests} requests"
+        for step in steps
+        if step.smallest_error is None
+    ]
+    blind = [(step, step.smallest_error) for step in steps if (step.smallest_error or 0.0) > policy.error_rate]
+    if blind:
+        least = ", ".join(f"{_share(share)} at {step.weight} %" for step, share in blind)
+        found.append(
+            f"errors above the limit of {policy.error_rate:.2%} may pass a step unseen when they are below {least}"
+        )
     needed = _needed(policy)
     short = [step for step in steps if step.requests < needed]
     if policy.advance == "evidence" and short:
