@@ -28,6 +28,7 @@ class Running:
     """Where the service listens, for whom the token speaks, and the demo portfolio."""
 
     url: str
+    pid: int
     token: str
     user_id: str
     portfolio_id: str
@@ -68,8 +69,10 @@ def service(workers: int = 1) -> Iterator[list[Running]]:
                     probe.bind(("127.0.0.1", 0))
                     port = str(probe.getsockname()[1])
                 command = [sys.executable, "-m", "app.serve"]
-                processes.append(subprocess.Popen(command, env=env | {"PORT": port}, stderr=subprocess.DEVNULL))
-                running.append(Running(f"http://127.0.0.1:{port}", token, seeded["user_id"], seeded["portfolio_id"]))
+                process = subprocess.Popen(command, env=env | {"PORT": port}, stderr=subprocess.DEVNULL)
+                processes.append(process)
+                known = (process.pid, token, seeded["user_id"], seeded["portfolio_id"])
+                running.append(Running(f"http://127.0.0.1:{port}", *known))
             for one in running:
                 _wait(one.url)
             yield running
