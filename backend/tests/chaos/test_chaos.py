@@ -12,14 +12,17 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import asyncpg
+import httpx
 import pytest
+import redis
 
 from app.core.errors import StoreUnavailableError
 from app.storage.db import Database
 from app.storage.tenants import PgTenantStore
 from tests.chaos.conftest import Site
-from tests.support.proxy import Mode
-from tests.support.servers import Stack, at, run
+from tests.support.outside import standing_in
+from tests.support.proxy import Mode, proxied
+from tests.support.servers import Stack, address, at, run, serving
 
 RECOVERY_SECONDS = 5.0
 # The longest a caller may wait for "not now": two statements' timeouts and some slack for a busy machine.
@@ -194,3 +197,59 @@ async def _write_then_cut(store: PgTenantStore, site: Site, user: UUID, portfoli
         await tx.save_daily_value(portfolio, date(2026, 1, 1), pack["pricing_pack_id"], Decimal(1))
         site.database.set("refuse")
         await tx.version(portfolio)
+
+
+def test_a_slow_database_makes_slow_answers_and_no_wrong_ones(site: Site) -> None:
+    before = site.http.get(site.valuation).content
+    site.database.add("latency", latency=500)
+    started = time.monotonic()
+    answer = site.http.get(site.valuation)
+    assert time.monotonic() - started >= 0.5, "the latency was not on the wire"
+    assert (answer.status_code, answer.content) == (200, before)
+    assert site.http.get("/health").elapsed.total_seconds() < 0.5
+    site.database.set("pass")
+    assert recovery_seconds(site) < RECOVERY_SECONDS
+
+
+def test_trades_whose_connection_is_reset_midway_are_booked_whole_or_not_at_all(site: Site) -> None:
+    """The reset comes at another moment of the transaction each time."""
+    order = {"portfolio_id": site.portfolio, "symbol": "KO", "action": "buy", "quantity": "1", "price": "50"}
+    booked = 0
+    for milliseconds in range(0, 24, 2):
+        site.database.add("reset_peer", ("upstream",), timeout=milliseconds)
+        booked += site.http.post("/v1/trades", json=order).status_code == 201
+        site.database.set("pass")
+        booked += site.http.post("/v1/trades", json=order).status_code == 201
+    assert recovery_seconds(site) < RECOVERY_SECONDS
+    lots = [lot for lot in site.http.get(f"/v1/portfolios/{site.portfolio}").json()["lots"] if lot["symbol"] == "KO"]
+    assert max(booked, 1) <= len(lots) <= 24
+
+
+def test_an_evicted_cache_costs_time_and_nothing_else(site: Site) -> None:
+    before = site.http.get(site.valuation).content
+    with redis.Redis.from_url(site.stack.redis_url) as server:
+        for _ in range(5):
+            server.flushall()
+            missed, hit = site.http.get(site.valuation), site.http.get(site.valuation)
+            assert (missed.headers["x-cache"], hit.headers["x-cache"]) == ("miss", "hit")
+            assert missed.content == hit.content == before
+
+
+def test_a_provider_that_is_cut_off_costs_a_quote_and_nothing_else(
+    stack: Stack, faults: httpx.Client, site: Site
+) -> None:
+    with (
+        standing_in(stack.env()) as standin,
+        proxied(faults, address(standin.url)) as wire,
+        serving(stack.env(PROVIDERS_URL=f"http://127.0.0.1:{wire.port}", PROVIDER_TIMEOUT="0.3")) as service,
+        httpx.Client(base_url=service.url, headers=site.http.headers, timeout=15) as http,
+    ):
+        quote = "/v1/market/quote?symbol=AAPL"
+        assert http.get(quote).status_code == 200
+        wire.set("blackhole")
+        refused = [http.get("/v1/market/quote?symbol=KO") for _ in range(4)]
+        assert {answer.status_code for answer in refused} == {503}
+        assert refused[-1].elapsed.total_seconds() < 0.3, "an open breaker makes nobody wait"
+        assert http.get("/health/ready").json()["providers"]["polygon"] == "open"
+        assert http.get(quote).status_code == 200
+        assert http.get(site.valuation).status_code == 200

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.storage.db import Database
+from tests.support import evidence
 from tests.support.servers import Stack
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ PLANTS = {
     "VALUES ($1, $2, '1991-01-01', 'PP-PROP', '1990-01-01', 1, 0)",
     "currency_attribution": "VALUES ($1, $2, '1991-01-01', 'EUR', 'PP-PROP', '1990-01-01', 1, 0, 0, 0)",
     "factor_regressions": "VALUES ($1, $2, '1991-01-01', 'PP-PROP', 60, 0, 1, 0, '{}', '{}')",
+    "alerts": "(id, portfolio_id, user_id, op, threshold, span, cooldown_minutes, created_at) "
+    "VALUES (gen_random_uuid(), $1, $2, '<', 0, 'daily', 15, now())",
     "factor_exposures": "VALUES ($1, $2, '1991-01-01', 'value', 'PP-PROP', 0, 1)",
 }
 SETTABLE = {
@@ -54,9 +57,17 @@ SETTABLE = {
     "currency_attribution": "weight = 0",
     "factor_exposures": "tilt = 0",
     "factor_regressions": "alpha = 1",
+    "alerts": "removed = TRUE",
+    "alert_firings": "traceparent = 'x'",
+    "outbox": "last_error = 'x'",
 }
 TABLES = tuple(SETTABLE)
 PACK_TABLES = ("pricing_pack", "prices", "fx_rates", "pricing_pack_event")
+# How a table says whose portfolio a row belongs to.
+OF = dict.fromkeys(TABLES, "portfolio_id = $1") | {
+    "portfolios": "id = $1",
+    "outbox": "firing_id IN (SELECT id FROM alert_firings WHERE portfolio_id = $1)",
+}
 USERS = 4
 
 
@@ -68,6 +79,8 @@ class Tenants:
     db: Database
     users: list[UUID]
     portfolio_of: dict[UUID, UUID]
+    attacks: int = 0
+    foreign_rows: int = 0
 
 
 async def _populate(db: Database, users: list[UUID]) -> dict[UUID, UUID]:
@@ -124,6 +137,20 @@ async def _populate(db: Database, users: list[UUID]) -> dict[UUID, UUID]:
                 *(pid, user),
             )
             await c.execute("INSERT INTO audit_log (user_id, portfolio_id, action) VALUES ($1, $2, 'x')", user, pid)
+            alert, firing = uuid4(), uuid4()
+            await c.execute(
+                f"INSERT INTO alerts {PLANTS['alerts'].replace('gen_random_uuid()', '$3')}", pid, user, alert
+            )
+            await c.execute(
+                "INSERT INTO alert_firings (id, alert_id, portfolio_id, user_id, asof_date, triggered_at) "
+                "VALUES ($1, $2, $3, $4, '1990-01-01', now())",
+                *(firing, alert, pid, user),
+            )
+            await c.execute(
+                "INSERT INTO outbox (id, firing_id, user_id, condition_digest, method, recipient, status, due_at) "
+                "VALUES (gen_random_uuid(), $1, $2, 'x', 'webhook', 'http://h/', 'dead', now())",
+                *(firing, user),
+            )
             owned[user] = pid
     return owned
 
@@ -135,19 +162,23 @@ def tenants(stack: Stack) -> Iterator[Tenants]:
     db = Database(stack.database_url, max_size=3)
     users = [uuid4() for _ in range(USERS)]
     owned = loop.run_until_complete(_populate(db, users))
-    yield Tenants(loop, db, users, owned)
+    made = Tenants(loop, db, users, owned)
+    yield made
+    evidence.note("rls_attacks", made.attacks)
+    evidence.note("rls_foreign_rows", made.foreign_rows)
     loop.run_until_complete(db.close())
     loop.close()
 
 
 async def _attack(tenants: Tenants, attacker: UUID, victim: UUID, table: str, operation: str) -> None:
+    tenants.attacks += 1
     async with tenants.db.as_user(attacker) as c:
         if operation == "select":
             rows = await c.fetch(f"SELECT user_id FROM {table}")
+            tenants.foreign_rows += sum(row["user_id"] != attacker for row in rows)
             assert {row["user_id"] for row in rows} == {attacker}
         elif operation == "count by id":
-            column = "id" if table == "portfolios" else "portfolio_id"
-            found = await c.fetchval(f"SELECT count(*) FROM {table} WHERE {column} = $1", tenants.portfolio_of[victim])
+            found = await c.fetchval(f"SELECT count(*) FROM {table} WHERE {OF[table]}", tenants.portfolio_of[victim])
             assert (found > 0) is (attacker == victim)
         elif operation in {"update", "delete"}:
             statement = f"UPDATE {table} SET {SETTABLE[table]}" if operation == "update" else f"DELETE FROM {table}"

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from app.core import inventory, journal, reconcile
 from app.core.bookings import Booked, Booking, CashMovement, Dividend, Split, cash_effect, split_lot
 from app.core.lots import Lot, Transaction, fifo
-from app.core.money import multiply, quantize
+from app.core.money import multiply, quantize, relative_difference
 from app.storage.beancount import read_journal
+from tests.support import evidence
 
 D = Decimal
 START = date(2024, 1, 2)
@@ -78,12 +79,21 @@ class Life:
         self.text += journal.entry(Booked(len(self.bookings), booking, realised), replaced)
 
 
+def _worst_bp(books: inventory.Books, life: Life) -> float:
+    """The largest difference between what the journal and the lots say a symbol cost, in basis points."""
+    costs: dict[str, D] = {}
+    for lot in life.lots:
+        costs[lot.symbol] = costs.get(lot.symbol, D(0)) + multiply(lot.quantity, lot.unit_cost, lot.fx_rate)
+    return max((float(relative_difference(books.cost(s), c) * 10_000) for s, c in costs.items()), default=0.0)
+
+
 @given(st.lists(step, max_size=12))
 def test_journal_lots_bookings_and_beancount_agree(steps: list[tuple[Any, ...]]) -> None:
     life = Life()
     for one in steps:
         life.live(*one)
     books = inventory.book(read_journal(life.text))
+    evidence.worst("reconciliation_worst_bp", _worst_bp(books, life))
     assert reconcile.against_journal(books, life.lots, life.cash) == []
     assert reconcile.against_bookings(life.lots, life.bookings) == []
     assert loader.load_string(life.text)[1] == []

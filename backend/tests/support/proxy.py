@@ -1,105 +1,85 @@
-"""A TCP proxy that can lose what is behind it: cut, refuse or swallow. Runs its own loop in a thread."""
+"""A proxy in front of one server, whatever speaks toxiproxy's HTTP API: ours, or the one that TOXIPROXY_URL names."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Literal
+from uuid import uuid4
+
+import httpx
+
+from tests.support.servers import free_port
+from tests.support.toxics import serving_toxics
 
 Mode = Literal["pass", "refuse", "blackhole"]
+Streams = tuple[Literal["upstream", "downstream"], ...]
+BOTH: Streams = ("upstream", "downstream")
 
 
 class Proxy:
-    """Forwards one port to one target, as long as the mode is `pass`."""
+    """Forwards one port to one target until told otherwise."""
 
-    def __init__(self, target: tuple[str, int]) -> None:
-        self._target = target
-        self._loop = asyncio.new_event_loop()
-        self._mode: Mode = "pass"
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._flowing = asyncio.Event()
-        self.port = 0
+    def __init__(self, api: httpx.Client, target: tuple[str, int]) -> None:
+        self._api = api
+        self._name = f"p-{uuid4().hex[:12]}"
+        self._toxics: list[str] = []
+        self.port = free_port()
+        body = {"name": self._name, "listen": f"127.0.0.1:{self.port}", "upstream": f"{target[0]}:{target[1]}"}
+        self._ask("POST", "/proxies", body | {"enabled": True})
 
-    @property
-    def mode(self) -> Mode:
-        """What happens to traffic now."""
-        return self._mode
+    def _ask(self, method: str, path: str, body: dict[str, object] | None = None) -> None:
+        self._api.request(method, path, json=body).raise_for_status()
+
+    def _enable(self, enabled: bool) -> None:
+        self._ask("POST", f"/proxies/{self._name}", {"enabled": enabled})
 
     def set(self, mode: Mode) -> None:
-        """`refuse` cuts open connections and new ones at once; `blackhole` keeps all open and lets nothing through."""
-        asyncio.run_coroutine_threadsafe(self._set(mode), self._loop).result(5)
+        """`refuse` cuts open connections and takes no new ones; `blackhole` keeps all open and lets nothing through.
 
-    async def _set(self, mode: Mode) -> None:
-        self._mode = mode
+        Coming back cuts what a black hole held: what was swallowed is lost, as after a real partition.
+        """
         if mode == "blackhole":
-            self._flowing.clear()
-        else:
-            self._flowing.set()
-        # Coming back from a black hole also cuts: what was swallowed is lost, as after a real partition.
-        for writer in list(self._writers):
-            if mode != "blackhole":
-                writer.transport.abort()
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            await self._flowing.wait()
-            writer.write(data)
-            await writer.drain()
-
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._mode == "refuse":
-            writer.transport.abort()
+            self.add("timeout", BOTH, timeout=0)
             return
-        self._writers.add(writer)
-        upstream: asyncio.StreamWriter | None = None
-        try:
-            await self._flowing.wait()
-            behind, upstream = await asyncio.open_connection(*self._target)
-            self._writers.add(upstream)
-            pumps = [asyncio.ensure_future(self._pump(*pair)) for pair in ((reader, upstream), (behind, writer))]
-            _, pending = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            for pump in pending:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-        except OSError:
-            pass
-        finally:
-            for end in (writer, upstream):
-                if end is not None:
-                    self._writers.discard(end)
-                    end.transport.abort()
+        self._enable(False)
+        for name in self._toxics:
+            self._ask("DELETE", f"/proxies/{self._name}/toxics/{name}")
+        self._toxics = []
+        if mode != "refuse":
+            self._enable(True)
 
-    async def _start(self) -> asyncio.Server:
-        self._flowing.set()
-        server = await asyncio.start_server(self._client, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        return server
+    def add(self, kind: str, streams: Streams = ("downstream",), **attributes: float) -> None:
+        """Put a toxic on the wire; `set("pass")` takes all of them away."""
+        for stream in streams:
+            name = f"{kind}_{stream}"
+            body = {"name": name, "type": kind, "stream": stream, "toxicity": 1.0, "attributes": attributes}
+            self._ask("POST", f"/proxies/{self._name}/toxics", body)
+            self._toxics.append(name)
+
+    def close(self) -> None:
+        """Forget the proxy."""
+        self._ask("DELETE", f"/proxies/{self._name}")
 
 
 @contextmanager
-def proxied(target: tuple[str, int]) -> Iterator[Proxy]:
+def fault_api() -> Iterator[httpx.Client]:
+    """The API: the server that TOXIPROXY_URL names, else ours."""
+    named = os.environ.get("TOXIPROXY_URL")
+    if named:
+        with httpx.Client(base_url=named, timeout=10, headers={"User-Agent": "dawsos-tests"}) as client:
+            yield client
+        return
+    with serving_toxics() as url, httpx.Client(base_url=url, timeout=10) as client:
+        yield client
+
+
+@contextmanager
+def proxied(api: httpx.Client, target: tuple[str, int]) -> Iterator[Proxy]:
     """A running proxy in front of `target`."""
-    proxy = Proxy(target)
-    loop = proxy._loop
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    server = asyncio.run_coroutine_threadsafe(proxy._start(), loop).result(5)
+    proxy = Proxy(api, target)
     try:
         yield proxy
     finally:
-
-        async def stop() -> None:
-            server.close()
-            await proxy._set("refuse")
-            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-            for task in others:
-                task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(*others, return_exceptions=True)
-
-        asyncio.run_coroutine_threadsafe(stop(), loop).result(5)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
-        loop.close()
+        proxy.close()

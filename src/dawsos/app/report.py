@@ -13,6 +13,7 @@ from dawsos.model.pipeline import Pipeline
 from dawsos.model.rollout import Counts
 from dawsos.model.run import Run
 from dawsos.reporting.html import ReportContext, SloRow, render_html
+from dawsos.reporting.objectives import objectives
 from dawsos.reporting.sarif import sarif
 
 _TAIL = 60
@@ -81,11 +82,7 @@ def _logs(tools: Tools, run: Run) -> dict[str, str]:
 
 def _slo(pipeline: Pipeline, run: Run) -> tuple[SloRow, ...]:
     """Return the objectives with what was measured, and by which stage."""
-    rows = []
-    for stage in run.stages.values():
-        for gate in stage.gates:
-            if gate.kind == "threshold":
-                rows.append(SloRow(gate.gate, gate.limit, gate.measured, stage.id, gate.passed))
+    rows = list(objectives(pipeline, run))
     if run.rollout is not None and run.rollout.samples:
         samples = [sample["canary"] for sample in run.rollout.samples]
         counts = Counts(sum(s["requests"] for s in samples), sum(s["errors"] for s in samples))
