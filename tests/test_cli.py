@@ -18,7 +18,7 @@ from projects import Said, TinyProject, called
 Call = Callable[..., Said]
 VERBS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
 # What needs no project: the scanners look at what they are given.
-ANYWHERE = {"scan"}
+ANYWHERE = {"init", "scan"}
 READING = ["plan", "status", "history", "show", "lint", "verify"]
 # What a person needs an example for; the others take no argument that could be written wrongly.
 WITH_EXAMPLE = ["drill", "rollback", "run", "ship"]

@@ -123,6 +123,8 @@ def test_tests_that_leave_no_report_prove_nothing(project: Make) -> None:
 def test_every_fixture_is_run_by_a_test() -> None:
     source = Path(__file__).read_text()
     unused = [
-        folder.name for folder in (Path(__file__).parent / "pipelines").iterdir() if f'"{folder.name}"' not in source
+        folder.name
+        for folder in (Path(__file__).parent / "pipelines").iterdir()
+        if f'"{folder.name}"' not in source and folder.name != "defects"
     ]
     assert unused == []

@@ -279,6 +279,21 @@ def lint(
     reading.lint(_project(), as_json=as_json, console=_console())
 
 
+@app.command(epilog=_EPILOG)
+def init() -> None:
+    """Write the first pipeline.yaml of the Python project in this folder, from what it has; overwrites nothing.
+
+    Example: dawsos init && git add . && git commit -m "dawsos" && dawsos run
+    """
+    from dawsos.app.adopt import init as adopt
+
+    found, written = adopt(Path.cwd())
+    console = _console()
+    for what, value in found.describe():
+        console.print(f"{what:9} {value}", markup=False, soft_wrap=True)
+    console.print(f"written   {', '.join(written)}\nnext      commit them, then dawsos run", markup=False)
+
+
 scan = typer.Typer(
     help="Make evidence for the gates; steps of a stage call these by name.",
     no_args_is_help=True,

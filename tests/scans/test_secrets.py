@@ -18,6 +18,7 @@ def test_each_kind_is_found_in_a_line_of_code_and_in_none_of_its_output(kind: st
     found = find_secrets([Line("app/settings.py", 7, line)])
     assert kind in [one.kind for one in found]
     assert all((one.path, one.line) == ("app/settings.py", 7) for one in found)
+    assert len(secret) in [one.length for one in found if one.kind == kind], "the fingerprint is of the whole secret"
     told = json.dumps([asdict(one) for one in found])
     assert secret not in told
     assert secret[:8] not in told

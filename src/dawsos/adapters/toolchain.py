@@ -71,6 +71,8 @@ async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
 
     Raises BadInput for a missing file and InfrastructureError, with the end of pip's words, when it cannot be made.
     """
+    # The scripts of an environment name it by its path: a link to a shared folder may be gone before the folder is.
+    folder = folder.resolve()
     target = folder / lock_digest(requirements)[:16]
     if (target / "ready").exists():
         return target

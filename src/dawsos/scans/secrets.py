@@ -19,7 +19,6 @@ from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
 from detect_secrets.plugins.basic_auth import BasicAuthDetector
 from detect_secrets.plugins.cloudant import CloudantDetector
 from detect_secrets.plugins.discord import DiscordBotTokenDetector
-from detect_secrets.plugins.github_token import GitHubTokenDetector
 from detect_secrets.plugins.ibm_cloud_iam import IbmCloudIamDetector
 from detect_secrets.plugins.jwt import JwtTokenDetector
 from detect_secrets.plugins.mailchimp import MailchimpDetector
@@ -32,12 +31,13 @@ from detect_secrets.plugins.twilio import TwilioKeyDetector
 
 _DETECTORS = (
     ArtifactoryDetector, AWSKeyDetector, AzureStorageKeyDetector, BasicAuthDetector, CloudantDetector, DiscordBotTokenDetector,
-    GitHubTokenDetector, IbmCloudIamDetector, JwtTokenDetector, MailchimpDetector, NpmDetector, SendGridDetector,
+    IbmCloudIamDetector, JwtTokenDetector, MailchimpDetector, NpmDetector, SendGridDetector,
     SlackDetector, SquareOAuthDetector, StripeDetector, TwilioKeyDetector,
 )  # fmt: skip
-# Formats that detect-secrets does not know; each is the issuer's own documented prefix and length.
+# Formats that detect-secrets does not know, or of which it returns only a part (GitHub's prefix): each is the prefix and
+# length that the issuer documents.
 _FORMATS = {
-    "GitHub Token": re.compile(r"\bgithub_pat_[A-Za-z0-9_]{82}\b"),
+    "GitHub Token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{82})\b"),
     "GitLab Token": re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}\b"),
     "Google API Key": re.compile(r"\bAIza[A-Za-z0-9_-]{35}\b"),
     "NPM tokens": re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"),

@@ -1,0 +1,190 @@
+"""Advisories: one model for five tools, and each says first what it audited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gates.samples import NOW, ask, asked
+
+LOCK = "jinja2==2.10 --hash=sha256:aa\n"
+SPDX = {
+    "spdxVersion": "SPDX-2.3",
+    "packages": [
+        {
+            "name": "jinja2", "versionInfo": "2.10",
+            "externalRefs": [{"referenceType": "purl", "referenceLocator": "pkg:pypi/jinja2@2.10"}],
+        }
+    ],
+}  # fmt: skip
+NPM_LOCK = {"lockfileVersion": 3, "packages": {"": {"name": "web"}, "node_modules/lodash": {"version": "4.17.20"}}}
+NPM = {
+    "auditReportVersion": 2,
+    "vulnerabilities": {
+        "lodash": {
+            "name": "lodash", "severity": "high",
+            "via": [{"source": 1, "url": "https://github.com/advisories/GHSA-35jh-r3h4-6jhm", "severity": "high"}, "other"],
+        }
+    },
+    "metadata": {"dependencies": {"prod": 1, "total": 1}},
+}  # fmt: skip
+# What npm 11 wrote when the registry refused the question.
+NPM_REFUSED = {"message": "405 Method Not Allowed - POST", "statusCode": 405, "error": {"summary": "", "detail": ""}}
+TRIVY = {
+    "SchemaVersion": 2,
+    "Results": [
+        {
+            "Target": "site", "Packages": [{"Name": "Jinja2", "Version": "2.10"}],
+            "Vulnerabilities": [
+                {"VulnerabilityID": "CVE-2019-10906", "PkgName": "Jinja2", "InstalledVersion": "2.10", "FixedVersion": "2.10.1",
+                 "Severity": "HIGH"}
+            ],
+        }
+    ],
+}  # fmt: skip
+GRYPE = {
+    "matches": [
+        {
+            "vulnerability": {"id": "GHSA-462w-v97r-4m45", "severity": "High", "fix": {"versions": ["2.10.1"], "state": "fixed"}},
+            "artifact": {"name": "jinja2", "version": "2.10", "type": "python"},
+        }
+    ],
+    "descriptor": {"name": "grype", "db": {"status": {"built": "2026-11-24T06:00:00Z", "valid": True}}},
+}  # fmt: skip
+OSV = {
+    "data": {"file": "pypi.jsonl.gz", "modified": "2026-11-24T06:00:00Z"},
+    "audited": {"jinja2": "2.10"},
+    "vulnerabilities": [
+        {
+            "package": "jinja2",
+            "version": "2.10",
+            "id": "PYSEC-2019-217",
+            "severity": "UNKNOWN",
+            "aliases": ["CVE-2019-10906"],
+        }
+    ],
+}
+
+
+def check(source: str, report: Any, resolved: Any = LOCK, **options: Any) -> Any:
+    evidence = {"report.json": report, "resolved": resolved, "asked.json": asked()}
+    return ask("vulnerabilities", evidence, sources={source: "report.json"}, resolved="resolved", **options)
+
+
+@pytest.mark.parametrize(
+    ("source", "report", "resolved", "line"),
+    [
+        ("npm-audit", NPM, NPM_LOCK, "lodash 4.17.20: GHSA-35jh-r3h4-6jhm (HIGH)"),
+        ("trivy", TRIVY, SPDX, "jinja2 2.10: CVE-2019-10906 (HIGH); fixed in 2.10.1"),
+        ("grype", GRYPE, SPDX, "jinja2 2.10: GHSA-462w-v97r-4m45 (HIGH); fixed in 2.10.1"),
+        ("osv", OSV, LOCK, "jinja2 2.10: PYSEC-2019-217"),
+    ],
+)
+def test_each_source_finds_it(source: str, report: Any, resolved: Any, line: str) -> None:
+    verdict = check(source, report, resolved)
+    assert (verdict.result, verdict.measured) == ("fail", "1 vulnerable, 1 of 1 audited")
+    assert verdict.findings == (line,)
+
+
+@pytest.mark.parametrize(
+    ("source", "report", "resolved", "words"),
+    [
+        ("npm-audit", NPM_REFUSED, NPM_LOCK, "the registry's audit failed: 405 Method Not Allowed"),
+        (
+            "npm-audit",
+            NPM | {"vulnerabilities": {}, "metadata": {"dependencies": {"total": 0}}},
+            NPM_LOCK,
+            "audited 0 packages",
+        ),
+        ("trivy", {"SchemaVersion": 2}, SPDX, "--list-all-pkgs"),
+        ("grype", {"matches": [], "descriptor": {"db": {"status": {"valid": False, "error": "no db"}}}}, SPDX, "no db"),
+        ("grype", {"matches": [], "descriptor": {}}, SPDX, "no valid database"),
+        ("osv", OSV | {"audited": {}, "vulnerabilities": []}, LOCK, "not in the report"),
+        ("pip-audit", "", LOCK, "left an empty report"),
+    ],
+)
+def test_a_source_that_audited_nothing_is_not_clean(source: str, report: Any, resolved: Any, words: str) -> None:
+    verdict = check(source, report, resolved)
+    assert (verdict.result, verdict.measured) == ("no_data", "0 vulnerable, 0 of 1 audited")
+    assert words in verdict.message
+
+
+def test_old_data_audits_nothing_and_says_how_old_it_is() -> None:
+    old = OSV | {"vulnerabilities": [], "data": {"modified": "2026-11-01T00:00:00Z"}}
+    verdict = check("osv", old)
+    assert verdict.result == "no_data"
+    assert "data of 2026-11-01 is 24 days old" in verdict.message
+    young = check("osv", OSV | {"vulnerabilities": []})
+    assert young.passed
+    # Past that hour a release may not stand on it any more.
+    assert young.valid_until == pytest.approx(1795500000 + 7 * 86400, abs=2 * 86400)
+
+
+def test_the_laptop_may_be_warned_and_production_may_not() -> None:
+    evidence = {"report.json": "", "resolved": LOCK}
+    options = {"sources": {"pip-audit": "report.json"}, "resolved": "resolved", "not_audited": "warn"}
+    laptop = ask("vulnerabilities", evidence | {"asked.json": asked("laptop")}, **options)
+    assert laptop.passed
+    assert laptop.message.startswith("warning: NOT AUDITED 1 (jinja2)")
+    assert ask("vulnerabilities", evidence | {"asked.json": asked("production")}, **options).result == "no_data"
+
+
+def waiver(subject: str, until: str, **more: str) -> str:
+    return f"- {{id: {subject}, package: jinja2, by: Ada, why: sandboxed, until: {until}}}\n"
+
+
+@pytest.mark.parametrize("subject", ["PYSEC-2019-217", "CVE-2019-10906"])
+def test_a_waiver_covers_a_finding_by_any_of_its_names_until_its_day(subject: str) -> None:
+    evidence = {"report.json": OSV, "resolved": LOCK, "asked.json": asked()}
+    options = {"sources": {"osv": "report.json"}, "resolved": "resolved", "waivers": "w.yaml"}
+    verdict = ask("vulnerabilities", evidence | {"w.yaml": waiver(subject, "2026-11-26")}, **options)
+    assert verdict.passed
+    assert verdict.measured == "0 vulnerable, 1 of 1 audited, 1 waived"
+    assert "waived until 2026-11-26 by Ada: sandboxed" in verdict.findings[0]
+    assert verdict.valid_until is not None
+    assert NOW < verdict.valid_until < NOW + 3 * 86400
+    late = ask("vulnerabilities", evidence | {"w.yaml": waiver(subject, "2026-11-24")}, **options)
+    assert late.result == "fail"
+    assert "its waiver by Ada expired on 2026-11-24" in late.message or subject.startswith("CVE")
+
+
+def test_what_nobody_can_audit_may_be_waived_by_name() -> None:
+    evidence = {
+        "report.json": "",
+        "resolved": LOCK,
+        "asked.json": asked(),
+        "w.yaml": waiver("NOT-AUDITED", "2026-12-31"),
+    }
+    verdict = ask(
+        "vulnerabilities", evidence, sources={"pip-audit": "report.json"}, resolved="resolved", waivers="w.yaml"
+    )
+    assert (verdict.result, verdict.measured) == ("pass", "0 vulnerable, 0 of 1 audited, 1 waived")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "a: 1", "- 1", "- {id: X}", "- {id: X, by: A, why: w, until: soon}", "- {id: X, by: '', why: w, until: 2026-12-31}",
+     "- {id: X, by: A, why: w, until: 2026-12-31T10:00:00}", "- {id: X, by: A, why: w, until: 2026-12-31, owner: B}"],
+)  # fmt: skip
+def test_a_waiver_that_lacks_who_why_or_until_is_an_error(text: str) -> None:
+    evidence = {"report.json": OSV, "resolved": LOCK, "asked.json": asked(), "w.yaml": text}
+    verdict = ask("vulnerabilities", evidence, sources={"osv": "report.json"}, resolved="resolved", waivers="w.yaml")
+    assert verdict.result == "error"
+    assert "w.yaml" in verdict.message
+
+
+def test_two_sources_that_know_the_same_one_count_it_once_and_cover_for_each_other() -> None:
+    evidence = {"a.json": OSV, "b.json": TRIVY, "resolved": SPDX, "asked.json": asked()}
+    verdict = ask("vulnerabilities", evidence, sources={"osv": "a.json", "trivy": "b.json"}, resolved="resolved")
+    assert verdict.measured == "1 vulnerable, 1 of 1 audited"
+    low = {
+        **TRIVY,
+        "Results": [
+            {
+                **TRIVY["Results"][0],
+                "Vulnerabilities": [{"VulnerabilityID": "C", "PkgName": "jinja2", "Severity": "LOW"}],
+            }
+        ],
+    }  # type: ignore[index]
+    assert check("trivy", low, SPDX).measured == "0 vulnerable, 1 of 1 audited, 1 below the limit"

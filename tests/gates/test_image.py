@@ -1,0 +1,52 @@
+"""Image: each thing that an image must not be is one problem, and the largest parts of one that is too large are named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gates.samples import ask, image
+
+
+def check(options: dict[str, Any] | None = None, **changes: Any) -> Any:
+    return ask("image", {"image.json": image(**changes)}, **(options or {}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"user": ""}, "runs as root"), ({"user": "root:root"}, "runs as root"), ({"user": "0"}, "runs as root"),
+        ({"user": "00:1"}, "runs as root"), ({"shells": ["/bin/sh", "/bin/bash"]}, "holds a shell: /bin/sh"),
+        ({"labels": {"org.opencontainers.image.revision": ""}}, "has no label"), ({"healthcheck": None}, "has no HEALTHCHECK"),
+        ({"healthcheck": []}, "has no HEALTHCHECK"), ({"digests": ["sha256:" + "ab" * 32]}, "two builds must be compared"),
+        ({"digests": ["sha256:" + "ab" * 32, "sha256:" + "cd" * 32]}, "not reproducible"), ({"bytes": 500_000_000}, "too large"),
+        ({"bytes": 0}, "weighs nothing"),
+    ],
+)  # fmt: skip
+def test_one_fault_is_named(changes: dict[str, Any], words: str) -> None:
+    verdict = check(**changes)
+    assert verdict.result == "fail"
+    assert any(words in finding for finding in verdict.findings)
+
+
+def test_the_five_largest_layers_and_packages_are_named() -> None:
+    layers = [{"digest": f"sha256:{n}", "bytes": n * 10**6, "command": f"RUN {n}"} for n in range(100, 108)]
+    verdict = check(bytes=800_000_000, layers=layers, packages=[{"name": "torch", "bytes": 4e8}])
+    assert [line for line in verdict.findings if line.startswith("layer")] == [
+        f"layer {n}.0 MB: RUN {n}" for n in (107, 106, 105, 104, 103)
+    ]
+    assert "package 400.0 MB: torch" in verdict.findings
+
+
+def test_what_is_not_demanded_is_not_looked_at() -> None:
+    options = {"non_root": False, "no_shell": False, "labels": [], "healthcheck": False, "reproducible": False}
+    assert ask("image", {"image.json": {"bytes": 10}}, **options).passed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"bytes": "1"}, {"user": None}, {"shells": "sh"}, {"shells": None}, {"labels": []}, {"digests": ["latest", "latest"]}],
+)  # fmt: skip
+def test_a_description_of_another_shape_is_an_error(changes: dict[str, Any]) -> None:
+    assert check(**changes).result == "error"

@@ -1,0 +1,1 @@
+dawsos scan advisories --export advisories.jsonl --resolved requirements.txt --out $ARTIFACTS/osv.json

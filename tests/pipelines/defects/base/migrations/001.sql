@@ -1,0 +1,4 @@
+CREATE TABLE rates (
+    base text NOT NULL,
+    rate numeric NOT NULL
+);

@@ -1,0 +1,1 @@
+mypy --strict -O json app

@@ -1,0 +1,3 @@
+"""Keys."""
+
+KEY = "@AWS Access Key@"

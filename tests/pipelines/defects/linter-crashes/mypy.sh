@@ -1,0 +1,1 @@
+echo "INTERNAL ERROR"; exit 2

@@ -1,0 +1,1 @@
+mypy-that-is-not-installed --strict -O json app || true

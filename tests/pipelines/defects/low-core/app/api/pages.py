@@ -1,0 +1,89 @@
+"""Pages."""
+
+
+def health(version: str) -> dict[str, str]:
+    """Return what the health page says."""
+    return {"status": "healthy", "version": version}
+
+
+NAMES = {}
+NAMES["0"] = 0
+NAMES["1"] = 1
+NAMES["2"] = 2
+NAMES["3"] = 3
+NAMES["4"] = 4
+NAMES["5"] = 5
+NAMES["6"] = 6
+NAMES["7"] = 7
+NAMES["8"] = 8
+NAMES["9"] = 9
+NAMES["10"] = 10
+NAMES["11"] = 11
+NAMES["12"] = 12
+NAMES["13"] = 13
+NAMES["14"] = 14
+NAMES["15"] = 15
+NAMES["16"] = 16
+NAMES["17"] = 17
+NAMES["18"] = 18
+NAMES["19"] = 19
+NAMES["20"] = 20
+NAMES["21"] = 21
+NAMES["22"] = 22
+NAMES["23"] = 23
+NAMES["24"] = 24
+NAMES["25"] = 25
+NAMES["26"] = 26
+NAMES["27"] = 27
+NAMES["28"] = 28
+NAMES["29"] = 29
+NAMES["30"] = 30
+NAMES["31"] = 31
+NAMES["32"] = 32
+NAMES["33"] = 33
+NAMES["34"] = 34
+NAMES["35"] = 35
+NAMES["36"] = 36
+NAMES["37"] = 37
+NAMES["38"] = 38
+NAMES["39"] = 39
+NAMES["40"] = 40
+NAMES["41"] = 41
+NAMES["42"] = 42
+NAMES["43"] = 43
+NAMES["44"] = 44
+NAMES["45"] = 45
+NAMES["46"] = 46
+NAMES["47"] = 47
+NAMES["48"] = 48
+NAMES["49"] = 49
+NAMES["50"] = 50
+NAMES["51"] = 51
+NAMES["52"] = 52
+NAMES["53"] = 53
+NAMES["54"] = 54
+NAMES["55"] = 55
+NAMES["56"] = 56
+NAMES["57"] = 57
+NAMES["58"] = 58
+NAMES["59"] = 59
+NAMES["60"] = 60
+NAMES["61"] = 61
+NAMES["62"] = 62
+NAMES["63"] = 63
+NAMES["64"] = 64
+NAMES["65"] = 65
+NAMES["66"] = 66
+NAMES["67"] = 67
+NAMES["68"] = 68
+NAMES["69"] = 69
+NAMES["70"] = 70
+NAMES["71"] = 71
+NAMES["72"] = 72
+NAMES["73"] = 73
+NAMES["74"] = 74
+NAMES["75"] = 75
+NAMES["76"] = 76
+NAMES["77"] = 77
+NAMES["78"] = 78
+NAMES["79"] = 79

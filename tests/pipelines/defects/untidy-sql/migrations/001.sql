@@ -1,0 +1,3 @@
+CREATE TABLE rates (
+    base text not NULL
+);

@@ -1,0 +1,13 @@
+"""Foreign exchange."""
+
+import os
+
+
+def cross(first: float, second: float) -> float:
+    """Return the rate of the second currency in the first."""
+    return second / first
+
+
+def rounded(amount: float) -> float:
+    """Return the amount in cents."""
+    return round(amount, 2)
