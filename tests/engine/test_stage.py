@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dawsos.engine.stage import run_stage
-from dawsos.engine.work import Hands, Outcome, Work
+from dawsos.engine.work import Hands, Outcome, Work, nothing_to_prepare
 from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
 from dawsos.model.pipeline import Approval, Gate, Retry
 from dawsos.model.plan import Fingerprint
@@ -34,6 +34,7 @@ class World:
         self.folder = folder
         self.body = body
         self.verdicts: dict[str, str] = {}
+        self.prepare: Callable[[Work], Awaitable[None]] = nothing_to_prepare
         self.approval = Outcome("passed")
         self.kept = 0
         self.asked = 0
@@ -55,7 +56,7 @@ class World:
         def evaluate(gate: Gate, _artifacts: Path) -> GateVerdict:
             return answer(gate, self.verdicts.get(gate.name, "pass"))
 
-        hands = Hands({"commands": body}, evaluate, approve, keep)
+        hands = Hands({"commands": body}, evaluate, approve, keep, self.prepare)
         print_ = Fingerprint("f" * 64, {})
         work = Work(self.stage, 1, self.folder / "attempt-1", print_, self.recorder, self.clock, done)
         return asyncio.run(run_stage(work, hands))
@@ -187,3 +188,25 @@ def test_a_rollback_stays_one_whatever_its_gates_say(tmp_path: Path) -> None:
     assert world.run() == Outcome("rolled_back", "errors")
     assert len(world.record.gates) == 1
     assert world.kept == 0
+
+
+def test_what_is_prepared_does_not_count_against_the_budget(tmp_path: Path) -> None:
+    async def slow(_work: Work) -> None:
+        await asyncio.sleep(0.2)
+
+    world = World(tmp_path, passing, budget=0.05)
+    world.prepare = slow
+    assert world.run() == Outcome("passed")
+
+
+def test_what_cannot_be_prepared_is_the_machines_fault_and_tried_again(tmp_path: Path) -> None:
+    tried = []
+
+    async def away(work: Work) -> None:
+        tried.append(work.attempt)
+        raise InfrastructureError("the registry is away")
+
+    world = World(tmp_path, passing)
+    world.prepare = away
+    assert world.run().result == "infrastructure"
+    assert (tried, world.attempts) == ([1, 2], [])

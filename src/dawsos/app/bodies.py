@@ -70,6 +70,17 @@ def bodies(scene: Scene) -> dict[str, Body]:
     return {"commands": commands, "release": release, "deploy": deploy, "rollout": rollout}
 
 
+async def prepare(scene: Scene, work: Work) -> None:
+    """Make the stage's toolchain when it is not there yet."""
+    if work.stage.toolchain is not None:
+        await _toolchain(scene, work.stage.toolchain)
+
+
+async def _toolchain(scene: Scene, name: str) -> Path:
+    requirements = scene.root / scene.pipeline.toolchains[name].requirements
+    return await toolchain.ensure(requirements, scene.tools.project.toolchains, scene.runner())
+
+
 async def step_environment(scene: Scene, stage: Stage) -> dict[str, str]:
     """Return the whole environment of a stage's steps: declared things only."""
     import os
@@ -82,8 +93,7 @@ async def step_environment(scene: Scene, stage: Stage) -> dict[str, str]:
     if needs_release(scene.pipeline, stage) and scene.session.state.release:
         env["RELEASE"] = str(scene.tools.project.releases / scene.session.state.release)
     if stage.toolchain is not None:
-        requirements = scene.root / scene.pipeline.toolchains[stage.toolchain].requirements
-        venv = await toolchain.ensure(requirements, scene.tools.project.toolchains, scene.runner())
+        venv = await _toolchain(scene, stage.toolchain)
         env["PATH"] = f"{venv / 'bin'}:{env['PATH']}"
         env["VIRTUAL_ENV"] = str(venv)
     if stage.environment is not None:
@@ -138,9 +148,7 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
             return outcome
     service = scene.pipeline.service
     name = work.stage.toolchain or next(iter(scene.pipeline.toolchains))
-    venv = await toolchain.ensure(
-        scene.root / scene.pipeline.toolchains[name].requirements, scene.tools.project.toolchains, scene.runner()
-    )
+    venv = await _toolchain(scene, name)
     log = work.artifacts / "build.log"
     steps: list[dict[str, Any]] = []
     try:

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from dawsos.adapters.toolchain import lock_digest, python_version
 from dawsos.app import approval as approvals
 from dawsos.app import evidence
 from dawsos.app.asking import Asker
-from dawsos.app.bodies import SEED, Scene, bodies, needs_release
+from dawsos.app.bodies import SEED, Scene, bodies, needs_release, prepare
 from dawsos.app.project import Project, Tools, load, load_run, new_run_id, open_tools
 from dawsos.app.report import write_shown_report
 from dawsos.app.session import Session, start, take_over
@@ -241,7 +242,7 @@ class Carrier:
             return await approvals.ask(scene.session, work, before)
 
         self.asker = Asker(scene.tools, scene.session.id, scene.root, options.profile)
-        self.hands = Hands(bodies(scene), self.asker, approve, self.keep)
+        self.hands = Hands(bodies(scene), self.asker, approve, self.keep, partial(prepare, scene))
 
     async def execute(self, stage: Stage) -> Outcome:
         """Restore or run the stage, then attest it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -46,14 +46,22 @@ Body = Callable[[Work], Awaitable[Outcome]]
 Evaluate = Callable[[Gate, Path], GateVerdict]
 Approve = Callable[[Work, tuple[GateVerdict, ...]], Awaitable[Outcome]]
 Keep = Callable[[Work], None]
+Prepare = Callable[[Work], Awaitable[None]]
+
+
+async def nothing_to_prepare(_work: Work) -> None:
+    """Prepare nothing."""
 
 
 @dataclass(frozen=True)
 class Hands:
-    """The effects a stage is run with: the body for each ``uses``, the gates, the approval, the cache."""
+    """The effects a stage is run with: the body for each ``uses``, the gates, the approval, the cache.
+
+    ``prepare`` fetches what the machine lacks, before the stage's budget begins to run.
+    """
 
     bodies: Mapping[str, Body]
     evaluate: Evaluate
     approve: Approve
     keep: Keep
-    extra: Mapping[str, object] = field(default_factory=dict)
+    prepare: Prepare = nothing_to_prepare
