@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_UP, Context, Decimal, localcontext
 from uuid import UUID
 
 import pytest
 
 from app.core import inventory, journal, reconcile
-from app.core.bookings import Booked, CashMovement, Split, holdings, split_lot
+from app.core.bookings import Booked, CashMovement, Split, held_before, holdings, split_lot
 from app.core.errors import JournalError, MarketDataError, TradeRefusedError
 from app.core.fx import Fixing, FxRate, all_pairs, cross
 from app.core.inventory import Books, Cost, Directive, Posting
 from app.core.lots import Lot, Transaction, fifo
 from app.core.market import parse
-from app.core.money import within_one_bp
+from app.core.money import quantize, significant, within_one_bp
 from app.core.pack import PackContent, Price
 from app.core.valuation import value
 from app.settings import PACKAGED_MARKET_DATA
@@ -34,6 +34,18 @@ def lot(quantity: str, cost: str = "1", symbol: str = "AAPL", number: int = 1, f
 def test_exactly_one_basis_point_is_within_it() -> None:
     assert within_one_bp(D(10000), D(9999)) is True
     assert within_one_bp(D(10000), D("9998.9999")) is False
+
+
+def test_a_context_that_somebody_else_altered_changes_no_rounding() -> None:
+    with localcontext(Context(prec=3, rounding=ROUND_UP)):
+        assert quantize(D("123456.000000005")) == D("123456.00000000")
+        assert significant(D("1.23456789012345"), 12) == D("1.23456789012")
+
+
+def test_what_is_of_another_symbol_does_not_end_the_count() -> None:
+    other = Transaction(UUID(int=1), "KO", "buy", D(5), D(1), "USD", D(1), DAY)
+    mine = [replace(other, symbol="AAPL", quantity=D(q)) for q in ("2", "3")]
+    assert held_before([other, mine[0], other, mine[1]], "AAPL", date(2023, 11, 1)) == 5
 
 
 def test_a_fixing_gives_crosses_of_its_day() -> None:
