@@ -95,6 +95,10 @@ class Supervisor:
 
     def _keep(self, name: str, watched: Watched, spec: ProcessSpec, desired: Desired) -> None:
         """One process that should run: start it, restart it, replace it, ask whether it is ready."""
+        if watched.stopping_until is not None:
+            # It was told to end, for a new form of it or because nobody wanted it for a while: that end is no crash.
+            self._retire(name, watched, spec)
+            return
         now = time.time()
         handle = watched.handle
         if handle is not None and not processes.alive(handle):

@@ -1,0 +1,366 @@
+"""What runs becomes what should run: with real processes, a supervisor that ticks when told to, and a clock of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dawsos.loopback import free_ports
+from dawsos.model.process import Probe, ProcessSpec
+from dawsos.platforms.local import processes, supervisor
+from dawsos.platforms.local.state import (
+    Desired,
+    ProcessStatus,
+    Roles,
+    read_desired,
+    read_roles,
+    read_status,
+    write_desired,
+    write_json,
+    write_roles,
+)
+from dawsos.platforms.local.supervisor import Supervisor, supervisor_runs
+from waiting import is_gone, pids_in, wait_until
+
+SLEEP = "exec sleep 60"
+# Neither the shell nor its child hears TERM.
+DEAF = "trap '' TERM; echo $$ > deaf.pid; while true; do sleep 60; done"
+
+
+class HandClock:
+    """Time that passes when a test says so, or when the supervisor sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Stand:
+    """An environment's folder and its supervisor."""
+
+    def __init__(self, folder: Path, clock: HandClock) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.supervisor = Supervisor(folder)
+
+    def spec(self, name: str = "a.0", script: str = SLEEP, **changes: object) -> ProcessSpec:
+        log = str(self.folder / "logs" / f"{name}.log")
+        argv = ("/bin/sh", "-c", script)
+        plain = ProcessSpec(name, name.partition(".")[0], argv, str(self.folder), {"PATH": "/usr/bin:/bin"}, log=log)
+        return replace(plain, **changes)  # type: ignore[arg-type]
+
+    def want(self, *specs: ProcessSpec, **changes: object) -> None:
+        write_desired(self.folder, replace(Desired({spec.name: spec for spec in specs}), **changes))  # type: ignore[arg-type]
+
+    def tick(self) -> dict[str, ProcessStatus]:
+        """Let the supervisor look once, and return what it wrote."""
+        self.supervisor._tick(read_desired(self.folder))
+        return {process.name: process for process in read_status(self.folder, True).processes}
+
+    def ticks_until(self, condition: Callable[[dict[str, ProcessStatus]], object]) -> dict[str, ProcessStatus]:
+        """Tick, in no time of the supervisor's clock, until the real processes have come so far."""
+        wait_until(lambda: condition(self.tick()))
+        return {process.name: process for process in read_status(self.folder, True).processes}
+
+    def kill(self, name: str = "a.0") -> None:
+        """KILL a process that runs, and let the supervisor see that it is gone."""
+        pid = self.tick()[name].pid
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: is_gone(pid))
+        self.tick()
+
+    def succeeded_by_another(self) -> None:
+        """The supervisor dies; all that the next one knows is in the folder."""
+        self.supervisor = Supervisor(self.folder)
+
+
+@pytest.fixture
+def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+    """What a test starts ends with it."""
+    clock = HandClock()
+    monkeypatch.setattr(supervisor, "time", clock)
+    yield Stand(tmp_path, clock)
+    for pid_file in (tmp_path / "run").glob("*.json"):
+        handle = processes.read_handle(pid_file)
+        if handle is not None:
+            processes.kill_tree(handle)
+
+
+def test_what_is_wanted_runs_and_is_told(stand: Stand) -> None:
+    stand.want(stand.spec("a.0"), stand.spec("b.0"))
+    stand.tick()
+    seen = stand.tick()
+    assert [(p.name, p.group, p.state, p.restarts) for p in seen.values()] == [
+        ("a.0", "a", "ready", ()),
+        ("b.0", "b", "ready", ()),
+    ]
+    handle = processes.read_handle(stand.folder / "run" / "a.0.json")
+    assert handle is not None
+    assert (handle.pid, handle.digest) == (seen["a.0"].pid, seen["a.0"].digest)
+    assert processes.alive(handle)
+    assert read_status(stand.folder, True).lease_expired is None
+
+
+def test_nothing_is_written_when_nothing_changed(stand: Stand) -> None:
+    stand.want(stand.spec())
+    stand.tick()
+    stand.tick()
+    before = (stand.folder / "status.json").stat().st_mtime_ns
+    stand.tick()
+    assert (stand.folder / "status.json").stat().st_mtime_ns == before
+
+
+def test_what_died_is_started_again_at_once_and_counted(stand: Stand) -> None:
+    stand.want(stand.spec())
+    first = stand.tick()["a.0"].pid
+    stand.kill()
+    seen = stand.tick()["a.0"]
+    assert seen.pid not in (0, first)
+    assert (seen.restarts, seen.crash_looping) == ((stand.clock.now,), False)
+
+
+def test_what_keeps_dying_waits_longer_each_time(stand: Stand) -> None:
+    stand.want(stand.spec())
+    stand.tick()
+    for pause in (0.0, 0.3, 1.0, 3.0, 10.0, 10.0):
+        stand.kill()
+        if pause:
+            stand.clock.sleep(pause - 0.01)
+            assert stand.tick()["a.0"].pid == 0
+            stand.clock.sleep(0.02)
+        assert stand.tick()["a.0"].pid != 0
+
+
+def test_three_deaths_within_the_window_are_a_crash_loop_until_it_has_passed(stand: Stand) -> None:
+    stand.want(stand.spec(), crash_restarts=3, crash_window=60.0)
+    stand.tick()
+    looping = []
+    for _ in range(3):
+        stand.clock.sleep(11)
+        stand.kill()
+        looping.append(stand.tick()["a.0"].crash_looping)
+    assert looping == [False, False, True]
+    stand.clock.sleep(49)
+    assert stand.tick()["a.0"].crash_looping is False
+    stand.clock.sleep(60)
+    assert stand.tick()["a.0"].restarts == ()
+
+
+def test_a_crash_loop_is_not_forgotten_with_the_supervisor_that_saw_it(stand: Stand) -> None:
+    stand.want(stand.spec())
+    stand.tick()
+    for _ in range(3):
+        stand.succeeded_by_another()
+        stand.clock.sleep(11)
+        stand.kill()
+    seen = stand.tick()["a.0"]
+    assert (len(seen.restarts), seen.crash_looping) == (3, True)
+
+
+def test_the_next_supervisor_adopts_what_runs(stand: Stand) -> None:
+    stand.want(stand.spec("a.0"), stand.spec("b.0"))
+    stand.tick()
+    before = stand.tick()
+    stand.succeeded_by_another()
+    after = stand.tick()
+    assert after == before
+    assert all(process.state == "ready" for process in after.values())
+
+
+def test_what_died_while_there_was_no_supervisor_runs_again(stand: Stand) -> None:
+    stand.want(stand.spec())
+    pid = stand.tick()["a.0"].pid
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: is_gone(pid))
+    stand.succeeded_by_another()
+    assert stand.tick()["a.0"].pid not in (0, pid)
+
+
+def test_the_next_supervisor_ends_what_nobody_wants_any_more(stand: Stand) -> None:
+    stand.want(stand.spec())
+    pid = stand.tick()["a.0"].pid
+    stand.want()
+    stand.succeeded_by_another()
+    assert stand.ticks_until(lambda seen: not seen) == {}
+    assert is_gone(pid)
+    assert list((stand.folder / "run").iterdir()) == []
+
+
+def test_a_changed_process_is_replaced_and_the_others_stay(stand: Stand) -> None:
+    stand.want(stand.spec("a.0"), stand.spec("b.0"))
+    before = stand.tick()
+    changed = stand.spec("a.0", env={"PATH": "/usr/bin:/bin", "NEW": "1"})
+    stand.want(changed, stand.spec("b.0"))
+    after = stand.ticks_until(lambda seen: seen["a.0"].digest == processes.spec_digest(changed))
+    assert after["a.0"].pid != before["a.0"].pid
+    assert is_gone(before["a.0"].pid)
+    # It was told to go: that is no crash.
+    assert after["a.0"].restarts == ()
+    assert after["b.0"].pid == before["b.0"].pid
+
+
+def test_two_forms_of_one_process_never_run_together(stand: Stand) -> None:
+    stand.want(stand.spec(script=DEAF))
+    pid = stand.tick()["a.0"].pid
+    pids_in(stand.folder, 1)
+    stand.want(stand.spec(script=SLEEP))
+    for _ in range(3):
+        seen = stand.tick()["a.0"]
+        assert (seen.pid, seen.state) == (pid, "stopping")
+    stand.clock.sleep(5.1)
+    assert stand.ticks_until(lambda seen: seen["a.0"].pid not in (0, pid))["a.0"].restarts == ()
+    assert is_gone(pid)
+
+
+def test_it_is_asked_to_go_by_its_own_signal(stand: Stand) -> None:
+    script = "trap 'echo bye; exit 0' INT; echo $$ > one.pid; while true; do sleep 0.01; done"
+    stand.want(stand.spec(script=script, stop_signal="SIGINT"))
+    stand.tick()
+    pids_in(stand.folder, 1)
+    stand.want()
+    assert stand.ticks_until(lambda seen: not seen) == {}
+    assert (stand.folder / "logs" / "a.0.log").read_text() == "bye\n"
+
+
+def test_what_does_not_go_within_its_grace_is_killed_and_nobody_waits_for_it(stand: Stand) -> None:
+    stand.want(stand.spec("a.0", DEAF, stop_grace=30.0), stand.spec("b.0"))
+    deaf = stand.tick()["a.0"].pid
+    pids_in(stand.folder, 1)
+    stand.want(stand.spec("b.0"), stand.spec("c.0"))
+    assert stand.tick()["c.0"].pid != 0
+    stand.clock.sleep(29.9)
+    seen = stand.tick()
+    assert (seen["a.0"].pid, seen["a.0"].state, is_gone(deaf)) == (deaf, "stopping", False)
+    stand.clock.sleep(0.2)
+    assert sorted(stand.ticks_until(lambda seen: "a.0" not in seen)) == ["b.0", "c.0"]
+    assert is_gone(deaf)
+
+
+def test_what_is_wanted_again_while_it_goes_is_let_go_first(stand: Stand) -> None:
+    """It was told to end and will: its end is no crash, and its successor has a grace of its own."""
+    stand.want(stand.spec(script=DEAF))
+    pid = stand.tick()["a.0"].pid
+    pids_in(stand.folder, 1)
+    stand.want()
+    assert stand.tick()["a.0"].state == "stopping"
+    stand.want(stand.spec(script=DEAF))
+    assert stand.tick()["a.0"].state == "stopping"
+    stand.clock.sleep(5.1)
+    seen = stand.ticks_until(lambda seen: seen["a.0"].pid not in (0, pid))["a.0"]
+    assert (is_gone(pid), seen.restarts) == (True, ())
+    stand.want()
+    assert stand.tick()["a.0"].state == "stopping"
+
+
+def test_a_program_that_cannot_be_started_is_said_in_its_log_and_tried_again_later(stand: Stand) -> None:
+    program = stand.folder / "late"
+    stand.want(stand.spec("a.0", argv=(str(program),)), stand.spec("b.0"))
+    seen = stand.tick()
+    assert (seen["a.0"].pid, seen["a.0"].state) == (0, "dead")
+    assert seen["b.0"].pid != 0
+    log = stand.folder / "logs" / "a.0.log"
+    assert f"cannot start a.0: [Errno 2] No such file or directory: '{program}'" in log.read_text()
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    stand.clock.sleep(9.9)
+    assert stand.tick()["a.0"].pid == 0
+    stand.clock.sleep(0.2)
+    assert stand.tick()["a.0"].pid != 0
+
+
+def test_told_to_stop_it_ends_everything_and_then_itself(stand: Stand) -> None:
+    stand.want(stand.spec("a.0"), stand.spec("b.0", DEAF))
+    pids = [process.pid for process in stand.tick().values()]
+    pids_in(stand.folder, 1)
+    stand.want(stand.spec("a.0"), stand.spec("b.0", DEAF), stop=True)
+    stand.supervisor.run()
+    assert all(map(is_gone, pids))
+    assert read_status(stand.folder, True).processes == ()
+
+
+SERVING = Roles(stable="old", canary="new", standby="older", weight=25)
+
+
+def routed(folder: Path) -> str:
+    path = folder / "envoy" / "routes.json"
+    return path.read_text() if path.exists() else ""
+
+
+def test_without_a_live_controller_the_traffic_goes_back_to_stable(stand: Stand) -> None:
+    write_roles(stand.folder, SERVING)
+    write_json(stand.folder / "lease.json", {"expires": stand.clock.now + 5})
+    stand.tick()
+    stand.clock.sleep(5)
+    stand.tick()
+    assert (read_roles(stand.folder), routed(stand.folder)) == (SERVING, "")
+    stand.clock.sleep(0.1)
+    stand.tick()
+    assert read_roles(stand.folder) == replace(SERVING, weight=0)
+    assert json.loads(routed(stand.folder))["resources"]
+    assert '"old"' in routed(stand.folder)
+    assert read_status(stand.folder, True).lease_expired == stand.clock.now
+    # Once is enough: what a person decides next is not undone.
+    write_json(stand.folder / "envoy" / "routes.json", {})
+    stand.clock.sleep(10)
+    stand.tick()
+    assert routed(stand.folder) == "{}"
+
+
+def test_a_canary_that_no_controller_ever_watched_gets_no_traffic(stand: Stand) -> None:
+    write_roles(stand.folder, SERVING)
+    stand.tick()
+    assert read_roles(stand.folder).weight == 0
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [Roles("old", None, None, 0), Roles("old", "new", None, 0), Roles(None, "first", None, 100)],
+    ids=["no canary", "a canary without traffic", "a first release, with no stable one to go back to"],
+)
+def test_where_there_is_nothing_to_take_away_a_lease_means_nothing(stand: Stand, roles: Roles) -> None:
+    write_roles(stand.folder, roles)
+    stand.tick()
+    assert (read_roles(stand.folder), routed(stand.folder)) == (roles, "")
+    assert read_status(stand.folder, True).lease_expired is None
+
+
+def test_a_supervisor_lives_while_its_lock_is_held(tmp_path: Path) -> None:
+    assert not supervisor_runs(tmp_path)
+    path = tmp_path / "supervisor.lock"
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert supervisor_runs(tmp_path)
+        # A second one sees that, and leaves at once without touching anything.
+        assert supervisor._supervise(tmp_path) == 0
+    assert not supervisor_runs(tmp_path)
+    assert [left.name for left in tmp_path.iterdir()] == ["supervisor.lock"]
+
+
+@pytest.mark.e2e
+def test_readiness_is_asked_of_the_process(stand: Stand) -> None:
+    (port,) = free_ports(1)
+    argv = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port))
+    stand.want(stand.spec(argv=argv, ready=Probe("http", port, "/")))
+    assert stand.tick()["a.0"].state == "starting"
+    pid = stand.ticks_until(lambda seen: seen["a.0"].state == "ready")["a.0"].pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert stand.tick()["a.0"].state == "ready", "it is not asked again within a second"
+        stand.clock.sleep(1.0)
+        assert stand.tick()["a.0"].state == "unready"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert stand.ticks_until(lambda seen: seen["a.0"].state == "ready")["a.0"].pid == pid
