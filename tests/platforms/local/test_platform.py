@@ -178,7 +178,7 @@ def deployment(name: str, program: str = SERVER, **changes: object) -> Deploymen
 def test_a_release_that_cannot_start_leaves_nothing_behind(platform: LocalPlatform) -> None:
     async def live() -> None:
         await platform.ensure_supervisor()
-        with pytest.raises(ReleaseFailed, match="d1.0 crashes again and again:") as caught:
+        with pytest.raises(ReleaseFailed, match=r"d1\.0 crashes again and again:") as caught:
             await platform.deploy(deployment("d1", "raise SystemExit('no such column: total')"))
         assert "no such column: total" in caught.value.message
         assert caught.value.fix == f"read {platform.folder / 'logs' / 'd1.0.log'}"
