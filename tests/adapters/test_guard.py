@@ -91,3 +91,19 @@ def test_a_command_found_by_its_name_runs_as_another_user() -> None:
     with process:
         assert process.stdout is not None
         assert (process.stdout.read(), process.wait(20)) == (b"65534\n", 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="adoption is a matter of Linux")
+def test_an_orphan_that_is_killed_leaves_no_zombie_with_its_pid(tmp_path: Path) -> None:
+    """The guard is the parent of what its command leaves orphaned, and a parent reaps."""
+    note = tmp_path / "orphan.pid"
+    script = (
+        f"(sleep 60 & echo $! > {note}.new; mv {note}.new {note}); while [ -f {note} ]; do sleep 0.05; done; exit 3"
+    )
+    with guard("/bin/sh", "-c", script) as process:
+        wait_until(note.exists)
+        orphan = int(note.read_text())
+        os.kill(orphan, signal.SIGKILL)
+        wait_until(lambda: not Path(f"/proc/{orphan}").exists())
+        note.unlink()
+        assert process.wait(20) == 3

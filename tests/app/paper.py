@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -84,9 +85,9 @@ class PaperPlatform(LocalPlatform):
     def traffic(self, failure_counters: tuple[str, ...] = (), crash_loop: CrashLoop | None = None) -> PaperTraffic:  # type: ignore[override]
         return PaperTraffic(self)
 
-    async def set_fault(self, errors: float = 0.0, latency: float = 0.0) -> None:
+    async def set_fault(self, errors: float = 0.0, latency: float = 0.0, share: float = 1.0, path: str = "/") -> None:
         self.faults.append((errors, latency))
-        await super().set_fault(errors, latency)
+        await super().set_fault(errors, latency, share, path)
 
     def renew_lease(self, seconds: float) -> None:
         self.leases.append(seconds)
@@ -114,10 +115,13 @@ class PaperTraffic(ScriptedTraffic):
 class Paper:
     """A project whose environments are on paper; the commands of its releases really run."""
 
-    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, service: str = "", rollout: str = ROLLOUT) -> None:
+    def __init__(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch, service: dict[str, Any] | None = None, rollout: str = ROLLOUT
+    ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         text = PIPELINE.partition("rollout:\n")[0] + rollout
-        text = text.replace("service: {", f"service: {{{service}{', ' if service else ''}")
+        # JSON is YAML, and knows how to quote.
+        text = text.replace("service: {", f"service: {{{json.dumps(service)[1:-1]}, " if service else "service: {")
         (home / "pipeline.yaml").write_text(text)
         self.pipeline: Pipeline = load_pipeline(text, "pipeline.yaml", gate_options())
         self.project = Project(home, home / ".dawsos")

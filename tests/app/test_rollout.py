@@ -119,7 +119,8 @@ def test_a_canary_that_does_not_start_changes_nothing(paper: Paper) -> None:
 
 
 def test_a_job_before_traffic_that_fails_stops_the_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = "jobs: [{name: pack, run: \"sh -c 'echo no prices; exit 3'\"}], before_traffic: [pack]"
+    job = {"name": "pack", "run": "sh -c 'echo no prices; exit 3'"}
+    service = {"jobs": [job], "before_traffic": ["pack"]}
     paper = Paper(tmp_path / "project", monkeypatch, service)
     paper.serve(paper.release("1"))
     session = paper.session()
@@ -224,10 +225,8 @@ def test_a_crash_drill_kills_the_canary_until_it_is_noticed(slow: Paper) -> None
 
 
 def test_a_drill_of_the_service_s_own_is_mended_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = (
-        "jobs: [{name: pack, run: \"sh -c 'echo $DEPLOYMENT_ID $PRICES >> packs'\", env: {PRICES: good}}],"
-        " drills: {stale: {job: pack, env: {PRICES: stale}}}"
-    )
+    job = {"name": "pack", "run": "sh -c 'echo $DEPLOYMENT_ID $PRICES >> packs'", "env": {"PRICES": "good"}}
+    service = {"jobs": [job], "drills": {"stale": {"job": "pack", "env": {"PRICES": "stale"}}}}
     paper = Paper(tmp_path / "project", monkeypatch, service, ROLLOUT.replace("2s", "10h"))
     packs = paper.production.folder / "packs"
     paper.production.script = lambda at, weight: (erring if packs.exists() else healthy)(at, weight)
