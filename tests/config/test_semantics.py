@@ -1,0 +1,106 @@
+"""Names that must exist, ids that must differ, needs that must not go in circles: each with its place in the file."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from config.test_load import SMALL, load
+from dawsos.config.semantics import semantic_problems
+from dawsos.model.pipeline import Pipeline
+
+GOOD = load(SMALL)
+
+
+def changed(key: str, **changes: Any) -> Pipeline:
+    """Return the small pipeline with one part of it changed, whole or not."""
+    return GOOD.model_copy(update={key: getattr(GOOD, key).model_copy(update=changes)})
+
+
+def stages(**needs: str) -> Pipeline:
+    made = [GOOD.stages[0].model_copy(update={"id": one, "needs": tuple(needs[one].split())}) for one in needs]
+    return GOOD.model_copy(update={"stages": tuple(made)})
+
+
+def told(pipeline: Pipeline) -> list[tuple[str, str]]:
+    return [(".".join(map(str, place)), message) for place, message in semantic_problems(pipeline)]
+
+
+def test_a_good_one_has_no_problems() -> None:
+    assert told(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("needs", "problems"),
+    [
+        ({"a": "b", "b": ""}, []),
+        ({"lint": "", "unit": "lnt"}, [("stages.1.needs.0", "unknown stage 'lnt'; did you mean 'lint'?")]),
+        ({"lint": "", "unit": "lint zzz"}, [("stages.1.needs.1", "unknown stage 'zzz'")]),
+        ({"a": "a"}, [("stages.0.needs", "the needs go in a circle: a -> a")]),
+    ],
+)
+def test_needs_name_stages(needs: dict[str, str], problems: list[tuple[str, str]]) -> None:
+    assert told(stages(**needs)) == problems
+
+
+def test_a_circle_is_shown_along_its_way() -> None:
+    ((place, message),) = told(stages(a="c", b="a", c="b", d="a"))
+    assert place in ("stages.0.needs", "stages.1.needs", "stages.2.needs")
+    way = message.removeprefix("the needs go in a circle: ").split(" -> ")
+    assert way[0] == way[-1]
+    assert sorted(way[1:]) == ["a", "b", "c"]
+    # Along the arrows, each stage is needed by the one before it, or each needs it: one and the same direction.
+    needs = {"a": "c", "b": "a", "c": "b"}
+    steps = list(pairwise(way))
+    assert all(needs[one] == other for one, other in steps) or all(needs[other] == one for one, other in steps)
+
+
+def test_an_id_is_used_once_and_a_toolchain_is_known() -> None:
+    twice = GOOD.model_copy(update={"stages": (GOOD.stages[0], GOOD.stages[0])})
+    assert told(twice) == [("stages.1.id", "the id 'lint' is used twice")]
+    stage = GOOD.stages[0].model_copy(update={"toolchain": "backnd"})
+    assert told(GOOD.model_copy(update={"stages": (stage,)})) == [
+        ("stages.0.toolchain", "unknown toolchain 'backnd'; did you mean 'backend'?")
+    ]
+
+
+def test_jobs_are_known_wherever_they_are_named() -> None:
+    assert told(changed("service", before_traffic=("nightly", "nigthly"))) == [
+        ("service.before_traffic.1", "unknown job 'nigthly'; did you mean 'nightly'?")
+    ]
+    drills = {"drills": {"stale": {"job": "other", "env": {}}}}
+    with_drill = Pipeline.model_validate({**GOOD.model_dump(), "service": {**GOOD.service.model_dump(), **drills}})
+    assert told(with_drill) == [("service.drills.stale.job", "unknown job 'other'")]
+
+
+@pytest.mark.parametrize(
+    ("workers", "problems"),
+    [
+        ([("a", ["A_PORT"]), ("b", ["B_PORT"])], []),
+        ([("a", []), ("a", [])], [("service.workers.1.name", "'a' is used twice")]),
+        ([("a", ["A_PORT"]), ("b", ["A_PORT"])], [("service.workers.1.ports", "'A_PORT' is used twice")]),
+        ([("a", ["A_PORT", "A_PORT"])], [("service.workers.0.ports", "'A_PORT' is used twice")]),
+    ],
+)
+def test_workers_differ_and_so_do_their_ports(
+    workers: list[tuple[str, list[str]]], problems: list[tuple[str, str]]
+) -> None:
+    made = [{"name": name, "command": "x", "ports": ports} for name, ports in workers]
+    service = {**GOOD.service.model_dump(), "workers": made}
+    assert told(Pipeline.model_validate({**GOOD.model_dump(), "service": service})) == problems
+
+
+@pytest.mark.parametrize(
+    ("profile", "problems"),
+    [
+        ({"durations": (1.0, 2.0)}, []),
+        ({"durations": (1.0,)}, [("profiles.laptop.durations", "1 durations for a ladder of 2 steps")]),
+        ({"check_interval": 0.5}, [("profiles.laptop", "check_interval 0.5 s is shorter than tick 1 s")]),
+        ({"tick": 90.0}, [("profiles.laptop", "check_interval 60 s is shorter than tick 90 s")]),
+    ],
+)
+def test_a_profile_fits_the_ladder(profile: dict[str, Any], problems: list[tuple[str, str]]) -> None:
+    made = {**GOOD.model_dump(), "profiles": {"laptop": profile}}
+    assert told(Pipeline.model_validate(made)) == problems

@@ -1,0 +1,77 @@
+"""The pipeline as values: what contradicts itself is refused, a profile overrides what it names and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from config.test_load import SMALL, load
+from dawsos.model.pipeline import Approval, Pipeline, Retry, Stage, Step, Worker
+
+PIPELINE = load(SMALL)
+GATES = [{"kind": "exit_status", "name": "exit_status"}]
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "words"),
+    [
+        (Stage, {"id": "a", "gates": GATES}, "a stage that runs commands needs at least one step"),
+        (Stage, {"id": "a", "uses": "deploy", "gates": GATES}, "a stage that uses deploy needs an environment"),
+        (Stage, {"id": "a", "uses": "rollout", "gates": GATES}, "a stage that uses rollout needs an environment"),
+        (Stage, {"id": "a", "steps": [{"run": "x"}]}, "a stage without an exit criterion proves nothing"),
+        (Stage, {"id": "A b", "steps": [{"run": "x"}], "gates": GATES}, "String should match pattern"),
+        (Step, {"run": ""}, "at least 1 character"),
+        (Step, {"run": "x", "repeat": 21}, "less than or equal to 20"),
+        (Step, {"run": "x", "judged_exits": [0]}, "greater than or equal to 1"),
+        (Step, {"run": "x", "judged_exits": [137]}, "less than or equal to 125"),
+        (Retry, {"attempts": 6}, "less than or equal to 5"),
+        (Approval, {"of": ["Ada", "Ada"], "needed": 2}, "needed is 2 and of names only 1: nobody could ever approve"),
+        (Worker, {"name": "w", "command": "x", "ready": "/"}, "ready is a page on the first of ports"),
+        (
+            Worker,
+            {"name": "w", "command": "x", "ports": ["W_PORT"], "replicas": 2},
+            "two processes cannot listen on one",
+        ),
+        (Worker, {"name": "w", "command": "x", "ports": ["port"]}, "String should match pattern"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(model: type[BaseModel], fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate(fields)
+    assert words in str(refused.value)
+
+
+def test_anybody_may_approve_where_nobody_is_named() -> None:
+    assert Approval(needed=3).of == ()
+    assert Approval(of=("Ada", "Bob"), needed=2).needed == 2
+
+
+def test_a_stage_is_found_by_its_id() -> None:
+    assert PIPELINE.stage("unit") is PIPELINE.stages[1]
+    with pytest.raises(KeyError):
+        PIPELINE.stage("units")
+
+
+def test_without_a_profile_the_policy_is_as_written() -> None:
+    assert PIPELINE.policy(None) is PIPELINE.policy("production") is PIPELINE.rollout
+    with pytest.raises(KeyError):
+        PIPELINE.policy("desktop")
+
+
+def test_a_profile_overrides_what_it_names_and_nothing_else() -> None:
+    policy = PIPELINE.policy("laptop")
+    assert [(step.weight, step.duration) for step in policy.ladder] == [(5, 1.0), (100, 1.0)]
+    plain, changed = PIPELINE.rollout.model_dump(), policy.model_dump()
+    assert {key for key in plain if plain[key] != changed[key]} == {"ladder", "check_interval"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("tick", 0.5), ("judge", "thresholds"), ("min_requests", 7), ("no_data_deadline", 9.0), ("shortest_step", 3.0)],
+)
+def test_every_override_reaches_the_policy(key: str, value: object) -> None:
+    made = Pipeline.model_validate({**PIPELINE.model_dump(), "profiles": {"laptop": {key: value}}})
+    assert getattr(made.policy("laptop"), key) == value
+    assert made.policy("laptop").ladder == PIPELINE.rollout.ladder

@@ -1,0 +1,58 @@
+"""The policy refuses what could not be carried out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from dawsos.model.rollout import LoadRequest, RolloutPolicy
+
+GOOD: dict[str, Any] = {
+    "ladder": [{"weight": 5, "duration": "5m"}, {"weight": 100, "duration": "5m"}], "error_rate": "0.5%", "p95": "1.2s",
+}  # fmt: skip
+
+
+def ladder(*weights: int) -> dict[str, Any]:
+    return {"ladder": [{"weight": weight, "duration": "1s"} for weight in weights]}
+
+
+def test_numbers_are_seconds_and_shares() -> None:
+    policy = RolloutPolicy.model_validate(GOOD)
+    assert (policy.error_rate, policy.p95, policy.ladder[0].duration) == (0.005, 1.2, 300.0)
+    assert policy.judge == "statistical"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (ladder(5, 5, 100), "ladder weights must increase, got 5 5 100"),
+        (ladder(25, 5, 100), "ladder weights must increase, got 25 5 100"),
+        (ladder(5, 50), "the ladder must end at 100, got 50"),
+        (ladder(), "at least 1 item"),
+        (ladder(0, 100), "greater than or equal to 1"),
+        (ladder(5, 101), "less than or equal to 100"),
+        ({"tick": "2s", "check_interval": "1s"}, "check_interval must not be shorter than tick"),
+        ({"failed_checks": 0}, "greater than or equal to 1"),
+        ({"judge": "nobody"}, "statistical"),
+        ({"alpha": 0}, "greater than 0"),
+        ({"tolerance": 0.9}, "greater than or equal to 1"),
+        ({"p99": "1s"}, "Extra inputs are not permitted"),
+        ({"p95": "0s"}, "p95"),
+        ({"error_rate": "101%"}, "error_rate"),
+    ],
+)
+def test_what_cannot_be_is_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        RolloutPolicy.model_validate({**GOOD, **change})
+    assert words in str(refused.value)
+
+
+def test_load_is_bounded_and_stays_on_the_service() -> None:
+    load = {"rate": 5000, "requests": [{"path": "/"}]}
+    assert RolloutPolicy.model_validate({**GOOD, "load": load}).load is not None
+    for bad in ({"rate": 5001}, {"rate": 0}, {"requests": []}, {"requests": [{"path": "http://example.org"}]}):
+        with pytest.raises(ValidationError):
+            RolloutPolicy.model_validate({**GOOD, "load": {**load, **bad}})
+    assert LoadRequest(path="/x").share == 1

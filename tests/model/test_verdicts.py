@@ -1,0 +1,14 @@
+"""Nothing passes but a pass."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from dawsos.model.verdicts import GateResult, GateVerdict
+
+
+@pytest.mark.parametrize("result", get_args(GateResult))
+def test_only_a_pass_passes(result: GateResult) -> None:
+    assert GateVerdict("g", "k", result, "", "", "").passed is (result == "pass")

@@ -1,0 +1,86 @@
+"""Every module of the tool has its test file: ``src/dawsos/a/b.py`` is tested by ``tests/a/test_b.py``.
+
+Who changes a module finds its tests without a search, and a module without any is seen the day it is written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src" / "dawsos"
+
+# This list may only become shorter: a module that is new comes with its test file, and one that gets a test file leaves it.
+WITHOUT: dict[str, str] = {
+    "ports.py": "Protocols; contracts/test_ports.py holds every implementation and fake against them",
+    "errors.py": "exit codes of a few classes; test_cli.py sees each of them end a command",
+    "digests.py": "two functions over bytes; test_cache.py and test_evidence.py alter a byte and see it noticed",
+    "engine/work.py": "frozen values and type aliases; engine/test_stage.py and app/test_bodies.py work with them",
+    "adapters/services/common.py": "contracts/test_services.py holds every service to it: private, idempotent, loopback",
+    "adapters/services/postgres.py": "contracts/test_services.py prepares it, adapters/test_ephemeral.py starts it",
+    "adapters/services/redis.py": "contracts/test_services.py prepares it, adapters/test_ephemeral.py starts it",
+    "app/asking.py": "none yet; every stage that test_pipelines.py runs asks its gates through it",
+    "app/scanning.py": "none yet; a ship's security and sbom stages run it (e2e)",
+    "app/evidence_table.py": "none yet; e2e/test_evidence.py reads its columns",
+    "attestations/check.py": "app/test_evidence.py alters every byte of a run's evidence and sees it refused",
+    "attestations/statements.py": "app/test_evidence.py writes and checks every kind of statement",
+    "canary/judges.py": "one choice by name; canary/test_judge.py and simulation/test_vector.py make each judge by it",
+    "canary/manifest_metrics.py": "canary/test_manifest.py reads whole manifests through it",
+    "canary/proof.py": "canary/test_judge.py sees what is proven and what is not",
+    "canary/sentences.py": "canary/test_judge.py and test_power.py read what it says",
+    "canary/simulation/contenders.py": "canary/simulation/test_contest.py lets each of them judge",
+    "canary/simulation/draws.py": "canary/simulation/test_vector.py draws from it and compares moments",
+    "canary/simulation/scenarios.py": "canary/simulation/test_vector.py and test_contest.py run through them",
+    "gates/golden.py": "none yet; contracts/test_gates.py gives it good, bad and broken evidence",
+    "gates/image.py": "none yet; contracts/test_gates.py gives it good, bad and broken evidence",
+    "gates/secrets.py": "none yet; contracts/test_gates.py gives it good, bad and broken evidence",
+    "gates/readers/advisories.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_vulnerabilities.py",
+    "gates/readers/asked.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_flaky.py",
+    "gates/readers/licence_words.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_licences.py",
+    "gates/readers/linters.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_findings.py",
+    "gates/readers/quarantine.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_flaky.py",
+    "gates/readers/resolved.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_sbom.py",
+    "gates/readers/spdx.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_sbom.py",
+    "gates/readers/waivers.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_vulnerabilities.py",
+    "model/findings.py": "one frozen value, made and read by gates/test_findings.py",
+    "reporting/sarif.py": "none yet; written beside each report, which app/test_session.py makes",
+    "scans/osv.py": "none yet; a ship's security stage runs it (e2e)",
+    "scans/packages.py": "none yet; a ship's sbom stage runs it (e2e)",
+}
+
+
+def modules() -> set[str]:
+    found = (path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
+    return set(found)
+
+
+def has_tests(module: str) -> bool:
+    path = Path(module)
+    return (TESTS / path.parent / f"test_{path.name}").is_file()
+
+
+def test_every_module_has_its_test_file() -> None:
+    missing = {module for module in modules() if not has_tests(module)}
+    new = sorted(missing - WITHOUT.keys())
+    assert not new, f"no test file for {new}: write tests/{Path(new[0]).parent}/test_{Path(new[0]).name}"
+
+
+def test_what_has_its_test_file_now_is_no_exception_any_more() -> None:
+    done = sorted(module for module in WITHOUT if has_tests(module) or module not in modules())
+    assert not done, f"take {done} off the list WITHOUT"
+
+
+def test_no_test_file_is_of_a_module_that_is_gone() -> None:
+    """Beside the mirror there are tests of the whole: contracts, end to end, pipelines, and of files that are no modules."""
+    mirrored = [path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"]
+    files = (path.relative_to(TESTS) for folder in mirrored for path in (TESTS / folder).rglob("test_*.py"))
+    orphans = sorted(
+        file.as_posix() for file in files if not (SOURCE / file.parent / file.name.removeprefix("test_")).is_file()
+    )
+    assert orphans == []
+
+
+def test_a_module_without_a_test_file_would_be_found() -> None:
+    assert "cli.py" in modules()
+    assert has_tests("cli.py")
+    assert not has_tests("platforms/local/no_such_module.py")
