@@ -117,7 +117,8 @@ class Supervisor:
             watched.state = "ready"
         elif now - watched.probed >= pause:
             watched.probed = now
-            watched.state = "ready" if is_ready(spec.ready) else "starting" if watched.state != "ready" else "unready"
+            was = watched.state in ("ready", "unready")
+            watched.state = "ready" if is_ready(spec.ready) else "unready" if was else "starting"
 
     def _start(self, name: str, watched: Watched, spec: ProcessSpec) -> None:
         try:
