@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
-from app.world import COMMIT, PIPELINE, Silent
+from app.world import COMMIT, PIPELINE, Silent, pipeline_of
 from dawsos.adapters import release as releases
 from dawsos.adapters.git import Commit
 from dawsos.app import environments
 from dawsos.app.environments import Environment
-from dawsos.app.project import Project, Tools, gate_options, open_tools
+from dawsos.app.project import Project, Tools, open_tools
 from dawsos.app.session import Session
-from dawsos.config.load import load_pipeline
 from dawsos.engine.work import Work
 from dawsos.errors import InfrastructureError
 from dawsos.model.pipeline import Pipeline
@@ -123,7 +122,7 @@ class Paper:
         # JSON is YAML, and knows how to quote.
         text = text.replace("service: {", f"service: {{{json.dumps(service)[1:-1]}, " if service else "service: {")
         (home / "pipeline.yaml").write_text(text)
-        self.pipeline: Pipeline = load_pipeline(text, "pipeline.yaml", gate_options())
+        self.pipeline: Pipeline = pipeline_of(text)
         self.project = Project(home, home / ".dawsos")
         self.clock = VirtualClock()
         self.tools: Tools = replace(open_tools(self.project), clock=self.clock)  # type: ignore[arg-type]

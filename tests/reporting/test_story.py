@@ -119,7 +119,7 @@ EVIDENCE = {"evidence": [{"log_e": 4.7, "limit": 4.605}], "weight": 5, "rung": 5
         (
             "worse than stable",
             EVIDENCE,
-            Rule("the judge's comparison", "worse than stable (evidence 1.1e+02 of 100)", ""),
+            Rule("the judge's comparison", "worse than stable (evidence 110 of 100)", ""),
         ),
         ("the canary was removed", {}, Rule("the canary was removed", "", "")),
         ("", {}, Rule("not recorded", "", "")),
@@ -262,7 +262,7 @@ def test_how_long_the_canary_was_still_sent_requests(seconds: float | None, drai
 def test_evidence_is_told_against_its_limit() -> None:
     tell: Callable[..., str] = story.evidence_text
     assert tell({}) == tell({"evidence": []}) == tell({"evidence": [{"log_e": 1.0}]}) == tell({"evidence": ["?"]}) == ""
-    assert tell({"evidence": [{"log_e": 0.0, "limit": 4.605}], "weight": 2, "rung": 5}) == "evidence 1 of 100, dimmed"
+    assert tell({"evidence": [{"log_e": 0.0, "limit": 4.605}], "weight": 2, "rung": 5}) == "evidence 1.0 of 100, dimmed"
     # Proof beyond all measure is still a number.
     assert tell({"evidence": [{"log_e": 5000.0, "limit": 4.605}], "weight": 5, "rung": 5}).startswith(
         "evidence 4.9e+08"

@@ -93,7 +93,7 @@ def test_a_canary_before_its_first_sample_and_one_with_evidence() -> None:
         "evidence": [{"log_e": 0.7, "limit": 4.605}],
     }  # fmt: skip
     dimmed = shown(tables.canary_lines(replace(rollout, samples=(sample,), weight=2, rung=5)))
-    assert dimmed[-2:] == [dimmed[-2], "evidence 2 of 100, dimmed"]
+    assert dimmed[-2:] == [dimmed[-2], "evidence 2.0 of 100, dimmed"]
     assert dimmed[-2].endswith("inconclusive: too early")
     assert "ladder [5] 100" in dimmed[0]
 
