@@ -265,7 +265,7 @@ def test_evidence_is_told_against_its_limit() -> None:
     assert tell({"evidence": [{"log_e": 0.0, "limit": 4.605}], "weight": 2, "rung": 5}) == "evidence 1.0 of 100, dimmed"
     # Proof beyond all measure is still a number.
     assert tell({"evidence": [{"log_e": 5000.0, "limit": 4.605}], "weight": 5, "rung": 5}).startswith(
-        "evidence 4.9e+08"
+        "evidence 485,165,195 of 100"
     )
 
 
