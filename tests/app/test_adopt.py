@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dawsos.app.adopt import extras, init, look, tools
+from dawsos.app.adopt import _needed_itself, extras, init, look, pins, tools
 from dawsos.app.project import gate_options
 from dawsos.config.load import load_pipeline
 from dawsos.config.starter import pipeline_text
@@ -75,3 +76,15 @@ def test_with_a_lock_there_is_nothing_to_resolve(project: Path) -> None:
     _found, written = init(project)
     assert written == ["pipeline.yaml"]
     assert "pytest tests" in (project / "pipeline.yaml").read_text()
+
+
+def row(name: str, digest: str = "", *needs: str) -> dict[str, Any]:
+    archive = {"archive_info": {"hashes": {"sha256": digest}}} if digest else {"dir_info": {}}
+    return {"metadata": {"name": name, "version": "1.0", "requires_dist": list(needs)}, "download_info": archive}
+
+
+def test_the_project_itself_is_not_locked_but_its_published_self_is_when_a_tool_needs_it() -> None:
+    rows = [row("requests", "aa", "idna<4,>=2.5"), row("Idna"), row("attrs", "bb")]
+    assert _needed_itself(rows) == ["Idna"]
+    assert _needed_itself([row("click", "aa"), row("mine")]) == []
+    assert pins(rows).splitlines()[1:] == ["attrs==1.0 --hash=sha256:bb", "requests==1.0 --hash=sha256:aa"]

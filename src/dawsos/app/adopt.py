@@ -18,6 +18,7 @@ from dawsos.app.project import PIPELINE_FILE, gate_options
 from dawsos.config.load import load_pipeline
 from dawsos.config.starter import TOOLS, Found, pipeline_text
 from dawsos.errors import BadInput, InfrastructureError
+from dawsos.gates.evidence import canonical
 from dawsos.model.process import Command
 
 _BUDGET = 600.0
@@ -158,12 +159,35 @@ def extras(settings: dict[str, Any]) -> str:
 
 async def _resolve(root: Path, wanted: list[str], extra: str | None) -> str:
     """Return a hash-locked list of ``wanted`` and, unless ``extra`` is None, of the project's dependencies, as pip resolves them."""
+    report = await _report([*wanted, *([] if extra is None else [f"{root}{extra}"])])
+    rows = report["install"]
+    for name in _needed_itself(rows):
+        # A tool needs the very project (pip-audit needs idna): its published self goes into the toolchain, and the tests
+        # still see the project's own code, which comes first on their path.
+        rows = [*rows, *(await _report(["--no-deps", name]))["install"]]
+    return pins(rows)
+
+
+def _needed_itself(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the name of the project, which has no archive, when another package of the list depends on it."""
+    needed = {
+        canonical(match[0])
+        for row in rows
+        for requirement in row["metadata"].get("requires_dist") or ()
+        if (match := re.match(r"[A-Za-z0-9._-]+", requirement))
+    }
+    return [
+        row["metadata"]["name"] for row in rows if not _digest(row) and canonical(row["metadata"]["name"]) in needed
+    ]
+
+
+async def _report(arguments: list[str]) -> Any:
+    """Return what pip would install for ``arguments``, as its own report says it."""
     with tempfile.TemporaryDirectory(prefix="dawsos-init-") as folder:
         report, log = Path(folder) / "report.json", Path(folder) / "pip.log"
-        own = [] if extra is None else [f"{root}{extra}"]
         argv = (
             base_python(), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-input", "--dry-run",
-            "--ignore-installed", "--only-binary", ":all:", "--report", str(report), *wanted, *own,
+            "--ignore-installed", "--only-binary", ":all:", "--report", str(report), *arguments,
         )  # fmt: skip
         runner = GuardedRunner(SystemClock(), Masker())
         outcome = await runner.run(Command(argv, folder, tool_environment(Path(folder)), str(log), _BUDGET))
@@ -173,13 +197,19 @@ async def _resolve(root: Path, wanted: list[str], extra: str | None) -> str:
                 f"pip could not resolve the project's tools: {outcome.message}\n    {tail}",
                 fix=f"write {TOOLS} yourself (pinned, with hashes), then dawsos init again",
             )
-        return _pins(json.loads(report.read_text()))
+        return json.loads(report.read_text())
 
 
-def _pins(report: dict[str, Any]) -> str:
+def _digest(row: dict[str, Any]) -> str | None:
+    digest = (row.get("download_info") or {}).get("archive_info", {}).get("hashes", {}).get("sha256")
+    return None if digest is None else str(digest)
+
+
+def pins(rows: list[dict[str, Any]]) -> str:
+    """Return the rows of pip's report that are archives as a hash-locked list; the project itself is none."""
     lines = ["# Made by `dawsos init`: the project's dependencies and the tools of its stages, for this platform."]
-    for row in sorted(report["install"], key=lambda one: str(one["metadata"]["name"]).lower()):
-        digest = (row.get("download_info") or {}).get("archive_info", {}).get("hashes", {}).get("sha256")
+    for row in sorted(rows, key=lambda one: canonical(one["metadata"]["name"])):
+        digest = _digest(row)
         if digest is not None:
             lines.append(f"{row['metadata']['name']}=={row['metadata']['version']} --hash=sha256:{digest}")
     return "\n".join(lines) + "\n"
