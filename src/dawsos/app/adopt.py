@@ -154,7 +154,7 @@ def _group(groups: dict[str, Any], name: str, seen: set[str]) -> list[str]:
 def extras(settings: dict[str, Any]) -> str:
     """Return the extra with which the project's tests are run, as in ``[test]``."""
     known = (settings.get("project") or {}).get("optional-dependencies") or {}
-    return next((f"[{name}]" for name in _TEST_NAMES if name in known), "")
+    return next((f"[{name}]" for name in (*_TEST_NAMES, "all") if name in known), "")
 
 
 async def _resolve(root: Path, wanted: list[str], extra: str | None) -> str:
