@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+# The tests of the tiny projects are theirs: each is run in a repository of its own.
+collect_ignore = ["pipelines"]
+
 
 @pytest.fixture(autouse=True)
 def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
