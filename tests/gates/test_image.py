@@ -50,3 +50,13 @@ def test_what_is_not_demanded_is_not_looked_at() -> None:
 )  # fmt: skip
 def test_a_description_of_another_shape_is_an_error(changes: dict[str, Any]) -> None:
     assert check(**changes).result == "error"
+
+
+@pytest.mark.parametrize(("options", "result"), [({}, "fail"), ({"not_built": "warn"}, "pass")])
+def test_an_image_that_was_not_built_passes_only_where_the_file_allows_it_and_says_so(
+    options: dict[str, str], result: str
+) -> None:
+    verdict = ask("image", {"image.json": {"name": "backend", "not_built": "buildah is not installed"}}, **options)
+    assert verdict.result == result
+    assert "buildah is not installed" in verdict.message
+    assert ("NOT CHECKED" in verdict.message) == (result == "pass")

@@ -162,17 +162,21 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
         raise
     steps.append(step_record("build the release", "ok", 0, log))
     write_json(work.artifacts / "steps.json", steps)
+    from dawsos.app.imaging import build_images
+
+    choice = await build_images(scene, work, release)
     facts = {
         "release": release.digest,
         "commit": release.commit,
         "bytes": release.size,
-        "builder": "bundle",
+        "builder": choice.builder,
+        "why": choice.reason,
         "python": release.python,
     }
     write_json(work.artifacts / "release.json", facts)
     scene.session.record(
-        "release_built", work.stage.id, release=release.digest, commit=release.commit, builder="bundle",
-        bytes=release.size, path=str(release.path),
+        "release_built", work.stage.id, release=release.digest, commit=release.commit, builder=choice.builder,
+        why=choice.reason, bytes=release.size, path=str(release.path),
     )  # fmt: skip
     return Outcome("passed")
 

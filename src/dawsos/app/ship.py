@@ -312,7 +312,7 @@ class Carrier:
             return False
         self.scene.session.record(
             "release_built", stage.id, release=facts["release"], commit=facts["commit"], builder=facts["builder"],
-            bytes=facts["bytes"], path=str(path),
+            why=facts.get("why", ""), bytes=facts["bytes"], path=str(path),
         )  # fmt: skip
         return True
 
@@ -373,6 +373,9 @@ def stage_fingerprint(
     if stage.uses == "release" or stage.history:
         # The commit is part of the release: its health page names it.
         upstream["commit"] = above.commit
+    if stage.uses == "release":
+        service = pipeline.service.model_dump_json(include={"builder", "images", "project", "requirements"})
+        upstream["builder"] = hashlib.sha256(service.encode()).hexdigest()
     if above.seed is not None and takes_seed(stage):
         upstream["seed"] = str(above.seed)
     return fingerprint(stage, hashes, tools, dict(os.environ), upstream)

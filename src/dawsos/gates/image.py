@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -28,6 +28,9 @@ class Options(Strict):
     non_root: bool = True
     no_shell: bool = True
     healthcheck: bool = True
+    not_built: Literal["fail", "warn"] = Field(
+        default="fail", description="warn: where there is no builder, pass with a warning that says so."
+    )
     reproducible: bool = Field(default=True, description="Built twice, the same digest.")
 
     @field_validator("max")
@@ -45,6 +48,8 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     """Uncompressed bytes, because that is what a node's disk holds."""
     file = options.file
     facts = parse_json(file, one(evidence, file))
+    if facts.get("not_built"):
+        return _not_built((name, file), facts, options)
     size = number(f"{file}: bytes", get(file, facts, "bytes"))
     problems = [
         *_size(file, facts, size, options), *_user(file, facts, options), *_shells(file, facts, options),
@@ -65,6 +70,15 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         evidence=[file],
         findings=problems + (_largest(file, facts) if any("too large" in problem for problem in problems) else []),
     )
+
+
+def _not_built(place: tuple[str, str], facts: dict[str, Any], options: Options) -> GateVerdict:
+    name, file = place
+    reason = f"{facts.get('name', 'the image')}: {facts['not_built']}"
+    return verdict(
+        (name, "image"), options.not_built == "warn", "no image", f"an image below {options.max}",
+        message=f"warning: NOT CHECKED: {reason}" if options.not_built == "warn" else reason, evidence=[file],
+    )  # fmt: skip
 
 
 def _size(file: str, facts: dict[str, Any], size: float, options: Options) -> list[str]:

@@ -12,7 +12,7 @@ stage_restored       fingerprint, tools, from_run, finished_at, evidence {file: 
 stage_finished       result (passed, failed, infrastructure, timeout, cancelled, waiting, rejected, rolled_back), seconds,
                      reason, evidence {file: sha256}
 stage_skipped        reason
-release_built        release, commit, builder, path, bytes
+release_built        release, commit, builder, why (that builder), path, bytes
 deployed             environment, release, deployment, url, replicas
 approval_requested   digest, role, subject (the release), of [names], needed, expires (seconds)
 approval_given       digest, decision (approved, rejected), name, reason, how (terminal, command, beforehand), expires_at,

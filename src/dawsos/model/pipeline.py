@@ -146,6 +146,14 @@ class Drill(Strict):
     env: dict[str, str]
 
 
+class Image(Strict):
+    """A container image of the release.  ``base`` is pinned by digest, or was made on the machine (``localhost/...``)."""
+
+    name: Identifier
+    dockerfile: str
+    base: str = Field(pattern=r"^(localhost/[a-z0-9./_-]+|[^@\s]+@sha256:[0-9a-f]{64})$")
+
+
 class Service(Strict):
     """How a release is built and run.
 
@@ -159,6 +167,8 @@ class Service(Strict):
     migrate: str | None = None
     seed: str | None = Field(default=None, description="Prints JSON; its values become variables for token and tests.")
     token: str | None = Field(default=None, description="Prints a bearer token for smoke tests and synthetic load.")
+    builder: Literal["auto", "buildah", "bundle"] = "auto"
+    images: tuple[Image, ...] = Field(default=(), description="Built beside the bundle, where there is a builder.")
     workers: tuple[Worker, ...] = Field(default=(), description="Further processes that come and go with the release.")
     jobs: tuple[Job, ...] = ()
     before_traffic: tuple[Identifier, ...] = Field(default=(), description="Jobs run by a canary before it is judged.")

@@ -118,6 +118,7 @@ class Run:
     stages: dict[str, StageRecord] = field(default_factory=dict)
     release: str = ""
     builder: str = ""
+    builder_why: str = ""
     release_bytes: int = 0
     deployments: tuple[dict[str, Any], ...] = ()
     approval_requests: tuple[dict[str, Any], ...] = ()
@@ -268,7 +269,8 @@ def _stage_skipped(run: Run, event: Event) -> Run:
 
 def _release_built(run: Run, event: Event) -> Run:
     body = event.body
-    return replace(run, release=body["release"], builder=body.get("builder", ""), release_bytes=body.get("bytes", 0))
+    builder, why = body.get("builder", ""), body.get("why", "")
+    return replace(run, release=body["release"], builder=builder, builder_why=why, release_bytes=body.get("bytes", 0))
 
 
 def _deployed(run: Run, event: Event) -> Run:

@@ -137,7 +137,7 @@ def _facts(run: Run, context: ReportContext) -> list[tuple[str, str]]:
         ("author", context.author),
         ("started", words.utc(run.started_at) if run.started_at else ""),
         ("profile", run.profile),
-        ("builder", run.builder),
+        ("builder", f"{run.builder}: {run.builder_why}" if run.builder_why else run.builder),
         ("traffic", traffic),
         ("hotfix", str(run.options.get("hotfix") or "")),
     ]

@@ -161,6 +161,7 @@ _TELLERS = {
     "stage_skipped": lambda e: f"skipped: {e.body['reason']}",
     "release_built": lambda e: (
         f"release {words.short(e.body['release'])}, {words.size(e.body['bytes'])}, {e.body['builder']}"
+        + (f" ({words.one_line(e.body['why'])})" if e.body.get("why") else "")
     ),
     "deployed": lambda e: f"{words.short(e.body['release'])} runs in {e.body['environment']}: {e.body['url']}",
     "approval_requested": lambda e: f"the {e.body['role']} is asked to approve {words.short(e.body['digest'])}",

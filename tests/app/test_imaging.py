@@ -1,0 +1,30 @@
+"""Where no builder is asked for, each image's evidence says that it was not built, and why."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+from app.world import world
+from dawsos.adapters.process import GuardedRunner
+from dawsos.adapters.release import Release
+from dawsos.app.imaging import build_images
+from dawsos.engine.work import Work
+from dawsos.model.pipeline import Image
+
+
+def test_a_demanded_bundle_leaves_the_reason_as_evidence(tmp_path: Path) -> None:
+    told = world(tmp_path)
+    image = Image(name="backend", dockerfile="Dockerfile", base="localhost/base")
+    service = told.pipeline.service.model_copy(update={"builder": "bundle", "images": (image,)})
+    scene = SimpleNamespace(
+        tools=told.tools, pipeline=told.pipeline.model_copy(update={"service": service}), root=tmp_path, commit=None,
+        runner=lambda: GuardedRunner(told.tools.clock, told.tools.masker),
+    )  # fmt: skip
+    work = Work(told.pipeline.stage("build"), 1, tmp_path / "artifacts", None, told.session, told.tools.clock)
+    choice = asyncio.run(build_images(scene, work, Release("d" * 64, tmp_path, "c", 1, "py")))  # type: ignore[arg-type]
+    assert choice.builder == "bundle"
+    facts = json.loads((tmp_path / "artifacts" / "image-backend.json").read_text())
+    assert facts == {"name": "backend", "not_built": "pipeline.yaml demands it"}
