@@ -40,6 +40,7 @@ def test_at_least_ten_kinds_are_known() -> None:
         "postgres://app:secret@127.0.0.1:5432/app",
         "postgres://app:secret@localhost/app",
         "https://user:password@proxy.example.com/",
+        "write it as smtps://USER:PASSWORD@HOST:PORT",
         "git@github.com:owner/repository.git",
         "AKIA is the beginning of an AWS key",
         "-----BEGIN CERTIFICATE-----",
@@ -48,6 +49,10 @@ def test_at_least_ten_kinds_are_known() -> None:
 )
 def test_what_only_looks_like_a_secret_is_none(line: str) -> None:
     assert list(secrets_in(line)) == []
+
+
+def test_a_password_that_is_the_word_in_small_letters_is_one() -> None:
+    assert list(secrets_in("smtps://mailer:" + "password" + "@mail.internal:465"))
 
 
 def test_a_line_may_say_that_it_is_allowed() -> None:

@@ -258,6 +258,8 @@ async def test_attempts_and_changes_are_kept_and_cannot_be_removed(
         assert await refused(owner, f"TRUNCATE {table} CASCADE") == "55000"
 
 
+# The older schema forgets splits, so a portfolio that another test had split could not be reconciled afterwards.
+@pytest.mark.young
 async def test_011_goes_down_and_up_and_the_journals_begin_anew(
     stack: Stack, owner: Owner, tenants: PgTenantStore, service: Running
 ) -> None:

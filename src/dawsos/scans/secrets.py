@@ -48,7 +48,8 @@ _FORMATS = {
 _KEY_BEGIN = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File[-]2")
 _ALLOWED = re.compile(r"pragma: ?allowlist[ -]secret", re.IGNORECASE)
 # Of a URL with a password only such are secrets whose password is no variable: {password}, $PASSWORD, <password>, ***.
-_PLACEHOLDER = re.compile(r"[{}$<>*%]|^\.+$|^x+$", re.IGNORECASE)
+# In an address that only shows the form, the word itself stands in capitals: smtps://USER:PASSWORD@HOST.
+_PLACEHOLDER = re.compile(r"[{}$<>*%]|^\.+$|^[xX]+$|^(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN)$")
 # Nor is the password of a server on this very machine, or of a host that cannot exist (RFC 2606).
 _NOWHERE = re.compile(
     r"@(?:127(?:\.\d+){3}|localhost|\[::1\]|\w|(?:[\w-]+\.)*example(?:\.(?:com|net|org))?|(?:[\w-]+\.)+(?:test|invalid|localhost))"
