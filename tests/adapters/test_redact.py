@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -67,3 +69,15 @@ def test_secrets_are_told_by_their_form_and_by_the_name_they_go_by() -> None:
         "BROKEN": "http://[half",
     }
     assert set(secrets_in(variables)) == {"p%40ss-word", "p@ss-word", "abcdef123", "wJalr/XUtn"}
+
+
+def test_what_a_command_wrote_itself_is_masked_as_well(tmp_path: Path) -> None:
+    report, other, binary = tmp_path / "deep" / "junit.xml", tmp_path / "other.xml", tmp_path / "raw.bin"
+    report.parent.mkdir()
+    report.write_text("<failure>postgres://app:s3cret-word@localhost</failure>")
+    other.write_text("<ok/>")
+    binary.write_bytes(b"\xff\x00s3cret-word\xfe")
+    assert Masker(["s3cret-word"]).clean_files(tmp_path) == [report, binary]
+    assert report.read_text() == "<failure>postgres://app:***@localhost</failure>"
+    assert (other.read_text(), binary.read_bytes()) == ("<ok/>", b"\xff\x00***\xfe")
+    assert Masker().clean_files(tmp_path) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 _SHORTEST = 4
@@ -45,6 +46,23 @@ class Masker:
     def clean(self, text: str) -> str:
         """Return ``text`` with every known secret masked."""
         return self._pattern.sub("***", text) if self._pattern else text
+
+    def clean_files(self, folder: Path) -> list[Path]:
+        """Mask every known secret in the files below ``folder`` and return those that had one.
+
+        What a command prints is masked as it comes; a report that it writes itself, with the values of a failed assertion, is not.
+        """
+        found = []
+        known = [value.encode() for value in sorted(self._values, key=len, reverse=True)]
+        for path in sorted(folder.rglob("*")) if known else ():
+            if path.is_file() and not path.is_symlink():
+                content = cleaned = path.read_bytes()
+                for value in known:
+                    cleaned = cleaned.replace(value, b"***")
+                if cleaned != content:
+                    path.write_bytes(cleaned)
+                    found.append(path)
+        return found
 
     def stream(self) -> MaskedStream:
         """Return what cleans one text that comes in pieces."""

@@ -137,7 +137,11 @@ async def run_commands(scene: Scene, work: Work) -> Outcome:
     wanted = [SERVICES[name] for name in work.stage.services]
     async with ephemeral_services(wanted, work.artifacts) as variables:
         scene.tools.masker.add(secrets_in(variables))
-        return await run_steps(work, Place(scene.root, {**env, **variables}), scene.runner())
+        try:
+            return await run_steps(work, Place(scene.root, {**env, **variables}), scene.runner())
+        finally:
+            # Before a gate, a digest or a person sees the evidence.
+            scene.tools.masker.clean_files(work.artifacts)
 
 
 async def build_release(scene: Scene, work: Work) -> Outcome:
