@@ -261,6 +261,11 @@ def test_small_amounts_must_agree_to_a_basis_point() -> None:
     assert reconcile.agree(D("0.0100"), D("0.0101"), D("0.01")) is False
 
 
+def test_dust_of_rounding_is_no_difference_and_a_millionth_is() -> None:
+    assert reconcile.agree(D(0), D("0.0000000001"), reconcile.QUANTITY_LIMIT) is True
+    assert reconcile.agree(D(0), D("0.0000001"), reconcile.QUANTITY_LIMIT) is False
+
+
 def test_cash_and_unknown_symbols_are_discrepancies() -> None:
     books, lots, _ = books_and_lots()
     found = reconcile.against_journal(books, lots, {"CAD": D(100000), "USD": D("-15000.02"), "EUR": D(1)})
