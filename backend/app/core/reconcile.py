@@ -2,7 +2,7 @@
 
 Quantities may differ by 1e-6, costs and balances by one cent, and nothing by more than a basis point: both limits hold,
 so a cent too much in a small position is found as well as a basis point in a large one. Only dust is no difference:
-a split is rounded lot by lot to ten decimals, and their sum may end a few units of the last place beside the rounded sum.
+a split is rounded lot by lot to ten decimals, and their sum may end a few units of the last place beside the whole.
 """
 
 from __future__ import annotations
