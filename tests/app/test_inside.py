@@ -175,3 +175,11 @@ def test_no_token_is_the_release_s_fault(command: str, make: Make, tmp_path: Pat
 )
 def test_what_is_known_is_filled_in_and_what_is_not_stays(text: str, filled: str) -> None:
     assert substitute(text, {"PORTFOLIO_ID": "9", "URL": URL}) == filled
+
+
+def test_before_it_is_deployed_no_variable_holds_a_port_that_is_not_chosen_yet(make: Make, tmp_path: Path) -> None:
+    outcome = asyncio.run(make().run("sh -c env", tmp_path / "log"))
+    assert outcome.classification == "ok"
+    seen = (tmp_path / "log").read_text()
+    assert "GREETING=hello" in seen
+    assert "QUEUE" not in seen

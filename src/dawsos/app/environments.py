@@ -55,7 +55,7 @@ def variables_of(environment: Environment, deployment: str | None) -> dict[str, 
 
 
 def release_environment(environment: Environment, release: Release, deployment: str) -> dict[str, str]:
-    """Return the variables of one deployment of ``release``."""
+    """Return the variables of one deployment of ``release``; the ports of its workers are still to be filled in."""
     return {
         **base_environment(environment.platform.folder),
         **environment.variables,

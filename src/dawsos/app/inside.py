@@ -12,11 +12,12 @@ from pathlib import Path
 
 from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.release import Release
-from dawsos.app.environments import Environment, release_argv, release_environment, variables_of
+from dawsos.app.environments import Environment, release_argv, release_environment
 from dawsos.app.project import Tools
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.process import Command, CommandOutcome
+from dawsos.platforms.local.workers import filled
 
 _JOB_BUDGET = 300.0
 _TOKEN_BUDGET = 60.0
@@ -33,8 +34,10 @@ class Inside:
     deployment: str
 
     def _env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        # Before the deployment runs its workers have no ports: a variable that names one is left out, never half filled in.
+        ports = self.environment.platform.named_ports(self.deployment)
         own = release_environment(self.environment, self.release, self.deployment)
-        return {**own, **variables_of(self.environment, self.deployment), **(extra or {})}
+        return {**filled(own, ports), **(extra or {})}
 
     def _runner(self) -> GuardedRunner:
         return GuardedRunner(self.tools.clock, self.tools.masker)
