@@ -43,7 +43,7 @@ def _moment(clone: Clone, ship: subprocess.Popen[str], chance: random.Random, wh
     pause = chance.uniform(0, whole)
     where = f"{pause:.1f} s after the start"
     if chance.random() < 0.5:
-        until(lambda: bool(clone.status()["roles"].get("canary")) or ship.poll() is not None, 180, "a canary")
+        until(lambda: bool(clone.status()["roles"].get("canary")) or ship.poll() is not None, 400, "a canary")
         pause = chance.uniform(0, 6)
         where = f"{pause:.1f} s after the canary came"
     deadline = time.monotonic() + pause
