@@ -63,7 +63,13 @@ def bodies(scene: Scene) -> dict[str, Body]:
         record = scene.session.state.rollout
         if record is None or record.outcome:
             # A rollout under way was let in when it began; its end must not wait for anything.
-            admit(scene.tools, scene.pipeline, scene.session.state, work.stage)
+            try:
+                admit(scene.tools, scene.pipeline, scene.session.state, work.stage)
+            except ReleaseFailed as error:
+                # The gate reads why it did not begin, or it could only say that nothing is there.
+                refused = {"outcome": "refused", "reason": error.message, "weight": 0}
+                write_json(work.artifacts / "rollout.json", {**refused, "release": scene.session.state.release})
+                raise
         release = releases.load(scene.tools.project.releases, scene.session.state.release)
         return await roll_out(scene.tools, scene.pipeline, scene.session, release, work)
 
