@@ -6,6 +6,7 @@ import math
 import re
 import xml.etree.ElementTree as ElementTree
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,12 @@ def test_words_are_escaped() -> None:
     text = line_chart(Chart("<b>&", [Line("<i>", "canary", [(0, 1.0)])], str, 10.0))
     assert "<b>" not in text
     assert "<i>" not in text
+
+
+@pytest.mark.parametrize("value", [1.7976931348623157e308, 1.6e308, 5e-324, -1.7e308])
+def test_the_largest_and_the_smallest_numbers_are_drawn(value: float) -> None:
+    svg = drawn(Line("p95", "canary", [(0, value), (1, value)]))
+    assert "nan" not in ElementTree.tostring(svg, encoding="unicode")
 
 
 @given(st.floats(1e-9, 1e12))

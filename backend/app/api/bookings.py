@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from uuid import uuid4
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from app.api.dependencies import Svc, User
 from app.api.ledger_schemas import CashOut, DividendOut, NewCash, NewDividend, NewSplit, SplitOut
@@ -17,11 +17,13 @@ router = APIRouter(prefix="/v1")
 
 
 @router.post("/trades", status_code=HTTPStatus.CREATED)
-async def trade(body: NewTrade, user: User, services: Svc) -> TradeOut:
+async def trade(request: Request, body: NewTrade, user: User, services: Svc) -> TradeOut:
     """Book a trade at the exchange rate of its date. A sale uses up the oldest lots and must be covered."""
     day = body.trade_date or services.bookings.today()
     order = TradeOrder(body.portfolio_id, body.symbol, body.action, body.quantity, body.price, day)
-    return TradeOut.of(await services.bookings.trade(user, order))
+    booked = await services.bookings.trade(user, order)
+    request.app.state.telemetry.trades.labels(body.action).inc()
+    return TradeOut.of(booked)
 
 
 @router.post("/cash-movements", status_code=HTTPStatus.CREATED)

@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from app.api.dependencies import Svc
 from app.api.problems import problem
-from app.api.telemetry import PackFacts
+from app.api.telemetry import ScrapeFacts
 from app.core.errors import PackWarmingError, StoreUnavailableError
-from app.services import packs
+from app.services import packs, reconciliation
 
 router = APIRouter()
 
@@ -68,9 +68,13 @@ async def pack(services: Svc) -> dict[str, Any]:
 )
 async def metrics(request: Request, services: Svc) -> Response:
     """Prometheus exposition. Still answers without the database: losing metrics is the worst time to lose metrics."""
-    facts: PackFacts | None
+    facts: ScrapeFacts | None
     try:
-        facts = PackFacts(await services.jobs.of_deployment(packs.BUILD_JOB), await services.packs.newest())
+        facts = ScrapeFacts(
+            await services.jobs.of_deployment(packs.BUILD_JOB),
+            await services.jobs.of_deployment(reconciliation.RECONCILE_JOB),
+            await services.packs.newest(),
+        )
     except StoreUnavailableError:
         facts = None
     services.market.states()

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse, Response
 
 from app.api.dependencies import Svc, User
@@ -21,9 +21,10 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 
 
 @router.post("/portfolios", status_code=HTTPStatus.CREATED)
-async def create(body: NewPortfolio, user: User, services: Svc) -> PortfolioOut:
+async def create(request: Request, body: NewPortfolio, user: User, services: Svc) -> PortfolioOut:
     """Open a portfolio and its journal, with an opening balance in its base currency."""
     made = await services.portfolios.create(user, body.name, body.base_currency, body.opening_cash)
+    request.app.state.telemetry.portfolios.inc()
     cash: dict[str, Decimal] = {body.base_currency: body.opening_cash} if body.opening_cash else {}
     return PortfolioOut.of(Holdings(made, [], cash))
 

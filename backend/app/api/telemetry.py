@@ -1,6 +1,6 @@
-"""Prometheus metrics: requests counted as they pass, pack builds computed from the job record at scrape time.
+"""Prometheus metrics: requests counted as they pass, what jobs did computed from the job record at scrape time.
 
-A build runs in its own short-lived process, which nobody scrapes. Its outcome is in job_runs, so every process of a
+A job runs in its own short-lived process, which nobody scrapes. Its outcome is in job_runs, so every process of a
 deployment can report the builds of that deployment, and all of them report the same numbers.
 """
 
@@ -31,17 +31,18 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 @dataclass(frozen=True, slots=True)
-class PackFacts:
+class ScrapeFacts:
     """What a scrape reads from the database."""
 
     builds: Sequence[JobRun]
+    reconciliations: Sequence[JobRun]
     newest: PackHeader | None
 
 
-class _PackCollector(Collector):
+class _JobCollector(Collector):
     """Turns one set of facts into metric families."""
 
-    def __init__(self, facts: PackFacts) -> None:
+    def __init__(self, facts: ScrapeFacts) -> None:
         self._facts = facts
 
     def collect(self) -> Iterable[Metric]:
@@ -54,6 +55,10 @@ class _PackCollector(Collector):
         buckets = [(str(b), sum(s <= b for s in seconds)) for b in BUILD_BUCKETS] + [("+Inf", len(seconds))]
         yield HistogramMetricFamily(
             "pricing_pack_build_duration_seconds", "Duration of this deployment's builds.", buckets, sum(seconds)
+        )
+        differed = sum(run.status == "failed" for run in self._facts.reconciliations)
+        yield CounterMetricFamily(
+            "reconciliation_failures", "Reconciliations of journals and database that failed.", value=differed
         )
         fresh = GaugeMetricFamily("pricing_pack_is_fresh", "1 when the newest pack is fresh.", labels=["date"])
         if self._facts.newest is not None:
@@ -81,17 +86,21 @@ class Telemetry:
         self.ratings = Counter(
             "rating_calculations_total", "Ratings asked for.", ["rating_type"], registry=self.registry
         )
+        # Neither amounts of several currencies nor shares of several companies add up, so trades are counted.
+        self.trades = Counter("trade_volume_total", "Trades booked.", ["action"], registry=self.registry)
+        # No role may count the portfolios of all tenants, so what is counted is their opening.
+        self.portfolios = Counter("portfolio_count_total", "Portfolios opened.", registry=self.registry)
         Info("dawsos_app", "What is running.", registry=self.registry).info(
             {"version": version, "deployment_id": deployment_id}
         )
 
-    def render(self, facts: PackFacts | None) -> bytes:
-        """The exposition; without facts (database away) the pack families are absent rather than zero."""
+    def render(self, facts: ScrapeFacts | None) -> bytes:
+        """The exposition; without facts (database away) the families of jobs are absent rather than zero."""
         text = generate_latest(self.registry)
         if facts is not None:
-            packs = CollectorRegistry(auto_describe=False)
-            packs.register(_PackCollector(facts))
-            text += generate_latest(packs)
+            jobs = CollectorRegistry(auto_describe=False)
+            jobs.register(_JobCollector(facts))
+            text += generate_latest(jobs)
         return text
 
 

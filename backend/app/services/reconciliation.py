@@ -12,6 +12,9 @@ from app.services.access import owned
 from app.services.journals import Journals, altered
 from app.services.ports import JournalReader, Portfolio, Reconciliation, TenantStore
 
+# Its name in the job record.
+RECONCILE_JOB = "reconcile_ledger"
+
 
 class Reconciler:
     """Two computations that share no code beyond the arithmetic: text to parcels here, lots kept by bookings there."""

@@ -294,6 +294,22 @@ async def test_metrics_tell_builds_from_the_job_record(site: Site, tmp_path: Pat
     assert 'pricing_pack_is_fresh{date="2026-11-24"} 1.0' in text
 
 
+async def test_metrics_count_what_was_opened_booked_and_found_different(site: Site) -> None:
+    await site.night()
+    portfolio = await site.portfolio()
+    assert (await site.buy(portfolio)).status_code == 201
+    assert (await site.buy(portfolio, action="sell", quantity="40")).status_code == 201
+    assert (await site.buy(portfolio, action="sell", quantity="4000")).status_code == 422
+    before = (await site.http.get("/metrics")).text
+    assert "portfolio_count_total 1.0" in before
+    assert 'trade_volume_total{action="buy"} 1.0' in before
+    assert 'trade_volume_total{action="sell"} 1.0' in before
+    assert "reconciliation_failures_total 0.0" in before
+    site.world.ledger.down = True
+    await site.night()
+    assert "reconciliation_failures_total 1.0" in (await site.http.get("/metrics")).text
+
+
 async def test_metrics_survive_the_database(site: Site) -> None:
     site.world.packs.down = True
     answer = await site.http.get("/metrics")

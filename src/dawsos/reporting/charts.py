@@ -13,6 +13,8 @@ from html import escape
 WIDTH = 1080
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 26, 22
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
+# Outside of these a step between ticks would itself be 0 or infinite.
+_ROUNDABLE = (1e-300, 1e300)
 
 Point = tuple[float, float | None]
 
@@ -74,6 +76,8 @@ def nice_ticks(maximum: float, most: int = 4) -> tuple[float, ...]:
     """Return round values from 0 that reach ``maximum``; (0, 1) when there is nothing to show."""
     if not finite(maximum) or maximum <= 0:
         return (0.0, 1.0)
+    if not _ROUNDABLE[0] < maximum < _ROUNDABLE[1]:
+        return (0.0, maximum)
     raw = maximum / most
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.9999)
