@@ -23,7 +23,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "types": ("mypy",),
     "imports": ("lint-imports",),
     "unit": ("python", "-m", "pytest", "-q", "-m", "not e2e and not slow", "--timeout=60"),
-    "e2e": ("python", "-m", "pytest", "-q", "-m", "e2e and not slow", "--timeout=900", "--durations=10"),
+    "e2e": ("python", "-m", "pytest", "-q", "-m", "e2e and not slow", "--timeout=900", "--durations=25"),
 }
 # Kept out of CI by their time; docs/testing.md says what they show.
 SLOW: dict[str, tuple[str, ...]] = {

@@ -1,66 +1,84 @@
-"""The builder is chosen in the open, and an image is described from its own layers."""
+"""The builder is chosen in the open, and what it makes is made twice."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import io
-import json
-import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from dawsos.adapters.images import Shop, choose, image_facts, manifest_digest, normalise
+from adapters.layers import layer, layout
+from dawsos.adapters.builders.common import Order, Shop
+from dawsos.adapters.git import Commit
+from dawsos.adapters.images import build, choose
 from dawsos.errors import InfrastructureError
 from dawsos.model.pipeline import Image
 from dawsos.model.process import Command, CommandOutcome
 
 LOCAL = (Image(name="backend", dockerfile="Dockerfile", base="localhost/dawsos-base"),)
 PINNED = (Image(name="backend", dockerfile="Dockerfile", base="python@sha256:" + "a" * 64),)
+BUILDAH = ("buildah --version", "buildah inspect")
+DOCKER = ("docker version", "docker buildx", "docker image")
 
 
 class Answers:
-    """A runner whose commands succeed when they are among ``good`` (by their second word)."""
+    """A runner whose commands succeed when they are among ``good`` (by their first two words)."""
 
     def __init__(self, *good: str, says: str = "") -> None:
         self.good, self.says = good, says
 
     async def run(self, command: Command) -> CommandOutcome:
-        Path(command.log).write_text(self.says)
-        works = command.argv[1] in self.good
+        with Path(command.log).open("a") as log:
+            log.write(self.says)
+        works = " ".join(command.argv[:2]) in self.good
         return CommandOutcome("ok" if works else "failed", 0 if works else 1, 0.1)
 
 
 def chosen(demanded: str, images: tuple[Image, ...], runner: Answers, folder: Path) -> tuple[str, str]:
     choice = asyncio.run(choose(demanded, images, Shop(runner, {}, folder / "log", folder)))
-    return choice.builder, choice.reason
+    return choice.name, choice.reason
 
 
-def test_buildah_is_taken_where_it_works_and_has_the_base(tmp_path: Path) -> None:
-    assert chosen("auto", LOCAL, Answers("--version", "inspect"), tmp_path)[0] == "buildah"
+def test_the_first_that_works_and_has_the_base_is_taken(tmp_path: Path) -> None:
+    assert chosen("auto", LOCAL, Answers(*DOCKER, *BUILDAH), tmp_path)[0] == "docker"
+    name, why = chosen("auto", LOCAL, Answers(*BUILDAH), tmp_path)
+    assert (name, "docker: no daemon answers" in why) == ("buildah", True)
     # A base named by its digest can be pulled, it need not be here.
-    assert chosen("auto", PINNED, Answers("--version"), tmp_path)[0] == "buildah"
+    assert chosen("auto", PINNED, Answers(*BUILDAH[:1]), tmp_path)[0] == "buildah"
+    assert chosen("auto", PINNED, Answers(*DOCKER[:2]), tmp_path)[0] == "docker"
+
+
+def test_the_one_that_is_demanded_is_taken_whatever_else_works(tmp_path: Path) -> None:
+    everything = Answers(*DOCKER, *BUILDAH)
+    assert chosen("buildah", LOCAL, everything, tmp_path) == ("buildah", "pipeline.yaml demands it")
+    assert chosen("docker", LOCAL, everything, tmp_path) == ("docker", "pipeline.yaml demands it")
 
 
 @pytest.mark.parametrize(
-    ("runner", "why"),
+    ("runner", "demanded", "why"),
     [
-        (Answers(says="cannot start buildah: no such file"), "buildah is not installed"),
-        (Answers(says="overlay is not supported"), "buildah does not work: overlay is not supported"),
-        (Answers("--version"), "the base image localhost/dawsos-base is not here"),
+        (Answers(says="cannot start buildah: no such file"), "buildah", "buildah: not installed"),
+        (Answers(says="overlay is not supported"), "buildah", "buildah: does not work: overlay is not supported"),
+        (Answers("buildah --version"), "buildah", "buildah: the base image localhost/dawsos-base is not here"),
+        (Answers(says="cannot start docker: no such file"), "docker", "docker: not installed"),
+        (Answers(says="permission denied"), "docker", "docker: no daemon answers: permission denied"),
+        (Answers("docker version"), "docker", "docker: there is no buildx"),
+        (Answers(*DOCKER[:2]), "docker", "docker: the base image localhost/dawsos-base is not here"),
     ],
 )
-def test_without_it_the_bundle_alone_is_made_and_the_reason_told(runner: Answers, why: str, tmp_path: Path) -> None:
+def test_without_it_the_bundle_alone_is_made_and_the_reason_told(
+    runner: Answers, demanded: str, why: str, tmp_path: Path
+) -> None:
     builder, reason = chosen("auto", LOCAL, runner, tmp_path)
     assert (builder, why in reason) == ("bundle", True)
-    with pytest.raises(InfrastructureError, match=r"demands buildah"):
-        chosen("buildah", LOCAL, runner, tmp_path)
+    with pytest.raises(InfrastructureError, match=f"demands {why}"):
+        chosen(demanded, LOCAL, runner, tmp_path)
 
 
 def test_a_demanded_bundle_asks_nobody(tmp_path: Path) -> None:
-    assert chosen("bundle", LOCAL, Answers("--version", "inspect"), tmp_path) == ("bundle", "pipeline.yaml demands it")
+    asked = Answers(*DOCKER, *BUILDAH)
+    assert chosen("bundle", LOCAL, asked, tmp_path) == ("bundle", "pipeline.yaml demands it")
+    assert chosen("auto", (), asked, tmp_path) == ("bundle", "service.images names none")
 
 
 @pytest.mark.parametrize("base", ["python:3.12-slim", "python", "python@sha256:short", "docker.io/python:3"])
@@ -69,78 +87,35 @@ def test_a_base_that_may_change_is_refused(base: str) -> None:
         Image(name="backend", dockerfile="Dockerfile", base=base)
 
 
-def layer(folder: Path, files: dict[str, tuple[int, int]], links: dict[str, str] | None = None) -> dict[str, Any]:
-    """Write a layer with ``files``, path -> (bytes, mode), and return its entry in the manifest."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, (size, mode) in files.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = size, mode
-            archive.addfile(info, io.BytesIO(b"x" * size))
-        for name, target in (links or {}).items():
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = tarfile.SYMTYPE, target
-            archive.addfile(info)
-    return blob(folder, buffer.getvalue())
+class Mason:
+    """A builder whose second build differs by a byte when it is ``sloppy``."""
 
+    name = "mason"
 
-def blob(folder: Path, content: bytes) -> dict[str, Any]:
-    digest = hashlib.sha256(content).hexdigest()
-    (folder / digest).write_bytes(content)
-    return {"digest": f"sha256:{digest}", "size": len(content)}
+    def __init__(self, *, sloppy: bool = False) -> None:
+        self.sloppy, self.built, self.kept = sloppy, 0, ""
 
+    async def problem(self, images: tuple[Image, ...], shop: Shop) -> str:
+        return ""
 
-def layout(folder: Path, *layers: dict[str, Any], host: str = "a1b2") -> Path:
-    config = {
-        "container": host * 16,
-        "config": {"Hostname": host, "User": "65532", "Labels": {"a": "b"}, "Healthcheck": {"Test": ["CMD", "true"]}},
-        "container_config": {"Hostname": host},
-        "history": [{"created_by": "COPY"} for _ in layers],
-    }
-    told = blob(folder, json.dumps(config).encode())
-    (folder / "manifest.json").write_text(json.dumps({"config": told, "layers": list(layers)}))
-    return folder
-
-
-def test_facts_are_those_of_the_layers_laid_over_one_another(tmp_path: Path) -> None:
-    below = layer(
-        tmp_path,
-        {
-            "bin/bash": (10, 0o755),
-            "usr/bin/python3": (5000, 0o755),
-            "usr/share/doc/sh": (3, 0o644),
-            "opt/old/x": (9, 0o644),
-        },
-        {"bin/sh": "dash"},
-    )
-    above = layer(
-        tmp_path,
-        {
-            "bin/.wh.bash": (0, 0),
-            "opt/.wh.old": (0, 0),
-            "app/site/PIL/a": (700, 0o644),
-            "app/site/six-1.0.dist-info/R": (9, 0o644),
-        },
-    )
-    facts = image_facts(layout(tmp_path, below, above))
-    # A link to a shell is one; a document of that name is not; what a later layer took away is gone.
-    assert facts["shells"] == ["bin/sh"]
-    assert facts["bytes"] == below["size"] + above["size"]
-    assert facts["packages"] == [
-        {"name": "base", "bytes": 5003},
-        {"name": "PIL", "bytes": 700},
-        {"name": "six", "bytes": 9},
-    ]
-    assert (facts["user"], facts["labels"], facts["healthcheck"]) == ("65532", {"a": "b"}, ["CMD", "true"])
-    assert facts["layers"][0]["command"] == "COPY"
-
-
-def test_two_builds_differ_by_more_than_their_container_or_not_at_all(tmp_path: Path) -> None:
-    digests = []
-    for host, size in (("a1b2", 1), ("c3d4", 1), ("c3d4", 2)):
-        folder = tmp_path / f"{host}-{size}"
+    async def lay_out(self, order: Order, shop: Shop, folder: Path) -> None:
+        self.built += 1
         folder.mkdir()
-        normalise(layout(folder, layer(folder, {"file": (size, 0o644)}), host=host))
-        digests.append(manifest_digest(folder))
-        assert image_facts(folder)["user"] == "65532"
-    assert digests[0] == digests[1] != digests[2]
+        layout(folder, layer(folder, {"app/x": (1 + self.built * self.sloppy, 0o644)}), host="")
+
+    async def keep(self, order: Order, shop: Shop, folder: Path) -> None:
+        self.kept = order.name
+
+    async def base_id(self, base: str, shop: Shop) -> str:
+        return f"id of {base}"
+
+
+@pytest.mark.parametrize(("sloppy", "different"), [(False, 1), (True, 2)])
+def test_an_image_is_built_twice_and_the_digests_of_both_are_told(sloppy: bool, different: int, tmp_path: Path) -> None:
+    mason = Mason(sloppy=sloppy)
+    order = Order(LOCAL[0], tmp_path, tmp_path / ("d" * 64), Commit("c" * 40, "subject", "Ada", 1_700_000_000, "main"))
+    facts = asyncio.run(build(mason, order, Shop(Answers(), {}, tmp_path / "log", tmp_path)))
+    assert mason.built == 2
+    assert len(set(facts["digests"])) == different
+    assert (mason.kept, facts["tag"]) == ("localhost/dawsos-backend:dddddddddddd",) * 2
+    assert (facts["builder"], facts["base_id"], facts["name"]) == ("mason", "id of localhost/dawsos-base", "backend")

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from app.world import world
 from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.release import Release
-from dawsos.app.imaging import build_images
+from dawsos.app.imaging import build_images, docker_client
 from dawsos.engine.work import Work
 from dawsos.model.pipeline import Image
 
@@ -25,6 +25,12 @@ def test_a_demanded_bundle_leaves_the_reason_as_evidence(tmp_path: Path) -> None
     )  # fmt: skip
     work = Work(told.pipeline.stage("build"), 1, tmp_path / "artifacts", None, told.session, told.tools.clock)
     choice = asyncio.run(build_images(scene, work, Release("d" * 64, tmp_path, "c", 1, "py")))  # type: ignore[arg-type]
-    assert choice.builder == "bundle"
+    assert choice.name == "bundle"
     facts = json.loads((tmp_path / "artifacts" / "image-backend.json").read_text())
     assert facts == {"name": "backend", "not_built": "pipeline.yaml demands it"}
+
+
+def test_the_person_s_own_docker_is_asked(tmp_path: Path) -> None:
+    assert docker_client({"PATH": "/bin"}, tmp_path) == {"DOCKER_CONFIG": str(tmp_path / ".docker")}
+    theirs = {"DOCKER_HOST": "unix:///run/user/1000/docker.sock", "DOCKER_CONFIG": "/etc/d", "DOCKER_PASSWORD": "p"}
+    assert docker_client(theirs, tmp_path) == {key: theirs[key] for key in ("DOCKER_HOST", "DOCKER_CONFIG")}

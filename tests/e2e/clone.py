@@ -100,7 +100,13 @@ class Clone:
     def dawsos(self, *arguments: str, check: int | None = None, **environment: str) -> Said:
         """Run a command to its end; ``check`` is the exit code it must have."""
         process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=_SHIP_WITHIN)
+        try:
+            out, err = process.communicate(timeout=_SHIP_WITHIN)
+        finally:
+            # A test that ran out of time must not leave its ship to the next one.
+            if process.poll() is None:
+                process.terminate()
+                process.wait(60)
         if check is not None:
             assert process.returncode == check, (
                 f"dawsos {' '.join(arguments)} ended {process.returncode}:\n{out}\n{err}"

@@ -58,7 +58,7 @@ def test_kills_at_random_moments(shipped: Clone) -> None:
     print(f"DAWSOS_TEST_SEED={seed}")
     chance = random.Random(seed)
     # What a ship takes whose gates are restored, when nothing is killed.
-    whole = float(os.environ.get("DAWSOS_TEST_WHOLE", "60"))
+    whole = float(os.environ.get("DAWSOS_TEST_WHOLE", "25"))
     served = {shipped.version()}
     victims = chance.sample(VICTIMS, len(VICTIMS))
     url = shipped.status()["url"]

@@ -153,7 +153,7 @@ def needs(clone: Clone) -> dict[str, set[str]]:
     return before
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600, func_only=True)
 @pytest.mark.parametrize(
     "mistake",
     [pytest.param(b, id=f"{b.stage}: {b.what}", marks=[pytest.mark.slow] if b.slow else []) for b in BREAKS],

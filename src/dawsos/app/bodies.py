@@ -179,13 +179,13 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
         "release": release.digest,
         "commit": release.commit,
         "bytes": release.size,
-        "builder": choice.builder,
+        "builder": choice.name,
         "why": choice.reason,
         "python": release.python,
     }
     write_json(work.artifacts / "release.json", facts)
     scene.session.record(
-        "release_built", work.stage.id, release=release.digest, commit=release.commit, builder=choice.builder,
+        "release_built", work.stage.id, release=release.digest, commit=release.commit, builder=choice.name,
         why=choice.reason, bytes=release.size, path=str(release.path),
     )  # fmt: skip
     return Outcome("passed")

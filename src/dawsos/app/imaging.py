@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from dawsos.adapters import images
-from dawsos.adapters.images import Choice, Shop
+from dawsos.adapters.builders.common import Order, Shop
+from dawsos.adapters.images import Choice
 from dawsos.adapters.release import Release
 from dawsos.adapters.toolchain import base_environment
 from dawsos.app.bodies import Scene
 from dawsos.app.project import write_json
 from dawsos.engine.work import Work
+
+
+def docker_client(environment: Mapping[str, str], home: Path) -> dict[str, str]:
+    """Return what says which Docker a person uses; the builders' own HOME would hide it."""
+    named = {key: environment[key] for key in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG") if key in environment}
+    return {"DOCKER_CONFIG": str(home / ".docker")} | named
 
 
 async def build_images(scene: Scene, work: Work, release: Release) -> Choice:
@@ -23,13 +32,14 @@ async def build_images(scene: Scene, work: Work, release: Release) -> Choice:
     with tempfile.TemporaryDirectory(prefix="images-", dir=home) as name:
         environment = base_environment(home / "home")
         environment["PATH"] += ":/usr/sbin:/sbin"
+        environment |= docker_client(os.environ, Path.home())
         shop = Shop(scene.runner(), environment, work.artifacts / "images.log", Path(name))
         choice = await images.choose(service.builder, service.images, shop)
         for image in service.images:
             facts = (
                 {"name": image.name, "not_built": choice.reason}
-                if choice.builder == images.BUNDLE
-                else await images.build(image, scene.root, release.path, scene.commit, shop)
+                if choice.builder is None
+                else await images.build(choice.builder, Order(image, scene.root, release.path, scene.commit), shop)
             )
             write_json(work.artifacts / f"image-{image.name}.json", facts)
     return choice

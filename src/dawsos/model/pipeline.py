@@ -167,7 +167,7 @@ class Service(Strict):
     migrate: str | None = None
     seed: str | None = Field(default=None, description="Prints JSON; its values become variables for token and tests.")
     token: str | None = Field(default=None, description="Prints a bearer token for smoke tests and synthetic load.")
-    builder: Literal["auto", "buildah", "bundle"] = "auto"
+    builder: Literal["auto", "docker", "buildah", "bundle"] = "auto"
     images: tuple[Image, ...] = Field(default=(), description="Built beside the bundle, where there is a builder.")
     workers: tuple[Worker, ...] = Field(default=(), description="Further processes that come and go with the release.")
     jobs: tuple[Job, ...] = ()

@@ -1,0 +1,37 @@
+"""One suite over the registry of builders: each is known to pipeline.yaml and says openly why it cannot build."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from dawsos.adapters.builders import BUILDERS
+from dawsos.adapters.builders.common import Shop
+from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.process import GuardedRunner
+from dawsos.adapters.redact import Masker
+from dawsos.model.pipeline import Image, Service
+
+IMAGE = Image(name="backend", dockerfile="Dockerfile", base="localhost/nobody-made-this")
+every_builder = pytest.mark.parametrize("name", sorted(BUILDERS))
+
+
+def test_the_file_s_words_are_the_registry_s() -> None:
+    words = get_args(Service.model_fields["builder"].annotation)
+    assert words == ("auto", *BUILDERS, "bundle")
+
+
+@every_builder
+def test_a_builder_is_registered_under_its_own_name(name: str) -> None:
+    assert BUILDERS[name].name == name
+
+
+@every_builder
+def test_a_machine_without_its_program_is_told_apart(name: str, tmp_path: Path) -> None:
+    """Run for real, with a PATH on which nothing is."""
+    runner = GuardedRunner(SystemClock(), Masker())
+    shop = Shop(runner, {"PATH": str(tmp_path)}, tmp_path / "log", tmp_path)
+    assert asyncio.run(BUILDERS[name].problem((IMAGE,), shop)) == "not installed"
