@@ -1,51 +1,151 @@
-"""A real image by buildah from a real release.  Slow, and only where root has buildah and mmdebstrap: see docs/images.md."""
+"""Real images by each real builder from a real release, and Docker's really run.  Slow, and only where a builder and its base can be
+had: see docs/images.md."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from dawsos.adapters import git, images
 from dawsos.adapters import release as releases
+from dawsos.adapters.builders import BUILDERS
+from dawsos.adapters.builders.common import Order, Shop
 from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.ephemeral import services
 from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.redact import Masker
+from dawsos.adapters.release import Release
+from dawsos.adapters.services import SERVICES
 from dawsos.adapters.toolchain import base_environment, ensure
+from dawsos.app.imaging import docker_client
 from dawsos.app.project import load
+from dawsos.loopback import free_ports
 from e2e.clone import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+SECRET = "-".join(("a", "secret", "of", "this", "test", "and", "of", "nothing", "else"))
 
 
-@pytest.mark.timeout(1800)
-def test_two_builds_are_one_image_that_holds_no_shell_and_runs_as_nobody(tmp_path: Path) -> None:
-    missing = [name for name in ("buildah", "mmdebstrap") if shutil.which(name) is None]
-    if missing or os.geteuid() != 0:
-        pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'}")
-    subprocess.run([str(ROOT / "deploy" / "image" / "base"), str(tmp_path / "base"), "buildah"], check=True)
-    runner, commit, pipeline = GuardedRunner(SystemClock(), Masker()), git.commit(ROOT), load(ROOT)
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The backend as it is built for staging."""
+    folder = tmp_path_factory.mktemp("release")
+    runner, commit = GuardedRunner(SystemClock(), Masker()), git.commit(ROOT)
 
-    async def build() -> list[dict[str, object]]:
+    async def build() -> Release:
         toolchain = await ensure(ROOT / "backend" / "requirements-dev.txt", ROOT / ".dawsos" / "toolchains", runner)
         recipe = releases.Recipe(ROOT / "backend", ROOT / "backend" / "requirements.txt", commit)
         python = toolchain / "bin" / "python"
-        built = await releases.build(recipe, python, folder=tmp_path / "releases", log=tmp_path / "log", runner=runner)
+        return await releases.build(recipe, python, folder=folder / "releases", log=folder / "log", runner=runner)
+
+    return asyncio.run(build())
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The base image as an archive, made from Debian's packages."""
+    if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
+        pytest.skip("needs root and mmdebstrap")
+    folder = tmp_path_factory.mktemp("base")
+    subprocess.run([str(ROOT / "deploy" / "image" / "base"), str(folder)], check=True)
+    return folder
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", sorted(BUILDERS))
+def test_two_builds_are_one_image_that_holds_no_shell_and_runs_as_nobody(
+    name: str, release: Release, base: Path, tmp_path: Path
+) -> None:
+    # buildah would read Docker's configuration as well, which may be one without credentials.
+    own = {key: word for key, word in os.environ.items() if name == "docker" or not key.startswith("DOCKER_")}
+    subprocess.run([str(ROOT / "deploy" / "image" / "base"), str(base), name], check=False, env=own)
+    pipeline, commit = load(ROOT), git.commit(ROOT)
+
+    async def build() -> list[dict[str, Any]]:
         environment = base_environment(tmp_path)
         environment["PATH"] += ":/usr/sbin:/sbin"
-        shop = images.Shop(runner, environment, tmp_path / "images.log", tmp_path)
-        choice = await images.choose("buildah", pipeline.service.images, shop)
-        assert choice.builder == "buildah"
-        return [await images.build(image, ROOT, built.path, commit, shop) for image in pipeline.service.images]
+        client = docker_client(os.environ, Path.home())
+        shop = Shop(GuardedRunner(SystemClock(), Masker()), environment, tmp_path / "images.log", tmp_path, client)
+        problem = await BUILDERS[name].problem(pipeline.service.images, shop)
+        if problem:
+            pytest.skip(f"{name}: {problem}")
+        choice = await images.choose(name, pipeline.service.images, shop)
+        assert choice.builder is BUILDERS[name]
+        orders = [Order(image, ROOT, release.path, commit) for image in pipeline.service.images]
+        return [await images.build(choice.builder, order, shop) for order in orders]
 
     for facts in asyncio.run(build()):
         print(facts, file=sys.stderr)
-        assert len(set(facts["digests"])) == 1  # type: ignore[call-overload]
+        assert len(set(facts["digests"])) == 1
         assert facts["shells"] == []
         assert facts["user"] == "65532:65532"
-        assert 0 < int(str(facts["bytes"])) < 150_000_000
+        assert facts["labels"]["org.opencontainers.image.revision"] == commit.sha
+        assert facts["base_id"]
+        assert 0 < facts["bytes"] < 150_000_000
+        if name == "docker":
+            asyncio.run(answers_as_a_container(facts["tag"], facts["name"], release, commit.sha))
+
+
+async def answers_as_a_container(tag: str, image: str, release: Release, sha: str) -> None:
+    """Run the image read-only and without any capability beside real services, until its own health check is content."""
+    async with container(tag, release) as (url, name):
+        async with asyncio.timeout(90):
+            while (state := docker("inspect", "--format", "{{json .State}}", name)) is not None:
+                told = json.loads(state)
+                assert told["Running"], docker("logs", name)
+                if told["Health"]["Status"] == "healthy":
+                    break
+                await asyncio.sleep(0.5)
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+            ready = await http.get("/health/ready")
+            assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+            if image == "backend":
+                assert (await http.get("/health")).json() == {"status": "healthy", "version": sha}
+        assert docker("exec", name, "sh", "-c", "true", check=False) is None, "there is a shell in the image"
+        assert docker("inspect", "--format", "{{.Config.User}}", name) == "65532:65532"
+        # TERM ends it in order, well before Docker would kill it.
+        docker("stop", "--time", "30", name)
+        assert docker("inspect", "--format", "{{.State.ExitCode}}", name) == "0"
+
+
+@asynccontextmanager
+async def container(tag: str, release: Release) -> AsyncIterator[tuple[str, str]]:
+    """Yield the address and the name of a running container of ``tag``, its database migrated; both are gone afterwards."""
+    (port,) = free_ports(1)
+    name = f"dawsos-test-{port}"
+    async with services(list(SERVICES.values()), release.path.parent.parent) as variables:
+        own = {
+            "JWT_SECRET": SECRET,
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "WORKER_PORT": str(port),
+            "LEDGER_DIR": "/ledger",
+        }
+        given = [word for key, value in (variables | own).items() for word in ("--env", f"{key}={value}")]
+        # The loopback of the machine, because the services listen nowhere else.
+        kept = ("--network", "host", "--read-only", "--cap-drop", "ALL", "--tmpfs", "/ledger:uid=65532,gid=65532")
+        try:
+            docker("run", "--rm", *kept, *given, "--entrypoint", "python3", tag, "-P", "-m", "app.migrate", "up")
+            docker("run", "--detach", "--name", name, *kept, *given, tag)
+            yield f"http://127.0.0.1:{port}", name
+        finally:
+            docker("rm", "--force", name, check=False)
+
+
+def docker(*words: str, check: bool = True) -> str | None:
+    """Return what docker printed; None when it failed and may."""
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"docker {' '.join(words[:2])}: {done.stdout}{done.stderr}")
+    return None if done.returncode else (done.stdout + done.stderr).strip()

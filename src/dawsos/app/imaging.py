@@ -32,8 +32,8 @@ async def build_images(scene: Scene, work: Work, release: Release) -> Choice:
     with tempfile.TemporaryDirectory(prefix="images-", dir=home) as name:
         environment = base_environment(home / "home")
         environment["PATH"] += ":/usr/sbin:/sbin"
-        environment |= docker_client(os.environ, Path.home())
-        shop = Shop(scene.runner(), environment, work.artifacts / "images.log", Path(name))
+        docker = docker_client(os.environ, Path.home())
+        shop = Shop(scene.runner(), environment, work.artifacts / "images.log", Path(name), docker)
         choice = await images.choose(service.builder, service.images, shop)
         for image in service.images:
             facts = (

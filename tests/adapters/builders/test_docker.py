@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import io
@@ -10,8 +11,12 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from dawsos.adapters.builders.docker import pack, unpack
+from dawsos.adapters.builders.buildah import Buildah
+from dawsos.adapters.builders.common import Shop
+from dawsos.adapters.builders.docker import Docker, pack, unpack
 from dawsos.adapters.layouts import image_facts, manifest_digest
+from dawsos.model.pipeline import Image
+from dawsos.model.process import Command, CommandOutcome
 
 MOMENT = 1_700_000_000
 FILES = {"app/site/six.py": b"x = 1\n", "bin/python3": b"\x7fELF"}
@@ -114,3 +119,22 @@ def test_what_is_packed_for_docker_is_what_was_laid_out(tmp_path: Path) -> None:
         assert json.load(content)[0]["RepoTags"] == ["localhost/dawsos-backend:d"]
     unpack(tmp_path / "packed.tar", tmp_path / "again", MOMENT)
     assert manifest_digest(tmp_path / "again") == manifest_digest(layout)
+
+
+class Listens:
+    """A runner that notes what each command could see."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, str]] = []
+
+    async def run(self, command: Command) -> CommandOutcome:
+        self.seen.append(command.env)
+        return CommandOutcome("ok", 0, 0.1)
+
+
+def test_only_docker_s_client_sees_which_docker_is_meant(tmp_path: Path) -> None:
+    for builder, sees in ((Docker(), True), (Buildah(), False)):
+        runner = Listens()
+        shop = Shop(runner, {"PATH": "/bin"}, tmp_path / "log", tmp_path, {"DOCKER_CONFIG": "/theirs"})
+        assert asyncio.run(builder.problem((Image(name="b", dockerfile="D", base="localhost/b"),), shop)) == ""
+        assert {"DOCKER_CONFIG" in seen for seen in runner.seen} == {sees}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -18,12 +18,16 @@ _BUDGET = 600.0
 
 @dataclass(frozen=True)
 class Shop:
-    """Where builders are run: the runner, the environment they see, the log, a folder for their work."""
+    """Where builders are run: the runner, the environment they see, the log, a folder for their work.
+
+    ``docker`` says which Docker a person uses.  Only its client sees it: buildah refuses a DOCKER_CONFIG without a config.json.
+    """
 
     runner: Runner
     environment: dict[str, str]
     log: Path
     folder: Path
+    docker: dict[str, str] = field(default_factory=dict)
 
     async def run(self, *argv: str) -> tuple[bool, str]:
         """Run ``argv``; return whether it exited 0 and what it printed."""

@@ -30,6 +30,7 @@ class Docker:
     name = "docker"
 
     async def problem(self, images: tuple[Image, ...], shop: Shop) -> str:
+        shop = _client(shop)
         works, said = await shop.run("docker", "version", "--format", "{{.Server.Version}}")
         if not works:
             return "not installed" if "cannot start" in said else f"no daemon answers: {said[-200:]}"
@@ -39,10 +40,9 @@ class Docker:
         return not_here(missing[0]) if missing else ""
 
     async def lay_out(self, order: Order, shop: Shop, layout: Path) -> None:
-        # An attestation of BuildKit's names the moment; the pipeline signs its own.
-        plain = dataclasses.replace(shop, environment={**shop.environment, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"})
+        shop = _client(shop)
         raw, archive = f"{order.name}-raw", layout.with_suffix(".tar")
-        await plain.must(
+        await shop.must(
             "docker", "buildx", "build", "--load", "--quiet", "--no-cache", "--network", "none", "-t", raw,
             *order.arguments,
         )  # fmt: skip
@@ -54,11 +54,18 @@ class Docker:
     async def keep(self, order: Order, shop: Shop, layout: Path) -> None:
         archive = layout.with_suffix(".tar")
         pack(layout, archive, order.name)
-        await shop.must("docker", "load", "--quiet", "--input", str(archive))
+        await _client(shop).must("docker", "load", "--quiet", "--input", str(archive))
         archive.unlink()
 
     async def base_id(self, base: str, shop: Shop) -> str:
-        return (await shop.run(*_ID, base))[1]
+        return (await _client(shop).run(*_ID, base))[1]
+
+
+def _client(shop: Shop) -> Shop:
+    """Return ``shop`` as Docker's client sees it."""
+    # An attestation of BuildKit's would name the moment of the build; the pipeline signs its own.
+    plain = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+    return dataclasses.replace(shop, environment=shop.environment | shop.docker | plain)
 
 
 def unpack(archive: Path, layout: Path, moment: int) -> None:
