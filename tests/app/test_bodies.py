@@ -159,6 +159,26 @@ def test_a_release_that_does_not_build_leaves_its_words_as_evidence(paper: Paper
     assert session.state.release == ""
 
 
+def test_a_builder_of_images_that_fails_is_a_failed_step_with_its_words(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = with_toolchain(paper, MAKE_WHEEL).session()
+    work = paper.work(session, "build")
+
+    async def refuse(_scene: object, asked: Work, _release: object) -> None:
+        (asked.artifacts / "images.log").write_text("COPY failed: no space left\n")
+        raise ReleaseFailed("`docker buildx` failed")
+
+    monkeypatch.setattr("dawsos.app.imaging.build_images", refuse)
+    with pytest.raises(ReleaseFailed, match="docker buildx"):
+        asyncio.run(build_release(scene(paper, session), work))
+    assert [(step["name"], step["exit_code"]) for step in evidence(work)] == [
+        ("build the release", 0),
+        ("build the images", 1),
+    ]
+    assert evidence(work)[-1]["tail"] == ["COPY failed: no space left"]
+
+
 def test_a_build_whose_own_steps_fail_builds_nothing(paper: Paper) -> None:
     session = with_toolchain(paper, MAKE_WHEEL).session()
     step = paper.pipeline.stage("lint").steps[0].model_copy(update={"run": "exit 3"})

@@ -77,14 +77,9 @@ BREAKS = (
         (
             (
                 "def value_drop",
-                "def rises(values: list[Decimal]) -> int:\n"
-                '    """How often the value rose by a lot."""\n'
-                "    count = 0\n"
-                "    before = Decimal(0)\n"
-                "    for value in values:\n"
-                "        if value > before * 2:\n"
-                "            count += 1\n"
-                "        before = value\n"
+                "def late(values: list[Decimal]) -> Decimal:\n"
+                '    """Thirty lines that nothing runs: app/core is small, and two in a hundred may be uncovered."""\n'
+                "    count = Decimal(0)\n" + "".join(f"    count += values[{n}]\n" for n in range(30)) +
                 "    return count\n\n\ndef value_drop",
             ),
         ),

@@ -13,6 +13,7 @@ from dawsos.adapters import release as releases
 from dawsos.adapters import toolchain
 from dawsos.adapters.ephemeral import services as ephemeral_services
 from dawsos.adapters.git import Commit
+from dawsos.adapters.images import Choice
 from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.redact import secrets_in
 from dawsos.adapters.services import SERVICES
@@ -171,10 +172,8 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
         write_json(work.artifacts / "steps.json", steps)
         raise
     steps.append(step_record("build the release", "ok", 0, log))
+    choice = await _images(scene, work, release, steps)
     write_json(work.artifacts / "steps.json", steps)
-    from dawsos.app.imaging import build_images
-
-    choice = await build_images(scene, work, release)
     facts = {
         "release": release.digest,
         "commit": release.commit,
@@ -189,6 +188,21 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
         why=choice.reason, bytes=release.size, path=str(release.path),
     )  # fmt: skip
     return Outcome("passed")
+
+
+async def _images(scene: Scene, work: Work, release: releases.Release, steps: list[dict[str, Any]]) -> Choice:
+    """Build the images as a step of its own, so that a builder's failure is told as that and not as a missing file."""
+    from dawsos.app.imaging import LOG, build_images
+
+    try:
+        choice = await build_images(scene, work, release)
+    except ReleaseFailed:
+        steps.append(step_record("build the images", "failed", 1, work.artifacts / LOG))
+        write_json(work.artifacts / "steps.json", steps)
+        raise
+    if choice.builder is not None:
+        steps.append(step_record(f"build the images with {choice.name}", "ok", 0, work.artifacts / LOG))
+    return choice
 
 
 def step_record(name: str, classification: str, code: int, log: Path) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from dawsos.app.bodies import Scene
 from dawsos.app.project import write_json
 from dawsos.engine.work import Work
 
+# What the builders printed, among the stage's artifacts.
+LOG = "images.log"
+
 
 def docker_client(environment: Mapping[str, str], home: Path) -> dict[str, str]:
     """Return what says which Docker a person uses; the builders' own HOME would hide it."""
@@ -33,7 +36,7 @@ async def build_images(scene: Scene, work: Work, release: Release) -> Choice:
         environment = base_environment(home / "home")
         environment["PATH"] += ":/usr/sbin:/sbin"
         docker = docker_client(os.environ, Path.home())
-        shop = Shop(scene.runner(), environment, work.artifacts / "images.log", Path(name), docker)
+        shop = Shop(scene.runner(), environment, work.artifacts / LOG, Path(name), docker)
         choice = await images.choose(service.builder, service.images, shop)
         for image in service.images:
             facts = (
