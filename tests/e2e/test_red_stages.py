@@ -92,7 +92,7 @@ BREAKS = (
     ),
     Break(
         "a price that changed afterwards", "golden", "backend/app/data/market.json",
-        (('"KO": "56.49"', '"KO": "56.50"'),),
+        (('"RY.TO": "110.76"', '"RY.TO": "110.77"'),),
         "golden", r"\d of \d byte for byte", "all byte for byte",
     ),
     Break(
