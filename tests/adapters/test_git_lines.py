@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.adapters.git import added_lines, commits, tracked_files
+from dawsos.adapters.git import added_lines, below_top, commits, tracked_files
 from e2e.clone import git
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
@@ -48,3 +48,9 @@ def test_a_line_that_is_gone_again_was_added_all_the_same(repository: Path) -> N
     assert commits(repository, "") == [leak, gone]
     assert commits(repository, leak) == [gone]
     assert [path.name for path in tracked_files(repository)] == ["other.py"]
+
+
+def test_a_folder_knows_where_it_lies_in_its_repository(repository: Path) -> None:
+    (repository / "sub" / "deep").mkdir(parents=True)
+    assert below_top(repository) == ""
+    assert below_top(repository / "sub" / "deep") == "sub/deep/"

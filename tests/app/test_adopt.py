@@ -48,6 +48,21 @@ def test_what_a_project_does_not_have_is_not_asked_for(tmp_path: Path) -> None:
     assert tools(found, {}) == ["ruff", "bandit", "pip-audit", "setuptools", "wheel"]
 
 
+@pytest.mark.parametrize(
+    ("named", "name"),
+    [
+        ("2048", "project-2048"),
+        ("_x", "project-_x"),
+        ("!", "project"),
+        ("3" * 50, "project-" + "3" * 32),
+        ("True", "true"),
+    ],
+)
+def test_any_name_of_a_project_becomes_one_that_a_pipeline_may_have(project: Path, named: str, name: str) -> None:
+    text = pipeline_text(look(project, {"project": {"name": named}}))
+    assert load_pipeline(text, "pipeline.yaml", gate_options()).name == name
+
+
 @pytest.mark.parametrize("bare", [False, True])
 def test_what_is_written_is_a_good_pipeline(project: Path, bare: bool) -> None:
     text = pipeline_text(look(project / "docs" if bare else project, {} if bare else SETTINGS))

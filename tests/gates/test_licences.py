@@ -66,6 +66,17 @@ def test_an_expression_is_read_as_spdx_means_it(expression: str, plainly: bool, 
     assert allowed(expression, Options(), listed=True) is listed
 
 
+def test_the_library_licence_under_its_older_name_can_be_forbidden() -> None:
+    rows = [licence("a", "GNU Library or Lesser General Public License (LGPL)")]
+    verdict = ask("licences", {"licences.json": rows}, forbid=["LGPL"], listed={"a": "we like it"})
+    assert verdict.result == "fail"
+
+
+def test_an_odd_licence_is_unknown_and_ends_no_run() -> None:
+    verdict = ask("licences", {"licences.json": [licence("a", "( AND MIT")]})
+    assert (verdict.result, verdict.message) == ("fail", "a 1.0: ( AND MIT (unknown)")
+
+
 @pytest.mark.parametrize("row", [{"Name": "a"}, {"Name": "a", "License": None}, {"Name": "a", "License": ["MIT"]}])
 def test_a_package_that_does_not_state_its_licence_is_not_allowed(row: dict[str, Any]) -> None:
     assert ask("licences", {"licences.json": [row]}).result == "fail"

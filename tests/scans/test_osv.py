@@ -54,6 +54,14 @@ def test_a_mended_version_another_ecosystem_and_a_withdrawn_record_are_clean() -
     assert len(kept.records) == 1
 
 
+def test_a_compressed_export_that_was_damaged_is_refused_wherever_the_damage_is() -> None:
+    whole = gzip.compress(EXCERPT)
+    for place in range(12, len(whole), 97):
+        damaged = whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
+        with pytest.raises(BadInput, match=r"a\.jsonl\.gz is not an OSV export"):
+            read_export("a.jsonl.gz", damaged)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"id": 1}', b"PK\x03\x04", b"\x1f\x8b\x08", b'{"id": "A"}'])
 def test_what_is_no_export_is_refused(content: bytes) -> None:
     with pytest.raises(BadInput, match=r"a\.jsonl"):

@@ -67,6 +67,14 @@ def test_the_gates_read_it(site: Path) -> None:
     assert listed.passed
 
 
+@pytest.mark.parametrize("words", ["( AND MIT", "( )"])
+def test_an_expression_at_which_the_parser_breaks_is_none_that_was_declared(site: Path, words: str) -> None:
+    metadata = site / "odd-1.0.dist-info" / "METADATA"
+    metadata.write_text(f"Metadata-Version: 2.4\nName: odd\nVersion: 1.0\nLicense-Expression: {words}\n")
+    (odd,) = (package for package in spdx(site, SUBJECT)["packages"] if package["name"] == "odd")
+    assert odd["licenseDeclared"] == "NOASSERTION"
+
+
 def test_a_program_that_belongs_to_nobody_is_listed_by_itself_and_unknown(site: Path) -> None:
     (site / "stray").mkdir()
     (site / "stray" / "tool").write_bytes(elf(3, segment=3))

@@ -74,7 +74,7 @@ def worktree_hashes(root: Path) -> dict[str, str]:
     """Return path -> hash as ``tree_hashes`` would after committing everything: dirty and untracked files count as they are."""
     hashes = tree_hashes(root, "HEAD")
     # status names paths from the top of the repository, ls-tree from the folder it was asked in.
-    prefix = _git(root, "rev-parse", "--show-prefix").strip()
+    prefix = below_top(root)
     dirty = [path.removeprefix(prefix) for path in dirty_files(root)]
     present = [path for path in dirty if (root / path).is_file()]
     for path in set(dirty) - set(present):
@@ -85,6 +85,11 @@ def worktree_hashes(root: Path) -> dict[str, str]:
             mode = "100755" if os.access(root / path, os.X_OK) else "100644"
             hashes[path] = f"{mode}:{blob}"
     return hashes
+
+
+def below_top(root: Path) -> str:
+    """Return where ``root`` lies in its repository, as ``sub/folder/``; an empty text when it is the top."""
+    return _git(root, "rev-parse", "--show-prefix").strip()
 
 
 def commits(root: Path, since: str) -> list[str]:
@@ -134,7 +139,7 @@ def checkout(root: Path, sha: str, target: Path) -> Path:
     because it lies in a folder that the project ignores.
     """
     top = Path(_git(root, "rev-parse", "--show-toplevel").strip())
-    prefix = _git(root, "rev-parse", "--show-prefix").strip()
+    prefix = below_top(root)
     if target.exists():
         return target / prefix
     shared = (root / _git(root, "rev-parse", "--git-common-dir").strip()).resolve()

@@ -87,13 +87,16 @@ def look(root: Path, settings: dict[str, Any]) -> Found:
     """Return what lies in ``root``; ``settings`` is its pyproject.toml."""
     tool = settings.get("tool") or {}
     name = str((settings.get("project") or {}).get("name") or root.name)
+    name = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")
+    # A pipeline's name begins with a letter; that of a project, such as 2048, need not.
+    name = name if re.match("[a-z]", name) else f"project-{name}".strip("-")
     tests = next((folder for folder in ("tests", "test") if (root / folder).is_dir()), "")
     ini = "\n".join(
         (root / file).read_text(errors="replace") for file in ("setup.cfg", "tox.ini") if (root / file).exists()
     )
     sql = next((path.parent.relative_to(root).as_posix() for path in sorted(root.glob("**/migrations/*.sql"))), "")
     return Found(
-        name=re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:40] or "project",
+        name=name[:40],
         packages=_packages(root),
         tests=tests,
         installable="build-system" in settings or (root / "setup.py").exists(),

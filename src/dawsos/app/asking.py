@@ -7,6 +7,7 @@ inputs (``history.json``).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,6 @@ from dawsos.gates import GATES
 from dawsos.gates.evidence import Malformed
 from dawsos.gates.flaky import HISTORY, outcomes
 from dawsos.gates.readers.asked import ASKED
-from dawsos.model.findings import Finding
 from dawsos.model.pipeline import Gate
 from dawsos.model.verdicts import GateVerdict
 
@@ -76,13 +76,14 @@ def _outcomes(path: Path) -> Mapping[str, str] | None:
 def below(root: Path, verdict: GateVerdict) -> GateVerdict:
     """Return ``verdict`` with paths relative to ``root``: some tools name them absolutely, and a checkout's are nobody's."""
     prefix = f"{root}/"
+    # Only where a path begins: a short root, such as /app, lies within other paths, too.
+    begin = re.compile(rf"(?<![\w./-]){re.escape(prefix)}")
     return replace(
         verdict,
-        message=verdict.message.replace(prefix, ""),
-        findings=tuple(finding.replace(prefix, "") for finding in verdict.findings),
-        places=tuple(_below(prefix, place) for place in verdict.places),
+        message=begin.sub("", verdict.message),
+        findings=tuple(begin.sub("", finding) for finding in verdict.findings),
+        places=tuple(
+            replace(place, path=place.path.removeprefix(prefix), message=begin.sub("", place.message))
+            for place in verdict.places
+        ),
     )
-
-
-def _below(prefix: str, place: Finding) -> Finding:
-    return replace(place, path=place.path.removeprefix(prefix), message=place.message.replace(prefix, ""))

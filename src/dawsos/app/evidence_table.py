@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.table import Table
+from rich.text import Text
 
 from dawsos.attestations.check import Finding
 from dawsos.model.run import Run
@@ -22,10 +23,12 @@ def render_evidence(run: Run, findings: Iterable[Finding]) -> Table:
     for one in findings:
         said = one.predicate
         gates, files = said.get("gates", ()), said.get("evidence", {})
-        table.add_row(
+        cells = (
             one.stage, _says(one), str(len(gates)) if gates else "", f"{len(files)} files" if files else "",
             one.key_id[:12] or "nobody", one.name,
         )  # fmt: skip
+        # As they are: rich would read what a person wrote in square brackets as markup, and fail at some of it.
+        table.add_row(*map(Text, cells))
     return table
 
 

@@ -32,7 +32,8 @@ def scan_secrets(root: Path, out: Path, since: str | None, folders: tuple[Path, 
             Line(path, number, text, commit) for commit, path, number, text in git.added_lines(root, since or "")
         )
         # What is still there is told once, at the place where it is.
-        here = {(secret.fingerprint, secret.path) for secret in found}
+        top = git.below_top(root)
+        here = {(secret.fingerprint, top + secret.path) for secret in found}
         found += [secret for secret in history if (secret.fingerprint, secret.path) not in here]
     write_json(
         out,
@@ -91,6 +92,12 @@ def scan_packages(out: Path, site: Path, name: str, version: str) -> None:
     """Write the SPDX document of the packages installed in ``site``; its time is SOURCE_DATE_EPOCH, if that is set."""
     if not site.is_dir():
         raise BadInput(f"there is no folder {site}", fix="name a folder of installed packages, such as $RELEASE/site")
-    epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or datetime.now(UTC).timestamp())
-    created = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    told = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        at = datetime.fromtimestamp(int(told), UTC) if told else datetime.now(UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadInput(
+            f"SOURCE_DATE_EPOCH is {told!r}, not a time in seconds since 1970", fix="correct it or unset it"
+        ) from error
+    created = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     write_json(out, spdx(site, Subject(name, version, "", created)))

@@ -38,7 +38,7 @@ def pipeline_text(found: Found) -> str:
     return f"""\
 # Written by `dawsos init` from what it found.  docs/pipeline-yaml.md explains every word, docs/gates.md every gate.
 version: 1
-name: {found.name}
+name: "{found.name}"
 slo: {{error_rate: 1%, warm_p95: 1s, cold_p95: 2s}}
 toolchains: {{tools: {{requirements: {TOOLS}}}}}
 # How a release is built and run: to be filled in before `dawsos ship`; `dawsos run` does not need it.

@@ -11,6 +11,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,7 @@ def read_export(name: str, content: bytes) -> Export:
     """Return the records of a .json, .jsonl, .jsonl.gz or .zip file (one record a file); raises BadInput."""
     try:
         records = tuple(record for record in _records(name, content) if not record.get("withdrawn"))
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInput(
             f"{name} is not an OSV export: {error}", fix="give a .json, .jsonl, .jsonl.gz or .zip of OSV records"
         ) from error

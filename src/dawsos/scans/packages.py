@@ -140,7 +140,8 @@ def declared(one: Distribution) -> str:
     expression = _field(one, "License-Expression")
     try:
         parsed = _licensing().parse(expression, validate=True) if expression else None
-    except ExpressionError:
+    except (ExpressionError, AssertionError, LookupError, TypeError):
+        # Of brackets around nothing and the like the parser itself breaks, with whatever it meets first.
         return "NOASSERTION"
     return "NOASSERTION" if parsed is None else str(parsed)
 

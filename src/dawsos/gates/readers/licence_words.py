@@ -77,10 +77,7 @@ def expression_of(words: str) -> LicenseExpression | None:
     parts = [_spdx_text(part) for part in _SEPARATOR.split(words.strip()) if part]
     if not parts or any(not part for part in parts):
         return None
-    try:
-        return licensing().parse(" AND ".join(f"({part})" for part in parts), validate=True)
-    except ExpressionError:
-        return None
+    return _parsed(" AND ".join(f"({part})" for part in parts))
 
 
 def _spdx_text(words: str) -> str:
@@ -111,7 +108,8 @@ def _one(words: str) -> str:
     plain = " ".join(words.lower().split())
     if plain in _FREE_TEXT:
         return _FREE_TEXT[plain]
-    if re.search(r"\s(and|or)\s(?!any|later|newer)", plain):
+    # "Library or Lesser" is the name of one licence, and "or later" no choice of another.
+    if re.search(r"(?<!library)\s(and|or)\s(?!any|later|newer)", plain):
         return ""
     for pattern, prefix, oldest in _FAMILIES:
         if pattern.search(plain):
@@ -125,8 +123,12 @@ def _one(words: str) -> str:
 
 
 def _valid(words: str) -> bool:
+    return _parsed(words) is not None
+
+
+def _parsed(words: str) -> LicenseExpression | None:
     try:
-        parsed = licensing().parse(words, validate=True)
-    except ExpressionError:
-        return False
-    return parsed is not None
+        return licensing().parse(words, validate=True)
+    except (ExpressionError, AssertionError, LookupError, TypeError):
+        # Of brackets around nothing and the like the parser itself breaks, with whatever it meets first.
+        return None

@@ -8,7 +8,9 @@ from typing import Any
 
 from dawsos.gates.evidence import Malformed, Missing, canonical, get, parse_json, rows, text
 
-_PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*(?P<version>[^ ;,]+)\s*(?P<marker>;.*)?")
+_PIN = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*={2,3}\s*(?P<version>[^ ;,=*]+)\s*(?P<marker>;.*)?"
+)
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,13 @@ def read_resolved(name: str, content: bytes) -> Resolved:
 
 def _pins(name: str, content: bytes) -> Resolved:
     pins, conditional = {}, set()
-    for line in text(name, content).replace("\\\n", " ").splitlines():
+    # As pip reads it: a line that is a comment ends where it ends, so it cannot take the next line with it.
+    lines = (" " if line.lstrip().startswith("#") else line for line in text(name, content).splitlines())
+    for line in "\n".join(lines).replace("\\\n", " ").splitlines():
         requirement = re.sub(r"(^|\s)#.*", "", line)
         requirement = re.sub(r"\s--hash=\S+", "", requirement).strip()
-        if not requirement or re.match(r"--(?!requirement|editable)|-i\s", requirement):
+        # pip takes abbreviations of both, from where they can mean nothing else.
+        if not requirement or re.match(r"--(?!requirem|ed)|-i\s", requirement):
             continue
         pin = _PIN.fullmatch(requirement)
         if pin is None:

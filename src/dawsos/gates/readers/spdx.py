@@ -82,7 +82,8 @@ def _cyclonedx(name: str, row: dict[str, Any]) -> Package | None:
         str(row["name"]),
         str(row.get("version") or ""),
         _kind(str(row.get("purl") or "")),
-        " AND ".join(words) or "NOASSERTION",
+        # Not AND, which binds more tightly than an OR within one of them: all of them count.
+        "; ".join(words) or "NOASSERTION",
     )
 
 

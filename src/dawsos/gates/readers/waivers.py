@@ -51,7 +51,9 @@ def _waiver(where: str, entry: Any, key: str, who: str) -> Waiver:
     if unknown:
         raise Malformed(f"{where}: unknown key {sorted(map(str, unknown))[0]!r}")
     for name in (key, who, "why"):
-        if not isinstance(entry.get(name), str) or not entry[name].strip():
+        if entry.get(name) is not None and not isinstance(entry[name], str):
+            raise Malformed(f"{where}: {name} is {entry[name]!r}, not a text; put it in quotes")
+        if not (entry.get(name) or "").strip():
             raise Malformed(f"{where} has no {name}: an exception needs {key}, {who}, why and until")
     until = entry.get("until")
     # A datetime is a date to Python; only the day counts here.
