@@ -19,9 +19,6 @@ WITHOUT: dict[str, str] = {
     "adapters/services/common.py": "contracts/test_services.py holds every service to it: private, idempotent, loopback",
     "adapters/services/postgres.py": "contracts/test_services.py prepares it, adapters/test_ephemeral.py starts it",
     "adapters/services/redis.py": "contracts/test_services.py prepares it, adapters/test_ephemeral.py starts it",
-    "app/asking.py": "none yet; every stage that test_pipelines.py runs asks its gates through it",
-    "app/scanning.py": "none yet; a ship's security and sbom stages run it (e2e)",
-    "app/evidence_table.py": "none yet; e2e/test_evidence.py reads its columns",
     "attestations/check.py": "app/test_evidence.py alters every byte of a run's evidence and sees it refused",
     "attestations/statements.py": "app/test_evidence.py writes and checks every kind of statement",
     "canary/judges.py": "one choice by name; canary/test_judge.py and simulation/test_vector.py make each judge by it",
@@ -31,13 +28,6 @@ WITHOUT: dict[str, str] = {
     "canary/simulation/contenders.py": "canary/simulation/test_contest.py lets each of them judge",
     "canary/simulation/draws.py": "canary/simulation/test_vector.py draws from it and compares moments",
     "canary/simulation/scenarios.py": "canary/simulation/test_vector.py and test_contest.py run through them",
-    "gates/secrets.py": "none yet; contracts/test_gates.py gives it good, bad and broken evidence",
-    "gates/readers/asked.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_flaky.py",
-    "gates/readers/licence_words.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_licences.py",
-    "gates/readers/resolved.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_sbom.py",
-    "gates/readers/spdx.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_sbom.py",
-    "gates/readers/waivers.py": "none yet; read through its gate in contracts/test_gates.py, gates/test_vulnerabilities.py",
-    "config/starter.py": "none yet of its own; app/test_adopt.py reads the pipeline that it writes",
     "model/findings.py": "one frozen value, made and read by gates/test_findings.py",
 }
 
