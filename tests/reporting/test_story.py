@@ -203,6 +203,13 @@ def test_a_doubt_shows_what_was_found() -> None:
     assert remark == Remark("lint · coverage", "passed with a remark: 91.2 % (a b; c; d)")
 
 
+def test_a_summary_that_says_what_its_findings_say_is_not_followed_by_them() -> None:
+    summed = "warning: NOT AUDITED 2 (click, jinja2): pip-audit: no data"
+    one = gate(result="pass", message=summed, findings=("NOT AUDITED click: no data", "NOT AUDITED jinja2: no data"))
+    (remark,) = not_checked(Run(id="r", stages={"lint": StageRecord("lint", "passed", gates=(one,))}))
+    assert remark.what == f"passed with a remark: {summed}"
+
+
 @pytest.mark.parametrize(
     ("result", "commands"),
     [

@@ -218,7 +218,10 @@ def not_checked(run: Run) -> tuple[Remark, ...]:
 
 def _doubt(gate: GateVerdict) -> str:
     first = one_line(gate.message) or one_line(gate.measured)
-    more = f" ({'; '.join(one_line(finding) for finding in gate.findings[:3])})" if gate.findings else ""
+    # A summary that begins as its findings do has said what they say.
+    kind = " ".join(first.removeprefix("warning: ").split()[:2])
+    fresh = [finding for finding in map(one_line, gate.findings) if not finding.startswith(kind)]
+    more = f" ({'; '.join(fresh[:3])})" if fresh else ""
     verdict = "passed with a remark" if gate.passed else words(gate.result)
     return f"{verdict}: {first}{more}"
 
