@@ -1,5 +1,8 @@
 """Schemathesis against the running service: no 500, and no answer that the API's description does not name.
 
+503 is an answer with a meaning here (a data provider's limit is used up, the database is away), and documented where it may come; every
+other status from 500 on is a failure, by the service's own count.
+
     python -m venv /tmp/fuzz && /tmp/fuzz/bin/pip install --require-hashes -r bench/requirements.txt
     scripts/with-services python bench/dawsos_fuzz.py --schemathesis /tmp/fuzz/bin/schemathesis
 
@@ -20,7 +23,7 @@ import httpx
 from dawsos_service import service
 
 CHECKS = (
-    "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
+    "status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,ignored_auth,unsupported_method,missing_required_header"
 )
 LEAST = 2000
@@ -58,8 +61,9 @@ def main() -> int:
     counted = [int(number) for number in re.findall(r"(\d+) generated", done.stdout)]
     cases = sum(counted)
     print(f"answers by status: {answers}")
-    print(f"cases: {cases}, schemathesis exit code: {done.returncode}")
-    return 0 if done.returncode == 0 and cases >= LEAST else 1
+    broken = sum(number for status, number in answers.items() if status.startswith("5") and status != "503")
+    print(f"cases: {cases}, schemathesis exit code: {done.returncode}, server errors: {broken}")
+    return 0 if done.returncode == 0 and cases >= LEAST and not broken else 1
 
 
 if __name__ == "__main__":

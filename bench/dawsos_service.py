@@ -1,4 +1,5 @@
-"""What the measurements of the DawsOS service share: one serving process with its schema, a night and a token.
+"""What the measurements of the DawsOS service share: serving processes with their schema, a night, a token, and recorded data
+providers and a mailbox beside them, as in staging.
 
 The servers come from `scripts/with-services`, which gives DATABASE_URL, DATABASE_OWNER_URL and REDIS_URL; the interpreter
 must have the service's packages (backend/requirements-dev.txt).
@@ -57,17 +58,24 @@ def module(env: dict[str, str], *arguments: str) -> str:
 def service(workers: int = 1) -> Iterator[list[Running]]:
     """`workers` serving processes on one database, seeded, with the pack of a night."""
     with tempfile.TemporaryDirectory(prefix="dawsos-bench-") as ledger:
-        env = environment(ledger)
+        pages, mail = _free_port(), _free_port()
+        env = environment(ledger) | {
+            "STANDIN_PORT": pages,
+            "MAIL_PORT": mail,
+            "PROVIDERS_URL": f"http://127.0.0.1:{pages}",
+            "SMTP_URL": f"smtp://127.0.0.1:{mail}",
+        }
         module(env, "app.migrate", "up")
         seeded = json.loads(module(env, "app.seed"))
         module(env, "jobs.nightly")
         token = module(env, "app.token", "--user", seeded["user_id"], "--ttl", "7200").strip()
         processes, running = [], []
         try:
+            standin = [sys.executable, "-m", "app.standin"]
+            processes.append(subprocess.Popen(standin, env=env, stderr=subprocess.DEVNULL))
+            _wait(f"http://127.0.0.1:{pages}")
             for _ in range(workers):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", 0))
-                    port = str(probe.getsockname()[1])
+                port = _free_port()
                 command = [sys.executable, "-m", "app.serve"]
                 process = subprocess.Popen(command, env=env | {"PORT": port}, stderr=subprocess.DEVNULL)
                 processes.append(process)
@@ -81,6 +89,12 @@ def service(workers: int = 1) -> Iterator[list[Running]]:
                 process.terminate()
             for process in processes:
                 process.wait(15)
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 def _wait(url: str) -> None:
