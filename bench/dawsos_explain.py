@@ -15,7 +15,9 @@ import json
 import os
 import sys
 import time
-from datetime import date
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,9 +27,18 @@ from dawsos_service import BACKEND, environment, module
 sys.path.insert(0, str(BACKEND))
 
 import asyncpg
+from app.core.alerts import Condition
+from app.core.attribution import Contribution, PortfolioAttribution
 from app.core.bookings import CashMovement
 from app.core.lots import Transaction
+from app.core.pack import PackHeader
+from app.core.performance import Performance
+from app.core.regression import Fit
+from app.core.styles import Tilt
+from app.services.alert_ports import AlertRule, Delivery, Firing
 from app.services.ports import JournalState
+from app.storage.alerts import PgAlertTx
+from app.storage.analysis import PgAnalysisStore
 from app.storage.tenants import PgTenantTx
 
 PORTFOLIOS, TRADES = 10, 50
@@ -59,6 +70,25 @@ BEGIN
             INSERT INTO reconciliations SELECT p, u, date '2020-01-01' + n, 1, 'OK', repeat('0', 40), '[]'
             FROM generate_series(1, 5) AS n;
             INSERT INTO audit_log (user_id, portfolio_id, action) SELECT u, p, 'buy' FROM generate_series(1, 10);
+            INSERT INTO portfolio_metrics SELECT p, u, date '2020-01-01' + n, 'PP-BENCH', '2020-01-01', n, 0, 0, 0, 0, 0
+            FROM generate_series(1, 5) AS n;
+            INSERT INTO currency_attribution
+            SELECT p, u, date '2020-01-01' + n, line, 'PP-BENCH', '2020-01-01', 1, 0, 0, 0
+            FROM generate_series(1, 5) AS n, unnest(ARRAY['portfolio', 'EUR', 'USD']) AS line;
+            INSERT INTO factor_exposures SELECT p, u, date '2020-01-01' + n, style, 'PP-BENCH', 0, 1
+            FROM generate_series(1, 5) AS n, unnest(ARRAY['growth', 'momentum', 'quality', 'value']) AS style;
+            INSERT INTO factor_regressions SELECT p, u, date '2020-01-01' + n, 'PP-BENCH', n, 0, 0, 0, '{}', '{}'
+            FROM generate_series(1, 5) AS n;
+            INSERT INTO alerts (id, portfolio_id, user_id, op, threshold, span, cooldown_minutes, created_at)
+            VALUES (p, p, u, '<', -0.05, 'daily', 15, '2020-01-01');
+            INSERT INTO alert_firings (id, alert_id, portfolio_id, user_id, asof_date, change, triggered_at)
+            SELECT md5(p::text || 'f' || n)::uuid, p, p, u, date '2020-01-01' + n, -0.06, date '2020-01-01' + n
+            FROM generate_series(1, 5) AS n;
+            INSERT INTO outbox (id, firing_id, user_id, condition_digest, method, recipient, status, due_at, delivered_at)
+            SELECT md5(p::text || 'o' || n)::uuid, md5(p::text || 'f' || (1 + n %% 5))::uuid, u, 'd', 'in_app', 'owner',
+                CASE WHEN n = 1 THEN 'dead' ELSE 'delivered' END, date '2020-01-01' + n,
+                CASE WHEN n > 1 THEN date '2020-01-01' + n END
+            FROM generate_series(1, 10) AS n;
         END LOOP;
     END LOOP;
 END $$
@@ -72,20 +102,29 @@ class Explaining:
         self._connection = connection
         self.plans: list[tuple[str, Any, float]] = []
 
-    async def _note(self, query: str, arguments: tuple[Any, ...]) -> None:
-        plan = json.loads(await self._connection.fetchval(f"EXPLAIN (FORMAT JSON) {query}", *arguments))
-        self.plans.append((" ".join(query.split()), plan[0]["Plan"], time.perf_counter()))
+    async def _plan(self, query: str, arguments: tuple[Any, ...]) -> Any:
+        return json.loads(await self._connection.fetchval(f"EXPLAIN (FORMAT JSON) {query}", *arguments))[0]["Plan"]
 
     async def _do(self, method: str, query: str, arguments: tuple[Any, ...]) -> Any:
-        await self._note(query, arguments)
+        plan = await self._plan(query, arguments)
         started = time.perf_counter()
         result = await getattr(self._connection, method)(query, *arguments)
-        statement, plan, _ = self.plans[-1]
-        self.plans[-1] = (statement, plan, time.perf_counter() - started)
+        self.plans.append((" ".join(query.split()), plan, time.perf_counter() - started))
         return result
 
     async def execute(self, query: str, *arguments: Any) -> Any:
         return await self._do("execute", query, arguments)
+
+    async def executemany(self, query: str, rows: list[tuple[Any, ...]]) -> None:
+        plan = await self._plan(query, rows[0])
+        started = time.perf_counter()
+        await self._connection.executemany(query, rows)
+        self.plans.append((" ".join(query.split()), plan, time.perf_counter() - started))
+
+    @asynccontextmanager
+    async def as_user(self, _user_id: UUID, snapshot: bool = False) -> AsyncIterator[Explaining]:
+        """As the service's database: the transaction of the user, who is set already."""
+        yield self
 
     async def fetch(self, query: str, *arguments: Any) -> Any:
         return await self._do("fetch", query, arguments)
@@ -140,6 +179,42 @@ async def use(tx: PgTenantTx, portfolio: UUID) -> None:
     await tx.audit("bench", portfolio, {})
 
 
+async def use_analysis(store: PgAnalysisStore, user: UUID, portfolio: UUID) -> None:
+    """Every statement on what the nights found out."""
+    day, one = date(2026, 1, 1), Decimal(1)
+    pack = PackHeader("PP-BENCH", day, "P", "0" * 64, None, True, datetime.now(UTC))
+    part = Contribution("portfolio", one, one, one, one)
+    fit = Fit(5, one, {"market": one}, one, {"market": one}, one)
+    await store.save_performance(user, portfolio, pack, Performance(day, day, 1, one, one, one, one, one))
+    await store.save_attribution(user, portfolio, pack, date(2025, 1, 1), PortfolioAttribution(part, (), ()))
+    await store.save_tilts(user, portfolio, pack, {"value": Tilt(Decimal("0.5"), one)})
+    await store.save_regression(user, portfolio, pack, fit)
+    await store.metrics(user, portfolio, 30)
+
+
+async def use_alerts(tx: PgAlertTx, portfolio: UUID) -> None:
+    """Every statement on rules, what fired, and the outbox."""
+    now = datetime.now(UTC)
+    rule = AlertRule(uuid4(), portfolio, Condition("<", Decimal("-0.1"), "daily"), 15, None, None, (), None, now)
+    firing = Firing(uuid4(), rule.id, portfolio, now.date(), Decimal("-0.2"), now, None)
+    rest = (firing.id, portfolio, firing.asof_date, firing.change, "in_app")
+    sent, lost = Delivery(uuid4(), *rest, "owner", now), Delivery(uuid4(), *rest, "other", now)
+    await tx.add_rule(rule)
+    await tx.rules()
+    await tx.rules(portfolio)
+    await tx.evaluated(rule.id, now)
+    await tx.hold(portfolio, "d")
+    await tx.last_told(portfolio, "d", "in_app", "owner")
+    await tx.add_firing(firing, "d", [sent, lost])
+    await tx.firings(50)
+    await tx.claim(["in_app"], now, now, 10)
+    await tx.delivered(sent.id, now)
+    await tx.failed(lost.id, "gone", None)
+    await tx.dead()
+    await tx.replay(now, 3)
+    await tx.remove_rule(rule.id)
+
+
 async def measure(users: int) -> int:
     """Fill, analyse, use, judge."""
     app = await asyncpg.connect(os.environ["DATABASE_URL"], command_timeout=1800)
@@ -163,7 +238,10 @@ async def measure(users: int) -> int:
     explaining = Explaining(app)
     async with app.transaction():
         await app.execute("SELECT set_config('app.user_id', $1, true)", str(user))
-        await use(PgTenantTx(explaining, user), portfolio)  # type: ignore[arg-type]  # it has the methods that are used
+        # Each has the methods that are used.
+        await use(PgTenantTx(explaining, user), portfolio)  # type: ignore[arg-type]
+        await use_analysis(PgAnalysisStore(explaining), user, portfolio)  # type: ignore[arg-type]
+        await use_alerts(PgAlertTx(explaining, user), portfolio)  # type: ignore[arg-type]
     whole = 0
     for statement, plan, seconds in explaining.plans:
         read = [(kind, table) for kind, table in scans(plan) if table in tenant]
