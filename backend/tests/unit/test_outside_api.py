@@ -22,8 +22,8 @@ from app.api import auth
 from app.api.factory import create_app
 from app.core.rights import Right
 from app.outside.mail import MailServer, message_of
-from app.outside.webhook import body_of
-from app.services.alert_ports import Delivery
+from app.outside.webhook import WebhookSender, body_of
+from app.services.alert_ports import Delivery, DeliveryError
 from app.services.nightly import run_night
 from app.services.pdf import Sheet, render
 from app.services.provider_ports import ProviderError
@@ -309,3 +309,64 @@ def test_mail_servers_are_read_from_an_address() -> None:
     assert (found.port, found.user, found.password, found.tls) == (2465, "u@x", "p:", True)
     with pytest.raises(ValueError, match="smtp://"):
         MailServer.parse("http://h", "s")
+
+
+def message(recipient: str) -> Delivery:
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    return Delivery(uuid4(), uuid4(), uuid4(), now.date(), None, "webhook", recipient, now, secret="whsec_AAAA")
+
+
+async def sent(recipient: str, handler: Any = lambda _: httpx.Response(204)) -> None:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
+        await WebhookSender(client, lambda: datetime.now(UTC)).send(message(recipient))
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example.org", "a..example.org"], ids=["long label", "empty label"])
+async def test_a_name_that_no_resolver_takes_is_a_failed_delivery_and_no_crash(host: str) -> None:
+    with pytest.raises(DeliveryError) as refused:
+        await sent(f"https://{host}/")
+    assert refused.value.reason == "unresolved"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]", "[2002:a00:1::1]", "[fec0::1]", "224.0.0.1"],
+    ids=["translated loopback", "translated metadata", "6to4 loopback", "6to4 private", "site", "multicast"],
+)
+async def test_an_address_that_stands_for_an_inner_one_is_forbidden(host: str) -> None:
+    with pytest.raises(DeliveryError) as refused:
+        await sent(f"http://{host}/")
+    assert (refused.value.reason, refused.value.final) == ("forbidden", True)
+
+
+@pytest.mark.parametrize(
+    "host", ["93.184.216.34", "[2606:2800:220:1::1]", "[64:ff9b::5db8:d822]", "[2002:5db8:d822::]"]
+)
+async def test_an_address_of_the_public_internet_is_reached(host: str) -> None:
+    await sent(f"http://{host}/")
+
+
+async def test_a_receiver_that_answers_without_end_is_not_read_to_its_end() -> None:
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1
+            assert read < 100, "somebody reads the body of an answer that nobody needs"
+            yield b"x" * 1024
+
+    await sent("http://93.184.216.34/", lambda _: httpx.Response(200, content=endless()))
+
+
+async def test_the_whole_exchange_with_a_receiver_has_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.outside.webhook.TIMEOUT_SECONDS", 0.05)
+
+    async def dripping(_: httpx.Request) -> httpx.Response:
+        # Each byte is in time, so no limit of a single read ends this.
+        await asyncio.sleep(30)
+        return httpx.Response(200)
+
+    with pytest.raises(DeliveryError) as refused:
+        await sent("http://93.184.216.34/", dripping)
+    assert refused.value.reason == "timeout"
