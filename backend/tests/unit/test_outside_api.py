@@ -21,7 +21,7 @@ from app import tracing, worker
 from app.api import auth
 from app.api.factory import create_app
 from app.core.rights import Right
-from app.outside.mail import MailServer, message_of
+from app.outside.mail import MailSender, MailServer, message_of
 from app.outside.webhook import WebhookSender, body_of
 from app.services.alert_ports import Delivery, DeliveryError
 from app.services.nightly import run_night
@@ -117,9 +117,23 @@ async def test_what_belongs_to_anna_does_not_exist_for_ben(http: httpx.AsyncClie
         {"emails": ["a@example.org\r\nBcc: b@example.org"]},
         {"emails": ["Anna <a@example.org>"]},
         {"emails": ["a@example.org"] * 6},
+        {"emails": ["=?utf-8?q?x=40evil.org?=@example.org"]},
+        {"emails": ["=?utf-8?q??=@example.org"]},
         {"surprise": 1},
     ],
-    ids=["op", "nan", "below -1", "cooldown", "scheme", "line break", "display name", "many", "unknown"],
+    ids=[
+        "op",
+        "nan",
+        "below -1",
+        "cooldown",
+        "scheme",
+        "line break",
+        "display name",
+        "many",
+        "encoded",
+        "empty code",
+        "unknown",
+    ],
 )
 async def test_a_bad_rule_is_422(http: httpx.AsyncClient, changes: dict[str, Any]) -> None:
     assert (await http.post("/v1/alerts", json=alert(await portfolio(http), **changes))).status_code == 422
@@ -370,3 +384,12 @@ async def test_the_whole_exchange_with_a_receiver_has_one_limit(monkeypatch: pyt
     with pytest.raises(DeliveryError) as refused:
         await sent("http://93.184.216.34/", dripping)
     assert refused.value.reason == "timeout"
+
+
+@pytest.mark.parametrize("local", ["=?utf-8?q??=", "=?utf-8?q?=0a?="], ids=["empty code", "line break"])
+async def test_an_address_that_makes_no_message_is_a_failed_delivery_and_no_crash(local: str) -> None:
+    """A rule made before such addresses were refused must not end the worker, again and again."""
+    sender = MailSender(MailServer("127.0.0.1", 1, None, None, tls=False, sender="alerts@example.org"))
+    with pytest.raises(DeliveryError) as refused:
+        await sender.send(message(f"{local}@example.org"))
+    assert (refused.value.reason, refused.value.final) == ("address", True)
