@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, HttpUrl, UrlConstraints
 
+from app.api.pricing import PackId
 from app.api.schemas import Number, Request
 from app.core.alerts import COOLDOWN_MINUTES, Condition
 from app.services.alert_ports import AlertRule, Delivery, Firing
@@ -188,4 +189,4 @@ class NewExport(Request):
     """POST /v1/exports/pdf."""
 
     portfolio_id: UUID
-    pricing_pack_id: Annotated[str, Field(max_length=100)] | None = None
+    pricing_pack_id: PackId | None = None

@@ -393,3 +393,9 @@ async def test_an_address_that_makes_no_message_is_a_failed_delivery_and_no_cras
     with pytest.raises(DeliveryError) as refused:
         await sender.send(message(f"{local}@example.org"))
     assert (refused.value.reason, refused.value.final) == ("address", True)
+
+
+async def test_a_pack_id_that_no_database_can_hold_is_422(http: httpx.AsyncClient) -> None:
+    wanted = {"portfolio_id": await portfolio(http), "pricing_pack_id": "PP\x00"}
+    assert (await http.post("/v1/exports/pdf", json=wanted)).status_code == 422
+    assert (await http.post("/v1/exports/pdf", json=wanted | {"pricing_pack_id": "PP-unknown"})).status_code == 404
