@@ -164,3 +164,18 @@ def test_what_was_sold_or_bought_in_between_is_left_out() -> None:
     assert (held.symbol, held.quantity) == ("A", D(6))
     assert (held.price, held.fx, held.opening) == ((D(10), D(12)), (D(1), D(2)), D(60))
     assert held_on(events, START + timedelta(days=10)) == {"A": D(6)}
+
+
+@pytest.mark.parametrize(("brought", "earned"), [("-1100", "0.1"), ("-900", "-0.1")], ids=["gain", "loss"])
+def test_what_rounding_left_of_a_split_is_not_a_holding(brought: str, earned: str) -> None:
+    """Lots keep ten decimals: of a hundred shares one for three leaves 33.3333333333, and their sale leaves nothing."""
+    split = Event(START + timedelta(days=2), "A", ratio=D(1) / D(3))
+    sold = [buy(1, "60", "600"), buy(1, "40", "400"), split, buy(3, "-33.3333333333", brought)]
+    assert held_on(sold, START + timedelta(days=3)) == {}
+    marks = [mark(1, A="10"), mark(2, A="30"), mark(3, A="30"), mark(4, A="30")]
+    found = measure(START, periods(sold, marks, "EUR")[1])
+    assert (found.periods, found.twr.quantize(D("1e-7"))) == (2, D(earned).quantize(D("1e-7")))
+
+
+def test_few_shares_that_were_bought_are_a_holding() -> None:
+    assert held_on([buy(1, "0.0000000001", "1")], START + timedelta(days=1)) == {"A": D("1e-10")}
