@@ -262,3 +262,12 @@ def test_a_huge_balance_does_not_swallow_a_small_one() -> None:
     assert reconcile.against_journal(inventory.book(cash), [], {"USD": both}) == []
     (cent,) = reconcile.against_journal(inventory.book(cash), [], {"USD": D("10000000000000000000000000000000100.57")})
     assert cent["difference"] == "-0.02"
+
+
+@pytest.mark.parametrize("close", ["1.23456789012", "1e18", "1000000000000000000"])
+def test_a_close_that_the_database_would_round_or_refuse_is_named(close: str) -> None:
+    """The hash is of the close as it came: rounded when it is stored, it would never match again."""
+    raw = json.loads(PACKAGED_MARKET_DATA.read_text())
+    raw["observations"][0]["closes"]["AAPL"] = close
+    with pytest.raises(MarketDataError, match=r"AAPL: .* does not fit"):
+        parse(json.dumps(raw))
