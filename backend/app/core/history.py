@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from app.core.attribution import Holding
 from app.core.bookings import QUANTITY_PLACES
-from app.core.errors import MarketDataError
+from app.core.errors import UnpricedError
 from app.core.money import divide, multiply, quantize
 from app.core.pack import PackContent
 from app.core.performance import DatedPeriod
@@ -83,7 +83,7 @@ def held_on(events: Sequence[Event], day: date) -> dict[str, Decimal]:
 
 
 def worth(held: Mapping[str, Decimal], pack: PackContent, base: str) -> Decimal:
-    """Value of holdings under a pack; raises MarketDataError for a holding without a price."""
+    """Value of holdings under a pack; raises UnpricedError for a holding without a price."""
     return sum((value for _, value in values(held, pack, base)), NOTHING)
 
 
@@ -92,7 +92,7 @@ def values(held: Mapping[str, Decimal], pack: PackContent, base: str) -> list[tu
     prices, table = pack.price_of(), pack.table()
     missing = sorted(set(held) - set(prices))
     if missing:
-        raise MarketDataError(f"the pack of {pack.asof_date.isoformat()} has no price for {', '.join(missing)}")
+        raise UnpricedError(f"the pack of {pack.asof_date.isoformat()} has no price for {', '.join(missing)}")
     return [
         (symbol, multiply(held[symbol], prices[symbol].close, table.rate(prices[symbol].currency, base)))
         for symbol in sorted(held)

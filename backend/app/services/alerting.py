@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from app.core import alerts
 from app.core.alerts import Condition, Window
-from app.core.errors import DawsosError, NotFoundError, PackWarmingError
+from app.core.errors import DawsosError, NotFoundError, PackWarmingError, UnpricedError
 from app.core.money import quantize
 from app.core.signing import new_secret
 from app.services.access import owned
@@ -122,7 +122,8 @@ class AlertService:
     async def _value(self, user_id: UUID, portfolio_id: UUID) -> Decimal | None:
         try:
             found = await self._portfolios.value(user_id, portfolio_id)
-        except PackWarmingError:
+        except (PackWarmingError, UnpricedError):
+            # A value that does not exist yet meets no condition; the next look may find one.
             return None
         return Decimal(json.loads(found.body)["total"])
 
