@@ -25,6 +25,8 @@ from app.services.tracing import current_traceparent
 
 # One caller must not be able to keep the evaluator busy for everybody.
 MOST_RULES = 50
+# NUMERIC(28, 8) in the database; a rise from next to nothing can be larger.
+MOST_CHANGE = Decimal("1e19")
 
 
 class AlertRefusedError(DawsosError):
@@ -116,7 +118,7 @@ class AlertService:
             async with self._store.begin(user_id) as tx:
                 await tx.evaluated(rule.id, self._clock())
                 if moved is not None and rule.condition.holds(moved):
-                    fired += await self._tell(tx, rule, asof, quantize(moved))
+                    fired += await self._tell(tx, rule, asof, min(quantize(moved), MOST_CHANGE))
         return fired
 
     async def _value(self, user_id: UUID, portfolio_id: UUID) -> Decimal | None:
