@@ -74,6 +74,8 @@ class AlertService:
             created_at=self._clock(),
         )
         async with self._store.begin(user_id) as tx:
+            # Two requests at once must not both find the last free place.
+            await tx.hold(user_id, "rules")
             if len(await tx.rules()) >= MOST_RULES:
                 raise AlertRefusedError(f"there are {MOST_RULES} rules already: remove one first")
             await tx.add_rule(rule)
