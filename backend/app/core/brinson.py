@@ -149,7 +149,11 @@ def _compound(returns: Sequence[Decimal]) -> Decimal:
         if value <= -1:
             raise ValueError(f"a return of {value} cannot be linked")
         product = multiply(product, 1 + value)
-    return product - 1
+    total = product - 1
+    # In 28 digits a remainder can come to nothing although no single return did.
+    if total <= -1:
+        raise ValueError("the returns compound to a loss of everything, which cannot be linked")
+    return total
 
 
 def _carino(portfolio: Decimal, benchmark: Decimal) -> Decimal:
