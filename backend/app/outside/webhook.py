@@ -63,7 +63,7 @@ class WebhookSender:
             url.copy_with(host=named),
             content=body,
             headers={**signed, "content-type": "application/json", "host": url.netloc.decode()},
-            extensions={"sni_hostname": url.host},
+            extensions={"sni_hostname": _name(url)},
             follow_redirects=False,
             timeout=TIMEOUT_SECONDS,
         )
@@ -83,7 +83,7 @@ class WebhookSender:
     async def _address(self, url: httpx.URL) -> str:
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().getaddrinfo(_name(url), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             # UnicodeError is what the resolver says of a label that is empty or longer than 63 characters.
             raise DeliveryError("unresolved", "the receiver's name does not resolve") from error
@@ -93,6 +93,11 @@ class WebhookSender:
             if not _is_public(_meant(ip)) and not any(ip in network for network in self._allowed):
                 raise DeliveryError("forbidden", "the receiver is not on the public internet", final=True)
         return addresses[0]
+
+
+def _name(url: httpx.URL) -> str:
+    # `url.host` is decoded by IDNA 2008, which raises over names that resolve.
+    return url.raw_host.decode("ascii")
 
 
 def _meant(ip: Address) -> Address:

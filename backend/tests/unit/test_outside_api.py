@@ -399,3 +399,23 @@ async def test_a_pack_id_that_no_database_can_hold_is_422(http: httpx.AsyncClien
     wanted = {"portfolio_id": await portfolio(http), "pricing_pack_id": "PP\x00"}
     assert (await http.post("/v1/exports/pdf", json=wanted)).status_code == 422
     assert (await http.post("/v1/exports/pdf", json=wanted | {"pricing_pack_id": "PP-unknown"})).status_code == 404
+
+
+async def test_a_name_of_pictures_is_reached_by_its_ascii_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IDNA 2008 does not know such names, browsers and registries do; the client's own decoding of them raises."""
+    asked: list[str] = []
+    seen: list[httpx.Request] = []
+
+    async def resolve(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        return [(None, None, None, "", ("93.184.216.34", 443))]
+
+    def receive(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(204)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    await sent("https://xn--158h.example/", receive)
+    assert asked == ["xn--158h.example"]
+    assert (seen[0].url.host, seen[0].headers["host"]) == ("93.184.216.34", "xn--158h.example")
+    assert seen[0].extensions["sni_hostname"] == "xn--158h.example"
