@@ -303,3 +303,28 @@ async def test_a_pack_is_built_without_the_ledger_but_nothing_is_reconciled() ->
     assert (outcome.ok, outcome.detail) == (False, "the ledger cannot be used: OSError")
     with pytest.raises(LedgerUnavailableError):
         await world.reconciler.commit("x")
+
+
+async def test_a_booking_that_is_on_its_way_into_the_journal_is_no_difference() -> None:
+    """Committed, but not yet in the file: at that moment the night may look, and a difference would end it for all."""
+    world, portfolio = await opened("100000")
+    commit = await world.reconciler.commit("night")
+    world.ledger.down = True
+    await world.bookings.trade(ANNA, order(portfolio))
+    late = await world.portfolios.create(ANNA, "Late", "USD", D(5))
+    world.ledger.down = False
+    for one in (portfolio, late.id):
+        assert (await world.reconciler.check(ANNA, one, DAY, commit)).discrepancies == ()
+    assert "buy AAPL" in file(world, portfolio)
+
+
+async def test_a_file_that_was_changed_before_a_booking_could_be_written_is_found() -> None:
+    world, portfolio = await opened("100000")
+    commit = await world.reconciler.commit("night")
+    world.ledger.down = True
+    await world.bookings.trade(ANNA, order(portfolio))
+    world.ledger.down = False
+    world.ledger.files[portfolio] += b"; somebody was here\n"
+    outcome = await world.reconciler.check(ANNA, portfolio, DAY, commit)
+    assert outcome.status == "FAIL"
+    assert file(world, portfolio).endswith("; somebody was here\n")
