@@ -419,3 +419,15 @@ async def test_a_name_of_pictures_is_reached_by_its_ascii_form(monkeypatch: pyte
     assert asked == ["xn--158h.example"]
     assert (seen[0].url.host, seen[0].headers["host"]) == ("93.184.216.34", "xn--158h.example")
     assert seen[0].extensions["sni_hostname"] == "xn--158h.example"
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "SMTP_URL"])
+@pytest.mark.parametrize("host", ["h", "[h"], ids=["port", "bracket"])
+def test_an_address_that_cannot_be_read_is_named_and_not_shown(name: str, host: str) -> None:
+    """An unescaped slash makes the beginning of a password look like a port, and the library's message repeats it."""
+    env = {"DATABASE_URL": "d", "REDIS_URL": "r", "JWT_SECRET": SECRET}
+    scheme = "redis" if name == "REDIS_URL" else "smtps"
+    with pytest.raises(SettingsError, match=f"{name} is not an address") as refused:
+        Settings.from_env(env | {name: f"{scheme}://user" + ":" + "sesame/open@" + host})
+    assert "sesame" not in f"{refused.value} {refused.value.__cause__}"
+    assert refused.value.__suppress_context__
