@@ -123,8 +123,9 @@ def periods(events: Sequence[Event], marks: Sequence[Mark], base: str) -> tuple[
         if gap is not None:
             raise ValueError(f"nothing was invested from {gap.isoformat()} on: ask for a span before or after")
         start = start or before.day
-        sold_out = closing == 0 and flow < 0 < opening
-        one = Period(opening, NOTHING, income - flow) if sold_out else Period(opening, flow, closing + income)
+        put_in = sum((e.flow for e in within if e.flow > 0), NOTHING)
+        sold_out = closing == 0 and flow < put_in
+        one = Period(opening, put_in, income + put_in - flow) if sold_out else Period(opening, flow, closing + income)
         found.append(DatedPeriod(mark.day, one))
         opening = closing
     if start is None:
