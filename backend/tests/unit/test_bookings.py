@@ -328,3 +328,15 @@ async def test_a_file_that_was_changed_before_a_booking_could_be_written_is_foun
     outcome = await world.reconciler.check(ANNA, portfolio, DAY, commit)
     assert outcome.status == "FAIL"
     assert file(world, portfolio).endswith("; somebody was here\n")
+
+
+async def test_splits_that_magnify_a_rounding_do_not_stop_the_night() -> None:
+    """Two lots of one share become two of 0.3333333333; the whole, split as one, would be 0.6666666667."""
+    world, portfolio = await opened("100000")
+    for _ in range(2):
+        await world.bookings.trade(ANNA, order(portfolio, quantity="1"))
+    for new, old in (("1", "3"), ("1000000", "0.001")):
+        await world.bookings.split(ANNA, portfolio, Split(uuid4(), "AAPL", DAY, D(new), D(old)))
+    assert (await world.reconciler.run(ANNA, portfolio, DAY)).discrepancies == ()
+    await world.bookings.trade(ANNA, order(portfolio, "sell", "500000000"))
+    assert (await world.reconciler.run(ANNA, portfolio, DAY)).discrepancies == ()
