@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 PACKAGED_MARKET_DATA = Path(__file__).parent / "data" / "market.json"
 # RFC 7518: an HS256 key shorter than its hash is weaker than the algorithm.
@@ -69,8 +69,18 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
     return value
 
 
+def _address(name: str, url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        # Looked at because it is the part that fails late, with a message that may repeat a part of the password.
+        _ = parts.port
+    except ValueError:
+        raise SettingsError(f"{name} is not an address; a password's special characters are written as %XX") from None
+    return parts
+
+
 def _smtp(url: str) -> str:
-    parts = urlsplit(url)
+    parts = _address("SMTP_URL", url)
     if url and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname):
         raise SettingsError("SMTP_URL must be smtp://HOST:PORT or smtps://USER:PASSWORD@HOST:PORT")
     return url
@@ -106,6 +116,7 @@ class Settings:
         secret = required(env, "JWT_SECRET")
         if len(secret) < SHORTEST_SECRET:
             raise SettingsError(f"JWT_SECRET must have at least {SHORTEST_SECRET} characters")
+        _address("REDIS_URL", required(env, "REDIS_URL"))
         return cls(
             database_url=required(env, "DATABASE_URL"),
             redis_url=required(env, "REDIS_URL"),

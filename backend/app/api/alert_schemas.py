@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, HttpUrl, UrlConstraints
+from pydantic import AfterValidator, BaseModel, Field, HttpUrl, UrlConstraints
 
+from app.api.pricing import PackId
 from app.api.schemas import Number, Request
 from app.core.alerts import COOLDOWN_MINUTES, Condition
 from app.services.alert_ports import AlertRule, Delivery, Firing
@@ -16,9 +17,19 @@ from app.services.alerting import NewAlert
 from app.services.market import Answer
 from app.services.provider_ports import Quote
 
+
+def _no_code(address: str) -> str:
+    # RFC 2047: `=?` begins an encoded word, which mail software decodes into another address, or into a line break.
+    if "=?" in address:
+        raise ValueError("an encoded word is not an address")
+    return address
+
+
 # One address, no display name, no line break: what could smuggle a second header or recipient does not match.
 Email = Annotated[
-    str, Field(max_length=254, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")
+    str,
+    Field(max_length=254, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"),
+    AfterValidator(_no_code),
 ]
 WebhookUrl = Annotated[HttpUrl, UrlConstraints(max_length=2000)]
 
@@ -178,4 +189,4 @@ class NewExport(Request):
     """POST /v1/exports/pdf."""
 
     portfolio_id: UUID
-    pricing_pack_id: Annotated[str, Field(max_length=100)] | None = None
+    pricing_pack_id: PackId | None = None

@@ -73,12 +73,15 @@ async def exposure(portfolio_id: UUID, user: User, services: Svc, response: Resp
 
 
 @router.post("/macro/scenarios/{name}")
-async def scenario(name: ScenarioName, body: NewScenario, request: Request, user: User, services: Svc) -> ScenarioOut:
+async def scenario(
+    name: ScenarioName, body: NewScenario, request: Request, user: User, services: Svc, response: Response
+) -> ScenarioOut:
     """Drawdown at risk: what past episodes of this kind would do, with the 90 % interval of their mean."""
     if body.portfolio_id is None:
         weights: dict[str, Decimal] = {str(kind): weight for kind, weight in (body.weights or {}).items()}
         return _scenario(request, services.analysis.macro.scenario(name, weights, body.seed), name, body.seed, weights)
     found = await services.analysis.exposure.of(user, body.portfolio_id)
+    response.headers.update(pack_headers(found.served.stale))
     drawdown = services.analysis.macro.scenario(name, ALL_EQUITY, body.seed)
     answer = _scenario(request, drawdown, name, body.seed, ALL_EQUITY)
     answer.value = quantize(found.total)

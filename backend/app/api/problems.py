@@ -24,6 +24,7 @@ STATUS: dict[type[errors.DawsosError], HTTPStatus] = {
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
     errors.TradeRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.AnalysisError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UnpricedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotReadyError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.PackWarmingError: HTTPStatus.SERVICE_UNAVAILABLE,
     AlertRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -7,7 +7,7 @@ ex-date would report an amount that nobody ever received.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -120,15 +120,35 @@ def held_before(bookings: Iterable[Booking], symbol: str, day: date) -> Decimal:
 
 
 def holdings(bookings: Iterable[Booking]) -> dict[str, Decimal]:
-    """Quantity by symbol as the bookings alone tell it, in their order; nothing for what nets to zero."""
-    held: dict[str, Decimal] = {}
+    """Quantity by symbol as the bookings alone tell it, in their order; nothing for what nets to zero.
+
+    Purchase by purchase, because a split is rounded for each: a further split would magnify what rounding the whole
+    leaves over to a difference, and a difference stops the night for everybody.
+    """
+    held: dict[str, list[Decimal]] = {}
     for booking in bookings:
+        if isinstance(booking, Dividend | CashMovement):
+            continue
+        parcels = held.setdefault(booking.symbol, [])
         if isinstance(booking, Split):
-            held[booking.symbol] = booking.applied(held.get(booking.symbol, Decimal(0)))
-        elif isinstance(booking, Transaction):
-            signed = booking.quantity if booking.side == "buy" else -booking.quantity
-            held[booking.symbol] = held.get(booking.symbol, Decimal(0)) + signed
-    return {symbol: quantity for symbol, quantity in held.items() if quantity != 0}
+            held[booking.symbol] = [booking.applied(quantity) for quantity in parcels]
+        elif booking.side == "buy":
+            parcels.append(booking.quantity)
+        else:
+            held[booking.symbol] = _without(parcels, booking.quantity)
+    totals = {symbol: sum(parcels, Decimal(0)) for symbol, parcels in held.items()}
+    return {symbol: total for symbol, total in totals.items() if total != 0}
+
+
+def _without(parcels: Sequence[Decimal], quantity: Decimal) -> list[Decimal]:
+    """The oldest first; what was not there to be sold stays as a negative rest."""
+    left, kept = quantity, []
+    for parcel in parcels:
+        taken = min(parcel, left)
+        left -= taken
+        if parcel != taken:
+            kept.append(parcel - taken)
+    return [*kept, -left] if left else kept
 
 
 def cash_effect(booking: Booking) -> tuple[str, Decimal] | None:

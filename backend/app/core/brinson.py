@@ -23,6 +23,8 @@ from app.core.money import CONTEXT, divide, multiply
 # turns "exactly" from a hope into a fact.
 EXACT = Context(prec=400, rounding=ROUND_HALF_EVEN, traps=[Inexact])
 LINKED_PLACES = Decimal("1e-12")
+# Twelve decimals and this many digits before them leave room in 28 for the sum of all effects.
+LINKED_DIGITS = 13
 PARTS = ("allocation", "selection", "interaction")
 
 
@@ -103,7 +105,8 @@ def link(periods: Sequence[Attribution]) -> Attribution:
 
     k_t = (ln(1+Rp) - ln(1+Rb)) / (Rp - Rb), or 1/(1+R) where both are equal; an effect of period t counts k_t/k.
     The last digits that rounding leaves over go to the largest effect, so that the sum holds to the last digit.
-    Raises ValueError for no periods, differing segments or a return of -100 % or less.
+    Raises ValueError for no periods, differing segments, a return of -100 % or less, or one too large to be told to
+    the last of 12 decimals.
     """
     if not periods:
         raise ValueError("there is no period to link")
@@ -118,14 +121,19 @@ def link(periods: Sequence[Attribution]) -> Attribution:
         (name, [_rounded(scales, [getattr(p.effects[at], part) for p in periods]) for part in PARTS])
         for at, name in enumerate(names)
     ]
-    ends = [r.quantize(LINKED_PLACES, context=CONTEXT) for r in (portfolio, benchmark)]
+    ends = [_told(r) for r in (portfolio, benchmark)]
     active = ends[0] - ends[1]
     return Attribution(ends[0], ends[1], active, _settle(rows, active))
 
 
 def _rounded(scales: Sequence[Decimal], effects: Sequence[Decimal]) -> Decimal:
-    total = sum((multiply(scale, effect) for scale, effect in zip(scales, effects, strict=True)), Decimal(0))
-    return total.quantize(LINKED_PLACES, context=CONTEXT)
+    return _told(sum((multiply(scale, effect) for scale, effect in zip(scales, effects, strict=True)), Decimal(0)))
+
+
+def _told(value: Decimal) -> Decimal:
+    if value.adjusted() >= LINKED_DIGITS:
+        raise ValueError("the returns compound to something too large to link: are they fractions, 0.1 for 10 %?")
+    return value.quantize(LINKED_PLACES, context=CONTEXT)
 
 
 def _settle(rows: Sequence[tuple[str, list[Decimal]]], active: Decimal) -> tuple[Effects, ...]:
@@ -141,7 +149,11 @@ def _compound(returns: Sequence[Decimal]) -> Decimal:
         if value <= -1:
             raise ValueError(f"a return of {value} cannot be linked")
         product = multiply(product, 1 + value)
-    return product - 1
+    total = product - 1
+    # In 28 digits a remainder can come to nothing although no single return did.
+    if total <= -1:
+        raise ValueError("the returns compound to a loss of everything, which cannot be linked")
+    return total
 
 
 def _carino(portfolio: Decimal, benchmark: Decimal) -> Decimal:

@@ -11,6 +11,11 @@ class MarketDataError(DawsosError):
     """The market data cannot give a complete pack: missing file, bad format, or a hole in the universe."""
 
 
+class UnpricedError(MarketDataError):
+    """A pack has no price for what is held: it was booked for a day, or is looked at under a pack, before its listing
+    was known."""
+
+
 class NotFoundError(DawsosError):
     """The thing does not exist, or belongs to somebody else: the caller must not be able to tell which."""
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from app.core.attribution import simple_return
 from app.core.history import Mark
+from app.core.money import quantize
 from app.core.performance import DatedPeriod
 from app.core.regression import Fit, Moments, fit
 from app.core.series import mean
@@ -44,7 +45,8 @@ def explain(periods: Sequence[DatedPeriod], marks: Sequence[Mark]) -> Fit:
     used = [p for p in periods if p.day in steps][-WINDOW:]
     if len(used) < FEWEST:
         raise ValueError(f"{len(used)} returns are too few to explain; {FEWEST} are needed")
-    returns = [(growth(p.period) - 1).quantize(PLACES) for p in used]
+    # A day on which nearly all is taken out can have a return with no room for twelve decimals.
+    returns = [quantize(growth(p.period) - 1, PLACES) for p in used]
     factors = {
         "market": [market_return(*steps[p.day]).quantize(PLACES) for p in used],
         "dollar": [dollar_return(*steps[p.day]).quantize(PLACES) for p in used],

@@ -13,10 +13,12 @@ from decimal import Decimal
 from itertools import pairwise
 
 from app.core.attribution import Holding
-from app.core.errors import MarketDataError
-from app.core.money import divide, multiply
+from app.core.bookings import QUANTITY_PLACES
+from app.core.errors import UnpricedError
+from app.core.money import divide, multiply, quantize
 from app.core.pack import PackContent
 from app.core.performance import DatedPeriod
+from app.core.reconcile import DUST
 from app.core.twr import Period
 
 ONE = Decimal(1)
@@ -56,14 +58,21 @@ class Walk:
         first = self._at
         while self._at < len(self._events) and self._events[self._at].day <= day:
             event = self._events[self._at]
-            before = self._held.get(event.symbol, NOTHING)
-            self._held[event.symbol] = multiply(before, event.ratio) + event.quantity
+            self._held[event.symbol] = _after(event, self._held.get(event.symbol, NOTHING))
             self._at += 1
         return self._events[first : self._at]
 
     def held(self) -> dict[str, Decimal]:
         """Quantity by symbol, without what came to nothing."""
         return {symbol: quantity for symbol, quantity in self._held.items() if quantity != 0}
+
+
+def _after(event: Event, before: Decimal) -> Decimal:
+    # Lots keep ten decimals of what a split makes of them, one by one: their sale may miss the whole by a little, and
+    # a remainder that nobody holds would turn the sale of everything into a loss of everything.
+    quantity = multiply(before, event.ratio)
+    left = event.quantity + (quantity if event.ratio == ONE else quantize(quantity, QUANTITY_PLACES))
+    return NOTHING if event.quantity < 0 and abs(left) <= DUST else left
 
 
 def held_on(events: Sequence[Event], day: date) -> dict[str, Decimal]:
@@ -74,7 +83,7 @@ def held_on(events: Sequence[Event], day: date) -> dict[str, Decimal]:
 
 
 def worth(held: Mapping[str, Decimal], pack: PackContent, base: str) -> Decimal:
-    """Value of holdings under a pack; raises MarketDataError for a holding without a price."""
+    """Value of holdings under a pack; raises UnpricedError for a holding without a price."""
     return sum((value for _, value in values(held, pack, base)), NOTHING)
 
 
@@ -83,7 +92,7 @@ def values(held: Mapping[str, Decimal], pack: PackContent, base: str) -> list[tu
     prices, table = pack.price_of(), pack.table()
     missing = sorted(set(held) - set(prices))
     if missing:
-        raise MarketDataError(f"the pack of {pack.asof_date.isoformat()} has no price for {', '.join(missing)}")
+        raise UnpricedError(f"the pack of {pack.asof_date.isoformat()} has no price for {', '.join(missing)}")
     return [
         (symbol, multiply(held[symbol], prices[symbol].close, table.rate(prices[symbol].currency, base)))
         for symbol in sorted(held)
@@ -114,8 +123,9 @@ def periods(events: Sequence[Event], marks: Sequence[Mark], base: str) -> tuple[
         if gap is not None:
             raise ValueError(f"nothing was invested from {gap.isoformat()} on: ask for a span before or after")
         start = start or before.day
-        sold_out = closing == 0 and flow < 0 < opening
-        one = Period(opening, NOTHING, income - flow) if sold_out else Period(opening, flow, closing + income)
+        put_in = sum((e.flow for e in within if e.flow > 0), NOTHING)
+        sold_out = closing == 0 and flow < put_in
+        one = Period(opening, put_in, income + put_in - flow) if sold_out else Period(opening, flow, closing + income)
         found.append(DatedPeriod(mark.day, one))
         opening = closing
     if start is None:

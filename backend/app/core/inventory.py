@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 
 from app.core.errors import JournalError
 from app.core.journal import CASH, POSITIONS
 from app.core.money import multiply, plain
+
+# The database adds balances without rounding. In 28 digits the largest trades would swallow the cents of the others,
+# and a portfolio that differs stops the night of everybody.
+WHOLE = Context(prec=200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,8 @@ class Books:
                 if posting.account in (CASH, POSITIONS):
                     raise JournalError(f"line {directive.line}: {posting.account} has no amount")
             elif posting.account == CASH:
-                self.cash[posting.currency] = self.cash.get(posting.currency, Decimal(0)) + posting.number
+                balance = self.cash.get(posting.currency, Decimal(0))
+                self.cash[posting.currency] = WHOLE.add(balance, posting.number)
             elif posting.account == POSITIONS and posting.number < 0:
                 self._reduce(directive, posting.currency, -posting.number, posting.cost or Cost())
             elif posting.account == POSITIONS:

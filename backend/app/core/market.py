@@ -10,7 +10,12 @@ from typing import Any
 
 from app.core.errors import MarketDataError
 from app.core.fx import Fixing
+from app.core.money import quantize
 from app.core.pack import PackContent, Price, Security
+
+# NUMERIC(28, 10) in the database.
+CLOSE_PLACES = Decimal("1e-10")
+CLOSE_LIMIT = Decimal("1e18")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +82,7 @@ def _positive(name: str, text: object) -> Decimal:
     value = Decimal(text)
     if not value.is_finite() or value <= 0:
         raise MarketDataError(f"{name}: {text} is not a positive number")
+    # The hash is of the close as it came. Rounded on its way into the database it would never match again.
+    if value >= CLOSE_LIMIT or quantize(value, CLOSE_PLACES) != value:
+        raise MarketDataError(f"{name}: {text} does not fit into 18 digits and 10 decimals")
     return value

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from app.core.errors import MarketDataError
+from app.core.errors import UnpricedError
 from app.core.lots import Lot, held
 from app.core.money import multiply, plain, quantize
 from app.core.pack import PackContent
@@ -62,7 +62,7 @@ def value(lots: Iterable[Lot], pack: PackContent, base_currency: str) -> Valuati
     total = Decimal(0)
     for symbol, quantity in sorted(held((lot.symbol, lot.quantity) for lot in lots).items()):
         if symbol not in prices:
-            raise MarketDataError(f"the pack has no price for {symbol}")
+            raise UnpricedError(f"the pack has no price for {symbol}")
         price = prices[symbol]
         rate = table.rate(price.currency, base_currency)
         exact = multiply(quantity, price.close, rate)

@@ -70,8 +70,13 @@ class MailSender:
         """Hand the message to the mail server; a 5yz answer is final."""
         server = self._server
         try:
+            message = message_of(delivery, server.sender)
+        except (ValueError, IndexError) as error:
+            # The library's parser of headers fails in both ways over an address that looks like an encoded word.
+            raise DeliveryError("address", "no message can be addressed to the recipient", final=True) from error
+        try:
             await aiosmtplib.send(
-                message_of(delivery, server.sender),
+                message,
                 hostname=server.host,
                 port=server.port,
                 username=server.user,

@@ -46,7 +46,8 @@ class _Http:
             raise ProviderError("status", f"{self.name} answered {answer.status_code}")
         try:
             return read(answer.json(parse_float=Decimal))
-        except (ValueError, KeyError, IndexError, TypeError, InvalidOperation, OverflowError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, InvalidOperation, OverflowError, OSError) as error:
+            # OSError is what the calendar says of a time it cannot hold, nanoseconds for seconds for example.
             raise ProviderError("malformed", f"{self.name} sent something unreadable") from error
 
     def _unsupported(self, what: str) -> ProviderError:

@@ -21,7 +21,10 @@ from app.services.alert_ports import Delivery, DeliveryError, Method
 from app.services.ports import Clock
 
 TIMEOUT_SECONDS = 5.0
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# RFC 6052: a translator on the way makes the last 32 bits of such an address an IPv4 address again.
+TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def body_of(delivery: Delivery) -> bytes:
@@ -55,16 +58,21 @@ class WebhookSender:
         body = body_of(delivery)
         signed = headers(delivery.secret or "", str(delivery.id), int(self._clock().timestamp()), body)
         named = f"[{address}]" if ":" in address else address
+        exchange = self._client.stream(
+            "POST",
+            url.copy_with(host=named),
+            content=body,
+            headers={**signed, "content-type": "application/json", "host": url.netloc.decode()},
+            extensions={"sni_hostname": _name(url)},
+            follow_redirects=False,
+            timeout=TIMEOUT_SECONDS,
+        )
         try:
-            answer = await self._client.post(
-                url.copy_with(host=named),
-                content=body,
-                headers={**signed, "content-type": "application/json", "host": url.netloc.decode()},
-                extensions={"sni_hostname": url.host},
-                follow_redirects=False,
-                timeout=TIMEOUT_SECONDS,
-            )
-        except httpx.TimeoutException as error:
+            # The client's limit is per read, and a receiver may drip for ever or send without end while everybody
+            # else's messages wait: the exchange as a whole has a limit, and the answer's body is not read.
+            async with asyncio.timeout(TIMEOUT_SECONDS), exchange as answer:
+                pass
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise DeliveryError("timeout", "the receiver did not answer in time") from error
         except httpx.HTTPError as error:
             raise DeliveryError("unreachable", f"the receiver cannot be reached: {type(error).__name__}") from error
@@ -75,12 +83,32 @@ class WebhookSender:
     async def _address(self, url: httpx.URL) -> str:
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+            found = await asyncio.get_running_loop().getaddrinfo(_name(url), port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            # UnicodeError is what the resolver says of a label that is empty or longer than 63 characters.
             raise DeliveryError("unresolved", "the receiver's name does not resolve") from error
         addresses = [str(entry[4][0]) for entry in found]
         for address in addresses:
             ip = ipaddress.ip_address(address.partition("%")[0])
-            if not ip.is_global and not any(ip in network for network in self._allowed):
+            if not _is_public(_meant(ip)) and not any(ip in network for network in self._allowed):
                 raise DeliveryError("forbidden", "the receiver is not on the public internet", final=True)
         return addresses[0]
+
+
+def _name(url: httpx.URL) -> str:
+    # `url.host` is decoded by IDNA 2008, which raises over names that resolve.
+    return url.raw_host.decode("ascii")
+
+
+def _meant(ip: Address) -> Address:
+    """The IPv4 address that an IPv6 address only carries, so that an inner one cannot hide in it."""
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in TRANSLATED:
+            return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        return ip.sixtofour or ip
+    return ip
+
+
+def _is_public(ip: Address) -> bool:
+    site_local = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local
+    return ip.is_global and not ip.is_multicast and not site_local

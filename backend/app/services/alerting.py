@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from app.core import alerts
 from app.core.alerts import Condition, Window
-from app.core.errors import DawsosError, NotFoundError, PackWarmingError
+from app.core.errors import DawsosError, NotFoundError, PackWarmingError, UnpricedError
 from app.core.money import quantize
 from app.core.signing import new_secret
 from app.services.access import owned
@@ -25,6 +25,8 @@ from app.services.tracing import current_traceparent
 
 # One caller must not be able to keep the evaluator busy for everybody.
 MOST_RULES = 50
+# NUMERIC(28, 8) in the database; a rise from next to nothing can be larger.
+MOST_CHANGE = Decimal("1e19")
 
 
 class AlertRefusedError(DawsosError):
@@ -72,6 +74,8 @@ class AlertService:
             created_at=self._clock(),
         )
         async with self._store.begin(user_id) as tx:
+            # Two requests at once must not both find the last free place.
+            await tx.hold(user_id, "rules")
             if len(await tx.rules()) >= MOST_RULES:
                 raise AlertRefusedError(f"there are {MOST_RULES} rules already: remove one first")
             await tx.add_rule(rule)
@@ -116,13 +120,14 @@ class AlertService:
             async with self._store.begin(user_id) as tx:
                 await tx.evaluated(rule.id, self._clock())
                 if moved is not None and rule.condition.holds(moved):
-                    fired += await self._tell(tx, rule, asof, quantize(moved))
+                    fired += await self._tell(tx, rule, asof, min(quantize(moved), MOST_CHANGE))
         return fired
 
     async def _value(self, user_id: UUID, portfolio_id: UUID) -> Decimal | None:
         try:
             found = await self._portfolios.value(user_id, portfolio_id)
-        except PackWarmingError:
+        except (PackWarmingError, UnpricedError):
+            # A value that does not exist yet meets no condition; the next look may find one.
             return None
         return Decimal(json.loads(found.body)["total"])
 

@@ -65,16 +65,20 @@ class Journals:
         """
         async with self._tenants.begin(user_id) as tx:
             await tx.lock_portfolio(portfolio_id)
-            state = await tx.journal(portfolio_id)
-            if state is None or state.written_bytes == state.bytes:
-                return
-            there = await self.store.read_from(portfolio_id, state.written_bytes)
-            expected = "".join(await tx.entries_from(portfolio_id, state.written_bytes)).encode()
-            if there is None and state.written_bytes > 0:
-                raise JournalError(f"the journal is gone or shorter than the {state.written_bytes} bytes written")
-            missing = _continued(expected, there or b"")
-            await self.store.append(portfolio_id, state.bytes - len(missing), missing)
-            await tx.save_journal(portfolio_id, replace(state, written_bytes=state.bytes))
+            await self.write(tx, portfolio_id)
+
+    async def write(self, tx: TenantTx, portfolio_id: UUID) -> None:
+        """The same in a transaction that has locked the portfolio."""
+        state = await tx.journal(portfolio_id)
+        if state is None or state.written_bytes == state.bytes:
+            return
+        there = await self.store.read_from(portfolio_id, state.written_bytes)
+        expected = "".join(await tx.entries_from(portfolio_id, state.written_bytes)).encode()
+        if there is None and state.written_bytes > 0:
+            raise JournalError(f"the journal is gone or shorter than the {state.written_bytes} bytes written")
+        missing = _continued(expected, there or b"")
+        await self.store.append(portfolio_id, state.bytes - len(missing), missing)
+        await tx.save_journal(portfolio_id, replace(state, written_bytes=state.bytes))
 
 
 def _continued(expected: bytes, there: bytes) -> bytes:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.core.attribution import PortfolioAttribution, attribute_portfolio
 from app.core.bookings import Booking, Dividend, Split
-from app.core.errors import AnalysisError
+from app.core.errors import AnalysisError, UnpricedError
 from app.core.factors import explain
 from app.core.history import Event, Mark, periods, unchanged
 from app.core.lots import Transaction
@@ -144,7 +144,7 @@ def performance_of(past: Past) -> Performance:
     try:
         start, found = periods(past.events, past.marks, past.portfolio.base_currency)
         return measure(start, found)
-    except ValueError as error:
+    except (ValueError, UnpricedError) as error:
         raise AnalysisError(str(error)) from error
 
 
@@ -152,7 +152,7 @@ def regression_of(past: Past) -> Fit:
     """What explains a past; AnalysisError where that cannot be told."""
     try:
         return explain(periods(past.events, past.marks, past.portfolio.base_currency)[1], past.marks)
-    except ValueError as error:
+    except (ValueError, UnpricedError) as error:
         raise AnalysisError(str(error)) from error
 
 

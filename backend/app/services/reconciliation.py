@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from uuid import UUID
 
@@ -50,6 +51,10 @@ class Reconciler:
         async with owned(self._tenants, user_id, portfolio_id) as (tx, _):
             # Bookings wait while we look, so that file and rows are of one moment.
             await tx.lock_portfolio(portfolio_id)
+            # A booking that is committed may be on its way into the file. One that cannot be written because the file
+            # was changed is found below.
+            with suppress(JournalError):
+                await self._journals.write(tx, portfolio_id)
             lots, cash = await tx.open_lots(portfolio_id), await tx.cash(portfolio_id)
             bookings = [booked.booking for booked in await tx.bookings(portfolio_id)]
             content = await self._journals.store.read(portfolio_id)

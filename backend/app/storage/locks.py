@@ -15,6 +15,9 @@ from app.storage.db import CONNECT_SECONDS, UNAVAILABLE, Database
 
 HOLD = "SELECT pg_advisory_lock(hashtextextended($1, 1))"
 TRY = "SELECT pg_try_advisory_lock(hashtextextended($1, 1))"
+# The server ends a statement after seconds, a wait for a lock included, whatever this side is ready to wait. The pool
+# resets what a session has set when the connection is given back.
+PATIENCE = "SELECT set_config('statement_timeout', $1, false)"
 RELEASE = "SELECT pg_advisory_unlock(hashtextextended($1, 1))"
 # A night that waits for another one waits for minutes, not for a statement's three seconds.
 WAIT_SECONDS = 1200.0
@@ -32,6 +35,7 @@ class PgMutex:
         """Whether the lock was taken; it is given back at the end."""
         async with self._db.connection() as connection:
             if wait:
+                await connection.execute(PATIENCE, f"{WAIT_SECONDS:.0f}s")
                 await connection.execute(HOLD, name, timeout=WAIT_SECONDS)
                 taken = True
             else:
@@ -56,4 +60,8 @@ async def listening(url: str) -> AsyncIterator[asyncio.Queue[UUID | None]]:
         connection.add_termination_listener(lambda _: heard.put_nowait(None))
         yield heard
     finally:
-        await asyncio.wait_for(connection.close(timeout=1), timeout=2)
+        try:
+            await asyncio.wait_for(connection.close(timeout=1), timeout=2)
+        except UNAVAILABLE:
+            # A database that is away does not take its leave; why the listening ended must not get lost over that.
+            connection.terminate()

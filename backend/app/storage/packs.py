@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, cast
 
 import asyncpg
@@ -51,13 +51,16 @@ class PgPackStore:
             # Two builders of one date would otherwise both try to become the successor.
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('pricing_pack'))")
             chain = await connection.fetch(
-                "SELECT id, hash FROM pricing_pack WHERE asof_date = $1 AND policy = $2 ORDER BY created_at",
+                "SELECT id, hash, created_at FROM pricing_pack WHERE asof_date = $1 AND policy = $2 "
+                "ORDER BY created_at",
                 content.asof_date,
                 content.policy,
             )
             head = chain[-1] if chain else None
             if head is not None and head["hash"] == digest:
                 return _header(cast("asyncpg.Record", await connection.fetchrow(BY_ID, head["id"])))
+            # The chain is read in the order of its times, and the clock of this machine may be behind the last one's.
+            earliest = head["created_at"] + timedelta(microseconds=1) if head else datetime.min.replace(tzinfo=UTC)
             created = PackHeader(
                 pack_id(content.asof_date, len(chain) + 1),
                 content.asof_date,
@@ -65,7 +68,7 @@ class PgPackStore:
                 digest,
                 head["id"] if head else None,
                 False,
-                datetime.now(UTC),
+                max(datetime.now(UTC), earliest),
                 ledger_commit if await _keeps_commits(connection) else None,
             )
             await _upsert_securities(connection, universe)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import cast
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -16,11 +17,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.core.alerts import Condition
+from app.core.errors import PackWarmingError, StoreUnavailableError
 from app.core.signing import new_secret
 from app.meters import DeliveryMetrics
 from app.outside.webhook import WebhookSender
 from app.services.alert_ports import AlertRule, Delivery, DeliveryError, Firing
+from app.services.alerting import AlertService, NewAlert
 from app.services.delivery import DeliveryService
+from app.services.portfolios import PortfolioService
 from app.storage.alerts import PgAlertStore
 from app.storage.db import Database
 from app.storage.locks import PgMutex, listening
@@ -181,3 +185,61 @@ async def test_what_a_receiver_says_decides(receiver: Receiver, answers: list[in
 def receiver() -> Iterator[Receiver]:
     with receiving() as made:
         yield made
+
+
+async def test_who_waits_for_a_lock_waits_longer_than_a_statement_may(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A night that waits for another one waits for minutes; the server would end its statement after seconds."""
+    monkeypatch.setattr("app.storage.db.STATEMENT_TIMEOUT", "200ms")
+    db, name = Database(stack.database_url, 2), f"lock-{uuid4()}"
+    mutex = PgMutex(db)
+
+    async def wait() -> bool:
+        async with mutex.hold(name, wait=True) as taken:
+            return taken
+
+    try:
+        async with mutex.hold(name, wait=False):
+            waiting = asyncio.create_task(wait())
+            await asyncio.sleep(0.6)
+        assert await waiting
+        # The patience ends with the lock: the connection goes back as it was.
+        async with db.connection() as one, db.connection() as two:
+            limits = [await connection.fetchval("SHOW statement_timeout") for connection in (one, two)]
+        assert limits == ["200ms", "200ms"]
+    finally:
+        await db.close()
+
+
+async def test_a_listener_that_cannot_take_its_leave_hides_no_reason(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that swallows packets answers neither a query nor a goodbye; it is waited for all the same."""
+
+    async def silent(*_: object, **__: object) -> None:
+        raise TimeoutError
+
+    async def listen() -> None:
+        async with listening(stack.database_url):
+            monkeypatch.setattr(asyncpg.Connection, "close", silent)
+            raise StoreUnavailableError("the listening connection was lost")
+
+    with pytest.raises(StoreUnavailableError, match="was lost"):
+        await listen()
+
+
+class NoPack:
+    """A portfolio service before the first pack."""
+
+    async def value(self, user_id: UUID, portfolio_id: UUID) -> None:
+        raise PackWarmingError("the first pricing pack is still warming up")
+
+
+async def test_requests_at_once_do_not_pass_the_limit_of_rules(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.services.alerting.MOST_RULES", 3)
+    service = AlertService(post.store, post.tenants, cast("PortfolioService", NoPack()), now, mail=False)
+    wanted = NewAlert(post.portfolio, post.rule.condition, 15, None, ())
+    made = await asyncio.gather(*(service.create(post.user, wanted) for _ in range(8)), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in made) == ["AlertRefusedError"] * 6 + ["AlertRule"] * 2
+    assert len(await service.rules(post.user)) == 3

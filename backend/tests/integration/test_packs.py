@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias
@@ -72,6 +72,29 @@ async def test_builders_at_once_make_one_chain(db: Database, owner: Owner) -> No
     ids = [pack.id for pack in made]
     rows = await owner.fetch("SELECT supersedes FROM pricing_pack WHERE id = ANY($1)", ids)
     assert len({row["supersedes"] for row in rows}) == 4
+
+
+async def test_a_builder_whose_clock_is_behind_goes_on_with_the_same_chain(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two machines never have quite the same time: what comes later must also read as later."""
+    store = PgPackStore(db)
+    content = MARKET.content(day := date(2023, 12, 6), FX.fixing(day))
+    content = changed(content, f"0.{uuid4().int % 10**9:09}")
+    first = await store.append(content, MARKET.universe)
+
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Behind:
+            return cls.fromtimestamp(first.created_at.timestamp() - 3600, tz)
+
+    monkeypatch.setattr("app.storage.packs.datetime", Behind)
+    second = await store.append(changed(content, "1"), MARKET.universe)
+    third = await store.append(changed(content, "2"), MARKET.universe)
+    assert (second.supersedes, third.supersedes) == (first.id, second.id)
+    for pack in (first, second):
+        await store.mark(pack.id, "fresh", "test")
+    assert [header.id for header in await store.fresh_heads(day, day)] == [second.id]
 
 
 async def test_a_pack_with_an_impossible_row_is_not_stored_at_all(db: Database, owner: Owner) -> None:

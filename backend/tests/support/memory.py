@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from app.container import Services
 from app.core.bookings import Booked, Booking, Dividend, day_of
 from app.core.errors import CacheUnavailableError, LedgerUnavailableError, StoreUnavailableError
+from app.core.inventory import WHOLE
 from app.core.lots import Lot, Transaction
 from app.core.pack import PackContent, PackHeader, Security, pack_id
 from app.meters import DeliveryMetrics, ProviderMetrics
@@ -166,7 +167,7 @@ class MemoryTenantTx:
 
     async def add_cash(self, portfolio_id: UUID, currency: str, amount: Decimal) -> None:
         balances = self._books.cash.setdefault(portfolio_id, {})
-        balances[currency] = balances.get(currency, Decimal(0)) + amount
+        balances[currency] = WHOLE.add(balances.get(currency, Decimal(0)), amount)
 
     async def journal(self, portfolio_id: UUID) -> JournalState | None:
         return self._books.journals.get(portfolio_id)

@@ -333,3 +333,22 @@ async def test_a_worker_wakes_for_a_retry(town: Town, monkeypatch: pytest.Monkey
     town.now += timedelta(seconds=1)
     assert await working._until_sweep(work(town), asyncio.Queue())
     assert (len(town.world.senders[0].sent), town.world.deliveries.retries) == (1, {})
+
+
+async def test_a_change_beyond_all_bounds_is_told_as_the_largest_that_is_kept(town: Town) -> None:
+    """From a hair of a share to the largest trade: the number must fit its column, or the worker would end over it."""
+    from app.services.bookings import TradeOrder
+
+    portfolio = await town.portfolio(ANNA)
+    await town.set_shares(ANNA, portfolio, 0)
+
+    async def bought(quantity: str) -> None:
+        order = TradeOrder(portfolio, "AAPL", "buy", Decimal(quantity), Decimal(150), DAY)
+        await town.world.portfolios.trade(ANNA, order)
+
+    await bought("0.0000000001")
+    await town.rule(ANNA, portfolio, Condition(">", Decimal(0), "intraday"))
+    await bought("1e17")
+    assert await town.alerts.evaluate(ANNA, portfolio, "intraday") == 1
+    ((firing, _),) = await town.alerts.notifications(ANNA, 10)
+    assert firing.change == Decimal("1e19")

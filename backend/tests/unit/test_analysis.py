@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,14 @@ import pytest
 
 from app.core.bookings import CashMovement, Dividend, Split
 from app.core.errors import AnalysisError
+from app.core.factors import explain
+from app.core.fx import FxRate
+from app.core.history import Mark
+from app.core.pack import PackContent, Price
+from app.core.performance import DatedPeriod
+from app.core.twr import Period
 from app.services.demo import seed
+from app.services.nightly import run_job
 from app.services.packs import load_market_data
 from app.services.performance import PackHistory, events_of
 from app.settings import PACKAGED_MARKET_DATA
@@ -344,3 +352,68 @@ async def test_before_the_first_night_the_economy_is_not_loaded() -> None:
     async with opened() as site:
         answer = await get(site, "macro/regime")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_a_scenario_of_a_portfolio_says_that_its_pack_is_stale(site: Site, tmp_path: Path) -> None:
+    portfolio = await canadian(site, APPLE)
+    fresh = await post(site, "macro/scenarios/recession", {"portfolio_id": portfolio})
+    assert "x-pricing-pack-stale" not in fresh.headers
+    await run_job(site.context(market_data=tmp_path / "gone"), "build_pack")
+    stale = await post(site, "macro/scenarios/recession", {"portfolio_id": portfolio})
+    assert (stale.status_code, stale.headers["x-pricing-pack-stale"]) == (200, "true")
+    # Weights rest on no pack.
+    mixed = await post(site, "macro/scenarios/recession", {"weights": {"equity": "1"}})
+    assert "x-pricing-pack-stale" not in mixed.headers
+
+
+async def test_a_security_that_earlier_packs_do_not_know_stops_neither_answers_nor_the_night(site: Site) -> None:
+    """A listing joined the universe, and somebody booked a purchase of before it did."""
+    packs = site.world.packs
+    for name, header in packs.headers.items():
+        content = packs.contents[name]
+        if header.asof_date < DAY:
+            prices = tuple(p for p in content.prices if p.symbol != "AAPL")
+            packs.contents[name] = replace(content, prices=prices)
+            packs.headers[name] = replace(header, hash=packs.contents[name].digest())
+    portfolio = await canadian(site, APPLE)
+    for path in (f"twr?{SPAN}", "valuation?pricing_pack_id=PP-2023-10-31-v1"):
+        answer = await get(site, f"portfolios/{portfolio}/{path}")
+        assert (answer.status_code, "no price for AAPL" in answer.json()["detail"]) == (422, True)
+    assert (await get(site, f"portfolios/{portfolio}/valuation")).status_code == 200
+    performance, october = site.world.analysis.performance, packs.headers["PP-2023-10-31-v1"]
+    assert await performance.store_night(ANNA, UUID(portfolio), october) is False
+    with pytest.raises(AnalysisError, match="no price for AAPL"):
+        await performance.regression(ANNA, UUID(portfolio), october.asof_date)
+
+
+async def test_a_holding_that_the_served_pack_does_not_price_yet_can_be_watched(site: Site) -> None:
+    served = next(h for h in site.world.packs.headers.values() if h.asof_date == DAY)
+    content = site.world.packs.contents[served.id]
+    bare = replace(content, asof_date=DAY + timedelta(days=1), prices=content.prices[1:])
+    await site.world.packs.mark((await site.world.packs.append(bare, ())).id, "fresh", "test")
+    portfolio = await canadian(site, APPLE)
+    for path in (f"portfolios/{portfolio}/valuation", f"macro/factor-exposure?portfolio_id={portfolio}"):
+        answer = await get(site, path)
+        assert (answer.status_code, "no price for AAPL" in answer.json()["detail"]) == (422, True)
+    rule = {"portfolio_id": portfolio, "op": "<", "threshold": "-0.05", "window": "intraday"}
+    made = await post(site, "alerts", rule)
+    assert (made.status_code, made.json()["reference"]) == (201, None)
+    assert await site.world.alerts.evaluate(ANNA, UUID(portfolio), "intraday") == 0
+
+
+def test_a_return_without_bounds_is_explained_all_the_same() -> None:
+    """All but a hair of what was invested is taken out at the start of a day, as far as the bookings say."""
+    days = [DAY + timedelta(days=n) for n in range(62)]
+    pack = PackContent(
+        DAY,
+        "P",
+        (Price("AAPL", D(100), "USD", "fixture", DAY),),
+        (FxRate("USD", "EUR", D("0.5")), FxRate("EUR", "USD", D(2))),
+    )
+    moved = replace(
+        pack, prices=(replace(pack.prices[0], close=D(101)),), rates=(replace(pack.rates[0], rate=D("0.4")),)
+    )
+    marks = [Mark(day, moved if n % 3 == 0 else pack) for n, day in enumerate(days)]
+    steps = [DatedPeriod(day, Period(D(100), D(n % 5), D(101))) for n, day in enumerate(days[1:])]
+    steps[7] = replace(steps[7], period=Period(D(10) ** 9, -(D(10) ** 9) + D("1e-10"), D(10) ** 9))
+    assert explain(steps, marks).observations == 61

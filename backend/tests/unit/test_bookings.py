@@ -303,3 +303,40 @@ async def test_a_pack_is_built_without_the_ledger_but_nothing_is_reconciled() ->
     assert (outcome.ok, outcome.detail) == (False, "the ledger cannot be used: OSError")
     with pytest.raises(LedgerUnavailableError):
         await world.reconciler.commit("x")
+
+
+async def test_a_booking_that_is_on_its_way_into_the_journal_is_no_difference() -> None:
+    """Committed, but not yet in the file: at that moment the night may look, and a difference would end it for all."""
+    world, portfolio = await opened("100000")
+    commit = await world.reconciler.commit("night")
+    world.ledger.down = True
+    await world.bookings.trade(ANNA, order(portfolio))
+    late = await world.portfolios.create(ANNA, "Late", "USD", D(5))
+    world.ledger.down = False
+    for one in (portfolio, late.id):
+        assert (await world.reconciler.check(ANNA, one, DAY, commit)).discrepancies == ()
+    assert "buy AAPL" in file(world, portfolio)
+
+
+async def test_a_file_that_was_changed_before_a_booking_could_be_written_is_found() -> None:
+    world, portfolio = await opened("100000")
+    commit = await world.reconciler.commit("night")
+    world.ledger.down = True
+    await world.bookings.trade(ANNA, order(portfolio))
+    world.ledger.down = False
+    world.ledger.files[portfolio] += b"; somebody was here\n"
+    outcome = await world.reconciler.check(ANNA, portfolio, DAY, commit)
+    assert outcome.status == "FAIL"
+    assert file(world, portfolio).endswith("; somebody was here\n")
+
+
+async def test_splits_that_magnify_a_rounding_do_not_stop_the_night() -> None:
+    """Two lots of one share become two of 0.3333333333; the whole, split as one, would be 0.6666666667."""
+    world, portfolio = await opened("100000")
+    for _ in range(2):
+        await world.bookings.trade(ANNA, order(portfolio, quantity="1"))
+    for new, old in (("1", "3"), ("1000000", "0.001")):
+        await world.bookings.split(ANNA, portfolio, Split(uuid4(), "AAPL", DAY, D(new), D(old)))
+    assert (await world.reconciler.run(ANNA, portfolio, DAY)).discrepancies == ()
+    await world.bookings.trade(ANNA, order(portfolio, "sell", "500000000"))
+    assert (await world.reconciler.run(ANNA, portfolio, DAY)).discrepancies == ()

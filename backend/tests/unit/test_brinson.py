@@ -113,3 +113,19 @@ def test_contributions_add_up_in_both_directions() -> None:
 def test_of_nothing_there_is_no_attribution() -> None:
     with pytest.raises(ValueError, match="nothing was held"):
         attribute_portfolio([])
+
+
+def test_returns_that_compound_beyond_all_digits_are_refused() -> None:
+    """Percent instead of fractions, for example: eleven to the power of 24 has no room for twelve decimals."""
+    with pytest.raises(ValueError, match="too large to link"):
+        link([attribute([segment("a", "1", "1", "10", "5")])] * 24)
+    with pytest.raises(ValueError, match="too large to link"):
+        link([attribute([segment("a", "1", "1", "5", "10")])] * 24)
+
+
+def test_losses_that_compound_to_everything_are_refused() -> None:
+    """What is left of 99 % lost fifteen times is nothing in 28 digits, and nothing has no logarithm."""
+    with pytest.raises(ValueError, match="a loss of everything"):
+        link([attribute([segment("a", "1", "1", "-0.99", "0.01")])] * 15)
+    with pytest.raises(ValueError, match="a loss of everything"):
+        link([attribute([segment("a", "1", "1", "0.01", "-0.99")])] * 15)

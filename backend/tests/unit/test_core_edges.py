@@ -252,3 +252,22 @@ def test_a_wrong_close_is_named(close: object, says: str) -> None:
         parse(json.dumps(raw))
     raw["observations"][0]["closes"]["AAPL"] = "0.5"
     assert parse(json.dumps(raw)).observations[0].closes["AAPL"] == D("0.5")
+
+
+def test_a_huge_balance_does_not_swallow_a_small_one() -> None:
+    """A portfolio of the largest trades that are allowed must reconcile, or it would stop the night for everybody."""
+    huge, small = D(10) ** 34, D("100.55")
+    cash = [Directive(n, DAY, {}, (Posting(journal.CASH, amount, "USD"),)) for n, amount in enumerate((huge, small))]
+    both = D("10000000000000000000000000000000100.55")
+    assert reconcile.against_journal(inventory.book(cash), [], {"USD": both}) == []
+    (cent,) = reconcile.against_journal(inventory.book(cash), [], {"USD": D("10000000000000000000000000000000100.57")})
+    assert cent["difference"] == "-0.02"
+
+
+@pytest.mark.parametrize("close", ["1.23456789012", "1e18", "1000000000000000000"])
+def test_a_close_that_the_database_would_round_or_refuse_is_named(close: str) -> None:
+    """The hash is of the close as it came: rounded when it is stored, it would never match again."""
+    raw = json.loads(PACKAGED_MARKET_DATA.read_text())
+    raw["observations"][0]["closes"]["AAPL"] = close
+    with pytest.raises(MarketDataError, match=r"AAPL: .* does not fit"):
+        parse(json.dumps(raw))

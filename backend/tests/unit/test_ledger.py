@@ -285,3 +285,11 @@ def test_lots_must_be_what_the_bookings_explain() -> None:
     assert one["detail"] == "AAPL: lots hold 121, transactions say 120"
     (gone,) = reconcile.against_bookings([], [trade("buy", "1")])
     assert gone["detail"] == "AAPL: lots hold 0, transactions say 1"
+
+
+def test_holdings_are_told_lot_by_lot_and_a_sale_of_more_shows() -> None:
+    bought = [trade("buy", "1", number=1), trade("buy", "1", number=2)]
+    assert holdings([*bought, split("1", "3")]) == {"AAPL": D("0.6666666666")}
+    assert holdings([*bought, trade("sell", "1.5", number=3), split("1", "3")]) == {"AAPL": D("0.1666666667")}
+    assert holdings([*bought, trade("sell", "2", number=3)]) == {}
+    assert holdings([*bought, trade("sell", "3", number=3)]) == {"AAPL": D(-1)}

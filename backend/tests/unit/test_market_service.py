@@ -74,10 +74,11 @@ def answering(reply: httpx.Response | Exception) -> httpx.AsyncClient:
         (httpx.Response(200, json={"results": [{"c": -1, "v": 1, "t": 1}]}), "malformed"),
         (httpx.Response(200, text='{"results": [{"c": NaN, "v": 1, "t": 1}]}'), "malformed"),
         (httpx.Response(200, json={"results": [{"c": 1, "v": 1, "t": 10**30}]}), "malformed"),
+        (httpx.Response(200, json={"results": [{"c": 1, "v": 1, "t": 10**20}]}), "malformed"),
         (httpx.ConnectError("refused"), "unreachable"),
         (httpx.ReadTimeout("slow"), "timeout"),
     ],
-    ids=["500", "429", "html", "empty", "negative", "nan", "far future", "refused", "slow"],
+    ids=["500", "429", "html", "empty", "negative", "nan", "far future", "no calendar", "refused", "slow"],
 )
 async def test_every_way_to_fail_has_a_name(reply: httpx.Response | Exception, reason: str) -> None:
     async with answering(reply) as client:

@@ -21,9 +21,9 @@ from app import tracing, worker
 from app.api import auth
 from app.api.factory import create_app
 from app.core.rights import Right
-from app.outside.mail import MailServer, message_of
-from app.outside.webhook import body_of
-from app.services.alert_ports import Delivery
+from app.outside.mail import MailSender, MailServer, message_of
+from app.outside.webhook import WebhookSender, body_of
+from app.services.alert_ports import Delivery, DeliveryError
 from app.services.nightly import run_night
 from app.services.pdf import Sheet, render
 from app.services.provider_ports import ProviderError
@@ -117,9 +117,23 @@ async def test_what_belongs_to_anna_does_not_exist_for_ben(http: httpx.AsyncClie
         {"emails": ["a@example.org\r\nBcc: b@example.org"]},
         {"emails": ["Anna <a@example.org>"]},
         {"emails": ["a@example.org"] * 6},
+        {"emails": ["=?utf-8?q?x=40evil.org?=@example.org"]},
+        {"emails": ["=?utf-8?q??=@example.org"]},
         {"surprise": 1},
     ],
-    ids=["op", "nan", "below -1", "cooldown", "scheme", "line break", "display name", "many", "unknown"],
+    ids=[
+        "op",
+        "nan",
+        "below -1",
+        "cooldown",
+        "scheme",
+        "line break",
+        "display name",
+        "many",
+        "encoded",
+        "empty code",
+        "unknown",
+    ],
 )
 async def test_a_bad_rule_is_422(http: httpx.AsyncClient, changes: dict[str, Any]) -> None:
     assert (await http.post("/v1/alerts", json=alert(await portfolio(http), **changes))).status_code == 422
@@ -309,3 +323,111 @@ def test_mail_servers_are_read_from_an_address() -> None:
     assert (found.port, found.user, found.password, found.tls) == (2465, "u@x", "p:", True)
     with pytest.raises(ValueError, match="smtp://"):
         MailServer.parse("http://h", "s")
+
+
+def message(recipient: str) -> Delivery:
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    return Delivery(uuid4(), uuid4(), uuid4(), now.date(), None, "webhook", recipient, now, secret="whsec_AAAA")
+
+
+async def sent(recipient: str, handler: Any = lambda _: httpx.Response(204)) -> None:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
+        await WebhookSender(client, lambda: datetime.now(UTC)).send(message(recipient))
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example.org", "a..example.org"], ids=["long label", "empty label"])
+async def test_a_name_that_no_resolver_takes_is_a_failed_delivery_and_no_crash(host: str) -> None:
+    with pytest.raises(DeliveryError) as refused:
+        await sent(f"https://{host}/")
+    assert refused.value.reason == "unresolved"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]", "[2002:a00:1::1]", "[fec0::1]", "224.0.0.1"],
+    ids=["translated loopback", "translated metadata", "6to4 loopback", "6to4 private", "site", "multicast"],
+)
+async def test_an_address_that_stands_for_an_inner_one_is_forbidden(host: str) -> None:
+    with pytest.raises(DeliveryError) as refused:
+        await sent(f"http://{host}/")
+    assert (refused.value.reason, refused.value.final) == ("forbidden", True)
+
+
+@pytest.mark.parametrize(
+    "host", ["93.184.216.34", "[2606:2800:220:1::1]", "[64:ff9b::5db8:d822]", "[2002:5db8:d822::]"]
+)
+async def test_an_address_of_the_public_internet_is_reached(host: str) -> None:
+    await sent(f"http://{host}/")
+
+
+async def test_a_receiver_that_answers_without_end_is_not_read_to_its_end() -> None:
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1
+            assert read < 100, "somebody reads the body of an answer that nobody needs"
+            yield b"x" * 1024
+
+    await sent("http://93.184.216.34/", lambda _: httpx.Response(200, content=endless()))
+
+
+async def test_the_whole_exchange_with_a_receiver_has_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.outside.webhook.TIMEOUT_SECONDS", 0.05)
+
+    async def dripping(_: httpx.Request) -> httpx.Response:
+        # Each byte is in time, so no limit of a single read ends this.
+        await asyncio.sleep(30)
+        return httpx.Response(200)
+
+    with pytest.raises(DeliveryError) as refused:
+        await sent("http://93.184.216.34/", dripping)
+    assert refused.value.reason == "timeout"
+
+
+@pytest.mark.parametrize("local", ["=?utf-8?q??=", "=?utf-8?q?=0a?="], ids=["empty code", "line break"])
+async def test_an_address_that_makes_no_message_is_a_failed_delivery_and_no_crash(local: str) -> None:
+    """A rule made before such addresses were refused must not end the worker, again and again."""
+    sender = MailSender(MailServer("127.0.0.1", 1, None, None, tls=False, sender="alerts@example.org"))
+    with pytest.raises(DeliveryError) as refused:
+        await sender.send(message(f"{local}@example.org"))
+    assert (refused.value.reason, refused.value.final) == ("address", True)
+
+
+async def test_a_pack_id_that_no_database_can_hold_is_422(http: httpx.AsyncClient) -> None:
+    wanted = {"portfolio_id": await portfolio(http), "pricing_pack_id": "PP\x00"}
+    assert (await http.post("/v1/exports/pdf", json=wanted)).status_code == 422
+    assert (await http.post("/v1/exports/pdf", json=wanted | {"pricing_pack_id": "PP-unknown"})).status_code == 404
+
+
+async def test_a_name_of_pictures_is_reached_by_its_ascii_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IDNA 2008 does not know such names, browsers and registries do; the client's own decoding of them raises."""
+    asked: list[str] = []
+    seen: list[httpx.Request] = []
+
+    async def resolve(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        return [(None, None, None, "", ("93.184.216.34", 443))]
+
+    def receive(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(204)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    await sent("https://xn--158h.example/", receive)
+    assert asked == ["xn--158h.example"]
+    assert (seen[0].url.host, seen[0].headers["host"]) == ("93.184.216.34", "xn--158h.example")
+    assert seen[0].extensions["sni_hostname"] == "xn--158h.example"
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "SMTP_URL"])
+@pytest.mark.parametrize("host", ["h", "[h"], ids=["port", "bracket"])
+def test_an_address_that_cannot_be_read_is_named_and_not_shown(name: str, host: str) -> None:
+    """An unescaped slash makes the beginning of a password look like a port, and the library's message repeats it."""
+    env = {"DATABASE_URL": "d", "REDIS_URL": "r", "JWT_SECRET": SECRET}
+    scheme = "redis" if name == "REDIS_URL" else "smtps"
+    with pytest.raises(SettingsError, match=f"{name} is not an address") as refused:
+        Settings.from_env(env | {name: f"{scheme}://user" + ":" + "sesame/open@" + host})
+    assert "sesame" not in f"{refused.value} {refused.value.__cause__}"
+    assert refused.value.__suppress_context__

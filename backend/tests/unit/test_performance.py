@@ -164,3 +164,36 @@ def test_what_was_sold_or_bought_in_between_is_left_out() -> None:
     assert (held.symbol, held.quantity) == ("A", D(6))
     assert (held.price, held.fx, held.opening) == ((D(10), D(12)), (D(1), D(2)), D(60))
     assert held_on(events, START + timedelta(days=10)) == {"A": D(6)}
+
+
+@pytest.mark.parametrize(("brought", "earned"), [("-1100", "0.1"), ("-900", "-0.1")], ids=["gain", "loss"])
+def test_what_rounding_left_of_a_split_is_not_a_holding(brought: str, earned: str) -> None:
+    """Lots keep ten decimals: of a hundred shares one for three leaves 33.3333333333, and their sale leaves nothing."""
+    split = Event(START + timedelta(days=2), "A", ratio=D(1) / D(3))
+    sold = [buy(1, "60", "600"), buy(1, "40", "400"), split, buy(3, "-33.3333333333", brought)]
+    assert held_on(sold, START + timedelta(days=3)) == {}
+    marks = [mark(1, A="10"), mark(2, A="30"), mark(3, A="30"), mark(4, A="30")]
+    found = measure(START, periods(sold, marks, "EUR")[1])
+    assert (found.periods, found.twr.quantize(D("1e-7"))) == (2, D(earned).quantize(D("1e-7")))
+
+
+def test_few_shares_that_were_bought_are_a_holding() -> None:
+    assert held_on([buy(1, "0.0000000001", "1")], START + timedelta(days=1)) == {"A": D("1e-10")}
+
+
+@pytest.mark.parametrize(
+    ("bought", "sold", "earned"), [("1000", "-990", "-0.01"), ("1000", "-1010", "0.01")], ids=["loss", "gain"]
+)
+def test_what_is_bought_and_sold_within_a_day_is_no_loss_of_everything(bought: str, sold: str, earned: str) -> None:
+    """What was put in was there all day and what came out left at its end: the difference alone was never invested."""
+    events = [buy(2, "100", bought), buy(2, "-100", sold)]
+    found = measure(START, periods(events, [mark(day, A="10") for day in (1, 2, 3)], "EUR")[1])
+    assert (found.periods, found.twr) == (1, D(earned))
+
+
+def test_buying_more_on_the_day_everything_is_sold_counts_as_put_in() -> None:
+    """Ten shares, ten more, and all twenty for less than the second ten had cost."""
+    events = [buy(1, "10", "100"), buy(2, "10", "100"), buy(2, "-20", "-90")]
+    _, found = periods(events, [mark(day, A="10") for day in (1, 2, 3)], "EUR")
+    assert [p.period for p in found] == [Period(D(100), D(100), D(90))]
+    assert measure(START, found).twr == D("-0.55")
