@@ -254,3 +254,81 @@ def test_without_a_stable_release_the_load_itself_climbs_the_ladder() -> None:
         rates.append(load.rate)
     assert rates == [1.0, 10.0, 40.0]
     _ramp(None, None)(50)
+
+
+def ended(session: Session, outcome: str) -> None:
+    """Tell that the rollout was decided and is over; whoever was to tell how the stage ended died before."""
+    session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    session.record("rollout_finished", "canary", outcome=outcome, seconds=0.5, drained=0.6, reason="errors")
+
+
+def test_a_release_that_was_rolled_back_gets_no_second_chance_in_the_same_run(paper: Paper) -> None:
+    session, new = begun(paper)
+    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    asyncio.run(paper.production.route(stable="old", canary=canary, weight=0))
+    ended(session, "rolled_back")
+    outcome, told = roll(paper, session, new)
+    assert (outcome.result, outcome.reason) == ("rolled_back", "errors")
+    assert (told["outcome"], told["rollback_seconds"]) == ("rolled_back", 0.5)
+    assert kinds(session).count("rollout_started") == 1
+    # What the one before had no time for.
+    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+
+
+def overtaken(paper: Paper) -> tuple[Session, Release]:
+    """A rollout whose controller died, and after which another release was shipped."""
+    session, new = begun(paper)
+    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    asyncio.run(paper.production.route(stable="old", canary=canary, weight=50))
+    other = paper.session("20260302-120000-c0ffee0-bb")
+    assert roll(paper, other, paper.release("3"))[0] == Outcome("passed")
+    return session, new
+
+
+@pytest.mark.parametrize("decided", [False, True], ids=["undecided", "decided"])
+def test_a_rollout_that_was_overtaken_by_another_release_leaves_that_one_serving(paper: Paper, decided: bool) -> None:
+    session, new = overtaken(paper)
+    before = paper.production.roles()
+    if decided:
+        session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    outcome, _ = roll(paper, session, new)
+    assert outcome.result == "rolled_back"
+    assert paper.production.roles() == before
+    assert "another release" in outcome.reason
+    assert session.state.rollout is not None
+    assert session.state.rollout.outcome == "rolled_back"
+
+
+def test_a_first_release_that_is_to_be_withdrawn_gets_no_traffic_again(paper: Paper) -> None:
+    new = paper.release("1")
+    session = paper.session()
+    asyncio.run(begin(stand(paper, session, new), drill=""))
+    session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    weights: list[int] = []
+    route = paper.production.route
+
+    async def spy(stable: str | None, canary: str | None, weight: int) -> None:
+        weights.append(weight)
+        await route(stable, canary, weight)
+
+    paper.production.route = spy  # type: ignore[method-assign]
+    outcome, _ = roll(paper, session, new)
+    assert outcome.result == "rolled_back"
+    assert set(weights) == {0}
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["beside a stable release", "first"])
+def test_a_release_that_cannot_be_put_under_load_is_rolled_back(
+    first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = "  load: {rate: 5, requests: [{path: /, authenticated: true}]}\n"
+    service = {"token": "sh -c 'echo no key; exit 3'"}
+    paper = Paper(tmp_path / "project", monkeypatch, service, rollout=ROLLOUT + load)
+    if not first:
+        paper.serve(paper.release("1"))
+    session = paper.session()
+    outcome, _ = roll(paper, session, paper.release("2"))
+    assert outcome.result == "rolled_back"
+    assert "made no token" in outcome.reason
+    assert paper.production.roles() == (Roles() if first else Roles("old", None, None, 0))
+    assert paper.production.deployments() == (() if first else ("old",))

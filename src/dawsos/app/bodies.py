@@ -62,7 +62,7 @@ def bodies(scene: Scene) -> dict[str, Body]:
         from dawsos.app.rollout import roll_out
 
         record = scene.session.state.rollout
-        if record is None or record.outcome:
+        if record is None or record.outcome == "promoted":
             # A rollout under way was let in when it began; its end must not wait for anything.
             try:
                 admit(scene.tools, scene.pipeline, scene.session.state, work.stage)
