@@ -15,7 +15,7 @@ from dawsos.app.rollout import Fault, Stand, _ramp, begin, conduct, roll_out
 from dawsos.app.session import Session
 from dawsos.engine.work import Outcome
 from dawsos.errors import ReleaseFailed
-from dawsos.model.rollout import Load, LoadRequest
+from dawsos.model.rollout import Load, LoadRequest, Sample
 from dawsos.platforms.local.load import OpenLoopLoad
 from dawsos.platforms.local.platform import Deployment
 from dawsos.platforms.local.state import Roles
@@ -332,3 +332,30 @@ def test_a_release_that_cannot_be_put_under_load_is_rolled_back(
     assert "made no token" in outcome.reason
     assert paper.production.roles() == (Roles() if first else Roles("old", None, None, 0))
     assert paper.production.deployments() == (() if first else ("old",))
+
+
+def test_a_fault_that_a_killed_drill_left_on_the_wire_does_not_meet_the_next_release(paper: Paper) -> None:
+    release = paper.release("1")
+    paper.serve(release)
+    session = paper.session("20260301-120000-c0ffee0-dd", command="drill", stages=[])
+
+    async def killed() -> None:
+        record = await begin(stand(paper, session, release), drill="errors=50%")
+        await paper.production.route(stable="old", canary=record.deployment, weight=50)
+        await paper.production.set_fault(errors=0.5)
+
+    asyncio.run(killed())
+    clusters = paper.production.folder / "envoy" / "clusters.json"
+    through_the_fault = '"port_value": 9'
+    assert through_the_fault in clusters.read_text()
+    seen: list[str] = []
+
+    def look(at: float, weight: int) -> Sample:
+        seen.append(clusters.read_text())
+        return healthy(at, weight)
+
+    paper.production.script = look
+    outcome, _ = roll(paper, paper.session(), paper.release("2"))
+    assert outcome == Outcome("passed")
+    assert seen
+    assert not any(through_the_fault in one for one in seen)
