@@ -19,7 +19,7 @@ from dawsos.app.project import load_run, open_tools
 from dawsos.app.rollout import Fault, begin
 from dawsos.app.session import Session
 from dawsos.app.ship import Ended
-from dawsos.errors import BadInput, OwnedElsewhere
+from dawsos.errors import BadInput, InfrastructureError, OwnedElsewhere
 from dawsos.journal.ownership import owned
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.platforms.local.platform import Deployment
@@ -283,3 +283,56 @@ def test_what_runs_and_what_waits_is_shown(paper: Paper) -> None:
     (run,) = shown["unfinished"]
     assert (run["run"], run["command"], run["result"]) == (session.id, "ship", "")
     assert run["owner"]
+
+
+def test_a_wish_that_came_too_late_is_not_told_as_granted(paper: Paper) -> None:
+    session = under_way(paper)
+
+    def owner() -> None:
+        own = open_tools(paper.project)
+        wait_until(lambda: any(event.kind == "rollback_requested" for event in own.journal.events(session.id)))
+        told = {"outcome": "promoted", "seconds": None, "reason": "healthy"}
+        own.journal.append(session.id, "rollout_finished", "canary", **told)
+        own.journal.close()
+
+    with owned(paper.project.run_lock(session.id), "the run"):
+        thread = threading.Thread(target=owner)
+        thread.start()
+        with pytest.raises(InfrastructureError, match="was promoted before"):
+            rollback(paper.project, "", "Ada", "stop it", silent)
+        thread.join()
+
+
+def test_a_drill_under_an_unknown_profile_is_bad_input_and_no_run(paper: Paper) -> None:
+    paper.serve(paper.release())
+    with pytest.raises(BadInput, match="unknown profile 'lapdog'; there are: production"):
+        drill(paper.project, "crash", "lapdog", silent)
+    assert paper.tools.journal.runs() == []
+
+
+def test_a_rollback_where_nothing_serves_leaves_no_open_run(paper: Paper) -> None:
+    older = paper.release("1")
+    shipped(paper, older, "20260228-120000-c0ffee0-01")
+    with pytest.raises(BadInput, match="no release serves production"):
+        rollback(paper.project, "", "Ada", "why not", silent)
+    assert [run for run in paper.tools.journal.runs() if load_run(paper.tools, run).unfinished] == []
+
+
+@pytest.mark.parametrize("to", ["/etc", "a**", "../"])
+def test_a_release_is_never_named_by_a_path(to: str, paper: Paper) -> None:
+    paper.serve(paper.release("1"))
+    with pytest.raises(BadInput, match="is unknown"):
+        rollback(paper.project, to, "Ada", "why not", silent)
+
+
+@pytest.mark.parametrize(("command", "result", "code"), [("drill", "rolled_back", 4), ("rollback", "passed", 0)])
+def test_an_operation_killed_while_it_tidied_up_is_told_as_it_ended(
+    command: str, result: str, code: int, paper: Paper
+) -> None:
+    session = under_way(paper, command)
+    asyncio.run(paper.production.route(stable="old", canary=session.state.rollout.deployment, weight=0))  # type: ignore[union-attr]
+    session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    session.record("rollout_finished", "canary", outcome="rolled_back", seconds=0.1, reason="errors")
+    ended = resume_operation(paper.tools, load_run(paper.tools, session.id), silent)
+    assert finished(paper, ended) == (code, result, "errors")
+    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))

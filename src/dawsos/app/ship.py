@@ -115,11 +115,7 @@ def _begin(
     project: Project, commit: Commit, root: Path, options: Options, make_reporter: MakeReporter, *, command: str
 ) -> Ended:
     pipeline = load(root)
-    if options.profile and options.profile != "production" and options.profile not in pipeline.profiles:
-        known = ", ".join(["production", *pipeline.profiles])
-        raise BadInput(
-            f"unknown profile {options.profile!r}; there are: {known}", fix="give one of these with --profile"
-        )
+    must_know_profile(pipeline, options.profile)
     chosen = select(pipeline, options.stages, command)
     if options.approve_as:
         for stage in chosen:
@@ -144,6 +140,13 @@ def _begin(
     }
     with start(tools, name, reporter, **facts) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
+
+
+def must_know_profile(pipeline: Pipeline, profile: str) -> None:
+    """Raise BadInput when the pipeline has no ``profile``."""
+    if profile and profile != "production" and profile not in pipeline.profiles:
+        known = ", ".join(["production", *pipeline.profiles])
+        raise BadInput(f"unknown profile {profile!r}; there are: {known}", fix="give one of these with --profile")
 
 
 def select(pipeline: Pipeline, wanted: tuple[str, ...], command: str) -> list[Stage]:

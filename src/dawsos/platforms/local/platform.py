@@ -223,7 +223,9 @@ class LocalPlatform:
             write_roles(self.folder, replace(roles, standby=None))
         if desired.proxy:
             with contextlib.suppress(InfrastructureError):
-                await self._confirm("clusters.json", write_clusters(self.folder, self.roles(), self._faulty(self.roles())))
+                await self._confirm(
+                    "clusters.json", write_clusters(self.folder, self.roles(), self._faulty(self.roles()))
+                )
         await self._until(
             lambda: not any(process.name in names for process in self.status().processes),
             30,
