@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from config.test_load import SMALL, load
+from dawsos.adapters import git
+from dawsos.app.project import Tools, find_project, load_run, open_tools
 from dawsos.app.ship import Upstream, cacheable, expired, select, stage_fingerprint
 from dawsos.errors import BadInput
+from dawsos.journal.ownership import owned
+from projects import Said, TinyProject
 
 PIPELINE = load(
     SMALL.replace(
@@ -106,3 +112,34 @@ def test_only_a_stage_that_takes_the_seed_runs_again_for_one(tmp_path: Path) -> 
 def test_a_verdict_on_a_waiver_holds_until_its_day_is_over() -> None:
     assert not expired([{"valid_until": None}, {"valid_until": 100.0}, {}], 99.0)
     assert expired([{"valid_until": None}, {"valid_until": 100.0}], 100.0)
+
+
+@pytest.fixture
+def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyProject:
+    return TinyProject("good", tmp_path, monkeypatch, capsys)
+
+
+def interrupted(good: TinyProject, command: str, stages: list[str]) -> Tools:
+    """Tell a run of HEAD whose owner was killed before it had done anything."""
+    tools = open_tools(find_project(good.path))
+    facts = {"command": command, "commit": git.commit(good.path).sha, "profile": "laptop", "stages": stages}
+    tools.journal.append("20260301-120000-c0ffee0-aa", "run_started", **facts, options={"profile": "laptop"})
+    return tools
+
+
+def test_a_run_is_not_ended_by_a_resume_that_finds_another_deployment_under_way(good: TinyProject) -> None:
+    tools = interrupted(good, "ship", ["lint"])
+    with owned(tools.project.deploy_lock, "the deployment"):
+        said = good.dawsos("resume")
+    assert said.code == 3
+    assert f"the deployment is owned by the live process {os.getpid()}" in said.err
+    assert load_run(tools, "last").unfinished
+
+
+def test_a_stage_that_the_pipeline_lost_meanwhile_is_bad_input_for_a_resume(good: TinyProject) -> None:
+    tools = interrupted(good, "run", ["lint", "types"])
+    said = good.dawsos("resume")
+    assert (said.code, "Traceback" in said.err) == (2, False)
+    assert "unknown stage 'types'" in said.err
+    # A corrected file can still go on with it.
+    assert [event.kind for event in tools.journal.events("20260301-120000-c0ffee0-aa")] == ["run_started"]

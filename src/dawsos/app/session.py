@@ -18,6 +18,7 @@ from dawsos.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_ROLLED_BACK,
     EXIT_WAITING,
+    BadInput,
 )
 from dawsos.journal.ownership import owned
 from dawsos.model.events import Event, EventKind
@@ -116,8 +117,11 @@ def start(tools: Tools, run: str, reporter: Reporter, **facts: Any) -> Iterator[
 
 @contextmanager
 def take_over(tools: Tools, run: str, reporter: Reporter, pid: int) -> Iterator[Session]:
-    """Own an unfinished run again; raises OwnedElsewhere while its owner lives."""
+    """Own an unfinished run again; raises OwnedElsewhere while its owner lives, BadInput when that one has ended it."""
     with owned(tools.project.run_lock(run), f"run {run}"):
+        ended = fold(tools.journal.events(run))
+        if not ended.unfinished:
+            raise BadInput(f"run {run} has ended: {ended.result}", fix="ship again, or see dawsos show")
         for fact in tools.journal.events(run):
             reporter.notice(fact)
         session = Session(tools, run, reporter)

@@ -9,7 +9,7 @@ import os
 import secrets
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -95,11 +95,22 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
     pipeline = load(root)
     options = Options(**{**state.options, "stages": tuple(state.options.get("stages", ()))})
     commit = git.commit(project.root, state.commit)
+    lost = state.stages.keys() - {stage.id for stage in pipeline.stages}
+    if lost:
+        raise BadInput(
+            f"unknown stage {min(lost)!r}: run {state.id} began with it, and pipeline.yaml has it no more",
+            fix="put it back, or begin anew with dawsos run",
+        )
+    chosen = [pipeline.stage(stage) for stage in state.stages]
     reporter = make_reporter(pipeline, pipeline.stages)
-    with ExitStack() as stack:
-        session = stack.enter_context(take_over(tools, state.id, reporter, os.getpid()))
-        chosen = [pipeline.stage(stage) for stage in session.state.stages]
+    # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
+    with _deploying(tools, state.command), take_over(tools, state.id, reporter, os.getpid()) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
+
+
+def _deploying(tools: Tools, command: str) -> AbstractContextManager[None]:
+    """Return the lock that a ship holds: one deployment at a time; entering it raises OwnedElsewhere."""
+    return owned(tools.project.deploy_lock, "the deployment") if command == "ship" else nullcontext()
 
 
 def _newest_unfinished(tools: Tools) -> Any:
@@ -138,7 +149,7 @@ def _begin(
         "definition": hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
         "options": {**options.__dict__, "stages": list(options.stages)},
     }
-    with start(tools, name, reporter, **facts) as session:
+    with _deploying(tools, command), start(tools, name, reporter, **facts) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
 
 
@@ -171,8 +182,7 @@ def select(pipeline: Pipeline, wanted: tuple[str, ...], command: str) -> list[St
 def _carry_out(scene: Scene, options: Options, chosen: Sequence[Stage]) -> Ended:
     session, tools = scene.session, scene.tools
     try:
-        with owned(tools.project.deploy_lock, "the deployment") if session.state.command == "ship" else nullcontext():
-            result, reason = asyncio.run(_interruptible(_run_all(scene, options, chosen)))
+        result, reason = asyncio.run(_interruptible(_run_all(scene, options, chosen)))
     except KeyboardInterrupt:
         result, reason = "interrupted", "stopped by Ctrl-C"
     except DawsosError as error:
