@@ -143,3 +143,12 @@ def test_a_stage_that_the_pipeline_lost_meanwhile_is_bad_input_for_a_resume(good
     assert "unknown stage 'types'" in said.err
     # A corrected file can still go on with it.
     assert [event.kind for event in tools.journal.events("20260301-120000-c0ffee0-aa")] == ["run_started"]
+
+
+def test_a_toolchain_without_its_lock_is_bad_input_and_no_run(good: TinyProject) -> None:
+    path = good.path / "pipeline.yaml"
+    text = path.read_text().replace("stages:\n", "toolchains: {dev: {requirements: nowhere.txt}}\nstages:\n")
+    path.write_text(text.replace("  - id: unit\n", "  - id: unit\n    toolchain: dev\n"))
+    said = good.dawsos("run")
+    assert (said.code, "nowhere.txt" in said.err) == (2, True)
+    assert good.dawsos("history", "--json").json == []

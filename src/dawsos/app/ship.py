@@ -131,6 +131,10 @@ def _begin(
     if options.approve_as:
         for stage in chosen:
             approvals.must_be_allowed(options.approve_as, stage.approval.of if stage.approval else ())
+    for stage in chosen:
+        if stage.toolchain is not None:
+            # Asked before there is a run, which could only end as if the machine were at fault.
+            lock_digest(root / pipeline.toolchains[stage.toolchain].requirements)
     options = replace(options, drawn=secrets.randbits(32))
     if options.seed is not None and not any(takes_seed(stage) for stage in chosen):
         raise BadInput("no chosen stage takes a seed", fix='give one of them env: {SEED: "{seed}"} in pipeline.yaml')
