@@ -152,3 +152,15 @@ def test_a_toolchain_without_its_lock_is_bad_input_and_no_run(good: TinyProject)
     said = good.dawsos("run")
     assert (said.code, "nowhere.txt" in said.err) == (2, True)
     assert good.dawsos("history", "--json").json == []
+
+
+def test_a_stage_that_asks_people_runs_again_for_another_release(tmp_path: Path) -> None:
+    """Their word is over one release: restored for another one it would be refused by production, again and again."""
+    asking = "  - {id: sign, steps: [{run: 'true'}], gates: [exit_status], approval: {role: owner}}\n"
+    pipeline = load(SMALL.replace("rollout:\n", f"{asking}rollout:\n", 1))
+    (tmp_path / "requirements.txt").write_text("a==1\n")
+    one, other = (
+        stage_fingerprint(pipeline, pipeline.stage("sign"), tmp_path, {}, Upstream(release, "s")).digest
+        for release in ("r", "q")
+    )
+    assert one != other

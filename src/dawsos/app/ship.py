@@ -385,7 +385,8 @@ def stage_fingerprint(
         name = pipeline.toolchains[stage.toolchain].requirements
         tools[f"toolchain {name}"] = lock_digest(root / name)
     upstream = {}
-    if stage.environment is not None or needs_release(pipeline, stage):
+    if stage.environment is not None or stage.approval is not None or needs_release(pipeline, stage):
+        # A person says yes to one release: their word for another one would be refused by production.
         upstream["release"] = above.release
     if stage.uses == "release" or stage.history:
         # The commit is part of the release: its health page names it.
