@@ -154,6 +154,19 @@ def test_a_toolchain_without_its_lock_is_bad_input_and_no_run(good: TinyProject)
     assert good.dawsos("history", "--json").json == []
 
 
+def rewritten(good: TinyProject, step: str) -> Said:
+    """Let the stage lint also do ``step``, and run it."""
+    path = good.path / "pipeline.yaml"
+    path.write_text(path.read_text().replace("sh -n test.sh", json.dumps(step)))
+    return good.dawsos("run", "lint")
+
+
+@pytest.mark.parametrize("step", ["ln -s nowhere $ARTIFACTS/last.log", "mkdir $ARTIFACTS/deep.log"])
+def test_what_only_looks_like_a_log_does_not_hinder_the_report(step: str, good: TinyProject) -> None:
+    said = rewritten(good, step)
+    assert said.code == 0, said
+
+
 def test_a_stage_that_asks_people_runs_again_for_another_release(tmp_path: Path) -> None:
     """Their word is over one release: restored for another one it would be refused by production, again and again."""
     asking = "  - {id: sign, steps: [{run: 'true'}], gates: [exit_status], approval: {role: owner}}\n"
