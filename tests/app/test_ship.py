@@ -161,9 +161,25 @@ def rewritten(good: TinyProject, step: str) -> Said:
     return good.dawsos("run", "lint")
 
 
+def test_evidence_whose_name_is_no_utf_8_is_evidence_all_the_same(good: TinyProject) -> None:
+    said = rewritten(good, r"echo x > $ARTIFACTS/$(printf 'caf\351').txt")
+    assert said.code == 0, said
+    (stage,) = good.dawsos("show", "--json").json["stages"].values()
+    assert "caf\\udce9.txt" in stage["evidence"]
+
+
 @pytest.mark.parametrize("step", ["ln -s nowhere $ARTIFACTS/last.log", "mkdir $ARTIFACTS/deep.log"])
 def test_what_only_looks_like_a_log_does_not_hinder_the_report(step: str, good: TinyProject) -> None:
     said = rewritten(good, step)
+    assert said.code == 0, said
+
+
+def test_a_commit_and_a_file_in_another_encoding_can_be_run(good: TinyProject) -> None:
+    (good.path / os.fsdecode(b"caf\xe9.sh")).write_text("true\n")
+    message = good.path.parent / "message"
+    message.write_bytes(b"caf\xe9\n")
+    good.git("commit", "--quiet", "--allow-empty", "--file", str(message))
+    said = good.dawsos("run", "lint")
     assert said.code == 0, said
 
 

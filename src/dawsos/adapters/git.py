@@ -33,7 +33,7 @@ def _git(root: Path, *arguments: str, text_input: str | None = None) -> str:
             check=False,
             # A hook of git's calls us with the variables of its own repository.
             env={key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
-            input=None if text_input is None else text_input.encode(),
+            input=None if text_input is None else text_input.encode(errors="surrogateescape"),
         )
     except FileNotFoundError as error:
         raise InfrastructureError("git is not installed", fix="install git") from error
@@ -50,6 +50,8 @@ def commit(root: Path, revision: str = "HEAD") -> Commit:
     out = _git(root, "log", "-1", "--format=%H%x00%s%x00%an%x00%ct", revision, "--")
     sha, subject, author, time = out.rstrip("\n").split("\0")
     ref = _git(root, "rev-parse", "--abbrev-ref", revision).strip() if revision == "HEAD" else revision
+    # Git passes on what another encoding left in a message; nobody compares these words, they are only shown.
+    subject, author = (words.encode(errors="surrogateescape").decode(errors="replace") for words in (subject, author))
     return Commit(sha, subject, author, int(time), ref)
 
 

@@ -12,6 +12,7 @@ from dawsos.adapters.redact import Masker
 from dawsos.app.evidence import sign_summary
 from dawsos.app.project import Tools, load_run, write_text
 from dawsos.app.report import write_report
+from dawsos.digests import storable
 from dawsos.errors import (
     EXIT_DONE,
     EXIT_GATE_FAILED,
@@ -96,9 +97,11 @@ class Session:
 
 
 def _clean(value: Any, masker: Masker) -> Any:
-    """Mask secrets in every text of a body: what is not in the journal cannot get from there into a report."""
+    """Mask secrets in every text of a body: what is not in the journal cannot get from there into a report.
+
+    Half a character, such as a tool's JSON may hold, would be refused by the journal and end the run."""
     if isinstance(value, str):
-        return masker.clean(value)
+        return storable(masker.clean(value))
     if isinstance(value, dict):
         return {key: _clean(item, masker) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
