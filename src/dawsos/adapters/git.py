@@ -28,7 +28,8 @@ class Commit:
 def _git(root: Path, *arguments: str, text_input: str | None = None) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
+            # Who signs commits may have told git to show signatures, which it would put into what we read.
+            ["git", "-C", str(root), "-c", "log.showSignature=false", *arguments],
             capture_output=True,
             check=False,
             # A hook of git's calls us with the variables of its own repository.
@@ -82,11 +83,18 @@ def worktree_hashes(root: Path) -> dict[str, str]:
     for path in set(dirty) - set(present):
         hashes.pop(path, None)
     if present:
-        blobs = _git(root, "hash-object", "--stdin-paths", text_input="\n".join(present) + "\n").split()
+        blobs = _git(root, "hash-object", "--stdin-paths", text_input="".join(map(_path_line, present))).split()
         for path, blob in zip(present, blobs, strict=True):
             mode = "100755" if os.access(root / path, os.X_OK) else "100644"
             hashes[path] = f"{mode}:{blob}"
     return hashes
+
+
+def _path_line(path: str) -> str:
+    """Return ``path`` as a line of a list that git reads; git takes one that begins with a quote for a quoted one."""
+    if path.startswith('"') or "\n" in path:
+        path = '"' + path.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") + '"'
+    return f"{path}\n"
 
 
 def below_top(root: Path) -> str:
