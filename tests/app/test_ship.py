@@ -8,10 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from app.world import Silent
 from config.test_load import SMALL, load
 from dawsos.adapters import git
-from dawsos.app.project import Tools, find_project, load_run, open_tools
-from dawsos.app.ship import Upstream, cacheable, expired, select, stage_fingerprint
+from dawsos.app.bodies import Scene
+from dawsos.app.project import Tools, find_project, load_run, open_tools, write_json
+from dawsos.app.project import load as project_load
+from dawsos.app.session import Session
+from dawsos.app.ship import Carrier, Options, Upstream, cacheable, expired, select, stage_fingerprint
+from dawsos.digests import tree_digests
+from dawsos.engine.work import Work
 from dawsos.errors import BadInput
 from dawsos.journal.ownership import owned
 from projects import Said, TinyProject
@@ -193,3 +199,33 @@ def test_a_stage_that_asks_people_runs_again_for_another_release(tmp_path: Path)
         for release in ("r", "q")
     )
     assert one != other
+
+
+def test_of_a_kept_build_whose_release_is_gone_nothing_is_left_among_the_evidence(good: TinyProject) -> None:
+    """It is built anew in the same folder, where the old files could speak for it."""
+    path = good.path / "pipeline.yaml"
+    build = "  - {id: build, uses: release, gates: [exit_status]}\n"
+    path.write_text(path.read_text().replace("rollout:\n", f"{build}rollout:\n"))
+    tools = open_tools(find_project(good.path))
+    tools.signer()
+    pipeline, commit = project_load(good.path), git.commit(good.path)
+    stage = pipeline.stage("build")
+    made = stage_fingerprint(pipeline, stage, good.path, {}, Upstream("", commit.sha))
+    facts = {"release": "ab" * 32, "commit": commit.sha, "builder": "bundle", "bytes": 1}
+
+    def carrier(run: str) -> Carrier:
+        session = Session(tools, run, Silent())
+        session.record("run_started", command="run", commit=commit.sha, stages=["build"])
+        return Carrier(Scene(tools, pipeline, commit, good.path, session), Options())
+
+    first = carrier("the-first")
+    work = Work(stage, 1, first.scene.session.artifacts("build"), made, first.scene.session, tools.clock)
+    write_json(work.artifacts / "release.json", facts)
+    told = first.scene.session.record
+    told("stage_started", "build", fingerprint=made.digest, attempt=1)
+    told("stage_finished", "build", result="passed", evidence=tree_digests(work.artifacts))
+    first.keep(work)
+    assert first.cache.lookup("build", made.digest) is not None
+    second = carrier("the-second")
+    assert not second._restore(stage, made)
+    assert not second.scene.session.artifacts("build").exists()

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -304,6 +305,8 @@ class Carrier:
         artifacts = session.artifacts(stage.id)
         self.cache.restore(stage.id, print_.digest, artifacts)
         if stage.uses == "release" and not self._release_is_here(artifacts, stage):
+            # The build that follows leaves its evidence in this folder, and only its own.
+            shutil.rmtree(artifacts)
             return False
         original = evidence.keep_original(self.scene.tools, session.id, stage.id, kept["statement"])
         session.record(
