@@ -145,3 +145,15 @@ def test_a_commit_is_described_where_git_is_told_to_show_signatures(project: Pat
     run(project, "commit", "--quiet", "--allow-empty", "-S", "-m", "signed")
     assert git.commit(project).subject == "signed"
     assert git.commit(project).sha == run(project, "rev-parse", "HEAD")
+
+
+def test_a_checkout_that_somebody_changed_holds_the_commit_again(project: Path) -> None:
+    """What an earlier run's step wrote over a source must not be built into a release that is named by the commit."""
+    target = checked_out(project)
+    (target / "one.py").write_text("changed by a step\n")
+    (target / "sub" / "two.sh").unlink()
+    (target / "cache").write_text("kept: a tool's cache saves the next run time\n")
+    assert checked_out(project) == target
+    assert (target / "one.py").read_text() == "1\n"
+    assert (target / "sub" / "two.sh").exists()
+    assert (target / "cache").exists()

@@ -142,7 +142,7 @@ def tracked_files(root: Path) -> list[Path]:
 
 
 def checkout(root: Path, sha: str, target: Path) -> Path:
-    """Check commit ``sha`` out into ``target`` (kept when it is there already) and return it.
+    """Check commit ``sha`` out into ``target`` (kept when it is there, its files made those of the commit) and return it.
 
     It is a repository of its own that borrows the objects of ``root``: tools that ask git for a version get one, and
     tools that read the ignore files of every folder above stop here, instead of ignoring all of what is to be checked
@@ -151,6 +151,9 @@ def checkout(root: Path, sha: str, target: Path) -> Path:
     top = Path(_git(root, "rev-parse", "--show-toplevel").strip())
     prefix = below_top(root)
     if target.exists():
+        if _git(target, "status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames"):
+            # A step of an earlier run wrote over it.
+            _git(target, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
         return target / prefix
     shared = (root / _git(root, "rev-parse", "--git-common-dir").strip()).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
