@@ -178,11 +178,11 @@ class Controller:
             self.recorder.record("rollout_decided", self.stage, decision="rollback", reason=reason)
         await self._to_stable()
         shifted = self.clock.monotonic() - started
+        self.recorder.record("weight_confirmed", self.stage, weight=0, seconds=round(shifted, 4))
         silent = await self.traffic.canary_silent(_SILENCE_DEADLINE)
         seconds = round(shifted + silent.received, 4)
         drained = None if silent.answered is None else round(shifted + silent.answered, 4)
         outcome = "withdrawn" if self.first else "rolled_back"
-        self.recorder.record("weight_confirmed", self.stage, weight=0, seconds=round(shifted, 4))
         self.recorder.record(
             "rollout_finished", self.stage, outcome=outcome, seconds=seconds, drained=drained, reason=reason
         )
