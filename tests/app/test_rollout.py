@@ -14,7 +14,7 @@ from dawsos.adapters.release import Release
 from dawsos.app.rollout import Fault, Stand, _ramp, begin, conduct, roll_out
 from dawsos.app.session import Session
 from dawsos.engine.work import Outcome
-from dawsos.errors import ReleaseFailed
+from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.rollout import Load, LoadRequest, Sample
 from dawsos.platforms.local.load import OpenLoopLoad
 from dawsos.platforms.local.platform import Deployment
@@ -359,3 +359,21 @@ def test_a_fault_that_a_killed_drill_left_on_the_wire_does_not_meet_the_next_rel
     assert outcome == Outcome("passed")
     assert seen
     assert not any(through_the_fault in one for one in seen)
+
+
+def test_a_drill_whose_fault_cannot_be_brought_about_is_tidied_up_all_the_same(paper: Paper) -> None:
+    paper.production.script = erring
+    set_fault = paper.production.set_fault
+
+    async def refuse(errors: float = 0.0, latency: float = 0.0, share: float = 1.0, path: str = "/") -> None:
+        if errors:
+            raise InfrastructureError("Envoy did not take over faults.json")
+        await set_fault(errors, latency, share, path)
+
+    paper.production.set_fault = refuse  # type: ignore[method-assign]
+    paper.pipeline = paper.pipeline.model_copy(
+        update={"rollout": paper.pipeline.rollout.model_copy(update={"failed_checks": 5})}
+    )
+    with pytest.raises(InfrastructureError, match=r"faults\.json"):
+        drilled(paper, Fault("errors=50%", errors=0.5))
+    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,12 +186,14 @@ async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = Non
     finally:
         if trouble is not None:
             trouble.cancel()
-            with suppress(asyncio.CancelledError):
-                await trouble
+            await asyncio.wait([trouble])
         if load is not None:
             await load.stop()
         await traffic.close()
     await _tidy(stand, record, finished)
+    if trouble is not None and not trouble.cancelled():
+        # A fault that could not be brought about is told once nothing of the drill is left.
+        trouble.result()
     if fault is not None and fault.job:
         await _mend(stand, record, fault)
     return finished
