@@ -56,6 +56,9 @@ def bodies(scene: Scene) -> dict[str, Body]:
     async def deploy(work: Work) -> Outcome:
         from dawsos.app.deploying import deploy_release
 
+        if work.stage.environment == "production":
+            # Without a canary it needs the evidence all the more.
+            admit(scene.tools, scene.pipeline, scene.session.state, work.stage)
         return await deploy_release(scene, work)
 
     async def rollout(work: Work) -> Outcome:
