@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -137,3 +138,15 @@ def test_a_home_that_cannot_be_made_is_told_with_its_place(taken: str, root: Pat
     path.write_text("a file where a folder belongs\n")
     with pytest.raises(InfrastructureError, match=r"\.dawsos"):
         open_tools(find_project(root))
+
+
+def test_a_run_whose_events_were_emptied_is_told_as_altered(root: Path) -> None:
+    tools = open_tools(find_project(root))
+    tools.journal.append("20260101-aaa-01", "run_started", stages=["lint"])
+    tools.journal.append("20260101-aaa-01", "stage_finished", "lint", result="failed")
+    with sqlite3.connect(root / ".dawsos" / "journal" / "journal.sqlite") as other:
+        other.execute("UPDATE events SET body = '{}' WHERE seq = 2")
+    other.close()
+    with pytest.raises(InfrastructureError, match=r"event 2 \(stage_finished\) was altered"):
+        load_run(tools, "last")
+    tools.journal.close()

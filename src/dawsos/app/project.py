@@ -165,7 +165,10 @@ def new_run_id(sha: str) -> str:
 
 
 def load_run(tools: Tools, run: str) -> Run:
-    """Return the run called ``run`` (a unique beginning or end is enough, ``last`` is the newest); raises BadInput."""
+    """Return the run called ``run`` (a unique beginning or end is enough, ``last`` is the newest).
+
+    Raises BadInput, and InfrastructureError when its events were altered beyond reading.
+    """
     ids = tools.journal.runs()
     if run == "last" and ids:
         found = [ids[-1]]
@@ -177,7 +180,17 @@ def load_run(tools: Tools, run: str) -> Run:
         known = ", ".join(ids[-3:]) or "none yet"
         problem = "is ambiguous" if found else "is unknown"
         raise BadInput(f"run {run!r} {problem}; the newest runs: {known}", fix="see dawsos history")
-    return fold(tools.journal.events(found[0]))
+    events = tools.journal.events(found[0])
+    try:
+        return fold(events)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        altered = tools.journal.verify(found[0])
+        if not altered:
+            raise
+        raise InfrastructureError(
+            f"run {found[0]} cannot be read: {altered[0]}",
+            fix="somebody changed journal.sqlite: bring it back from a copy",
+        ) from error
 
 
 def write_json(path: Path, value: object) -> None:
