@@ -336,3 +336,15 @@ def test_an_operation_killed_while_it_tidied_up_is_told_as_it_ended(
     ended = resume_operation(paper.tools, load_run(paper.tools, session.id), silent)
     assert finished(paper, ended) == (code, result, "errors")
     assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+
+
+def test_a_second_rollback_does_not_bring_back_what_the_first_took_away(paper: Paper) -> None:
+    older, newer = paper.release("1"), paper.release("2")
+    shipped(paper, older, "20260228-120000-c0ffee0-01")
+    shipped(paper, newer, "20260301-120000-c0ffee0-02")
+    paper.serve(newer)
+    assert finished(paper, rollback(paper.project, "", "Ada", "wrong totals", silent))[0] == 0
+    with pytest.raises(BadInput, match="there is no earlier release to go back to"):
+        rollback(paper.project, "", "Bob", "wrong totals", silent)
+    (left,) = paper.production.deployments()
+    assert paper.production.release_of(left) == older.digest

@@ -179,7 +179,11 @@ def _target(tools: Tools, platform: LocalPlatform, to: str) -> str:
     if not to:
         if roles.standby is not None:
             return platform.release_of(roles.standby)
-        history = [digest for digest in promoted(tools) if digest != serving]
+        history = promoted(tools)
+        if serving in history:
+            # What was promoted after the serving release was taken away by a rollback: a second one must not bring it back.
+            history = history[: len(history) - 1 - history[::-1].index(serving)]
+        history = [digest for digest in history if digest != serving]
         if not history:
             raise BadInput("there is no earlier release to go back to", fix="dawsos history")
         return history[-1]
