@@ -377,3 +377,17 @@ def test_a_drill_whose_fault_cannot_be_brought_about_is_tidied_up_all_the_same(p
     with pytest.raises(InfrastructureError, match=r"faults\.json"):
         drilled(paper, Fault("errors=50%", errors=0.5))
     assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+
+
+def test_a_drill_hears_who_asked_for_a_rollback_while_it_began(paper: Paper) -> None:
+    release = paper.release("1")
+    paper.serve(release)
+    session = paper.session("20260301-120000-c0ffee0-dd", command="drill", stages=[])
+    here = stand(paper, session, release)
+
+    async def drill() -> str:
+        record = await begin(here, drill="none")
+        session.record("rollback_requested", "canary", name="Ada", reason="not now")
+        return (await conduct(here, record, Fault("none"))).reason
+
+    assert asyncio.run(drill()) == "asked for by Ada: not now"

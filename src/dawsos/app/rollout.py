@@ -180,7 +180,6 @@ async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = Non
             renew_lease=platform.renew_lease,
             on_weight=_ramp(load, stand.policy.load) if first and load else lambda _weight: None,
             first=first,
-            seen=stand.session.state.last_seq if fault else 0,
         )
         finished = await controller.run(record)
     finally:
