@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -348,3 +350,15 @@ def test_a_second_rollback_does_not_bring_back_what_the_first_took_away(paper: P
         rollback(paper.project, "", "Bob", "wrong totals", silent)
     (left,) = paper.production.deployments()
     assert paper.production.release_of(left) == older.digest
+
+
+def test_a_disk_that_refuses_ends_an_operation_as_the_machine_s_fault(paper: Paper) -> None:
+    paper.serve(paper.release())
+
+    def refuse(seconds: float) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    paper.production.renew_lease = refuse  # type: ignore[method-assign]
+    code, result, reason = finished(paper, drill(paper.project, "crash", "production", silent))
+    assert (code, result) == (3, "infrastructure")
+    assert "No space left on device" in reason

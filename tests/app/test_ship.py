@@ -229,3 +229,14 @@ def test_of_a_kept_build_whose_release_is_gone_nothing_is_left_among_the_evidenc
     second = carrier("the-second")
     assert not second._restore(stage, made)
     assert not second.scene.session.artifacts("build").exists()
+
+
+def test_a_disk_that_refuses_a_restored_stage_is_the_machine_s_fault_and_no_defect(good: TinyProject) -> None:
+    assert good.dawsos("run", "lint").code == 0
+    tools = interrupted(good, "run", ["lint"])
+    folder = tools.project.run_folder("20260301-120000-c0ffee0-aa")
+    folder.mkdir(parents=True)
+    (folder / "lint").write_text("a file where a folder belongs\n")
+    said = good.dawsos("resume", "20260301")
+    assert (said.code, "Traceback" in said.err) == (3, False)
+    assert load_run(tools, "20260301").result == "infrastructure"

@@ -295,6 +295,8 @@ def _operate(
             result, reason = asyncio.run(run(session))
         except InfrastructureError as error:
             result, reason = "infrastructure", str(error)
+        except OSError as error:
+            result, reason = "infrastructure", f"{type(error).__name__}: {error}"
         except ReleaseFailed as error:
             result, reason = "failed", str(error)
         code = session.finish(pipeline, result, reason)

@@ -192,6 +192,8 @@ def _carry_out(scene: Scene, options: Options, chosen: Sequence[Stage]) -> Ended
         result, reason = "interrupted", "stopped by Ctrl-C"
     except DawsosError as error:
         result, reason = "infrastructure", str(error)
+    except OSError as error:
+        result, reason = "infrastructure", f"{type(error).__name__}: {error}"
     if result == "interrupted":
         # Left open on purpose: resume goes on from here.
         session.reporter.close()
