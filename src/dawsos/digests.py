@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 
@@ -29,7 +28,7 @@ def tree_digests(folder: Path) -> dict[str, str]:
         name = storable(path.relative_to(folder).as_posix())
         try:
             if path.is_symlink():
-                digests[name] = sha256(b"link " + os.fsencode(path.readlink()))
+                digests[name] = sha256(b"link " + str(path.readlink()).encode(errors="surrogateescape"))
             elif path.is_file():
                 digests[name] = sha256(path.read_bytes())
         except FileNotFoundError:
