@@ -119,3 +119,12 @@ def test_a_result_whose_statement_is_not_genuine_is_not_there(
     path = tmp_path / "cache" / "unit" / PRINT.digest / "result.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "statement": "signed by somebody"}))
     assert cache.lookup("unit", PRINT.digest) is None
+
+
+def test_a_disk_that_refuses_does_not_turn_a_passed_stage_red(
+    cache: StageCache, artifacts: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "unit").write_text("a file where a folder belongs\n")
+    keep(cache, artifacts)
+    assert cache.lookup("unit", PRINT.digest) is None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
 
 from dawsos.adapters.ephemeral import services
+from dawsos.adapters.services.common import outside_folder
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import Probe, ProcessSpec
 from waiting import is_gone, pids_in
@@ -79,3 +81,26 @@ def test_none_wanted_is_none_started(tmp_path: Path) -> None:
 
     assert asyncio.run(body()) == {}
     assert not (tmp_path / "logs").exists()
+
+
+class Outside(Sleeper):
+    """A service whose user cannot reach the folder, and that lies elsewhere therefore."""
+
+    def prepare(self, folder: Path) -> tuple[ProcessSpec, dict[str, str]]:
+        self.outside = outside_folder(folder)
+        (self.outside / "data").mkdir()
+        return super().prepare(folder)
+
+
+def test_what_had_to_lie_outside_is_gone_as_well(tmp_path: Path) -> None:
+    one = Outside("one", tmp_path)
+
+    async def body() -> None:
+        async with services([one], tmp_path / "logs"):
+            assert one.outside.exists()
+
+    asyncio.run(body())
+    try:
+        assert not one.outside.exists()
+    finally:
+        shutil.rmtree(one.outside, ignore_errors=True)

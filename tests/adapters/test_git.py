@@ -124,3 +124,36 @@ def test_hashes_of_the_working_tree_are_those_of_the_commit_to_come(project: Pat
     run(project, "add", "--all")
     run(project, "commit", "--quiet", "-m", "all of it")
     assert git.tree_hashes(project, "HEAD") == dirty
+
+
+@pytest.mark.parametrize("name", ['"quoted".py', "two\nlines.py", "back\\slash.py", "plain.py"])
+def test_a_file_is_hashed_whatever_its_name_is(name: str, project: Path) -> None:
+    (project / name).write_text("1\n")
+    found = git.worktree_hashes(project)
+    assert found[name] == found["one.py"]
+
+
+def test_a_commit_is_described_where_git_is_told_to_show_signatures(project: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    (tmp_path / "signers").write_text(f"test@example.org {key.with_suffix('.pub').read_text()}")
+    for name, value in (
+        ("gpg.format", "ssh"), ("user.signingkey", str(key)), ("log.showSignature", "true"),
+        ("gpg.ssh.allowedSignersFile", str(tmp_path / "signers")),
+    ):  # fmt: skip
+        run(project, "config", name, value)
+    run(project, "commit", "--quiet", "--allow-empty", "-S", "-m", "signed")
+    assert git.commit(project).subject == "signed"
+    assert git.commit(project).sha == run(project, "rev-parse", "HEAD")
+
+
+def test_a_checkout_that_somebody_changed_holds_the_commit_again(project: Path) -> None:
+    """What an earlier run's step wrote over a source must not be built into a release that is named by the commit."""
+    target = checked_out(project)
+    (target / "one.py").write_text("changed by a step\n")
+    (target / "sub" / "two.sh").unlink()
+    (target / "cache").write_text("kept: a tool's cache saves the next run time\n")
+    assert checked_out(project) == target
+    assert (target / "one.py").read_text() == "1\n"
+    assert (target / "sub" / "two.sh").exists()
+    assert (target / "cache").exists()

@@ -185,3 +185,15 @@ def test_a_letter_cut_in_two_is_whole_and_what_is_no_text_is_marked(tmp_path: Pa
 def test_a_second_attempt_s_log_is_added_to_the_first(tmp_path: Path) -> None:
     run(command("echo one", tmp_path))
     assert run(command("echo two", tmp_path))[1] == "one\ntwo\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_a_full_disk_is_told_at_once_and_not_after_the_budget(tmp_path: Path) -> None:
+    script = "head -c 1000000 /dev/zero | tr '\\0' x; echo done > done"
+    wanted = Command(("/bin/sh", "-euc", script), str(tmp_path), ENV, "/dev/full", 10.0, 0.1)
+    outcome = asyncio.run(GuardedRunner(SystemClock(), Masker()).run(wanted))
+    assert outcome.classification == "infrastructure"
+    assert "cannot write /dev/full" in outcome.message
+    assert outcome.seconds < 5
+    # The command itself was not held up by it.
+    assert (tmp_path / "done").exists()

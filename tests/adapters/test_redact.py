@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import json
 from pathlib import Path
+from xml.sax.saxutils import escape
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -81,3 +85,21 @@ def test_what_a_command_wrote_itself_is_masked_as_well(tmp_path: Path) -> None:
     assert report.read_text() == "<failure>postgres://app:***@localhost</failure>"
     assert (other.read_text(), binary.read_bytes()) == ("<ok/>", b"\xff\x00***\xfe")
     assert Masker().clean_files(tmp_path) == []
+
+
+SEVERAL_LINES = "-----BEGIN" + ' KEY-----\nab"c<d&e\\f\n-----END KEY-----\n'
+
+
+@pytest.mark.parametrize(
+    "written",
+    [repr(SEVERAL_LINES), json.dumps(SEVERAL_LINES), html.escape(SEVERAL_LINES), escape(SEVERAL_LINES)],
+    ids=["of Python", "JSON", "HTML", "XML"],
+)
+def test_a_secret_is_masked_as_a_report_writes_it(written: str, tmp_path: Path) -> None:
+    masker = Masker([SEVERAL_LINES])
+    (tmp_path / "report").write_text(f"<{written}>")
+    assert 'ab"c' not in masker.clean(SEVERAL_LINES)
+    assert masker.clean_files(tmp_path) == [tmp_path / "report"]
+    for text in (masker.clean(f"<{written}>"), (tmp_path / "report").read_text()):
+        assert "BEGIN" not in text
+        assert "END" not in text

@@ -114,3 +114,13 @@ def test_a_digest_does_not_depend_on_the_order_of_the_files(files: dict[str, str
     one = release._digest({"files": files})
     assert one == release._digest({"files": dict(reversed(files.items()))})
     assert one != release._digest({"files": {**files, "another": "0"}})
+
+
+def test_a_link_that_was_put_into_a_release_is_found_when_it_is_loaded(tmp_path: Path) -> None:
+    """A module that is a link is imported like any other."""
+    made = sealed(tmp_path)
+    (tmp_path / "elsewhere.py").write_text("print('not what was tested')\n")
+    made.site.chmod(0o755)
+    (made.site / "sitecustomize.py").symlink_to(tmp_path / "elsewhere.py")
+    with pytest.raises(InfrastructureError, match="was altered after it was built"):
+        release.load(tmp_path, made.digest)

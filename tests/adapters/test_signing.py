@@ -56,3 +56,11 @@ def test_another_machine_s_public_key_is_believed_once_it_lies_here(tmp_path: Pa
     for public in (tmp_path / "there").glob("*.pub"):
         shutil.copy(public, tmp_path / "here")
     assert LocalKeyring(tmp_path / "here").knows(there.key_id)
+
+
+def test_a_public_key_that_was_half_written_is_written_again(tmp_path: Path) -> None:
+    signer = local_signer(tmp_path)
+    (public,) = tmp_path.glob("*.pub")
+    public.write_bytes(b"")
+    assert local_signer(tmp_path).key_id == signer.key_id
+    assert LocalKeyring(tmp_path).knows(signer.key_id)

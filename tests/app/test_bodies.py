@@ -218,3 +218,13 @@ def test_the_end_of_a_rollout_that_was_let_in_waits_for_nothing(paper: Paper) ->
     )  # fmt: skip
     rollout = bodies.bodies(scene(paper, session))["rollout"]
     assert asyncio.run(rollout(paper.work(session, "canary"))) == Outcome("passed")  # type: ignore[arg-type]
+
+
+def test_production_refuses_a_plain_deployment_without_evidence_as_it_does_a_rollout(paper: Paper) -> None:
+    paper.serve(paper.release("1"))
+    session = paper.session()
+    paper.built(session, paper.release("2"))
+    work = changed(paper.work(session, "canary"), uses="deploy")
+    with pytest.raises(ReleaseFailed, match="may not go to production: stage lint: its statement is missing"):
+        asyncio.run(bodies.bodies(scene(paper, session))["deploy"](work))
+    assert paper.production.deployments() == ("old",)

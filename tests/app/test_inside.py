@@ -15,6 +15,7 @@ from dawsos.app.inside import Inside, substitute
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.platforms.local.platform import Deployment
 from dawsos.platforms.local.workers import Worker
+from waiting import pids_in
 
 Make = Callable[..., Inside]
 
@@ -183,3 +184,17 @@ def test_before_it_is_deployed_no_variable_holds_a_port_that_is_not_chosen_yet(m
     seen = (tmp_path / "log").read_text()
     assert "GREETING=hello" in seen
     assert "QUEUE" not in seen
+
+
+def test_a_token_does_not_stay_behind_when_its_making_is_stopped(make: Make, tmp_path: Path) -> None:
+    inside = make(token="sh -c 'echo key-to-all; echo $$ > made.pid; exec sleep 60'")
+
+    async def stopped() -> None:
+        making = asyncio.create_task(inside.token({}, tmp_path / "token"))
+        await asyncio.to_thread(pids_in, inside.environment.platform.folder, 1)
+        making.cancel()
+        await making
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(stopped())
+    assert not (tmp_path / "token").exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ from dawsos.app.project import load_run, open_tools
 from dawsos.app.rollout import Fault, begin
 from dawsos.app.session import Session
 from dawsos.app.ship import Ended
-from dawsos.errors import BadInput, OwnedElsewhere
+from dawsos.errors import BadInput, InfrastructureError, OwnedElsewhere
 from dawsos.journal.ownership import owned
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.platforms.local.platform import Deployment
@@ -283,3 +285,80 @@ def test_what_runs_and_what_waits_is_shown(paper: Paper) -> None:
     (run,) = shown["unfinished"]
     assert (run["run"], run["command"], run["result"]) == (session.id, "ship", "")
     assert run["owner"]
+
+
+def test_a_wish_that_came_too_late_is_not_told_as_granted(paper: Paper) -> None:
+    session = under_way(paper)
+
+    def owner() -> None:
+        own = open_tools(paper.project)
+        wait_until(lambda: any(event.kind == "rollback_requested" for event in own.journal.events(session.id)))
+        told = {"outcome": "promoted", "seconds": None, "reason": "healthy"}
+        own.journal.append(session.id, "rollout_finished", "canary", **told)
+        own.journal.close()
+
+    with owned(paper.project.run_lock(session.id), "the run"):
+        thread = threading.Thread(target=owner)
+        thread.start()
+        with pytest.raises(InfrastructureError, match="was promoted before"):
+            rollback(paper.project, "", "Ada", "stop it", silent)
+        thread.join()
+
+
+def test_a_drill_under_an_unknown_profile_is_bad_input_and_no_run(paper: Paper) -> None:
+    paper.serve(paper.release())
+    with pytest.raises(BadInput, match="unknown profile 'lapdog'; there are: production"):
+        drill(paper.project, "crash", "lapdog", silent)
+    assert paper.tools.journal.runs() == []
+
+
+def test_a_rollback_where_nothing_serves_leaves_no_open_run(paper: Paper) -> None:
+    older = paper.release("1")
+    shipped(paper, older, "20260228-120000-c0ffee0-01")
+    with pytest.raises(BadInput, match="no release serves production"):
+        rollback(paper.project, "", "Ada", "why not", silent)
+    assert [run for run in paper.tools.journal.runs() if load_run(paper.tools, run).unfinished] == []
+
+
+@pytest.mark.parametrize("to", ["/etc", "a**", "../"])
+def test_a_release_is_never_named_by_a_path(to: str, paper: Paper) -> None:
+    paper.serve(paper.release("1"))
+    with pytest.raises(BadInput, match="is unknown"):
+        rollback(paper.project, to, "Ada", "why not", silent)
+
+
+@pytest.mark.parametrize(("command", "result", "code"), [("drill", "rolled_back", 4), ("rollback", "passed", 0)])
+def test_an_operation_killed_while_it_tidied_up_is_told_as_it_ended(
+    command: str, result: str, code: int, paper: Paper
+) -> None:
+    session = under_way(paper, command)
+    asyncio.run(paper.production.route(stable="old", canary=session.state.rollout.deployment, weight=0))  # type: ignore[union-attr]
+    session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    session.record("rollout_finished", "canary", outcome="rolled_back", seconds=0.1, reason="errors")
+    ended = resume_operation(paper.tools, load_run(paper.tools, session.id), silent)
+    assert finished(paper, ended) == (code, result, "errors")
+    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+
+
+def test_a_second_rollback_does_not_bring_back_what_the_first_took_away(paper: Paper) -> None:
+    older, newer = paper.release("1"), paper.release("2")
+    shipped(paper, older, "20260228-120000-c0ffee0-01")
+    shipped(paper, newer, "20260301-120000-c0ffee0-02")
+    paper.serve(newer)
+    assert finished(paper, rollback(paper.project, "", "Ada", "wrong totals", silent))[0] == 0
+    with pytest.raises(BadInput, match="there is no earlier release to go back to"):
+        rollback(paper.project, "", "Bob", "wrong totals", silent)
+    (left,) = paper.production.deployments()
+    assert paper.production.release_of(left) == older.digest
+
+
+def test_a_disk_that_refuses_ends_an_operation_as_the_machine_s_fault(paper: Paper) -> None:
+    paper.serve(paper.release())
+
+    def refuse(seconds: float) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    paper.production.renew_lease = refuse  # type: ignore[method-assign]
+    code, result, reason = finished(paper, drill(paper.project, "crash", "production", silent))
+    assert (code, result) == (3, "infrastructure")
+    assert "No space left on device" in reason

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
-from dawsos.app.project import Project, evaluate, find_project, load, load_run, new_run_id, open_tools, write_json
-from dawsos.errors import BadInput
+from dawsos.app.project import (
+    Project,
+    evaluate,
+    find_project,
+    load,
+    load_run,
+    new_run_id,
+    open_tools,
+    write_json,
+    write_text,
+)
+from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.pipeline import Gate
 
 
@@ -83,3 +95,58 @@ def test_json_is_written_whole_or_not(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(tmp_path / "deep" / "x.json", object())
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x.json"]
+
+
+def test_evidence_is_read_only_where_its_digest_is_taken(tmp_path: Path) -> None:
+    """The digest of a link is that of its target's name: what it leads to could be changed after the gate had read it."""
+    artifacts = tmp_path / "artifacts"
+    (artifacts / "deep").mkdir(parents=True)
+    (tmp_path / "outside.txt").write_text("x.py:1: bad\n")
+    (artifacts / "a.txt").symlink_to(tmp_path / "outside.txt")
+    gate = Gate(kind="findings", name="ruff", options={"files": "*.txt"})
+    assert evaluate(gate, artifacts).result == "no_data"
+    # Within the folder the target has a digest of its own.
+    (artifacts / "deep" / "inside").write_text("x.py:1: bad\n")
+    (artifacts / "b.txt").symlink_to("deep/inside")
+    assert evaluate(gate, artifacts).result == "fail"
+
+
+def test_two_processes_may_write_the_same_file_at_once(tmp_path: Path) -> None:
+    failed: list[OSError] = []
+
+    def write(text: str) -> None:
+        for _ in range(300):
+            try:
+                write_text(tmp_path / "dawsos.prom", text)
+            except OSError as error:
+                failed.append(error)
+
+    writers = [threading.Thread(target=write, args=(letter * 50_000,)) for letter in "ab"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failed == []
+    assert set((tmp_path / "dawsos.prom").read_text()) in ({"a"}, {"b"})
+    assert [path.name for path in tmp_path.iterdir()] == ["dawsos.prom"]
+
+
+@pytest.mark.parametrize("taken", [".dawsos", ".dawsos/journal"])
+def test_a_home_that_cannot_be_made_is_told_with_its_place(taken: str, root: Path) -> None:
+    path = root / taken
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a file where a folder belongs\n")
+    with pytest.raises(InfrastructureError, match=r"\.dawsos"):
+        open_tools(find_project(root))
+
+
+def test_a_run_whose_events_were_emptied_is_told_as_altered(root: Path) -> None:
+    tools = open_tools(find_project(root))
+    tools.journal.append("20260101-aaa-01", "run_started", stages=["lint"])
+    tools.journal.append("20260101-aaa-01", "stage_finished", "lint", result="failed")
+    with sqlite3.connect(root / ".dawsos" / "journal" / "journal.sqlite") as other:
+        other.execute("UPDATE events SET body = '{}' WHERE seq = 2")
+    other.close()
+    with pytest.raises(InfrastructureError, match=r"event 2 \(stage_finished\) was altered"):
+        load_run(tools, "last")
+    tools.journal.close()

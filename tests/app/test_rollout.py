@@ -14,8 +14,8 @@ from dawsos.adapters.release import Release
 from dawsos.app.rollout import Fault, Stand, _ramp, begin, conduct, roll_out
 from dawsos.app.session import Session
 from dawsos.engine.work import Outcome
-from dawsos.errors import ReleaseFailed
-from dawsos.model.rollout import Load, LoadRequest
+from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.model.rollout import Load, LoadRequest, Sample
 from dawsos.platforms.local.load import OpenLoopLoad
 from dawsos.platforms.local.platform import Deployment
 from dawsos.platforms.local.state import Roles
@@ -254,3 +254,140 @@ def test_without_a_stable_release_the_load_itself_climbs_the_ladder() -> None:
         rates.append(load.rate)
     assert rates == [1.0, 10.0, 40.0]
     _ramp(None, None)(50)
+
+
+def ended(session: Session, outcome: str) -> None:
+    """Tell that the rollout was decided and is over; whoever was to tell how the stage ended died before."""
+    session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    session.record("rollout_finished", "canary", outcome=outcome, seconds=0.5, drained=0.6, reason="errors")
+
+
+def test_a_release_that_was_rolled_back_gets_no_second_chance_in_the_same_run(paper: Paper) -> None:
+    session, new = begun(paper)
+    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    asyncio.run(paper.production.route(stable="old", canary=canary, weight=0))
+    ended(session, "rolled_back")
+    outcome, told = roll(paper, session, new)
+    assert (outcome.result, outcome.reason) == ("rolled_back", "errors")
+    assert (told["outcome"], told["rollback_seconds"]) == ("rolled_back", 0.5)
+    assert kinds(session).count("rollout_started") == 1
+    # What the one before had no time for.
+    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+
+
+def overtaken(paper: Paper) -> tuple[Session, Release]:
+    """A rollout whose controller died, and after which another release was shipped."""
+    session, new = begun(paper)
+    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    asyncio.run(paper.production.route(stable="old", canary=canary, weight=50))
+    other = paper.session("20260302-120000-c0ffee0-bb")
+    assert roll(paper, other, paper.release("3"))[0] == Outcome("passed")
+    return session, new
+
+
+@pytest.mark.parametrize("decided", [False, True], ids=["undecided", "decided"])
+def test_a_rollout_that_was_overtaken_by_another_release_leaves_that_one_serving(paper: Paper, decided: bool) -> None:
+    session, new = overtaken(paper)
+    before = paper.production.roles()
+    if decided:
+        session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    outcome, _ = roll(paper, session, new)
+    assert outcome.result == "rolled_back"
+    assert paper.production.roles() == before
+    assert "another release" in outcome.reason
+    assert session.state.rollout is not None
+    assert session.state.rollout.outcome == "rolled_back"
+
+
+def test_a_first_release_that_is_to_be_withdrawn_gets_no_traffic_again(paper: Paper) -> None:
+    new = paper.release("1")
+    session = paper.session()
+    asyncio.run(begin(stand(paper, session, new), drill=""))
+    session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    weights: list[int] = []
+    route = paper.production.route
+
+    async def spy(stable: str | None, canary: str | None, weight: int) -> None:
+        weights.append(weight)
+        await route(stable, canary, weight)
+
+    paper.production.route = spy  # type: ignore[method-assign]
+    outcome, _ = roll(paper, session, new)
+    assert outcome.result == "rolled_back"
+    assert set(weights) == {0}
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["beside a stable release", "first"])
+def test_a_release_that_cannot_be_put_under_load_is_rolled_back(
+    first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = "  load: {rate: 5, requests: [{path: /, authenticated: true}]}\n"
+    service = {"token": "sh -c 'echo no key; exit 3'"}
+    paper = Paper(tmp_path / "project", monkeypatch, service, rollout=ROLLOUT + load)
+    if not first:
+        paper.serve(paper.release("1"))
+    session = paper.session()
+    outcome, _ = roll(paper, session, paper.release("2"))
+    assert outcome.result == "rolled_back"
+    assert "made no token" in outcome.reason
+    assert paper.production.roles() == (Roles() if first else Roles("old", None, None, 0))
+    assert paper.production.deployments() == (() if first else ("old",))
+
+
+def test_a_fault_that_a_killed_drill_left_on_the_wire_does_not_meet_the_next_release(paper: Paper) -> None:
+    release = paper.release("1")
+    paper.serve(release)
+    session = paper.session("20260301-120000-c0ffee0-dd", command="drill", stages=[])
+
+    async def killed() -> None:
+        record = await begin(stand(paper, session, release), drill="errors=50%")
+        await paper.production.route(stable="old", canary=record.deployment, weight=50)
+        await paper.production.set_fault(errors=0.5)
+
+    asyncio.run(killed())
+    clusters = paper.production.folder / "envoy" / "clusters.json"
+    through_the_fault = '"port_value": 9'
+    assert through_the_fault in clusters.read_text()
+    seen: list[str] = []
+
+    def look(at: float, weight: int) -> Sample:
+        seen.append(clusters.read_text())
+        return healthy(at, weight)
+
+    paper.production.script = look
+    outcome, _ = roll(paper, paper.session(), paper.release("2"))
+    assert outcome == Outcome("passed")
+    assert seen
+    assert not any(through_the_fault in one for one in seen)
+
+
+def test_a_drill_whose_fault_cannot_be_brought_about_is_tidied_up_all_the_same(paper: Paper) -> None:
+    paper.production.script = erring
+    set_fault = paper.production.set_fault
+
+    async def refuse(errors: float = 0.0, latency: float = 0.0, share: float = 1.0, path: str = "/") -> None:
+        if errors:
+            raise InfrastructureError("Envoy did not take over faults.json")
+        await set_fault(errors, latency, share, path)
+
+    paper.production.set_fault = refuse  # type: ignore[method-assign]
+    paper.pipeline = paper.pipeline.model_copy(
+        update={"rollout": paper.pipeline.rollout.model_copy(update={"failed_checks": 5})}
+    )
+    with pytest.raises(InfrastructureError, match=r"faults\.json"):
+        drilled(paper, Fault("errors=50%", errors=0.5))
+    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+
+
+def test_a_drill_hears_who_asked_for_a_rollback_while_it_began(paper: Paper) -> None:
+    release = paper.release("1")
+    paper.serve(release)
+    session = paper.session("20260301-120000-c0ffee0-dd", command="drill", stages=[])
+    here = stand(paper, session, release)
+
+    async def drill() -> str:
+        record = await begin(here, drill="none")
+        session.record("rollback_requested", "canary", name="Ada", reason="not now")
+        return (await conduct(here, record, Fault("none"))).reason
+
+    assert asyncio.run(drill()) == "asked for by Ada: not now"

@@ -272,3 +272,13 @@ def test_a_site_that_is_no_folder_is_bad_input(tmp_path: Path) -> None:
             scan_packages(tmp_path / "sbom.json", path, "demo", "1")
         assert refused.value.message == f"there is no folder {path}"
         assert refused.value.fix == "name a folder of installed packages, such as $RELEASE/site"
+
+
+def test_a_file_that_is_too_large_to_be_looked_through_is_not_counted_as_scanned(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "small.txt").write_text("nothing\n")
+    with (folder / "large.txt").open("wb") as stream:
+        stream.truncate(11 * 1024**2)
+    scan_secrets(tmp_path, tmp_path / "out.json", None, (folder,))
+    assert json.loads((tmp_path / "out.json").read_text())["scanned"]["files"] == 1

@@ -11,7 +11,7 @@ from app.world import Silent, World, world
 from dawsos.app.evidence import summary_problems
 from dawsos.app.project import load_run
 from dawsos.app.session import EXIT_CODES, Session, start, take_over, unfinished
-from dawsos.errors import OwnedElsewhere
+from dawsos.errors import BadInput, OwnedElsewhere
 from dawsos.model.events import Event
 
 
@@ -116,3 +116,10 @@ def test_the_newest_unfinished_run_comes_first(told: World) -> None:
     told.tools.journal.append("20260303-000000-bbbbbbb-02", "run_finished", result="passed", exit_code=0, reason="")
     told.tools.journal.append("20260304-000000-ccccccc-03", "run_finished", result="waiting", exit_code=75, reason="")
     assert [run.id[-2:] for run in unfinished(told.tools)] == ["03", "01", "aa"]
+
+
+def test_a_run_that_ended_while_somebody_wanted_to_resume_it_stays_ended(told: World) -> None:
+    told.session.finish(told.pipeline, "failed", "because")
+    with pytest.raises(BadInput, match="has ended: failed"), take_over(told.tools, told.session.id, Silent(), 7):
+        raise AssertionError("it was opened again")
+    assert load_run(told.tools, told.session.id).result == "failed"

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
+from app.world import Silent
 from config.test_load import SMALL, load
-from dawsos.app.ship import Upstream, cacheable, expired, select, stage_fingerprint
+from dawsos.adapters import git
+from dawsos.app.bodies import Scene
+from dawsos.app.project import Tools, find_project, load_run, open_tools, write_json
+from dawsos.app.project import load as project_load
+from dawsos.app.session import Session
+from dawsos.app.ship import Carrier, Options, Upstream, cacheable, expired, select, stage_fingerprint
+from dawsos.digests import tree_digests
+from dawsos.engine.work import Work
 from dawsos.errors import BadInput
+from dawsos.journal.ownership import owned
+from projects import Said, TinyProject
 
 PIPELINE = load(
     SMALL.replace(
@@ -106,3 +118,125 @@ def test_only_a_stage_that_takes_the_seed_runs_again_for_one(tmp_path: Path) -> 
 def test_a_verdict_on_a_waiver_holds_until_its_day_is_over() -> None:
     assert not expired([{"valid_until": None}, {"valid_until": 100.0}, {}], 99.0)
     assert expired([{"valid_until": None}, {"valid_until": 100.0}], 100.0)
+
+
+@pytest.fixture
+def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyProject:
+    return TinyProject("good", tmp_path, monkeypatch, capsys)
+
+
+def interrupted(good: TinyProject, command: str, stages: list[str]) -> Tools:
+    """Tell a run of HEAD whose owner was killed before it had done anything."""
+    tools = open_tools(find_project(good.path))
+    facts = {"command": command, "commit": git.commit(good.path).sha, "profile": "laptop", "stages": stages}
+    tools.journal.append("20260301-120000-c0ffee0-aa", "run_started", **facts, options={"profile": "laptop"})
+    return tools
+
+
+def test_a_run_is_not_ended_by_a_resume_that_finds_another_deployment_under_way(good: TinyProject) -> None:
+    tools = interrupted(good, "ship", ["lint"])
+    with owned(tools.project.deploy_lock, "the deployment"):
+        said = good.dawsos("resume")
+    assert said.code == 3
+    assert f"the deployment is owned by the live process {os.getpid()}" in said.err
+    assert load_run(tools, "last").unfinished
+
+
+def test_a_stage_that_the_pipeline_lost_meanwhile_is_bad_input_for_a_resume(good: TinyProject) -> None:
+    tools = interrupted(good, "run", ["lint", "types"])
+    said = good.dawsos("resume")
+    assert (said.code, "Traceback" in said.err) == (2, False)
+    assert "unknown stage 'types'" in said.err
+    # A corrected file can still go on with it.
+    assert [event.kind for event in tools.journal.events("20260301-120000-c0ffee0-aa")] == ["run_started"]
+
+
+def test_a_toolchain_without_its_lock_is_bad_input_and_no_run(good: TinyProject) -> None:
+    path = good.path / "pipeline.yaml"
+    text = path.read_text().replace("stages:\n", "toolchains: {dev: {requirements: nowhere.txt}}\nstages:\n")
+    path.write_text(text.replace("  - id: unit\n", "  - id: unit\n    toolchain: dev\n"))
+    said = good.dawsos("run")
+    assert (said.code, "nowhere.txt" in said.err) == (2, True)
+    assert good.dawsos("history", "--json").json == []
+
+
+def rewritten(good: TinyProject, step: str) -> Said:
+    """Let the stage lint also do ``step``, and run it."""
+    path = good.path / "pipeline.yaml"
+    path.write_text(path.read_text().replace("sh -n test.sh", json.dumps(step)))
+    return good.dawsos("run", "lint")
+
+
+def test_evidence_whose_name_is_no_utf_8_is_evidence_all_the_same(good: TinyProject) -> None:
+    said = rewritten(good, r"echo x > $ARTIFACTS/$(printf 'caf\351').txt")
+    assert said.code == 0, said
+    (stage,) = good.dawsos("show", "--json").json["stages"].values()
+    assert "caf\\udce9.txt" in stage["evidence"]
+
+
+@pytest.mark.parametrize("step", ["ln -s nowhere $ARTIFACTS/last.log", "mkdir $ARTIFACTS/deep.log"])
+def test_what_only_looks_like_a_log_does_not_hinder_the_report(step: str, good: TinyProject) -> None:
+    said = rewritten(good, step)
+    assert said.code == 0, said
+
+
+def test_a_commit_and_a_file_in_another_encoding_can_be_run(good: TinyProject) -> None:
+    (good.path / os.fsdecode(b"caf\xe9.sh")).write_text("true\n")
+    message = good.path.parent / "message"
+    message.write_bytes(b"caf\xe9\n")
+    good.git("commit", "--quiet", "--allow-empty", "--file", str(message))
+    said = good.dawsos("run", "lint")
+    assert said.code == 0, said
+
+
+def test_a_stage_that_asks_people_runs_again_for_another_release(tmp_path: Path) -> None:
+    """Their word is over one release: restored for another one it would be refused by production, again and again."""
+    asking = "  - {id: sign, steps: [{run: 'true'}], gates: [exit_status], approval: {role: owner}}\n"
+    pipeline = load(SMALL.replace("rollout:\n", f"{asking}rollout:\n", 1))
+    (tmp_path / "requirements.txt").write_text("a==1\n")
+    one, other = (
+        stage_fingerprint(pipeline, pipeline.stage("sign"), tmp_path, {}, Upstream(release, "s")).digest
+        for release in ("r", "q")
+    )
+    assert one != other
+
+
+def test_of_a_kept_build_whose_release_is_gone_nothing_is_left_among_the_evidence(good: TinyProject) -> None:
+    """It is built anew in the same folder, where the old files could speak for it."""
+    path = good.path / "pipeline.yaml"
+    build = "  - {id: build, uses: release, gates: [exit_status]}\n"
+    path.write_text(path.read_text().replace("rollout:\n", f"{build}rollout:\n"))
+    tools = open_tools(find_project(good.path))
+    tools.signer()
+    pipeline, commit = project_load(good.path), git.commit(good.path)
+    stage = pipeline.stage("build")
+    made = stage_fingerprint(pipeline, stage, good.path, {}, Upstream("", commit.sha))
+    facts = {"release": "ab" * 32, "commit": commit.sha, "builder": "bundle", "bytes": 1}
+
+    def carrier(run: str) -> Carrier:
+        session = Session(tools, run, Silent())
+        session.record("run_started", command="run", commit=commit.sha, stages=["build"])
+        return Carrier(Scene(tools, pipeline, commit, good.path, session), Options())
+
+    first = carrier("the-first")
+    work = Work(stage, 1, first.scene.session.artifacts("build"), made, first.scene.session, tools.clock)
+    write_json(work.artifacts / "release.json", facts)
+    told = first.scene.session.record
+    told("stage_started", "build", fingerprint=made.digest, attempt=1)
+    told("stage_finished", "build", result="passed", evidence=tree_digests(work.artifacts))
+    first.keep(work)
+    assert first.cache.lookup("build", made.digest) is not None
+    second = carrier("the-second")
+    assert not second._restore(stage, made)
+    assert not second.scene.session.artifacts("build").exists()
+
+
+def test_a_disk_that_refuses_a_restored_stage_is_the_machine_s_fault_and_no_defect(good: TinyProject) -> None:
+    assert good.dawsos("run", "lint").code == 0
+    tools = interrupted(good, "run", ["lint"])
+    folder = tools.project.run_folder("20260301-120000-c0ffee0-aa")
+    folder.mkdir(parents=True)
+    (folder / "lint").write_text("a file where a folder belongs\n")
+    said = good.dawsos("resume", "20260301")
+    assert (said.code, "Traceback" in said.err) == (3, False)
+    assert load_run(tools, "20260301").result == "infrastructure"

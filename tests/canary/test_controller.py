@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from dawsos.canary.controller import Controller, Finished
-from dawsos.model.rollout import LadderStep, RolloutPolicy, Sample
+from dawsos.model.rollout import LadderStep, RolloutPolicy, Sample, Silence
 from dawsos.model.run import RolloutRecord
 from fakes import MemoryRecorder, ScriptedTraffic, VirtualClock, counts, sample
 
@@ -194,3 +194,48 @@ def test_what_the_rollout_can_find_is_said_before_its_first_step() -> None:
     first = World(lambda at, weight: sample(at, weight))
     first.run(first=True, policy=STATISTICAL)
     assert "power_estimated" not in first.recorder.kinds
+
+
+def test_a_rollback_that_was_asked_for_while_no_controller_lived_gives_the_canary_no_traffic() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    world.recorder.record("rollback_requested", "canary", name="op", reason="odd totals")
+    finished = world.run(replace(RECORD, weight_intended=65, weight=65))
+    assert (finished.outcome, finished.reason) == ("rolled_back", "asked for by op: odd totals")
+    assert world.traffic.weights == [0]
+
+
+def test_a_rollback_that_is_asked_for_before_the_first_step_ends_the_watch() -> None:
+    def script(at: float, weight: int) -> Sample:
+        if at == 1:
+            world.recorder.record("rollback_requested", "canary", name="op", reason="odd totals")
+        return sample(at, weight)
+
+    world = World(script)
+    assert world.run(policy=STATISTICAL.model_copy(update={"baseline": 30.0})).outcome == "rolled_back"
+    assert world.traffic.weights == [0]
+    assert world.clock.elapsed <= 2
+
+
+def test_a_promotion_that_was_not_carried_out_yet_gives_way_to_a_person() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    world.recorder.record("rollout_decided", "canary", decision="promote", reason="healthy")
+    world.recorder.record("rollback_requested", "canary", name="op", reason="odd totals")
+    finished = world.run(replace(RECORD, weight_intended=100, weight=100, decision="promote", reason="healthy"))
+    assert (finished.outcome, finished.reason) == ("rolled_back", "asked for by op: odd totals")
+    assert (world.promoted, world.traffic.weights) == (0, [0])
+
+
+def test_that_the_traffic_has_gone_is_told_before_the_canary_has_answered_its_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(lambda at, weight: sample(at, weight, crash_looping=True))
+
+    async def slowly(deadline: float) -> Silence:
+        await world.clock.sleep(8)
+        return Silence(0.02, 8.0)
+
+    monkeypatch.setattr(world.traffic, "canary_silent", slowly)
+    assert world.run().outcome == "rolled_back"
+    confirmed, finished = world.recorder.events[-2:]
+    assert (confirmed.kind, confirmed.body["weight"], finished.kind) == ("weight_confirmed", 0, "rollout_finished")
+    assert finished.at - confirmed.at == 8

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,31 @@ def test_a_second_owner_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> 
         holder.wait()
         if holder.stdout:
             holder.stdout.close()
+
+
+def test_who_only_asks_is_never_taken_for_the_owner(tmp_path: Path) -> None:
+    lock = tmp_path / "owner.lock"
+    with owned(lock, "run x"):
+        pass
+    answers: list[int | None] = []
+
+    def ask() -> None:
+        answers.extend(owner_of(lock) for _ in range(2000))
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert set(answers) == {None}
+
+
+def test_an_owner_is_not_turned_away_by_somebody_who_only_asks(tmp_path: Path) -> None:
+    lock = tmp_path / "owner.lock"
+    asked = lock.open("w")
+    fcntl.flock(asked, fcntl.LOCK_SH)
+    asker = threading.Timer(0.05, asked.close)
+    asker.start()
+    with owned(lock, "run x"):
+        assert owner_of(lock) == os.getpid()
+    asker.join()

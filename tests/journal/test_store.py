@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dawsos.errors import InfrastructureError
 from dawsos.journal.store import Journal
 from fakes import VirtualClock
 
@@ -120,6 +121,7 @@ _WRITER = """
 import sys
 from pathlib import Path
 from dawsos.adapters.clock import SystemClock
+from dawsos.errors import InfrastructureError
 from dawsos.journal.store import Journal
 journal = Journal(Path(sys.argv[1]), SystemClock())
 while True:
@@ -146,3 +148,13 @@ def test_what_was_told_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
     assert journal.append("r1", "rollout_sampled", at=1).seq == count + 1
     assert journal.verify("r1") == []
     journal.close()
+
+
+def test_an_event_whose_body_was_made_unreadable_is_told_as_altered(journal: Journal, tmp_path: Path) -> None:
+    _fill(journal)
+    with sqlite3.connect(tmp_path / "journal.sqlite") as other:
+        other.execute("UPDATE events SET body = '{' WHERE seq = 2")
+    other.close()
+    assert journal.verify("r1") == ["event 2 (stage_started) was altered"]
+    with pytest.raises(InfrastructureError, match="event 2 of run r1"):
+        journal.events("r1")

@@ -59,8 +59,11 @@ class StageCache:
         if self.lookup(record.id, fingerprint.digest) is not None:
             return
         shutil.rmtree(target, ignore_errors=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix="new-", dir=target.parent))
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix="new-", dir=target.parent))
+        except OSError:
+            return
         try:
             shutil.copytree(artifacts, temporary / "artifacts", symlinks=True)
             result = {

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from dawsos.adapters.process import guarded
+from dawsos.adapters.services.common import remove_outside
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import ProcessSpec
 from dawsos.ports import Service
@@ -40,6 +41,7 @@ async def services(wanted: Sequence[Service], parent: Path) -> AsyncIterator[dic
                 variables |= extra
             yield variables
     finally:
+        remove_outside(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -28,12 +28,13 @@ class Commit:
 def _git(root: Path, *arguments: str, text_input: str | None = None) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
+            # Who signs commits may have told git to show signatures, which it would put into what we read.
+            ["git", "-C", str(root), "-c", "log.showSignature=false", *arguments],
             capture_output=True,
             check=False,
             # A hook of git's calls us with the variables of its own repository.
             env={key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
-            input=None if text_input is None else text_input.encode(),
+            input=None if text_input is None else text_input.encode(errors="surrogateescape"),
         )
     except FileNotFoundError as error:
         raise InfrastructureError("git is not installed", fix="install git") from error
@@ -50,6 +51,8 @@ def commit(root: Path, revision: str = "HEAD") -> Commit:
     out = _git(root, "log", "-1", "--format=%H%x00%s%x00%an%x00%ct", revision, "--")
     sha, subject, author, time = out.rstrip("\n").split("\0")
     ref = _git(root, "rev-parse", "--abbrev-ref", revision).strip() if revision == "HEAD" else revision
+    # Git passes on what another encoding left in a message; nobody compares these words, they are only shown.
+    subject, author = (words.encode(errors="surrogateescape").decode(errors="replace") for words in (subject, author))
     return Commit(sha, subject, author, int(time), ref)
 
 
@@ -80,11 +83,18 @@ def worktree_hashes(root: Path) -> dict[str, str]:
     for path in set(dirty) - set(present):
         hashes.pop(path, None)
     if present:
-        blobs = _git(root, "hash-object", "--stdin-paths", text_input="\n".join(present) + "\n").split()
+        blobs = _git(root, "hash-object", "--stdin-paths", text_input="".join(map(_path_line, present))).split()
         for path, blob in zip(present, blobs, strict=True):
             mode = "100755" if os.access(root / path, os.X_OK) else "100644"
             hashes[path] = f"{mode}:{blob}"
     return hashes
+
+
+def _path_line(path: str) -> str:
+    """Return ``path`` as a line of a list that git reads; git takes one that begins with a quote for a quoted one."""
+    if path.startswith('"') or "\n" in path:
+        path = '"' + path.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") + '"'
+    return f"{path}\n"
 
 
 def below_top(root: Path) -> str:
@@ -132,7 +142,7 @@ def tracked_files(root: Path) -> list[Path]:
 
 
 def checkout(root: Path, sha: str, target: Path) -> Path:
-    """Check commit ``sha`` out into ``target`` (kept when it is there already) and return it.
+    """Check commit ``sha`` out into ``target`` (kept when it is there, its files made those of the commit) and return it.
 
     It is a repository of its own that borrows the objects of ``root``: tools that ask git for a version get one, and
     tools that read the ignore files of every folder above stop here, instead of ignoring all of what is to be checked
@@ -141,6 +151,9 @@ def checkout(root: Path, sha: str, target: Path) -> Path:
     top = Path(_git(root, "rev-parse", "--show-toplevel").strip())
     prefix = below_top(root)
     if target.exists():
+        if _git(target, "status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames"):
+            # A step of an earlier run wrote over it.
+            _git(target, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
         return target / prefix
     shared = (root / _git(root, "rev-parse", "--git-common-dir").strip()).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from dawsos.model.process import Command, CommandOutcome
 from dawsos.ports import Clock, Redactor
@@ -63,9 +64,12 @@ class GuardedRunner:
             os.close(writer)
             await asyncio.shield(self._finish(process, capture, command.grace))
         seconds = self._clock.monotonic() - started
+        unwritten = "" if capture.cancelled() else capture.result()
+        if unwritten:
+            return CommandOutcome("infrastructure", process.returncode, seconds, unwritten)
         return _classify(process.returncode, timed_out, seconds, command.budget)
 
-    async def _finish(self, process: asyncio.subprocess.Process, capture: asyncio.Task[None], grace: float) -> None:
+    async def _finish(self, process: asyncio.subprocess.Process, capture: asyncio.Task[str], grace: float) -> None:
         try:
             async with asyncio.timeout(grace + 10):
                 await process.wait()
@@ -75,19 +79,30 @@ class GuardedRunner:
                 process.kill()
             capture.cancel()
 
-    async def _capture(self, process: asyncio.subprocess.Process, path: Path) -> None:
+    async def _capture(self, process: asyncio.subprocess.Process, path: Path) -> str:
+        """Write what ``process`` says to ``path``; return why that failed, an empty text when it did not."""
         if process.stdout is None:
-            return
+            return ""
+        try:
+            with path.open("a", encoding="utf-8", newline="") as log:
+                await self._copy(process.stdout, log)
+        except OSError as error:
+            # Go on reading: a command whose words nobody takes stands still until its budget is over.
+            while await process.stdout.read(_PIECE):
+                pass
+            return f"cannot write {path}: {error.strerror}"
+        return ""
+
+    async def _copy(self, stream: asyncio.StreamReader, log: TextIO) -> None:
         # Read in pieces, not in lines: a line may be longer than any buffer, and a secret may hold a line's end.
         text = codecs.getincrementaldecoder("utf-8")(errors="replace")
         masked = self._redactor.stream()
-        with path.open("a", encoding="utf-8", newline="") as log:
-            try:
-                while raw := await process.stdout.read(_PIECE):
-                    log.write(masked.feed(text.decode(raw)))
-                    log.flush()
-            finally:
-                log.write(masked.feed(text.decode(b"", final=True)) + masked.end())
+        try:
+            while raw := await stream.read(_PIECE):
+                log.write(masked.feed(text.decode(raw)))
+                log.flush()
+        finally:
+            log.write(masked.feed(text.decode(b"", final=True)) + masked.end())
 
 
 def _classify(code: int | None, timed_out: bool, seconds: float, budget: float) -> CommandOutcome:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape
 
 _SHORTEST = 4
 _SPEAKING = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY", re.IGNORECASE)
@@ -28,6 +31,21 @@ def _password(value: str) -> str | None:
         return None
 
 
+def _written(value: str) -> set[str]:
+    """Return ``value`` as it stands in plain text, in Python's and JSON's quotes, in HTML and in XML.
+
+    Most secrets are the same in all of them; a key of several lines, or a password with a quote, is not.
+    """
+    found = {
+        value,
+        repr(value)[1:-1],
+        html.escape(value),
+        html.escape(value, quote=False),
+        escape(value, {'"': "&quot;"}),
+    }
+    return found | {json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+
+
 class Masker:
     """Replaces every known secret value by ``***``; values shorter than four characters cannot be masked safely."""
 
@@ -37,8 +55,8 @@ class Masker:
         self.add(values)
 
     def add(self, values: Iterable[str]) -> None:
-        """Learn more secret values."""
-        self._values |= {value for value in values if len(value) >= _SHORTEST}
+        """Learn more secret values, each also as reports write it."""
+        self._values |= {form for value in values if len(value) >= _SHORTEST for form in _written(value)}
         # The longest first, so that a secret that contains another one is masked whole.
         ordered = sorted(self._values, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None

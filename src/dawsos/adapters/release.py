@@ -40,10 +40,17 @@ class Release:
 
 
 def tree_manifest(folder: Path) -> dict[str, str]:
-    """Return relative path -> SHA-256 (with an ``x`` in front for executables) of every file below ``folder``."""
+    """Return relative path -> SHA-256 (with an ``x`` in front for executables) of every file below ``folder``.
+
+    Of a symbolic link it is that of its target's name, with an ``l`` in front: a wheel installs none, but one that is put
+    there later is imported like a file.
+    """
     manifest = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
+        if path.is_symlink():
+            target = hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
+            manifest[path.relative_to(folder).as_posix()] = "l" + target
+        elif path.is_file():
             mark = "x" if path.stat().st_mode & stat.S_IXUSR else ""
             manifest[path.relative_to(folder).as_posix()] = mark + hashlib.sha256(path.read_bytes()).hexdigest()
     return manifest

@@ -8,6 +8,7 @@ made on another machine can be checked here.
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 import tempfile
 from contextlib import suppress
@@ -96,8 +97,11 @@ def _publish(folder: Path, key: Ed25519PrivateKey) -> None:
     """Put the public key where the keyring looks."""
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     path = folder / f"{key_id(key.public_key())[:16]}.pub"
-    if not path.exists():
-        path.write_bytes(public)
+    # Also when it was half written by somebody who was killed: the keyring would refuse it for good.
+    if not path.exists() or path.read_bytes() != public:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        temporary.write_bytes(public)
+        temporary.replace(path)
 
 
 def _make(folder: Path, path: Path) -> None:

@@ -15,7 +15,7 @@ from dawsos.app.evidence import approval_digest
 from dawsos.app.project import Tools, load_run, write_json
 from dawsos.app.session import Session
 from dawsos.attestations import check, dsse, statements
-from dawsos.digests import tree_digests
+from dawsos.digests import storable, tree_digests
 from dawsos.engine.work import Outcome, Work
 from dawsos.errors import BadInput
 from dawsos.model.pipeline import Approval
@@ -110,8 +110,8 @@ def _record(tools: Tools, run: Run, request: dict[str, object], given: ApprovalR
     """Return the decision ``given`` as the answer to ``request``, signed."""
     now = tools.clock.now()
     record = ApprovalRecord(
-        str(request["stage"]), str(request["digest"]), given.decision, tools.masker.clean(given.name),
-        tools.masker.clean(given.reason), given.how, now, now + float(str(request.get("expires", _EXPIRES))),
+        str(request["stage"]), str(request["digest"]), given.decision, storable(tools.masker.clean(given.name)),
+        storable(tools.masker.clean(given.reason)), given.how, now, now + float(str(request.get("expires", _EXPIRES))),
     )  # fmt: skip
     signed = dsse.sign(statements.approval(run, record, str(request.get("role", ""))), tools.signer())
     return ApprovalRecord(**{**asdict(record), "statement": signed})

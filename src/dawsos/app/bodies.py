@@ -56,13 +56,16 @@ def bodies(scene: Scene) -> dict[str, Body]:
     async def deploy(work: Work) -> Outcome:
         from dawsos.app.deploying import deploy_release
 
+        if work.stage.environment == "production":
+            # Without a canary it needs the evidence all the more.
+            admit(scene.tools, scene.pipeline, scene.session.state, work.stage)
         return await deploy_release(scene, work)
 
     async def rollout(work: Work) -> Outcome:
         from dawsos.app.rollout import roll_out
 
         record = scene.session.state.rollout
-        if record is None or record.outcome:
+        if record is None or record.outcome == "promoted":
             # A rollout under way was let in when it began; its end must not wait for anything.
             try:
                 admit(scene.tools, scene.pipeline, scene.session.state, work.stage)

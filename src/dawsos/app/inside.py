@@ -98,9 +98,12 @@ class Inside:
         shell = ("/bin/sh", "-euc", f"{shlex.join(argv)} > {shlex.quote(str(scratch))}")
         log = scratch.with_suffix(".log")
         folder = str(self.environment.platform.folder)
-        outcome = await self._runner().run(Command(shell, folder, self._env(variables), str(log), _TOKEN_BUDGET))
-        text = scratch.read_text().strip()
-        scratch.unlink()
+        try:
+            outcome = await self._runner().run(Command(shell, folder, self._env(variables), str(log), _TOKEN_BUDGET))
+            text = scratch.read_text(errors="replace").strip()
+        finally:
+            # Also when we are told to stop: it lies among the evidence.
+            scratch.unlink(missing_ok=True)
         if outcome.classification != "ok" or not text:
             raise ReleaseFailed(f"`{command}` made no token ({outcome.message})", fix=f"read {log}")
         value = text.splitlines()[-1]

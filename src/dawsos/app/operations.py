@@ -16,7 +16,8 @@ from dawsos.app.evidence import admit_again
 from dawsos.app.project import Project, Tools, load, load_run, new_run_id, open_tools
 from dawsos.app.rollout import Fault, Stand, begin, conduct
 from dawsos.app.session import Session, start, take_over
-from dawsos.app.ship import Ended, MakeReporter
+from dawsos.app.ship import Ended, MakeReporter, must_know_profile
+from dawsos.canary.controller import Finished
 from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
 from dawsos.journal.ownership import owned, owner_of
 from dawsos.model.pipeline import Pipeline
@@ -61,6 +62,7 @@ def drill(project: Project, fault_text: str, profile: str, make_reporter: MakeRe
     """Roll the stable release out against itself with a fault on the canary only; a rollback is what must come of it."""
     pipeline = load(project.root)
     fault = parse_fault(fault_text, pipeline)
+    must_know_profile(pipeline, profile)
     tools = open_tools(project)
     digest, commit = _serving(tools)
     release = releases.load(project.releases, digest)
@@ -69,14 +71,18 @@ def drill(project: Project, fault_text: str, profile: str, make_reporter: MakeRe
 
     async def work(session: Session) -> tuple[str, str]:
         stand = await _stand(tools, pipeline, session, release)
-        finished = await conduct(stand, await begin(stand, drill=fault.name), fault)
-        if fault.name == NO_FAULT and finished.outcome == "promoted":
-            return "passed", "a canary without a fault was promoted, as it must be"
-        if finished.outcome == "promoted":
-            return "failed", f"the fault {fault.name} was not noticed: the canary was promoted"
-        return "rolled_back", finished.reason
+        return _drilled(fault.name, await conduct(stand, await begin(stand, drill=fault.name), fault))
 
     return _operate(tools, pipeline, make_reporter, start_with(tools, name, facts), work)
+
+
+def _drilled(fault: str, finished: Finished) -> tuple[str, str]:
+    """Return the result of a drill and its reason."""
+    if fault == NO_FAULT and finished.outcome == "promoted":
+        return "passed", "a canary without a fault was promoted, as it must be"
+    if finished.outcome == "promoted":
+        return "failed", f"the fault {fault} was not noticed: the canary was promoted"
+    return "rolled_back", finished.reason
 
 
 def start_with(tools: Tools, name: str, facts: dict[str, Any]) -> Callable[[Any], AbstractContextManager[Session]]:
@@ -107,6 +113,8 @@ def rollback(project: Project, to: str, name: str, reason: str, make_reporter: M
         return _ask_owner(tools, live, name, reason, make_reporter)
     pipeline = load(project.root)
     platform = LocalPlatform(project.environment(PRODUCTION), PRODUCTION)
+    if platform.roles().stable is None:
+        raise BadInput("no release serves production", fix="dawsos ship")
     target = _target(tools, platform, to)
     release = releases.load(project.releases, target)
     facts = {
@@ -143,14 +151,26 @@ def _ask_owner(tools: Tools, run: Run, name: str, reason: str, make_reporter: Ma
     if owner_of(tools.project.run_lock(run.id)) is None:
         from dawsos.app.ship import resume
 
-        return resume(tools.project, run.id, make_reporter)
+        ended = resume(tools.project, run.id, make_reporter)
+        _must_not_be_promoted(load_run(tools, run.id))
+        return ended
     deadline = time.monotonic() + _WAIT
     while time.monotonic() < deadline:
         state = load_run(tools, run.id)
         if state.rollout is not None and state.rollout.outcome:
+            _must_not_be_promoted(state)
             return Ended(run.id, 0, tools.project.report(run.id))
         time.sleep(0.1)
     raise InfrastructureError(f"the owner of run {run.id} did not answer", fix=f"stop it, then dawsos resume {run.id}")
+
+
+def _must_not_be_promoted(run: Run) -> None:
+    """Raise InfrastructureError when the rollout was promoted all the same: nobody must take that for a rollback."""
+    if run.rollout is not None and run.rollout.outcome == "promoted":
+        raise InfrastructureError(
+            f"the canary of run {run.id} was promoted before the wish was read, and serves production",
+            fix="once that run has ended: dawsos rollback, which then returns to the release before",
+        )
 
 
 def _target(tools: Tools, platform: LocalPlatform, to: str) -> str:
@@ -159,13 +179,17 @@ def _target(tools: Tools, platform: LocalPlatform, to: str) -> str:
     if not to:
         if roles.standby is not None:
             return platform.release_of(roles.standby)
-        history = [digest for digest in promoted(tools) if digest != serving]
+        history = promoted(tools)
+        if serving in history:
+            # What was promoted after the serving release was taken away by a rollback: a second one must not bring it back.
+            history = history[: len(history) - 1 - history[::-1].index(serving)]
+        history = [digest for digest in history if digest != serving]
         if not history:
             raise BadInput("there is no earlier release to go back to", fix="dawsos history")
         return history[-1]
-    found = sorted(
-        path.name for path in tools.project.releases.glob(f"{to}*") if path.is_dir() and len(path.name) == 64
-    )
+    # Not as a pattern: what a person typed may be a path, which is the beginning of no release.
+    kept = tools.project.releases.iterdir() if tools.project.releases.exists() else ()
+    found = sorted(path.name for path in kept if path.name.startswith(to) and path.is_dir() and len(path.name) == 64)
     found += [run.release for run in _shipped(tools) if run.commit.startswith(to) and run.release not in found]
     if len(set(found)) != 1:
         raise BadInput(f"release {to!r} is {'ambiguous' if found else 'unknown'}", fix="dawsos history lists releases")
@@ -234,10 +258,11 @@ async def _return_to(
 def resume_operation(tools: Tools, run: Run, make_reporter: MakeReporter) -> Ended:
     """Bring an interrupted drill or rollback to its end: always with the traffic on the stable release."""
     pipeline = load(tools.project.root)
+    must_know_profile(pipeline, run.profile)
 
     async def work(session: Session) -> tuple[str, str]:
         record = session.state.rollout
-        if record is None or record.outcome:
+        if record is None:
             return "infrastructure", "interrupted before anything was changed"
         if not record.decision:
             session.record(
@@ -247,7 +272,7 @@ def resume_operation(tools: Tools, run: Run, make_reporter: MakeReporter) -> End
         release = releases.load(tools.project.releases, record.release)
         stand = await _stand(tools, pipeline, session, release)
         finished = await conduct(stand, record)
-        return "rolled_back" if run.command == "drill" else "passed", finished.reason
+        return _drilled(record.drill, finished) if run.command == "drill" else ("passed", finished.reason)
 
     def take(reporter: Any) -> AbstractContextManager[Session]:
         return take_over(tools, run.id, reporter, os.getpid())
@@ -270,6 +295,8 @@ def _operate(
             result, reason = asyncio.run(run(session))
         except InfrastructureError as error:
             result, reason = "infrastructure", str(error)
+        except OSError as error:
+            result, reason = "infrastructure", f"{type(error).__name__}: {error}"
         except ReleaseFailed as error:
             result, reason = "failed", str(error)
         code = session.finish(pipeline, result, reason)

@@ -14,7 +14,7 @@ from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.redact import Masker
 from dawsos.adapters.signing import LocalKeyring, local_signer
 from dawsos.config.load import load_pipeline
-from dawsos.errors import BadInput
+from dawsos.errors import BadInput, InfrastructureError
 from dawsos.gates import GATES, evaluate_gate
 from dawsos.journal.store import Journal
 from dawsos.model.pipeline import Gate, Pipeline
@@ -116,9 +116,11 @@ def evaluate(gate: Gate, artifacts: Path) -> GateVerdict:
     """Read the evidence that ``gate`` asks for below ``artifacts`` and return its verdict."""
     module = GATES[gate.kind]
     evidence: dict[str, bytes] = {}
+    inside = artifacts.resolve()
     for pattern in module.files(module.Options(**gate.options)):
         for path in sorted(artifacts.glob(pattern)):
-            if path.is_file():
+            # Of a link only the target's name has a digest: what lies elsewhere could be changed after it was read.
+            if path.is_file() and path.resolve().is_relative_to(inside):
                 evidence[path.relative_to(artifacts).as_posix()] = path.read_bytes()
     return evaluate_gate(gate, evidence)
 
@@ -142,14 +144,19 @@ class Tools:
 
 
 def open_tools(project: Project) -> Tools:
-    """Open the project's journal."""
+    """Open the project's journal; raises InfrastructureError when its home cannot be written."""
     clock = SystemClock()
     ignore = project.home / ".gitignore"
-    project.home.mkdir(parents=True, exist_ok=True)
-    if not ignore.exists():
-        # The state must not make the project's own tree look changed, whatever its .gitignore says.
-        ignore.write_text("*\n")
-    return Tools(project, Journal(project.journal, clock), clock, Masker())
+    try:
+        project.home.mkdir(parents=True, exist_ok=True)
+        if not ignore.exists():
+            # The state must not make the project's own tree look changed, whatever its .gitignore says.
+            ignore.write_text("*\n")
+        return Tools(project, Journal(project.journal, clock), clock, Masker())
+    except OSError as error:
+        raise InfrastructureError(
+            f"cannot write to {project.home}: {error}", fix="check the disk and the rights, or set DAWSOS_HOME"
+        ) from error
 
 
 def new_run_id(sha: str) -> str:
@@ -158,7 +165,10 @@ def new_run_id(sha: str) -> str:
 
 
 def load_run(tools: Tools, run: str) -> Run:
-    """Return the run called ``run`` (a unique beginning or end is enough, ``last`` is the newest); raises BadInput."""
+    """Return the run called ``run`` (a unique beginning or end is enough, ``last`` is the newest).
+
+    Raises BadInput, and InfrastructureError when its events were altered beyond reading.
+    """
     ids = tools.journal.runs()
     if run == "last" and ids:
         found = [ids[-1]]
@@ -170,7 +180,17 @@ def load_run(tools: Tools, run: str) -> Run:
         known = ", ".join(ids[-3:]) or "none yet"
         problem = "is ambiguous" if found else "is unknown"
         raise BadInput(f"run {run!r} {problem}; the newest runs: {known}", fix="see dawsos history")
-    return fold(tools.journal.events(found[0]))
+    events = tools.journal.events(found[0])
+    try:
+        return fold(events)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        altered = tools.journal.verify(found[0])
+        if not altered:
+            raise
+        raise InfrastructureError(
+            f"run {found[0]} cannot be read: {altered[0]}",
+            fix="somebody changed journal.sqlite: bring it back from a copy",
+        ) from error
 
 
 def write_json(path: Path, value: object) -> None:
@@ -181,6 +201,11 @@ def write_json(path: Path, value: object) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` by rename, so that no reader sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    # A name of its own: two runs that end at once write the same metrics.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

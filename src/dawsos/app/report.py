@@ -74,7 +74,9 @@ def _logs(tools: Tools, run: Run) -> dict[str, str]:
     tails = {}
     for stage in run.stages:
         folder = tools.project.run_folder(run.id) / stage
-        logs = sorted(folder.glob("attempt-*/*.log"), key=lambda path: path.stat().st_mtime)
+        # A step may leave a folder or a link to nowhere under such a name.
+        found = [path for path in folder.glob("attempt-*/*.log") if path.is_file()]
+        logs = sorted(found, key=lambda path: path.stat().st_mtime)
         text = "\n".join(log.read_text(errors="replace") for log in logs[-3:])
         tails[stage] = tools.masker.clean("\n".join(text.splitlines()[-_TAIL:]))
     return tails

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ async def roll_out(tools: Tools, pipeline: Pipeline, session: Session, release: 
                 reason="found promoted after a restart",
             )
     else:
-        if record is None or record.outcome:
+        if record is None or record.outcome == "promoted":
             try:
                 record = await begin(stand, drill="")
             except ReleaseFailed as error:
@@ -147,16 +146,27 @@ async def begin(stand: Stand, *, drill: str) -> RolloutRecord:
 async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = None) -> Finished:
     """Bring the recorded rollout to its end under load, then tidy up what the end leaves behind."""
     platform = stand.environment.platform
+    if record.outcome:
+        # Whoever brought it to its end died, or failed, before all was tidied up.  The end stands: what was rejected must
+        # not get traffic a second time.
+        finished = Finished(record.outcome, record.reason, record.rollback_seconds)
+        await _tidy(stand, record, finished)
+        return finished
     first = not record.stable_deployment
-    if record.deployment not in platform.deployments():
+    if _overtaken(stand, record) or record.deployment not in platform.deployments():
         return await _lost(stand, record)
-    await platform.route(stable=record.stable_deployment or None, canary=record.deployment, weight=100 if first else 0)
+    # What is to be withdrawn gets nothing any more; beside a stable release the canary begins with nothing anyway.
+    weight = 100 if first and record.decision != "rollback" else 0
+    await platform.route(stable=record.stable_deployment or None, canary=record.deployment, weight=weight)
     if not await _canary_ready(stand, record) and record.decision != "rollback":
-        stand.session.record(
-            "rollout_decided", stand.stage, decision="rollback", reason="the canary is not running any more"
-        )
-        record = stand.session.refresh().rollout or record
-    load = await _start_load(stand)
+        record = _reject(stand, record, "the canary is not running any more")
+    load = None
+    if record.decision != "rollback":
+        try:
+            load = await _start_load(stand)
+        except ReleaseFailed as error:
+            # Nobody can judge it, and it has its place beside the stable release already, a first one even the traffic.
+            record = _reject(stand, record, error.message)
     trouble = asyncio.create_task(_cause(stand, record, fault)) if fault else None
     traffic = platform.traffic(stand.policy.failure_counters, stand.policy.crash_loop)
     try:
@@ -170,30 +180,49 @@ async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = Non
             renew_lease=platform.renew_lease,
             on_weight=_ramp(load, stand.policy.load) if first and load else lambda _weight: None,
             first=first,
-            seen=stand.session.state.last_seq if fault else 0,
         )
         finished = await controller.run(record)
     finally:
         if trouble is not None:
             trouble.cancel()
-            with suppress(asyncio.CancelledError):
-                await trouble
+            await asyncio.wait([trouble])
         if load is not None:
             await load.stop()
         await traffic.close()
     await _tidy(stand, record, finished)
+    if trouble is not None and not trouble.cancelled():
+        # A fault that could not be brought about is told once nothing of the drill is left.
+        trouble.result()
     if fault is not None and fault.job:
         await _mend(stand, record, fault)
     return finished
 
 
+def _reject(stand: Stand, record: RolloutRecord, reason: str) -> RolloutRecord:
+    """Decide that the canary goes, before anything of it happens, and return the record of it."""
+    stand.session.record("rollout_decided", stand.stage, decision="rollback", reason=reason)
+    return stand.session.refresh().rollout or record
+
+
+def _overtaken(stand: Stand, record: RolloutRecord) -> bool:
+    """Return whether a release that this rollout knows nothing of serves by now: then its stable one is not to come back."""
+    stable = stand.environment.platform.roles().stable
+    return stable is not None and stable not in (record.stable_deployment, record.deployment)
+
+
 async def _lost(stand: Stand, record: RolloutRecord) -> Finished:
-    """The canary's deployment is gone (``dawsos down`` in between): there is nothing left to judge."""
-    reason = "the canary was removed while no controller was there"
-    if not record.decision:
+    """The canary's deployment is gone (``dawsos down`` in between), or another release serves: there is nothing left to judge."""
+    platform = stand.environment.platform
+    if _overtaken(stand, record):
+        reason, stable = "another release took production while no controller was there", platform.roles().stable
+    else:
+        reason = "the canary was removed while no controller was there"
+        stable = record.stable_deployment if record.stable_deployment in platform.deployments() else None
+    if record.decision != "rollback":
         stand.session.record("rollout_decided", stand.stage, decision="rollback", reason=reason)
-    stable = record.stable_deployment if record.stable_deployment in stand.environment.platform.deployments() else None
-    await stand.environment.platform.route(stable=stable, canary=None, weight=0)
+    await platform.route(stable=stable, canary=None, weight=0)
+    if record.deployment in platform.deployments():
+        await platform.remove(record.deployment)
     stand.session.record("rollout_finished", stand.stage, outcome="rolled_back", seconds=None, reason=reason)
     return Finished("rolled_back", reason)
 
@@ -258,7 +287,7 @@ async def _tidy(stand: Stand, record: RolloutRecord, finished: Finished) -> None
     """Keep what serves and what an instant rollback needs; stop the rest."""
     platform = stand.environment.platform
     await platform.set_fault(errors=0, latency=0)
-    if finished.outcome != "promoted":
+    if finished.outcome != "promoted" and not _overtaken(stand, record):
         await platform.route(stable=record.stable_deployment or None, canary=None, weight=0)
     roles = platform.roles()
     kept = {roles.stable, roles.standby} - {None}

@@ -23,7 +23,9 @@ _LARGEST = 10 * 1024**2
 
 def scan_secrets(root: Path, out: Path, since: str | None, folders: tuple[Path, ...]) -> None:
     """Write what was scanned and which secrets were found, without them; ``since`` None leaves the commits out."""
-    files = [file for folder in folders for file in _files(folder)] if folders else git.tracked_files(root)
+    named = [file for folder in folders for file in _files(folder)] if folders else git.tracked_files(root)
+    # What is not looked through is not counted as if it had been.
+    files = [file for file in named if file.stat().st_size <= _LARGEST]
     lines = _lines(files, root)
     found = find_secrets(lines)
     known = [] if since is None else git.commits(root, since)
@@ -54,8 +56,6 @@ def _files(folder: Path) -> list[Path]:
 
 def _lines(files: list[Path], root: Path) -> Iterator[Line]:
     for path in files:
-        if path.stat().st_size > _LARGEST:
-            continue
         content = path.read_bytes()
         if b"\0" in content[:8192]:
             continue

@@ -12,12 +12,14 @@ from dawsos.adapters.redact import Masker
 from dawsos.app.evidence import sign_summary
 from dawsos.app.project import Tools, load_run, write_text
 from dawsos.app.report import write_report
+from dawsos.digests import storable
 from dawsos.errors import (
     EXIT_DONE,
     EXIT_GATE_FAILED,
     EXIT_INFRASTRUCTURE,
     EXIT_ROLLED_BACK,
     EXIT_WAITING,
+    BadInput,
 )
 from dawsos.journal.ownership import owned
 from dawsos.model.events import Event, EventKind
@@ -95,9 +97,11 @@ class Session:
 
 
 def _clean(value: Any, masker: Masker) -> Any:
-    """Mask secrets in every text of a body: what is not in the journal cannot get from there into a report."""
+    """Mask secrets in every text of a body: what is not in the journal cannot get from there into a report.
+
+    Half a character, such as a tool's JSON may hold, would be refused by the journal and end the run."""
     if isinstance(value, str):
-        return masker.clean(value)
+        return storable(masker.clean(value))
     if isinstance(value, dict):
         return {key: _clean(item, masker) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -116,8 +120,11 @@ def start(tools: Tools, run: str, reporter: Reporter, **facts: Any) -> Iterator[
 
 @contextmanager
 def take_over(tools: Tools, run: str, reporter: Reporter, pid: int) -> Iterator[Session]:
-    """Own an unfinished run again; raises OwnedElsewhere while its owner lives."""
+    """Own an unfinished run again; raises OwnedElsewhere while its owner lives, BadInput when that one has ended it."""
     with owned(tools.project.run_lock(run), f"run {run}"):
+        ended = fold(tools.journal.events(run))
+        if not ended.unfinished:
+            raise BadInput(f"run {run} has ended: {ended.result}", fix="ship again, or see dawsos show")
         for fact in tools.journal.events(run):
             reporter.notice(fact)
         session = Session(tools, run, reporter)

@@ -7,9 +7,10 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -95,11 +96,22 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
     pipeline = load(root)
     options = Options(**{**state.options, "stages": tuple(state.options.get("stages", ()))})
     commit = git.commit(project.root, state.commit)
+    lost = state.stages.keys() - {stage.id for stage in pipeline.stages}
+    if lost:
+        raise BadInput(
+            f"unknown stage {min(lost)!r}: run {state.id} began with it, and pipeline.yaml has it no more",
+            fix="put it back, or begin anew with dawsos run",
+        )
+    chosen = [pipeline.stage(stage) for stage in state.stages]
     reporter = make_reporter(pipeline, pipeline.stages)
-    with ExitStack() as stack:
-        session = stack.enter_context(take_over(tools, state.id, reporter, os.getpid()))
-        chosen = [pipeline.stage(stage) for stage in session.state.stages]
+    # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
+    with _deploying(tools, state.command), take_over(tools, state.id, reporter, os.getpid()) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
+
+
+def _deploying(tools: Tools, command: str) -> AbstractContextManager[None]:
+    """Return the lock that a ship holds: one deployment at a time; entering it raises OwnedElsewhere."""
+    return owned(tools.project.deploy_lock, "the deployment") if command == "ship" else nullcontext()
 
 
 def _newest_unfinished(tools: Tools) -> Any:
@@ -115,15 +127,15 @@ def _begin(
     project: Project, commit: Commit, root: Path, options: Options, make_reporter: MakeReporter, *, command: str
 ) -> Ended:
     pipeline = load(root)
-    if options.profile and options.profile != "production" and options.profile not in pipeline.profiles:
-        known = ", ".join(["production", *pipeline.profiles])
-        raise BadInput(
-            f"unknown profile {options.profile!r}; there are: {known}", fix="give one of these with --profile"
-        )
+    must_know_profile(pipeline, options.profile)
     chosen = select(pipeline, options.stages, command)
     if options.approve_as:
         for stage in chosen:
             approvals.must_be_allowed(options.approve_as, stage.approval.of if stage.approval else ())
+    for stage in chosen:
+        if stage.toolchain is not None:
+            # Asked before there is a run, which could only end as if the machine were at fault.
+            lock_digest(root / pipeline.toolchains[stage.toolchain].requirements)
     options = replace(options, drawn=secrets.randbits(32))
     if options.seed is not None and not any(takes_seed(stage) for stage in chosen):
         raise BadInput("no chosen stage takes a seed", fix='give one of them env: {SEED: "{seed}"} in pipeline.yaml')
@@ -142,8 +154,15 @@ def _begin(
         "definition": hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
         "options": {**options.__dict__, "stages": list(options.stages)},
     }
-    with start(tools, name, reporter, **facts) as session:
+    with _deploying(tools, command), start(tools, name, reporter, **facts) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
+
+
+def must_know_profile(pipeline: Pipeline, profile: str) -> None:
+    """Raise BadInput when the pipeline has no ``profile``."""
+    if profile and profile != "production" and profile not in pipeline.profiles:
+        known = ", ".join(["production", *pipeline.profiles])
+        raise BadInput(f"unknown profile {profile!r}; there are: {known}", fix="give one of these with --profile")
 
 
 def select(pipeline: Pipeline, wanted: tuple[str, ...], command: str) -> list[Stage]:
@@ -168,12 +187,13 @@ def select(pipeline: Pipeline, wanted: tuple[str, ...], command: str) -> list[St
 def _carry_out(scene: Scene, options: Options, chosen: Sequence[Stage]) -> Ended:
     session, tools = scene.session, scene.tools
     try:
-        with owned(tools.project.deploy_lock, "the deployment") if session.state.command == "ship" else nullcontext():
-            result, reason = asyncio.run(_interruptible(_run_all(scene, options, chosen)))
+        result, reason = asyncio.run(_interruptible(_run_all(scene, options, chosen)))
     except KeyboardInterrupt:
         result, reason = "interrupted", "stopped by Ctrl-C"
     except DawsosError as error:
         result, reason = "infrastructure", str(error)
+    except OSError as error:
+        result, reason = "infrastructure", f"{type(error).__name__}: {error}"
     if result == "interrupted":
         # Left open on purpose: resume goes on from here.
         session.reporter.close()
@@ -287,6 +307,8 @@ class Carrier:
         artifacts = session.artifacts(stage.id)
         self.cache.restore(stage.id, print_.digest, artifacts)
         if stage.uses == "release" and not self._release_is_here(artifacts, stage):
+            # The build that follows leaves its evidence in this folder, and only its own.
+            shutil.rmtree(artifacts)
             return False
         original = evidence.keep_original(self.scene.tools, session.id, stage.id, kept["statement"])
         session.record(
@@ -368,7 +390,8 @@ def stage_fingerprint(
         name = pipeline.toolchains[stage.toolchain].requirements
         tools[f"toolchain {name}"] = lock_digest(root / name)
     upstream = {}
-    if stage.environment is not None or needs_release(pipeline, stage):
+    if stage.environment is not None or stage.approval is not None or needs_release(pipeline, stage):
+        # A person says yes to one release: their word for another one would be refused by production.
         upstream["release"] = above.release
     if stage.uses == "release" or stage.history:
         # The commit is part of the release: its health page names it.

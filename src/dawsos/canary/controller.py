@@ -54,14 +54,24 @@ class Controller:
         """Carry the rollout ``record`` to its end and return how it ended."""
         if record.decision == "rollback":
             return await self._roll_back(record.reason, decided=True)
+        # What a person asked for while no controller lived comes before anything that gives the canary traffic.
+        asked = self._rollback_asked()
+        if asked:
+            return await self._roll_back(asked)
         if record.decision == "promote":
             return await self._promote(record.reason, decided=True)
+        return await self._climb(record)
+
+    async def _climb(self, record: RolloutRecord) -> Finished:
+        """Walk up the ladder until something ends the rollout."""
         judge = make_judge(self.policy, first=self.first)
         for sample in from_bodies(record.samples):
             judge.observe(sample)
         started = self.clock.monotonic()
         if not record.weight_intended and not self.first:
-            await self._watch_stable(judge, started)
+            asked = await self._watch_stable(judge, started)
+            if asked:
+                return await self._roll_back(asked)
         state = await self._stand(record)
         await self.traffic.sample(0.0, self._weight(state))  # the baseline of the counters
         while True:
@@ -96,8 +106,10 @@ class Controller:
         self.recorder.record("rollout_sampled", self.stage, **to_body(sample, judgement, rung))
         return judgement
 
-    async def _watch_stable(self, judge: Judge, started: float) -> None:
-        """Look at stable alone for a moment: what is slow, and how much traffic there is, is known before the canary has any."""
+    async def _watch_stable(self, judge: Judge, started: float) -> str:
+        """Look at stable alone for a moment: what is slow, and how much traffic there is, is known before the canary has any.
+
+        Returns the reason when a person asked for a rollback meanwhile, which ends the watch."""
         await self.traffic.sample(0.0, 0)
         seen: list[Sample] = []
         while self.clock.monotonic() - started < self.policy.baseline:
@@ -108,8 +120,12 @@ class Controller:
             watching = Judgement("no_data", "watching the stable release before the first step")
             self.recorder.record("rollout_sampled", self.stage, **to_body(sample, watching, 0))
             seen += [sample] if sample.complete else []
+            asked = self._rollback_asked()
+            if asked:
+                return asked
         if seen and self.policy.judge == "statistical":
             await self._say_power(seen)
+        return self._rollback_asked()
 
     async def _say_power(self, seen: list[Sample]) -> None:
         """Say before the first step what this rollout can find; worked out beside the loop, for it takes a second or two."""
@@ -162,11 +178,11 @@ class Controller:
             self.recorder.record("rollout_decided", self.stage, decision="rollback", reason=reason)
         await self._to_stable()
         shifted = self.clock.monotonic() - started
+        self.recorder.record("weight_confirmed", self.stage, weight=0, seconds=round(shifted, 4))
         silent = await self.traffic.canary_silent(_SILENCE_DEADLINE)
         seconds = round(shifted + silent.received, 4)
         drained = None if silent.answered is None else round(shifted + silent.answered, 4)
         outcome = "withdrawn" if self.first else "rolled_back"
-        self.recorder.record("weight_confirmed", self.stage, weight=0, seconds=round(shifted, 4))
         self.recorder.record(
             "rollout_finished", self.stage, outcome=outcome, seconds=seconds, drained=drained, reason=reason
         )

@@ -34,6 +34,24 @@ FOLLOWED: frozenset[str] = frozenset({"step_finished", "gate_evaluated"})
 _COLUMNS = "run, seq, at, kind, stage, body"
 
 
+def _event(row: tuple[str, int, float, str, str, str]) -> Event:
+    try:
+        return from_row(row)
+    except ValueError as error:
+        raise InfrastructureError(
+            f"event {row[1]} of run {row[0]} cannot be read: it was altered",
+            fix="somebody changed journal.sqlite: bring it back from a copy",
+        ) from error
+
+
+def _fits(prev: str, row: tuple[Any, ...]) -> bool:
+    """Return whether the hash of a row (its columns, prev, hash) is that of what stands in it."""
+    try:
+        return bool(row[7] == chain(prev, from_row(row[:6])))
+    except ValueError:
+        return False
+
+
 @contextmanager
 def _opening(folder: Path) -> Iterator[None]:
     """Let one process at a time switch to the write-ahead log: SQLite's busy timeout does not cover that switch."""
@@ -91,13 +109,13 @@ class Journal:
     def events(self, run: str, after: int = 0) -> list[Event]:
         """Return the run's events with a number above ``after``, in order."""
         query = f"SELECT {_COLUMNS} FROM events WHERE run = ? AND seq > ? ORDER BY seq"  # noqa: S608 - constant columns
-        return [from_row(row) for row in self._db.execute(query, (run, after))]
+        return [_event(row) for row in self._db.execute(query, (run, after))]
 
     def of_kinds(self, kinds: Sequence[EventKind]) -> list[Event]:
         """Return the events of these kinds of all runs, in the order in which they came."""
         marks = ", ".join("?" for _ in kinds)
         query = f"SELECT {_COLUMNS} FROM events WHERE kind IN ({marks}) ORDER BY at, run, seq"  # noqa: S608 - marks only
-        return [from_row(row) for row in self._db.execute(query, tuple(kinds))]
+        return [_event(row) for row in self._db.execute(query, tuple(kinds))]
 
     def runs(self) -> list[str]:
         """Return the ids of all runs, the oldest first."""
@@ -133,14 +151,13 @@ class Journal:
         hashes = {}
         query = f"SELECT {_COLUMNS}, prev, hash FROM events WHERE run = ? ORDER BY seq"  # noqa: S608 - constant columns
         for expected, row in enumerate(self._db.execute(query, (run,)), start=1):
-            event = from_row(row[:6])
-            if event.seq != expected:
+            if row[1] != expected:
                 problems.append(f"event {expected} is missing")
                 break
-            if row[6] != prev or row[7] != chain(prev, event):
-                problems.append(f"event {event.seq} ({event.kind}) was altered")
+            if row[6] != prev or not _fits(prev, row):
+                problems.append(f"event {row[1]} ({row[3]}) was altered")
                 break
-            prev = hashes[event.seq] = row[7]
+            prev = hashes[row[1]] = row[7]
         if anchor is not None and anchor.exists():
             try:
                 summary = json.loads(anchor.read_bytes())

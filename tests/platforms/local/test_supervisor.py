@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,16 +37,21 @@ DEAF = "trap '' TERM; echo $$ > deaf.pid; while true; do sleep 60; done"
 
 
 class HandClock:
-    """Time that passes when a test says so, or when the supervisor sleeps."""
+    """Time that passes when a test says so, or when the supervisor sleeps; the wall's ``now`` may be set anew."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
+        self.steady = 1_000.0
 
     def time(self) -> float:
         return self.now
 
+    def monotonic(self) -> float:
+        return self.steady
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+        self.steady += seconds
 
 
 class Stand:
@@ -335,6 +341,59 @@ def test_where_there_is_nothing_to_take_away_a_lease_means_nothing(stand: Stand,
     stand.tick()
     assert (read_roles(stand.folder), routed(stand.folder)) == (roles, "")
     assert read_status(stand.folder, True).lease_expired is None
+
+
+def test_a_clock_that_is_set_back_makes_no_lease_longer(stand: Stand) -> None:
+    write_roles(stand.folder, SERVING)
+    write_json(stand.folder / "lease.json", {"expires": stand.clock.now + 5})
+    stand.tick()
+    stand.clock.now -= 3600
+    stand.clock.sleep(5.1)
+    stand.tick()
+    assert read_roles(stand.folder).weight == 0
+
+
+def test_a_clock_that_is_set_back_keeps_nothing_dead_and_nothing_alive(stand: Stand) -> None:
+    stand.want(stand.spec("a.0"), stand.spec("b.0", DEAF))
+    stand.tick()
+    pids_in(stand.folder, 1)
+    for _ in range(3):
+        stand.kill()
+        stand.clock.sleep(1.1)
+        stand.tick()
+    stand.kill()
+    stand.want(stand.spec("a.0"))
+    stand.tick()
+    stand.clock.now -= 3600
+    stand.clock.sleep(11)
+    assert stand.ticks_until(lambda seen: "b.0" not in seen)["a.0"].pid != 0
+
+
+def test_a_supervisor_is_not_turned_away_by_somebody_who_only_asks(tmp_path: Path) -> None:
+    """It would leave, and its keeper with it, and nobody would watch the environment any more."""
+    write_desired(tmp_path, Desired(stop=True))
+    asked = (tmp_path / "supervisor.lock").open("w")
+    fcntl.flock(asked, fcntl.LOCK_SH)
+    asker = threading.Timer(0.1, asked.close)
+    asker.start()
+    assert supervisor._supervise(tmp_path) == 0
+    asker.join()
+    assert (tmp_path / "status.json").exists(), "it looked at what runs"
+
+
+def test_two_who_ask_at_once_do_not_take_each_other_for_a_supervisor(tmp_path: Path) -> None:
+    (tmp_path / "supervisor.lock").touch()
+    answers: list[bool] = []
+
+    def ask() -> None:
+        answers.extend(supervisor_runs(tmp_path) for _ in range(2000))
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert not any(answers)
 
 
 def test_a_supervisor_lives_while_its_lock_is_held(tmp_path: Path) -> None:

@@ -70,6 +70,13 @@ def outside_folder(folder: Path) -> Path:
     return outside
 
 
+def remove_outside(services: Path) -> None:
+    """Remove what lies outside the folder ``services`` because another user had to reach it."""
+    note = services / "outside.json"
+    for path in json.loads(note.read_text())["folders"] if note.exists() else ():
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def copy_once(source: Path, target: Path) -> Path:
     """Copy a folder of programs to where another user can run them."""
     if not target.exists():

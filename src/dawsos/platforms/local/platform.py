@@ -223,7 +223,9 @@ class LocalPlatform:
             write_roles(self.folder, replace(roles, standby=None))
         if desired.proxy:
             with contextlib.suppress(InfrastructureError):
-                await self._confirm("clusters.json", write_clusters(self.folder, self.roles(), self._faulty()))
+                await self._confirm(
+                    "clusters.json", write_clusters(self.folder, self.roles(), self._faulty(self.roles()))
+                )
         await self._until(
             lambda: not any(process.name in names for process in self.status().processes),
             30,
@@ -320,7 +322,7 @@ class LocalPlatform:
 
     async def _change(self, before: Roles, after: Roles) -> None:
         """Widen the clusters, move the routes, narrow the clusters: no route ever names a cluster that is not there."""
-        faulty = self._faulty()
+        faulty = self._faulty(after)
         await self._confirm("clusters.json", write_clusters(self.folder, after, faulty, also=before))
         write_roles(self.folder, after)
         await self._confirm("routes.json", write_routes(self.folder, after))
@@ -337,15 +339,21 @@ class LocalPlatform:
         """Return the proxy as the rollout controller sees it."""
         return EnvoyTraffic(self.folder, failure_counters, crash_loop or CrashLoop())
 
-    def _faulty(self) -> bool:
-        return bool(read_json(self.folder / "fault.json").get("canary"))
+    def _fault(self) -> str | None:
+        """Return the canary that a drill's fault is meant for."""
+        name = read_json(self.folder / "fault.json").get("canary")
+        return str(name) if name else None
+
+    def _faulty(self, roles: Roles) -> bool:
+        # A drill that was killed leaves its fault behind, which is nothing to the canaries after it.
+        return roles.canary is not None and roles.canary == self._fault()
 
     async def set_fault(self, errors: float = 0.0, latency: float = 0.0, share: float = 1.0, path: str = "/") -> None:
         """Put a share of errors, or seconds of latency for a ``share`` of the requests, on the wire to the canary, below
         ``path``; zeros take it away."""
         roles = self.roles()
         wanted = bool(errors or latency) and roles.canary is not None
-        if not wanted and not self._faulty():
+        if not wanted and self._fault() is None:
             return
         canary = roles.canary if wanted else None
         write_json(self.folder / "fault.json", {"canary": canary})

@@ -34,11 +34,18 @@ from dawsos.probing import is_ready
 _TICK = 0.1
 _PROBE_READY_EVERY = 1.0
 _BACKOFF = (0.0, 0.3, 1.0, 3.0, 10.0)
+# So often, and with such pauses, the lock is tried: ``supervisor_runs`` holds it for an instant as well.
+_TRIES = 20
+_PAUSE = 0.05
 
 
 @dataclass
 class Watched:
-    """What the supervisor remembers of one process."""
+    """What the supervisor remembers of one process.
+
+    ``restarts`` are told to others, in seconds since the epoch; the other times are of the monotonic clock, because the
+    wall's may be set anew while something waits for it.
+    """
 
     handle: processes.Handle | None = None
     state: str = "dead"
@@ -55,6 +62,8 @@ class Supervisor:
         self.folder = folder
         self.watched: dict[str, Watched] = {}
         self.lease_expired: float | None = None
+        self.lease: float | None = None
+        self.lease_until = 0.0
         self.last_status: object = None
         for process in read_status(folder, True).processes:
             # Restarts counted by an earlier supervisor still count: its death must not hide a crash loop.
@@ -99,10 +108,10 @@ class Supervisor:
             # It was told to end, for a new form of it or because nobody wanted it for a while: that end is no crash.
             self._retire(name, watched, spec)
             return
-        now = time.time()
+        now, died = time.monotonic(), time.time()
         handle = watched.handle
         if handle is not None and not processes.alive(handle):
-            watched.restarts = [at for at in watched.restarts if now - at < desired.crash_window] + [now]
+            watched.restarts = [at for at in watched.restarts if died - at < desired.crash_window] + [died]
             watched.next_start = now + _BACKOFF[min(len(watched.restarts) - 1, len(_BACKOFF) - 1)]
             watched.handle, watched.state = None, "dead"
         elif handle is not None and handle.digest != processes.spec_digest(spec):
@@ -125,7 +134,7 @@ class Supervisor:
             watched.handle = processes.spawn(spec, self._pid_file(name))
             watched.state, watched.stopping_until = "starting", None
         except OSError as error:
-            watched.next_start = time.time() + _BACKOFF[-1]
+            watched.next_start = time.monotonic() + _BACKOFF[-1]
             with Path(spec.log).open("a") as log:
                 log.write(f"cannot start {spec.name}: {error}\n")
 
@@ -138,7 +147,7 @@ class Supervisor:
             if spec is None:
                 self.watched.pop(name, None)
             return
-        now = time.time()
+        now = time.monotonic()
         if watched.stopping_until is None:
             stop_signal, grace = self._stop_of(name)
             processes.send(handle, stop_signal)
@@ -156,7 +165,10 @@ class Supervisor:
         if not roles.canary or not roles.stable or roles.weight == 0:
             return
         expires = read_json(self.folder / "lease.json").get("expires", 0.0)
-        if time.time() > expires:
+        if expires != self.lease:
+            # Renewed: from here on it runs out by a clock that nobody can set back.
+            self.lease, self.lease_until = expires, time.monotonic() + expires - time.time()
+        if time.monotonic() > self.lease_until:
             roles = replace(roles, weight=0)
             write_roles(self.folder, roles)
             write_routes(self.folder, roles)
@@ -200,7 +212,8 @@ def supervisor_runs(folder: Path) -> bool:
         return False
     with path.open("r+") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared, so that two who ask at once do not take each other for the supervisor.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             return True
     return False
@@ -208,11 +221,14 @@ def supervisor_runs(folder: Path) -> bool:
 
 def _supervise(folder: Path) -> int:
     with (folder / "supervisor.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return 0
-        Supervisor(folder).run()
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(_PAUSE)
+            else:
+                Supervisor(folder).run()
+                break
     return 0
 
 
