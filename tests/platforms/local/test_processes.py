@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,20 @@ def test_a_process_is_nobody_s_child_and_is_found_again(tmp_path: Path, started:
     assert os.getpgid(handle.pid) == handle.pid
     with pytest.raises(ChildProcessError):
         os.waitpid(handle.pid, os.WNOHANG)
+
+
+def test_a_process_hears_the_signals_that_its_starter_was_told_to_ignore(tmp_path: Path, started: list[Handle]) -> None:
+    """A shell that starts a ship in the background has it ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        script = "trap 'echo bye; exit 0' INT; echo $$ > one.pid; while true; do sleep 0.01; done"
+        handle = begin(tmp_path, started, script)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    pids_in(tmp_path, 1)
+    send(handle, "SIGINT")
+    wait_until(lambda: is_gone(handle.pid))
+    assert (tmp_path / "log").read_text() == "bye\n"
 
 
 def test_an_orderly_end(tmp_path: Path, started: list[Handle]) -> None:

@@ -65,6 +65,9 @@ def spawn(spec: ProcessSpec, pid_file: Path) -> Handle:
         while os.getppid() == middle:
             time.sleep(0.001)
         os.setpgid(0, 0)
+        # Whoever starts us in the background has told us to ignore these, and a shell cannot trap what it was told to ignore.
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         record = json.dumps({"pid": os.getpid(), "started": start_time(os.getpid()), "digest": digest})
         temporary = pid_file.with_suffix(".new")
         temporary.write_text(record)
