@@ -95,6 +95,15 @@ def test_a_gate_that_does_not_pass_makes_the_stage_red_and_is_told_in_full(resul
     assert (world.kept, world.asked, len(world.attempts)) == (0, 0, 1)
 
 
+def test_what_stopped_the_work_is_told_and_not_the_evidence_that_is_missing_for_it(tmp_path: Path) -> None:
+    gates = (Gate(kind="size", name="size"),)
+    world = World(tmp_path, raising(ReleaseFailed("`docker save` failed: no space left")), gates=gates)
+    world.verdicts = {"size": "no_data"}
+    assert "no space left" in world.run().reason
+    world.verdicts = {"size": "fail"}
+    assert world.run().reason.startswith("gate size: too many")
+
+
 def test_a_failed_step_that_no_gate_saw_fails_the_stage_all_the_same(tmp_path: Path) -> None:
     world = World(tmp_path, lambda _work: Outcome("failed", "a step failed"))
     assert world.run() == Outcome("failed", "a step failed")

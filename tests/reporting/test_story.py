@@ -63,6 +63,9 @@ PRODUCTION = ({"environment": "production", "url": "u"},)
         (replace(BEGUN, result="failed", reason="no disk"), "Failed: no disk. Production was not touched."),
         (replace(BEGUN, result="failed", stages={"a": StageRecord("a", "failed", reason="it crashed")}),
          "Failed at a: it crashed. Production was not touched."),
+        (replace(BEGUN, result="failed", stages={
+            "a": StageRecord("a", "failed", reason="no space left", gates=(gate(result="no_data"),))}),
+         "Failed at a: no space left. Production was not touched."),
         (replace(BEGUN, result="rejected", reason="no"), "Rejected: no. Production was not touched."),
         (replace(BEGUN, result="rejected", approvals=(
             ApprovalRecord("uat", "d", "rejected", "Bob", "the totals\nare wrong.", "command", 1.0),

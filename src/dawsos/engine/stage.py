@@ -92,6 +92,9 @@ async def _judge(work: Work, hands: Hands, outcome: Outcome) -> Outcome:
     red = [verdict for verdict in verdicts if not verdict.passed]
     if outcome.result == "rolled_back":
         return outcome
+    if outcome.result == "failed" and outcome.reason and all(verdict.result == "no_data" for verdict in red):
+        # What stopped the work tells more than gates that found nothing for that very reason.
+        return outcome
     if red:
         first = red[0]
         return Outcome("failed", f"gate {first.gate}: {first.message} (measured {first.measured}, limit {first.limit})")

@@ -77,7 +77,8 @@ def _failed(run: Run) -> str:
     if stage is None:
         return f"Failed{_because(run.reason)}. {production_note(run)}"
     gate = next((gate for gate in stage.gates if not gate.passed), None)
-    if gate is None:
+    told = gate is not None and gate.result == "no_data" and stage.reason and not stage.reason.startswith("gate ")
+    if gate is None or told:
         return f"Failed at {stage.id}{_because(stage.reason or run.reason)}. {production_note(run)}"
     return f"Failed at {stage.id}: gate {one_line(gate.gate)} measured {measured_against(gate)}. {production_note(run)}"
 
