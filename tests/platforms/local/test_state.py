@@ -17,6 +17,7 @@ from dawsos.platforms.local.state import (
     read_json,
     read_roles,
     read_status,
+    told_to_run,
     write_desired,
     write_json,
     write_roles,
@@ -31,6 +32,15 @@ def test_what_should_run_comes_back(tmp_path: Path) -> None:
     desired = Desired({"a-0": SPEC}, {"a": {"release": "r", "ports": [1]}}, {"listener": 7}, 5, 60.0, True)
     write_desired(tmp_path, desired)
     assert read_desired(tmp_path) == desired
+
+
+def test_an_order_that_cannot_be_read_is_told_from_none(tmp_path: Path) -> None:
+    assert told_to_run(tmp_path) == Desired()
+    write_desired(tmp_path, Desired({"a-0": SPEC}))
+    assert told_to_run(tmp_path) == Desired({"a-0": SPEC})
+    for damaged in ('{"processes"', "[]", ""):
+        (tmp_path / "desired.json").write_text(damaged)
+        assert told_to_run(tmp_path) is None
 
 
 def test_an_environment_that_never_was_is_empty(tmp_path: Path) -> None:

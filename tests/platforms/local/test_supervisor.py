@@ -297,6 +297,30 @@ def test_told_to_stop_it_ends_everything_and_then_itself(stand: Stand) -> None:
     assert read_status(stand.folder, True).processes == ()
 
 
+@pytest.mark.parametrize("at_first", [True, False])
+def test_an_order_that_cannot_be_read_stops_nothing(stand: Stand, at_first: bool) -> None:
+    """A full table of open files or a bad disk must not look as if nobody wanted anything any more."""
+    stand.want(stand.spec("a.0"))
+    pid = stand.tick()["a.0"].pid
+    good = (stand.folder / "desired.json").read_text()
+    stops, slept = json.dumps({**json.loads(good), "stop": True}), 0
+    # What is read, look by look, each of which ends with a sleep.
+    orders = [*([] if at_first else [good]), '{"processes": {', "[]", good, stops]
+    (stand.folder / "desired.json").write_text(orders[0])
+
+    def sleep(seconds: float) -> None:
+        nonlocal slept
+        slept += 1
+        if slept < len(orders) - 1:
+            assert not is_gone(pid)
+        (stand.folder / "desired.json").write_text(orders[min(slept, len(orders) - 1)])
+        HandClock.sleep(stand.clock, seconds)
+
+    stand.clock.sleep = sleep  # type: ignore[method-assign]
+    stand.supervisor.run()
+    assert is_gone(pid)
+
+
 SERVING = Roles(stable="old", canary="new", standby="older", weight=25)
 
 

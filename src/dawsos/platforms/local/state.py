@@ -82,8 +82,22 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_desired(folder: Path) -> Desired:
-    """Return what should run in the environment ``folder``."""
-    raw = read_json(folder / "desired.json")
+    """Return what should run in the environment ``folder``; nothing when that cannot be read."""
+    return _desired(read_json(folder / "desired.json"))
+
+
+def told_to_run(folder: Path) -> Desired | None:
+    """Return what should run in ``folder``: nothing when nobody said so yet, None when what was said cannot be read now."""
+    try:
+        raw = json.loads((folder / "desired.json").read_text())
+    except FileNotFoundError:
+        return Desired()
+    except (OSError, ValueError):
+        return None
+    return _desired(raw) if isinstance(raw, dict) else None
+
+
+def _desired(raw: dict[str, Any]) -> Desired:
     processes = {name: spec_from(spec) for name, spec in raw.pop("processes", {}).items()}
     return Desired(processes=processes, **raw)
 

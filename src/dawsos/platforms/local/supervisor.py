@@ -22,10 +22,10 @@ from dawsos.platforms.local.envoy_config import write_routes
 from dawsos.platforms.local.state import (
     Desired,
     ProcessStatus,
-    read_desired,
     read_json,
     read_roles,
     read_status,
+    told_to_run,
     write_json,
     write_roles,
 )
@@ -71,8 +71,13 @@ class Supervisor:
 
     def run(self) -> None:
         """Reconcile until ``desired.json`` says stop and nothing runs any more."""
+        desired: Desired | None = None
         while True:
-            desired = read_desired(self.folder)
+            # What cannot be read at the moment (no descriptor left, a disk that fails) is no order to stop everything.
+            desired = told_to_run(self.folder) or desired
+            if desired is None:
+                time.sleep(_TICK)
+                continue
             self._tick(desired)
             if desired.stop and not any(watched.handle for watched in self.watched.values()):
                 return
