@@ -8,14 +8,14 @@ pipeline says ``not_audited: warn``, which counts for every profile but producti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import Field
 
 from dawsos.gates.evidence import EvidencePath, canonical, one, verdict
-from dawsos.gates.readers.advisories import UNKNOWN, Audit, Vulnerability, read_audit
+from dawsos.gates.readers.advisories import SEVERITIES, UNKNOWN, Audit, Vulnerability, read_audit
 from dawsos.gates.readers.asked import ASKED, PRODUCTION, Asked, read_asked
 from dawsos.gates.readers.resolved import Resolved, read_resolved
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
@@ -24,6 +24,8 @@ from dawsos.model.units import PositiveDuration
 from dawsos.model.verdicts import GateVerdict
 
 NOT_AUDITED = "NOT-AUDITED"
+# A rating counts more than none, and a higher one more than a lower one.
+_RANKS = (UNKNOWN, *SEVERITIES)
 _DAY = 86400.0
 
 
@@ -115,8 +117,11 @@ def _merged(audits: Sequence[Audit]) -> list[Vulnerability]:
         twin = next((m for m in merged if m.package == found.package and names & {m.id, *m.aliases}), None)
         if twin is None:
             merged.append(found)
-        elif twin.severity == UNKNOWN and found.severity != UNKNOWN:
-            merged[merged.index(twin)] = found
+            continue
+        # Of equal ratings the first stays.  Both keep the names of the other, for a waiver may know it by any of them.
+        kept = max(twin, found, key=lambda one_of: _RANKS.index(one_of.severity))
+        every = {*names, twin.id, *twin.aliases} - {kept.id}
+        merged[merged.index(twin)] = replace(kept, aliases=tuple(sorted(every)))
     return merged
 
 

@@ -188,3 +188,28 @@ def test_two_sources_that_know_the_same_one_count_it_once_and_cover_for_each_oth
         ],
     }  # type: ignore[index]
     assert check("trivy", low, SPDX).measured == "0 vulnerable, 1 of 1 audited, 1 below the limit"
+
+
+@pytest.mark.parametrize(("first", "second"), [("LOW", "CRITICAL"), ("CRITICAL", "LOW"), ("HIGH", "UNKNOWN")])
+def test_of_two_sources_that_rate_the_same_one_the_higher_rating_counts(first: str, second: str) -> None:
+    rated = {"package": "jinja2", "version": "2.10", "id": "PYSEC-2019-217", "aliases": ["CVE-2019-10906"]}
+    theirs = {"VulnerabilityID": "CVE-2019-10906", "PkgName": "jinja2", "InstalledVersion": "2.10", "Severity": second}
+    evidence = {
+        "a.json": OSV | {"vulnerabilities": [{**rated, "severity": first}]},
+        "b.json": {"Results": [{"Packages": [{"Name": "jinja2", "Version": "2.10"}], "Vulnerabilities": [theirs]}]},
+        "resolved": LOCK, "asked.json": asked(),
+    }  # fmt: skip
+    verdict = ask("vulnerabilities", evidence, sources={"osv": "a.json", "trivy": "b.json"}, resolved="resolved")
+    assert (verdict.result, len(verdict.findings)) == ("fail", 1)
+
+
+def test_a_vulnerability_that_a_later_source_rates_is_still_waived_by_the_name_of_the_first() -> None:
+    waiver = "- {id: PYSEC-2019-217, by: a, why: not reached, until: 2099-01-01}"
+    evidence = {"a.json": OSV, "b.json": TRIVY, "resolved": LOCK, "asked.json": asked(), "w.yaml": waiver}
+    options = {"sources": {"osv": "a.json", "trivy": "b.json"}, "resolved": "resolved", "waivers": "w.yaml"}
+    assert ask("vulnerabilities", evidence, **options).passed
+
+
+@pytest.mark.parametrize("facts", [{"name": "lodash"}, {"via": None}, "vulnerable", None])
+def test_a_package_that_npm_calls_vulnerable_without_saying_by_what_is_no_clean_one(facts: Any) -> None:
+    assert check("npm-audit", NPM | {"vulnerabilities": {"lodash": facts}}, NPM_LOCK).result == "error"

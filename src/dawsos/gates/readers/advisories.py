@@ -89,7 +89,10 @@ def _npm_audit(name: str, report: dict[str, Any], resolved: Resolved) -> Audit:
         return _nothing("npm-audit", resolved, f"it audited {total} packages, the lock has {everything}")
     found = []
     for package, facts in _mapping(name, report["vulnerabilities"], "vulnerabilities").items():
-        for via in facts.get("via", ()) if isinstance(facts, dict) else ():
+        causes = get(name, facts, "via")
+        if not isinstance(causes, list):
+            raise Malformed(f"{name}: the via of {package} is not a list")
+        for via in causes:
             # A text names another vulnerable package, which has an entry of its own.
             if isinstance(via, dict):
                 identity = str(via.get("url") or via.get("source") or "unnamed").rpartition("/")[2]
