@@ -169,6 +169,17 @@ def test_the_gate_reads_what_was_compared(tmp_path: Path) -> None:
         assert ask("vulnerabilities", evidence, sources={"osv": "osv.json"}).result == result
 
 
+def test_an_advisory_on_a_package_of_npm_with_a_dot_in_its_name_is_found(tmp_path: Path) -> None:
+    affected = {"package": {"name": "lodash.merge", "ecosystem": "npm"}, "versions": ["4.6.1"]}
+    record = {"id": "GHSA-a", "modified": "2026-01-01T00:00:00Z", "affected": [affected]}
+    (tmp_path / "npm.jsonl").write_text(json.dumps(record))
+    lock = {"lockfileVersion": 3, "packages": {"node_modules/lodash.merge": {"version": "4.6.1"}}}
+    (tmp_path / "package-lock.json").write_text(json.dumps(lock))
+    scan_advisories(tmp_path / "out.json", tmp_path / "npm.jsonl", tmp_path / "package-lock.json", "npm")
+    found = json.loads((tmp_path / "out.json").read_text())["vulnerabilities"]
+    assert [row["id"] for row in found] == ["GHSA-a"]
+
+
 def test_another_ecosystem_has_other_advisories(tmp_path: Path) -> None:
     report = advisories(tmp_path, "jinja2==2.10\n", ecosystem="npm")
     assert (report["vulnerabilities"], report["data"]["ecosystem"]) == ([], "npm")

@@ -213,3 +213,21 @@ def test_a_vulnerability_that_a_later_source_rates_is_still_waived_by_the_name_o
 @pytest.mark.parametrize("facts", [{"name": "lodash"}, {"via": None}, "vulnerable", None])
 def test_a_package_that_npm_calls_vulnerable_without_saying_by_what_is_no_clean_one(facts: Any) -> None:
     assert check("npm-audit", NPM | {"vulnerabilities": {"lodash": facts}}, NPM_LOCK).result == "error"
+
+
+def test_npm_installs_one_package_in_several_versions_and_counts_each() -> None:
+    packages = {
+        "node_modules/lodash": {"version": "4.17.21"},
+        "node_modules/old/node_modules/lodash": {"version": "3.0.0"},
+        "node_modules/old": {"version": "1.0.0"},
+    }
+    lock = {"lockfileVersion": 3, "packages": packages}
+    report = NPM | {"vulnerabilities": {}, "metadata": {"dependencies": {"total": 3}}}
+    assert check("npm-audit", report, lock).passed
+    assert check("npm-audit", report | {"metadata": {"dependencies": {"total": 4}}}, lock).result == "no_data"
+
+
+def test_a_report_finds_a_package_of_npm_whose_name_has_a_dot() -> None:
+    lock = {"lockfileVersion": 3, "packages": {"node_modules/lodash.merge": {"version": "4.6.1"}}}
+    clean = {"Results": [{"Packages": [{"Name": "lodash.merge", "Version": "4.6.1"}]}]}
+    assert check("trivy", clean, lock).passed

@@ -91,7 +91,20 @@ def test_a_package_lock_names_its_packages_and_neither_itself_nor_links() -> Non
     assert read({"lockfileVersion": 3, "packages": packages}, "package-lock.json") == Resolved(
         {"left-pad": "1.3.0", "@scope/part": "2.0.0", "deep": "0.1.0", "real": "3.0.0", "both": "1.0.0"},
         frozenset({"fsevents"}),
+        further=1,
     )
+
+
+def test_names_in_a_package_lock_are_canonical_as_those_in_every_report_are() -> None:
+    packages = {"node_modules/lodash.merge": {"version": "4.6.2"}, "node_modules/JSONStream": {"version": "1.3.5"}}
+    lock = {"lockfileVersion": 3, "packages": packages}
+    assert read(lock, "package-lock.json").pins == {"lodash-merge": "4.6.2", "jsonstream": "1.3.5"}
+
+
+def test_components_within_components_are_depended_upon_as_well() -> None:
+    inner = {"name": "inner", "version": "2"}
+    document = {"bomFormat": "CycloneDX", "components": [{"name": "outer", "version": "1", "components": [inner]}]}
+    assert read(document) == Resolved({"outer": "1", "inner": "2"})
 
 
 def test_of_a_bill_of_materials_the_packages_count_and_not_its_subject() -> None:

@@ -44,6 +44,15 @@ def test_a_package_of_cyclonedx_has_name_version_kind_and_licence() -> None:
     assert one_of_cyclonedx() == Package("a", "", "generic", "NOASSERTION")
 
 
+def test_a_component_within_another_is_a_package_too() -> None:
+    inner = {"name": "b", "licenses": [{"license": {"id": "GPL-3.0-only"}}], "components": [{"name": "c"}]}
+    document = {"bomFormat": "CycloneDX", "components": [{"name": "a", "components": [inner]}, {"name": "d"}]}
+    found = read_packages("sbom.json", document)[1]
+    assert [(package.name, package.licence) for package in found] == [
+        ("a", "NOASSERTION"), ("b", "GPL-3.0-only"), ("c", "NOASSERTION"), ("d", "NOASSERTION"),
+    ]  # fmt: skip
+
+
 def test_the_form_is_told() -> None:
     assert read_packages("sbom.json", spdx()) == ("SPDX", [])
     assert read_packages("sbom.json", {"spdxVersion": "SPDX-2.3"}) == ("SPDX", [])

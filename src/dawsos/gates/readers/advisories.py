@@ -84,7 +84,7 @@ def _npm_audit(name: str, report: dict[str, Any], resolved: Resolved) -> Audit:
     total = get(name, counts, "total") if isinstance(counts, dict) else counts
     if type(total) is not int:
         raise Malformed(f"{name}: the number of dependencies is {total!r}")
-    everything = len(resolved.pins) + len(resolved.conditional)
+    everything = len(resolved.pins) + len(resolved.conditional) + resolved.further
     if not len(resolved.pins) <= total <= everything:
         return _nothing("npm-audit", resolved, f"it audited {total} packages, the lock has {everything}")
     found = []
@@ -97,7 +97,8 @@ def _npm_audit(name: str, report: dict[str, Any], resolved: Resolved) -> Audit:
             if isinstance(via, dict):
                 identity = str(via.get("url") or via.get("source") or "unnamed").rpartition("/")[2]
                 rating = _severity(via.get("severity"))
-                found.append(Vulnerability(package, resolved.pins.get(package, "?"), identity, rating))
+                known = canonical(package)
+                found.append(Vulnerability(known, resolved.pins.get(known, "?"), identity, rating))
     return Audit("npm-audit", resolved.pins, tuple(found))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dawsos.gates.evidence import Malformed, Missing, canonical, get, parse_json, rows, text
+from dawsos.gates.readers.spdx import components
 
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*={2,3}\s*(?P<version>[^ ;,=*]+)\s*(?P<marker>;.*)?"
@@ -15,10 +16,14 @@ _PIN = re.compile(
 
 @dataclass(frozen=True)
 class Resolved:
-    """``pins`` must be audited; ``conditional`` ones have a marker, so they may be absent here."""
+    """``pins`` must be audited; ``conditional`` ones have a marker, so they may be absent here.
+
+    ``further`` counts the entries of a package-lock.json beyond the names: npm installs a package in several versions.
+    """
 
     pins: dict[str, str]
     conditional: frozenset[str] = frozenset()
+    further: int = 0
 
 
 def read_resolved(name: str, content: bytes) -> Resolved:
@@ -62,7 +67,7 @@ def _from_json(name: str, content: bytes) -> Resolved:
         listed = rows(name, document.get("packages", []), "packages")
         return Resolved({package: version for row in listed for package, version in _spdx(name, row)})
     if document.get("bomFormat") == "CycloneDX":
-        listed = rows(name, document.get("components", []), "components")
+        listed = components(name, document)
         return Resolved({_name(name, row): str(row.get("version", "")) for row in listed})
     raise Malformed(f"{name} is no lock that is known: requirements.txt, package-lock.json, SPDX or CycloneDX")
 
@@ -71,16 +76,19 @@ def _package_lock(name: str, document: dict[str, Any]) -> Resolved:
     packages = get(name, document, "packages")
     if not isinstance(packages, dict):
         raise Malformed(f"{name}: packages is not a mapping; lockfileVersion 2 or newer is read")
-    pins, optional = {}, set()
+    pins, optional, entries = {}, set(), 0
     for path, facts in packages.items():
         if not path or not isinstance(facts, dict) or facts.get("link"):
             continue
-        package = str(facts.get("name") or path.rpartition("node_modules/")[2])
+        entries += 1
+        # As every report's names are compared: an advisory on lodash.merge must find it.
+        package = canonical(str(facts.get("name") or path.rpartition("node_modules/")[2]))
         if facts.get("optional"):
             optional.add(package)
         else:
             pins[package] = str(facts.get("version", ""))
-    return Resolved(pins, frozenset(optional - pins.keys()))
+    conditional = frozenset(optional - pins.keys())
+    return Resolved(pins, conditional, entries - len(pins) - len(conditional))
 
 
 def _spdx(name: str, row: dict[str, Any]) -> list[tuple[str, str]]:

@@ -37,9 +37,17 @@ def read_packages(name: str, document: dict[str, Any]) -> tuple[str, list[Packag
         subjects = _described(name, document)
         return "SPDX", [_spdx(name, row) for row in listed if row.get("name") and row.get("SPDXID") not in subjects]
     if document.get("bomFormat") == "CycloneDX":
-        listed = rows(name, document.get("components", []), "components")
+        listed = components(name, document)
         return "CycloneDX", [package for row in listed if (package := _cyclonedx(name, row)) is not None]
     raise Malformed(f"{name} is neither SPDX nor CycloneDX")
+
+
+def components(name: str, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the components of a CycloneDX file, also those within others: cyclonedx-npm lists them as they are installed."""
+    found = []
+    for row in rows(name, document.get("components", []), "components"):
+        found += [row, *components(name, row)]
+    return found
 
 
 def _described(name: str, document: dict[str, Any]) -> set[object]:
