@@ -55,6 +55,19 @@ def test_a_password_that_is_the_word_in_small_letters_is_one() -> None:
     assert list(secrets_in("smtps://mailer:" + "password" + "@mail.internal:465"))
 
 
+def test_a_password_that_also_serves_on_this_machine_is_one_for_the_other_host() -> None:
+    word = "hunter" + "2x"
+    line = f"local = 'redis://u:{word}@localhost:6379'; live = 'redis://u:{word}@cache.internal:6379'"
+    assert list(secrets_in(line)) == [("Basic Auth Credentials", word)]
+
+
+def test_a_special_character_as_a_url_writes_it_makes_no_variable_of_a_password() -> None:
+    word = "hunt%40" + "er2x"
+    assert list(secrets_in(f"postgres://app:{word}@db.internal/app")) == [("Basic Auth Credentials", word)]
+    assert list(secrets_in("postgres://app:%(password)s" + "@db.internal/app")) == []
+    assert list(secrets_in("postgres://app:%s" + "@db.internal/app")) == []
+
+
 def test_a_line_may_say_that_it_is_allowed() -> None:
     _, line = SEEDED["AWS Access Key"]
     assert list(secrets_in(line))

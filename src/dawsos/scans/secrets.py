@@ -49,7 +49,8 @@ _KEY_BEGIN = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----|PuT
 _ALLOWED = re.compile(r"pragma: ?allowlist[ -]secret", re.IGNORECASE)
 # Of a URL with a password only such are secrets whose password is no variable: {password}, $PASSWORD, <password>, ***.
 # In an address that only shows the form, the word itself stands in capitals: smtps://USER:PASSWORD@HOST.
-_PLACEHOLDER = re.compile(r"[{}$<>*%]|^\.+$|^[xX]+$|^(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN)$")
+# A percent sign before two hexadecimal digits is no variable but a special character, as a URL has to write it.
+_PLACEHOLDER = re.compile(r"[{}$<>*]|%(?![0-9A-Fa-f]{2})|^\.+$|^[xX]+$|^(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN)$")
 # Nor is the password of a server on this very machine, or of a host that cannot exist (RFC 2606).
 _NOWHERE = re.compile(
     r"@(?:127(?:\.\d+){3}|localhost|\[::1\]|\w|(?:[\w-]+\.)*example(?:\.(?:com|net|org))?|(?:[\w-]+\.)+(?:test|invalid|localhost))"
@@ -106,8 +107,10 @@ def secrets_in(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _harmless(text: str, password: str) -> bool:
-    behind = text[text.find(f"{password}@") + len(password) :]
-    return bool(_PLACEHOLDER.search(password) or _NOWHERE.match(behind))
+    # The same password may stand for several hosts in one line: one that exists is enough.
+    places = [match.end() - 1 for match in re.finditer(re.escape(f"{password}@"), text)]
+    nowhere = bool(places) and all(_NOWHERE.match(text, place) for place in places)
+    return nowhere or bool(_PLACEHOLDER.search(password))
 
 
 @lru_cache(maxsize=1)
