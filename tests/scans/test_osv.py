@@ -98,3 +98,10 @@ def test_inside_is_what_the_order_of_versions_says(first: int, second: int, mino
     span = {"ranges": [{"type": "SEMVER", "events": [{"introduced": f"1.{low}"}, {"fixed": f"1.{high}"}]}]}
     here = f"1.{minor}"
     assert is_affected(span, here) is (Version(f"1.{low}") <= Version(here) < Version(f"1.{high}"))
+
+
+def test_a_range_that_begins_with_a_version_that_cannot_be_compared_may_have_begun_anywhere() -> None:
+    events = [{"introduced": "2.0.0-canary.7.1"}, {"fixed": "2.1.0"}]
+    affected = {"ranges": [{"type": "SEMVER", "events": events}]}
+    assert is_affected(affected, "2.0.5")
+    assert not is_affected(affected, "2.1.0")

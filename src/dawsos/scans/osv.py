@@ -92,7 +92,10 @@ def match(export: Export, packages: Mapping[str, str], ecosystem: str) -> list[d
 
 
 def is_affected(affected: Mapping[str, Any], version: str) -> bool:
-    """Return whether ``version`` is affected.  One that cannot be compared is, unless the listed versions say otherwise."""
+    """Return whether ``version`` is affected.  One that cannot be compared is, unless the listed versions say otherwise.
+
+    The same holds for a range whose beginning cannot be compared: it may have begun anywhere.
+    """
     listed = {str(known) for known in affected.get("versions") or ()}
     if version in listed:
         return True
@@ -118,9 +121,12 @@ def _inside(events: Iterable[Mapping[str, Any]], version: Version) -> bool:
 def _events(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Version]]:
     for event in events:
         for kind in ("introduced", "fixed", "last_affected"):
-            if kind in event and (at := _version("0" if event[kind] == "0" else str(event[kind]))) is not None:
+            at = _version(str(event[kind])) if kind in event and event[kind] != "0" else None
+            if at is not None:
+                yield kind, at
+            elif kind == "introduced" and kind in event:
                 # "0" is before every version, also before the first pre-release.
-                yield kind, Version("0.dev0") if event[kind] == "0" else at
+                yield kind, Version("0.dev0")
 
 
 def _version(text: str) -> Version | None:
