@@ -127,8 +127,9 @@ def _labels(file: str, facts: dict[str, Any], options: Options) -> list[str]:
 def _health(file: str, facts: dict[str, Any], options: Options) -> list[str]:
     if not options.healthcheck:
         return []
-    # Builders write null for an image without one.
-    return [] if facts.get("healthcheck") and _texts(file, facts, "healthcheck") else ["has no HEALTHCHECK"]
+    # Builders write null for an image without one, and NONE for one that switches off what its base image had.
+    check = _texts(file, facts, "healthcheck") if facts.get("healthcheck") else ()
+    return [] if check and check[0] != "NONE" else ["has no HEALTHCHECK"]
 
 
 def _digests(file: str, facts: dict[str, Any], options: Options) -> list[str]:
