@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
+from dawsos.gates.coverage import Options
 from gates.samples import ask, cobertura
 
 
@@ -89,3 +91,11 @@ def test_a_malformed_report_is_an_error(report: str) -> None:
     verdict = ask("coverage", {"coverage.xml": report}, total=95)
     assert verdict.result == "error"
     assert "coverage.xml" in verdict.message
+
+
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1, 101])
+def test_a_limit_that_could_not_fail_or_not_pass_is_refused_for_the_total_and_for_each_part(limit: float) -> None:
+    with pytest.raises(ValidationError):
+        Options.model_validate({"total": limit})
+    with pytest.raises(ValidationError):
+        Options.model_validate({"total": 95, "modules": {"app/core": limit}})

@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import Field
 
@@ -15,14 +16,16 @@ from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 
 _BRANCHES = re.compile(r"\((\d+)/(\d+)\)")
+# A limit that is no number is never undercut, and one above 100 never reached.
+_PerCent = Annotated[float, Field(ge=0, le=100)]
 
 
 class Options(Strict):
     """Per cent covered, of lines and, where the report has them, branches: ``total``, and per path in ``modules``."""
 
     report: EvidencePath = "coverage.xml"
-    total: float = Field(ge=0, le=100)
-    modules: dict[str, float] = Field(default_factory=dict)
+    total: _PerCent
+    modules: dict[str, _PerCent] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
