@@ -73,6 +73,12 @@ def test_what_the_tool_found_has_its_place(tool: str) -> None:
     assert read_linter(tool, "out", CLEAN[tool].encode()) == []
 
 
+def test_an_error_of_tsc_that_lies_in_no_file_is_a_finding_too() -> None:
+    output = "error TS2688: Cannot find type definition file for 'node'.\n  The file is in the program.\nFiles:  83\n"
+    (found,) = read_linter("tsc", "out", output.encode())
+    assert str(found) == "tsconfig.json: TS2688 Cannot find type definition file for 'node'."
+
+
 @pytest.mark.parametrize("tool", sorted(LINTERS))
 def test_a_tool_that_did_not_run_is_no_tool_that_found_nothing(tool: str) -> None:
     with pytest.raises(Missing, match="did not run"):

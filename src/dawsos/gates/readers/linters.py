@@ -15,7 +15,8 @@ from dawsos.model.findings import Finding, Level
 
 Reader = Callable[[str, bytes], list[Finding]]
 
-_TSC = re.compile(r"(?P<path>.+?)\((?P<line>\d+),(?P<column>\d+)\): error (?P<rule>TS\d+): (?P<message>.*)")
+# An error that lies in no file (a type library that is missing) has no place.
+_TSC = re.compile(r"(?:(?P<path>.+?)\((?P<line>\d+),(?P<column>\d+)\): )?error (?P<rule>TS\d+): (?P<message>.*)")
 _TSC_FILES = re.compile(r"^Files:\s+(\d+)", re.MULTILINE)
 
 
@@ -94,7 +95,14 @@ def _tsc(name: str, content: bytes) -> list[Finding]:
         raise Missing(f"{name} has no count of files: tsc did not run, or without --diagnostics")
     matches = (_TSC.fullmatch(line.rstrip()) for line in output.splitlines())
     return [
-        Finding("tsc", match["rule"], match["message"], match["path"], int(match["line"]), int(match["column"]))
+        Finding(
+            "tsc",
+            match["rule"],
+            match["message"],
+            match["path"] or "tsconfig.json",
+            int(match["line"] or 0),
+            int(match["column"] or 0),
+        )
         for match in matches
         if match
     ]
