@@ -123,6 +123,35 @@ def test_a_text_of_the_release_cannot_paint_or_break_lines() -> None:
     assert shown(tables.gate_lines("unit", evil))[1] == "[red]x[/red][31m next line"
 
 
+def test_names_of_gates_and_files_cannot_steer_the_terminal() -> None:
+    gate = replace(RED, gate="\x1b[2Jjunit", evidence=("junit-\x1b[2J.xml",), findings=())
+    stage = StageRecord("unit", state="failed", gates=(gate,))
+    plan = Plan((PlannedStage("unit", "run", "1 input changed", None, ("changed  file \x1b[2J.py",)),))
+    for page in (
+        tables.gate_lines("unit", gate),
+        tables.stage_table(Run(stages={"unit": stage}), [("unit", "", 0.0)], 0.0),
+        tables.render_plan(plan, True),
+    ):
+        assert "\x1b" not in "".join(shown(page))
+
+
+def test_what_stands_in_brackets_is_told_and_is_no_markup() -> None:
+    row = {
+        "run": "r1",
+        "command": "ship",
+        "release": "",
+        "result": "rejected",
+        "seconds": 1.0,
+        "reason": "see [/docs] [b]",
+    }
+    assert shown(tables.render_history([row], ascii_only=True))[1].endswith("see [/docs] [b]")
+    assert shown(tables.summary_table([("rejected", "by a (terminal): see [/docs]")])) == [
+        "rejected by a (terminal): see [/docs]"
+    ]
+    plan = Plan((PlannedStage("unit", "run", "after [lint]", None),))
+    assert shown(tables.render_plan(plan, False))[1] == "run unit after [lint]"
+
+
 def test_a_run_whole() -> None:
     page = "\n".join(shown(tables.render_run(run_of("rolled_back"), TITLES), 200))
     for words in (

@@ -96,6 +96,15 @@ def test_what_a_tool_says_cannot_steer_the_terminal() -> None:
     assert "[bold]1[/nonsense]" in text
 
 
+def test_what_a_service_says_cannot_begin_a_line_of_its_own() -> None:
+    script = Script()
+    script.begin()
+    script.start_stage("lint")
+    script.gate(5, "lint", ("health", "200 ok, version 1\n::stop-commands::x", "200"))
+    script.end_stage("lint", "passed")
+    assert "\n::stop-commands" not in told(script.events)
+
+
 def test_a_reporter_that_is_suspended_leaves_the_screen_and_takes_it_back() -> None:
     screen, stream = console(terminal=True)
     reporter = TerminalReporter(STAGES, screen, VirtualClock(START), True)

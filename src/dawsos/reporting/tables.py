@@ -72,7 +72,7 @@ def _time(stage: StageRecord, budget: float, now: float) -> Text:
 def _detail(stage: StageRecord) -> Text:
     red = next((gate for gate in stage.gates if not gate.passed), None)
     if red is not None:
-        return Text(f"{red.gate}: {story.measured_against(red)}", style="red")
+        return Text(f"{words.one_line(red.gate)}: {story.measured_against(red)}", style="red")
     if stage.state == "running":
         step = stage.steps[-1] if stage.steps else None
         done = _gates(stage)
@@ -121,7 +121,8 @@ def canary_lines(rollout: RolloutRecord, *, ascii_only: bool = False) -> Rendera
 
 def gate_lines(stage: str, gate: GateVerdict, *, ascii_only: bool = False) -> Text:
     """Return a gate that did not pass, whole: measured, limit, message, evidence, its findings."""
-    text = Text.assemble(mark(gate.result, ascii_only=ascii_only), (f" {stage} · gate {gate.gate}", "bold"))
+    title = f" {stage} · gate {words.one_line(gate.gate)}"
+    text = Text.assemble(mark(gate.result, ascii_only=ascii_only), (title, "bold"))
     text.append(f": measured {words.one_line(gate.measured)}, limit {words.one_line(gate.limit)}")
     text.append(f"\n    {words.one_line(gate.message)}")
     for finding in gate.findings[:_FINDINGS]:
@@ -129,7 +130,7 @@ def gate_lines(stage: str, gate: GateVerdict, *, ascii_only: bool = False) -> Te
     if len(gate.findings) > _FINDINGS:
         text.append(f"\n      and {len(gate.findings) - _FINDINGS} more in the report")
     if gate.evidence:
-        text.append(f"\n    evidence: {', '.join(gate.evidence)}", style="dim")
+        text.append(f"\n    evidence: {', '.join(map(words.one_line, gate.evidence))}", style="dim")
     return text
 
 
@@ -149,7 +150,8 @@ def summary_table(lines: Sequence[tuple[str, str]]) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for label, text in lines:
-        table.add_row(label, text)
+        # As Text: in a plain one, rich would take what stands in brackets for its markup.
+        table.add_row(Text(label), Text(text))
     return table
 
 
@@ -185,7 +187,7 @@ def render_history(rows: Sequence[Mapping[str, Any]], *, ascii_only: bool = Fals
     for row in rows:
         table.add_row(
             mark(str(row["result"]), ascii_only=ascii_only), row["run"], row["command"], words.short(row["release"], 8),
-            words.words(row["result"]), words.clock(row["seconds"]), words.one_line(row["reason"]),
+            words.words(row["result"]), words.clock(row["seconds"]), Text(words.one_line(row["reason"])),
         )  # fmt: skip
     return table
 
@@ -195,9 +197,10 @@ def render_plan(plan: Plan, explain: bool) -> RenderableType:
     table = _table("", "stage", "why")
     for planned in plan.stages:
         restore = planned.action == "restore"
-        table.add_row(Text(planned.action, style="green" if restore else "cyan"), planned.stage, planned.reason)
+        table.add_row(Text(planned.action, style="green" if restore else "cyan"), planned.stage, Text(planned.reason))
         for change in planned.changes if explain else ():
-            table.add_row("", "", Text(change, style="dim"))
+            # A file may be called anything, also what would steer the terminal.
+            table.add_row("", "", Text(words.clean(change), style="dim"))
     counted = sum(planned.action == "run" for planned in plan.stages)
     tail = f"{words.count(counted, 'stage')} to run, {len(plan.stages) - counted} restored from the cache"
     hidden = not explain and any(planned.changes for planned in plan.stages)

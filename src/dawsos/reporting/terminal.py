@@ -92,10 +92,11 @@ class TerminalReporter:
         text = self._sample(event) if event.kind == "rollout_sampled" else teller(event) if teller else ""
         if text:
             at = datetime.fromtimestamp(event.at, UTC).strftime("%H:%M:%S")
-            self._console.print(f"{at}  {event.stage:12} {words.clean(text)}", markup=False, soft_wrap=True)
+            # On one line: in a CI log a line of its own could be a command to the service.
+            self._console.print(f"{at}  {event.stage:12} {words.one_line(text)}", markup=False, soft_wrap=True)
         if self._annotate and event.kind == "gate_evaluated" and event.body["result"] != "pass":
             for place in verdict_from(event.body).places[:_ANNOTATIONS]:
-                self._console.print(annotation(place), markup=False, soft_wrap=True, highlight=False)
+                self._console.print(words.clean(annotation(place)), markup=False, soft_wrap=True, highlight=False)
 
     def _sample(self, event: Event) -> str:
         started = self._run.rollout.started_at if self._run.rollout else event.at
