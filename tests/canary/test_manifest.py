@@ -125,6 +125,7 @@ def test_a_good_manifest_has_no_errors() -> None:
         ({"interval": "5s"}, "is raised to 10 s"),
         ({"interval": "soon"}, "cannot be read: 60 s is used"),
         ({"interval": None}, "no interval"),
+        ({"interval": "1h"}, "the API server refuses hours"),
         ({"metrics": []}, "every canary is promoted"),
         ({"webhooks": []}, "no load test"),
         ({"iterations": 10}, "blue/green"),
@@ -171,3 +172,23 @@ def test_no_canary_and_no_numbers_are_refused() -> None:
         _read(GOOD, stepWeights=["5%", 10])
     with pytest.raises(BadInput, match="no ladder"):
         _read(GOOD, stepWeights=None, stepWeight=0).policy()
+
+
+@pytest.mark.parametrize("most", [0, -1, None])
+def test_no_greatest_weight_means_the_whole_traffic(most: int | None) -> None:
+    manifest = _read(GOOD, stepWeights=None, stepWeight=25, maxWeight=most)
+    assert (manifest.weights, manifest.ends) == ((25, 50, 75, 100), True)
+
+
+def test_blue_and_green_take_as_long_as_their_iterations() -> None:
+    manifest = _read(GOOD, stepWeights=None, iterations=10)
+    assert manifest.promote_seconds == 600.0
+    assert [(step.weight, step.duration) for step in manifest.policy().ladder] == [(100, 600.0)]
+
+
+def test_the_deprecated_threshold_of_a_metric_is_its_limit_where_there_is_no_range() -> None:
+    old = [{"name": "request-success-rate", "threshold": 99}, {"name": "request-duration", "threshold": 500}]
+    policy = _read(GOOD, metrics=old).policy()
+    assert (policy.error_rate, policy.p95) == (0.01, 0.5)
+    ranged = [{"name": "request-success-rate", "threshold": 99, "thresholdRange": {"min": 98}}]
+    assert _read(GOOD, metrics=ranged).policy().error_rate == 0.02

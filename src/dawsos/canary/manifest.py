@@ -30,7 +30,8 @@ Walk = Literal["ends", "stalls"]
 class Manifest:
     """One Canary as Flagger walks it.  ``interval`` in seconds; ``weights`` are the steps it takes, ``ends`` is False when it
     never gets past the last of them; ``blocked`` names metrics that fail on every tick; ``needed_rate`` is the total
-    requests a second below which one single failed request fails a check at the first weight (None: no such metric)."""
+    requests a second below which one single failed request fails a check at the first weight (None: no such metric);
+    ``passes`` checks must pass at each weight (1, or the iterations of blue/green)."""
 
     name: str
     interval: float
@@ -42,6 +43,7 @@ class Manifest:
     findings: tuple[Finding, ...]
     error_rate: float = 0.005
     slow: float = 1.2
+    passes: int = 1
 
     @property
     def rollback_seconds(self) -> float:
@@ -51,7 +53,7 @@ class Manifest:
     @property
     def promote_seconds(self) -> float | None:
         """Seconds of analysis of a healthy canary, None when it is never promoted."""
-        return None if self.blocked or not self.ends else len(self.weights) * self.interval
+        return None if self.blocked or not self.ends else len(self.weights) * self.passes * self.interval
 
     def policy(self) -> RolloutPolicy:
         """Return the same rule as a rollout policy, to simulate it; raises BadInput when its weights are no ladder."""
@@ -61,7 +63,9 @@ class Manifest:
         last = [] if weights[-1] == 100 else [100]
         return RolloutPolicy(
             judge="flagger",
-            ladder=tuple(LadderStep(weight=weight, duration=self.interval) for weight in [*weights, *last]),
+            ladder=tuple(
+                LadderStep(weight=weight, duration=self.interval * self.passes) for weight in [*weights, *last]
+            ),
             check_interval=self.interval,
             failed_checks=self.threshold,
             error_rate=self.error_rate,
@@ -108,7 +112,7 @@ def _canary(document: Mapping[str, Any], number: int, templates: Mapping[str, st
     ]  # fmt: skip
     return Manifest(
         str(_get(document, "metadata", "name") or "?"), interval, threshold, weights, ends, blocked, needed,
-        tuple(findings), error_rate, slow,
+        tuple(findings), error_rate, slow, max(1, _iterations(analysis)),
     )  # fmt: skip
 
 
@@ -137,6 +141,9 @@ def _interval(value: object, place: Place) -> tuple[float, list[Finding]]:
         ]
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     found = hours * 3600.0 + minutes * 60 + seconds
+    if match[1]:
+        text = f"interval {value!r}: the API server refuses hours"
+        return found, [Finding("error", where, text, f"write {found / 60:g}m")]
     if found < _SHORTEST:
         return _SHORTEST, [Finding("warning", where, f"interval {value} is raised to 10 s", "write 10s or more")]
     return found, []
@@ -155,11 +162,11 @@ def _threshold(value: object, place: Place, interval: float) -> tuple[int, list[
 
 
 def _ladder(analysis: Mapping[str, Any], place: Place) -> tuple[tuple[int, ...], bool, list[Finding]]:
-    listed, step, most = analysis.get("stepWeights"), analysis.get("stepWeight"), analysis.get("maxWeight", 100)
+    listed, step, most = analysis.get("stepWeights"), analysis.get("stepWeight"), analysis.get("maxWeight") or 0
     numbers = [*(listed if isinstance(listed, list) else [] if listed is None else [listed]), step or 0, most]
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
         raise BadInput("stepWeights, stepWeight and maxWeight are whole numbers", fix="write stepWeights: [5, 25, 50]")
-    if analysis.get("iterations"):
+    if _iterations(analysis):
         note = Finding(
             "note", (*place, "iterations"), "iterations: blue/green, the whole traffic at once, no ladder", ""
         )
@@ -172,7 +179,14 @@ def _ladder(analysis: Mapping[str, Any], place: Place) -> tuple[tuple[int, ...],
     if step is None:
         text = "neither stepWeight nor stepWeights: the API server refuses the Canary"
         return (), False, [Finding("error", place, text, "write stepWeights: [5, 25, 50]")]
-    return _linear(int(step), int(most), place)
+    # Nothing, 0 and less mean the whole traffic.
+    return _linear(int(step), int(most) if most > 0 else 100, place)
+
+
+def _iterations(analysis: Mapping[str, Any]) -> int:
+    """Return how often a blue/green analysis must pass, 0 where there is a ladder."""
+    number = analysis.get("iterations")
+    return max(0, number) if isinstance(number, int) and not isinstance(number, bool) else 0
 
 
 def _explicit(
@@ -229,10 +243,12 @@ def _limits(metrics: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     error_rate, slow = 0.005, 1.2
     for metric in metrics:
         limits = _mapping(metric.get("thresholdRange"))
-        if metric.get("name") == "request-success-rate" and _number(limits.get("min")) is not None:
-            error_rate = round(min(1.0, max(0.0, 1 - float(limits["min"]) / 100)), 9)
-        if str(metric.get("name", "")).startswith("request-duration") and (_number(limits.get("max")) or 0) > 0:
-            slow = float(limits["max"]) / 1000
+        # Without a range Flagger still reads the deprecated threshold: the least rate, the longest duration.
+        least, most = (_number(limits.get(key) if limits else metric.get("threshold")) for key in ("min", "max"))
+        if metric.get("name") == "request-success-rate" and least is not None:
+            error_rate = round(min(1.0, max(0.0, 1 - least / 100)), 9)
+        if str(metric.get("name", "")).startswith("request-duration") and most is not None and most > 0:
+            slow = most / 1000
     return error_rate, slow
 
 
