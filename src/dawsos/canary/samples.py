@@ -1,6 +1,7 @@
 """Samples to the bodies of the journal's events and back, so that any rollout can be judged again.  Pure.
 
-A histogram is written as the requests of each bucket, empty ones left out, and read back with the edges of all samples.
+A histogram is written as the requests of each bucket and read back with the edges of all samples.  Empty buckets are left
+out, but for the one below each that has requests: a limit that lies between the two must not move to the far side of them.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def _side(counts: Counts) -> dict[str, Any]:
     p95 = quantile(counts, 0.95)
     buckets, before = [], 0
     for index, (edge, count) in enumerate(counts.latency):
-        if count > before or index == len(counts.latency) - 1:
+        next_up = [more for _, more in counts.latency[index + 1 : index + 2]]
+        if count > before or not next_up or next_up[0] > count:
             buckets.append([None if math.isinf(edge) else edge, count - before])
         before = count
     return {
