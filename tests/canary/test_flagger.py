@@ -57,3 +57,11 @@ def test_with_a_short_interval_a_check_still_looks_at_a_minute() -> None:
 
 def test_a_crash_loop_rolls_back_at_once() -> None:
     assert FlaggerRule(POLICY).observe(sample(0, crash_looping=True, restarts=3)).verdict == "failing"
+
+
+def test_the_time_before_the_first_step_is_no_failed_check() -> None:
+    rule = FlaggerRule(POLICY)
+    for second in range(600):
+        assert rule.observe(sample(second, weight=0, canary=Counts())).verdict == "no_data"
+    found = [rule.observe(sample(600 + second, canary=GOOD)) for second in range(60)]
+    assert (found[-1].consecutive_failures, found[-1].requests) == (0, 60 * 20)

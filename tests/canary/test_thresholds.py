@@ -90,3 +90,12 @@ def test_the_soak_looks_twice_as_often_over_the_same_time() -> None:
     assert judge(burst, minute).verdict == "failing"
     assert judge(burst, soak).verdict != "failing"
     assert twice_as_often(POLICY) is POLICY
+
+
+def test_the_first_check_begins_with_the_canarys_traffic() -> None:
+    """Watched alone before, stable would otherwise leave the first check only a part of its time."""
+    policy = POLICY.model_copy(update={"check_interval": 10.0, "failed_checks": 2})
+    watched = [sample(at, weight=0, canary=counts(0)) for at in range(5)]
+    bad = [sample(5 + at, canary=counts(20, errors=5)) for at in range(20)]
+    assert judge([*watched, *bad[:19]], policy).verdict == "inconclusive"
+    assert judge([*watched, *bad], policy).verdict == "failing"

@@ -39,7 +39,12 @@ class FlaggerRule:
         self._rolled_back = False
 
     def observe(self, sample: Sample) -> Judgement:
-        """Take in one more sample; the judgement changes when an interval is over."""
+        """Take in one more sample; the judgement changes when an interval is over.
+
+        A sample at weight 0 was taken before the analysis: the canary had no traffic that could be checked.
+        """
+        if not sample.weight:
+            return Judgement("no_data", "the canary has no traffic yet")
         if sample.weight != self._weight:
             self._weight, self._passes = sample.weight, 0
         counts = self._recent.add(Counts() if unusable(sample) else sample.canary)

@@ -85,7 +85,9 @@ class Thresholds:
         self._last, self._measured = Check(), Check()
 
     def observe(self, sample: Sample) -> Judgement:
-        """Take in one more sample and return the judgement over all of them."""
+        """Take in one more sample and return the judgement over all of them; one at weight 0 is of no check."""
+        if not sample.weight:
+            return Judgement("no_data", "the canary has no traffic yet")
         self._seen += 1
         counts = self._recent.add(Counts() if unusable(sample) else sample.canary)
         if self._seen <= self._length:
