@@ -92,13 +92,28 @@ def test_workers_differ_and_so_do_their_ports(
     assert told(Pipeline.model_validate({**GOOD.model_dump(), "service": service})) == problems
 
 
+@pytest.mark.parametrize("part", ["jobs", "verify", "images"])
+def test_what_is_named_in_the_service_is_named_once(part: str) -> None:
+    one = {"name": "a", "run": "x"} if part != "images" else {"name": "a", "dockerfile": "D", "base": "localhost/b"}
+    service = {**GOOD.service.model_dump(), part: [one, {**one, "name": "b"}, one], "before_traffic": []}
+    problems = told(Pipeline.model_validate({**GOOD.model_dump(), "service": service}))
+    assert problems == [(f"service.{part}.2.name", "'a' is used twice")]
+
+
 @pytest.mark.parametrize(
     ("profile", "problems"),
     [
         ({"durations": (1.0, 2.0)}, []),
         ({"durations": (1.0,)}, [("profiles.laptop.durations", "1 durations for a ladder of 2 steps")]),
         ({"check_interval": 0.5}, [("profiles.laptop", "check_interval 0.5 s is shorter than tick 1 s")]),
-        ({"tick": 90.0}, [("profiles.laptop", "check_interval 60 s is shorter than tick 90 s")]),
+        (
+            {"tick": 90.0},
+            [
+                ("profiles.laptop", "check_interval 60 s is shorter than tick 90 s"),
+                ("profiles.laptop", "tick 90 s is not shorter than lease 15 s, which it renews"),
+            ],
+        ),
+        ({"tick": 15.0}, [("profiles.laptop", "tick 15 s is not shorter than lease 15 s, which it renews")]),
     ],
 )
 def test_a_profile_fits_the_ladder(profile: dict[str, Any], problems: list[tuple[str, str]]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from config.test_load import SMALL, load
-from dawsos.model.pipeline import Approval, Pipeline, Retry, Stage, Step, Worker
+from dawsos.model.pipeline import Approval, Pipeline, Profile, Retry, Stage, Step, Worker
 
 PIPELINE = load(SMALL)
 GATES = [{"kind": "exit_status", "name": "exit_status"}]
@@ -28,6 +28,7 @@ GATES = [{"kind": "exit_status", "name": "exit_status"}]
         (Step, {"run": "x", "judged_exits": [137]}, "less than or equal to 125"),
         (Retry, {"attempts": 6}, "less than or equal to 5"),
         (Approval, {"of": ["Ada", "Ada"], "needed": 2}, "needed is 2 and of names only 1: nobody could ever approve"),
+        (Profile, {"min_requests": 0}, "greater than or equal to 1"),
         (Worker, {"name": "w", "command": "x", "ready": "/"}, "ready is a page on the first of ports"),
         (
             Worker,

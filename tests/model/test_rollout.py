@@ -35,6 +35,8 @@ def test_numbers_are_seconds_and_shares() -> None:
         (ladder(5, 101), "less than or equal to 100"),
         ({"tick": "2s", "check_interval": "1s"}, "check_interval must not be shorter than tick"),
         ({"failed_checks": 0}, "greater than or equal to 1"),
+        ({"tick": "20s"}, "lease 15 s must be longer than tick 20 s: it is renewed once a tick"),
+        ({"lease": "1s"}, "lease 1 s must be longer than tick 1 s: it is renewed once a tick"),
         ({"judge": "nobody"}, "statistical"),
         ({"alpha": 0}, "greater than 0"),
         ({"tolerance": 0.9}, "greater than or equal to 1"),

@@ -50,15 +50,18 @@ def _service(pipeline: Pipeline) -> list[tuple[Place, str]]:
     service = pipeline.service
     jobs = [job.name for job in service.jobs]
     problems: list[tuple[Place, str]] = []
-    for key, names in (
-        ("name", [[worker.name] for worker in service.workers]),
-        ("ports", [list(worker.ports) for worker in service.workers]),
+    for part, key, names in (
+        ("workers", "name", [[worker.name] for worker in service.workers]),
+        ("workers", "ports", [list(worker.ports) for worker in service.workers]),
+        ("jobs", "name", [[job.name] for job in service.jobs]),
+        ("verify", "name", [[job.name] for job in service.verify]),
+        ("images", "name", [[image.name] for image in service.images]),
     ):
         seen: set[str] = set()
         for index, own in enumerate(names):
             twice = [name for number, name in enumerate(own) if name in seen or name in own[:number]]
             seen |= set(own)
-            problems += [(("service", "workers", index, key), f"{name!r} is used twice") for name in twice]
+            problems += [(("service", part, index, key), f"{name!r} is used twice") for name in twice]
     for index, name in enumerate(service.before_traffic):
         if name not in jobs:
             problems.append((("service", "before_traffic", index), f"unknown job {name!r}{_near(name, jobs)}"))
@@ -82,5 +85,10 @@ def _profiles(pipeline: Pipeline) -> list[tuple[Place, str]]:
         if policy.check_interval < policy.tick:
             problems.append(
                 (place, f"check_interval {policy.check_interval:g} s is shorter than tick {policy.tick:g} s")
+            )
+        if policy.lease <= policy.tick:
+            # The policy itself refuses that, but is not asked again for what a profile changes.
+            problems.append(
+                (place, f"tick {policy.tick:g} s is not shorter than lease {policy.lease:g} s, which it renews")
             )
     return problems

@@ -202,7 +202,7 @@ class Profile(Strict):
     warm_up: WarmUp | None = None
     baseline: Duration | None = None
     no_data_deadline: PositiveDuration | None = None
-    min_requests: int | None = None
+    min_requests: int | None = Field(default=None, ge=1)
     load: Load | None = None
 
 

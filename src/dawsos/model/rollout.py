@@ -120,6 +120,10 @@ class RolloutPolicy(Strict):
             raise ValueError(f"the ladder must end at 100, got {weights[-1]}")
         if self.check_interval < self.tick:
             raise ValueError("check_interval must not be shorter than tick")
+        if self.lease <= self.tick:
+            raise ValueError(
+                f"lease {self.lease:g} s must be longer than tick {self.tick:g} s: it is renewed once a tick"
+            )
         return self
 
 
