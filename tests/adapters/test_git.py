@@ -157,3 +157,21 @@ def test_a_checkout_that_somebody_changed_holds_the_commit_again(project: Path) 
     assert (target / "one.py").read_text() == "1\n"
     assert (target / "sub" / "two.sh").exists()
     assert (target / "cache").exists()
+
+
+def test_a_symbolic_link_is_hashed_by_its_target_s_name(project: Path) -> None:
+    """Led elsewhere it is another input, whether a folder, a file or nothing lies there."""
+    for name in ("here", "there"):
+        (project / name).mkdir()
+        (project / name / "data").write_text("same\n")
+    run(project, "add", "--all")
+    run(project, "commit", "--quiet", "-m", "folders")
+    seen = []
+    for target in ("here", "there", "here/data", "there/data", "./nowhere"):
+        (project / "link").unlink(missing_ok=True)
+        (project / "link").symlink_to(target)
+        seen.append(git.worktree_hashes(project))
+    assert len({hashes["link"] for hashes in seen}) == len(seen)
+    run(project, "add", "--all")
+    run(project, "commit", "--quiet", "-m", "link")
+    assert seen[-1] == git.tree_hashes(project, "HEAD")

@@ -79,9 +79,15 @@ def worktree_hashes(root: Path) -> dict[str, str]:
     # status names paths from the top of the repository, ls-tree from the folder it was asked in.
     prefix = below_top(root)
     dirty = [path.removeprefix(prefix) for path in dirty_files(root)]
-    present = [path for path in dirty if (root / path).is_file()]
+    # Of a symbolic link the name of its target counts, as it does to git, and not what lies there.
+    links = [path for path in dirty if (root / path).is_symlink()]
+    present = [path for path in dirty if path not in links and (root / path).is_file()]
     for path in set(dirty) - set(present):
         hashes.pop(path, None)
+    for path in links:
+        target = os.readlink(root / path)  # noqa: PTH115 - a Path would tidy the name
+        blob = _git(root, "hash-object", "--stdin", text_input=target).strip()
+        hashes[path] = f"120000:{blob}"
     if present:
         blobs = _git(root, "hash-object", "--stdin-paths", text_input="".join(map(_path_line, present))).split()
         for path, blob in zip(present, blobs, strict=True):
