@@ -129,3 +129,8 @@ def test_a_pattern_means_what_pathlib_means(pattern: str, tmp_path: Path) -> Non
 )
 def test_the_last_pattern_that_matches_counts(path: str, patterns: tuple[str, ...], included: bool) -> None:
     assert matches(path, patterns) is included
+
+
+def test_a_file_with_a_line_break_in_its_name_is_an_input_as_any_other() -> None:
+    assert matches("backend/a\nb.py", ("backend/**",))
+    assert matches("backend/a\nb.py", ("**",))

@@ -87,7 +87,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
     """Return ``pattern`` as pathlib reads it, because pathlib chose the files: ``*`` stays within a folder."""
     parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
     meaning = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(meaning.get(part) or re.escape(part) for part in parts))
+    return re.compile("".join(meaning.get(part) or re.escape(part) for part in parts), re.DOTALL)
 
 
 def text(name: str, content: bytes) -> str:

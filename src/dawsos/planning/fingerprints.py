@@ -77,4 +77,5 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         else:
             parts.append(re.escape(pattern[position]))
             position += 1
-    return re.compile("".join(parts))
+    # A file's name may hold a line break, and ``**`` is to match it as well.
+    return re.compile("".join(parts), re.DOTALL)
