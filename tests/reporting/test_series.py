@@ -117,6 +117,14 @@ def test_a_rolling_sum_has_a_value_for_each_tick(found: tuple[Tick, ...], second
         assert rolled[0] == merge(found[:1])
 
 
+def test_one_late_tick_does_not_shorten_the_sums_of_the_others() -> None:
+    lengths = [1.0] * 20 + [12.0] + [1.0] * 20
+    found = [Tick(float(at), seconds, 5, Side(10), Side(90)) for at, seconds in enumerate(lengths)]
+    rolled = rolling(found, 10.0)
+    assert rolled[15].seconds == 10.0
+    assert rolled[-1].canary.requests == 100
+
+
 def test_a_p95_is_never_added_up() -> None:
     sides = [Side(1, 0, None), Side(1, 0, 0.4), Side(1, 0, 0.2)]
     merged = merge([Tick(0.0, 1.0, 5, side, Side()) for side in sides])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from statistics import median
 from typing import Any
 
 from dawsos.model.run import RolloutRecord
@@ -124,7 +125,8 @@ def window(found: Sequence[Tick], seconds: float) -> Tick | None:
 
 def rolling(found: Sequence[Tick], seconds: float) -> tuple[Tick, ...]:
     """Return for each tick the sum over the ``seconds`` that end with it, as the judge's checks see it."""
-    typical = max((tick.seconds for tick in found), default=0.0)
+    # Not the longest: one late tick would shorten the window of all others.
+    typical = median(tick.seconds for tick in found) if found else 0.0
     reach = max(1, round(seconds / typical)) if typical > 0 else 1
     merged = (window(found[max(0, end - reach) : end], seconds) for end in range(1, len(found) + 1))
     return tuple(tick for tick in merged if tick is not None)
