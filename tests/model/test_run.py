@@ -194,3 +194,16 @@ def test_every_beginning_of_a_run_folds_and_survives_the_journal_s_text(name: st
         state = fold([each], state)
         assert state.last_seq == each.seq
     assert state == fold(stored)
+
+
+def test_a_stage_that_is_restored_after_a_resume_has_nothing_left_of_its_failed_attempt() -> None:
+    run = folded(
+        STARTED,
+        event("stage_started", "lint", attempt=1),
+        event("step_started", "lint", index=1, name="ruff", command="ruff check"),
+        event("stage_finished", "lint", result="infrastructure", seconds=7.0, reason="no disk", evidence={}),
+        event("run_resumed", pid=1),
+        event("stage_restored", "lint", fingerprint="f", from_run="r0", evidence={}),
+    )
+    stage = run.stages["lint"]
+    assert (stage.state, stage.reason, stage.seconds, stage.steps) == ("restored", "", 0.0, ())

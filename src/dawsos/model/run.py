@@ -235,10 +235,14 @@ def _gate_evaluated(run: Run, event: Event) -> Run:
 
 def _stage_restored(run: Run, event: Event) -> Run:
     body = event.body
+    # What an attempt before the resume came to is not what was restored.
     return _update(
         run,
         event.stage,
         state="restored",
+        reason="",
+        seconds=0.0,
+        steps=(),
         fingerprint=body.get("fingerprint", ""),
         from_run=body.get("from_run", ""),
         original=body.get("original", ""),
