@@ -17,7 +17,21 @@ NAMES = ["a.xml", "ab.xml", "x/a.xml", "x/y/a.xml", "a.json", "x/b.xml"]
 
 
 @pytest.mark.parametrize(
-    "pattern", ["*.xml", "a.xml", "?.xml", "x/*.xml", "**/*.xml", "**/a.xml", "x/**/a.xml", "**/*"]
+    "pattern",
+    [
+        "*.xml",
+        "a.xml",
+        "?.xml",
+        "x/*.xml",
+        "**/*.xml",
+        "**/a.xml",
+        "x/**/a.xml",
+        "**/*",
+        "[ab].xml",
+        "x/[!a].xml",
+        "[a-c].xml",
+        "[!b]*.xml",
+    ],
 )
 def test_a_pattern_chooses_what_pathlib_chooses(pattern: str, tmp_path: Path) -> None:
     for name in NAMES:

@@ -85,9 +85,16 @@ def several(evidence: Mapping[str, bytes], pattern: str) -> dict[str, bytes]:
 
 def _glob(pattern: str) -> re.Pattern[str]:
     """Return ``pattern`` as pathlib reads it, because pathlib chose the files: ``*`` stays within a folder."""
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?[^\]]+\])", pattern)
     meaning = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(meaning.get(part) or re.escape(part) for part in parts), re.DOTALL)
+    return re.compile("".join(meaning.get(part) or _literal_or_class(part) for part in parts), re.DOTALL)
+
+
+def _literal_or_class(part: str) -> str:
+    if not re.fullmatch(r"\[!?[^\]]+\]", part):
+        return re.escape(part)
+    letters = re.sub(r"([\\^\[&~|])", r"\\\1", part[1:-1].removeprefix("!"))
+    return f"(?!/)[{'^' if part.startswith('[!') else ''}{letters}]"
 
 
 def text(name: str, content: bytes) -> str:
