@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from dawsos.gates.sbom import Options
 from gates.samples import ask, cyclonedx
 
 
@@ -39,3 +41,9 @@ def test_no_file_is_no_data() -> None:
 )  # fmt: skip
 def test_a_malformed_file_is_an_error(content: Any) -> None:
     assert ask("sbom", {"sbom.json": content}).result == "error"
+
+
+@pytest.mark.parametrize("least", [0, -1])
+def test_a_floor_that_nothing_can_fall_below_is_refused(least: int) -> None:
+    with pytest.raises(ValidationError):
+        Options.model_validate({"kinds": {"pypi": least}})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import Field
 
@@ -25,7 +26,7 @@ class Options(Strict):
 
     report: EvidencePath = "sbom.json"
     min_packages: int = Field(default=1, ge=1)
-    kinds: dict[str, int] = Field(default_factory=dict)
+    kinds: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     resolved: EvidencePath | None = None
     form: str | None = Field(default=None, pattern="^(SPDX|CycloneDX)$")
 
