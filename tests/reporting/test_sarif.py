@@ -27,6 +27,11 @@ def test_one_run_for_each_tool_with_its_rules() -> None:
     assert sarif([])["runs"] == []
 
 
+def test_a_path_is_written_as_a_uri() -> None:
+    (result,) = sarif([Finding("ruff", "E1", "bad", "app/a b#1.py", 3)])["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "app/a%20b%231.py"
+
+
 def test_an_annotation_names_file_line_and_column() -> None:
     assert annotation(FOUND[0]) == "::error file=app/a.py,line=3,col=8,title=ruff F401::unused"
     assert annotation(FOUND[2]).startswith("::warning file=app/c.py,title=ruff E1::")

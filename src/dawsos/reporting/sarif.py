@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 from dawsos.model.findings import Finding
 
@@ -26,7 +27,8 @@ def _run(tool: str, found: list[Finding]) -> dict[str, Any]:
 
 def _result(finding: Finding, rules: list[str]) -> dict[str, Any]:
     rule = finding.rule or "finding"
-    location: dict[str, Any] = {"artifactLocation": {"uri": finding.path}}
+    # A URI: what a blank, # or % in a path would mean there must be escaped.
+    location: dict[str, Any] = {"artifactLocation": {"uri": quote(finding.path)}}
     if finding.line:
         location["region"] = {"startLine": finding.line}
         if finding.column:
