@@ -68,6 +68,12 @@ def test_a_special_character_as_a_url_writes_it_makes_no_variable_of_a_password(
     assert list(secrets_in("postgres://app:%s" + "@db.internal/app")) == []
 
 
+@pytest.mark.parametrize("before", [0, 17_980, 19_990, 20_000, 37_990, 100_000])
+def test_a_secret_is_found_wherever_it_lies_in_a_long_line(before: int) -> None:
+    secret, line = SEEDED["GitHub Token"]
+    assert ("GitHub Token", secret) in list(secrets_in("; " * (before // 2) + line + "; " * 10))
+
+
 def test_a_line_may_say_that_it_is_allowed() -> None:
     _, line = SEEDED["AWS Access Key"]
     assert list(secrets_in(line))

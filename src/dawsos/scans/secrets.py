@@ -57,7 +57,8 @@ _NOWHERE = re.compile(
     r"(?![\w.-])",
     re.IGNORECASE,
 )
-_LONGEST = 20_000
+# So much of a line is looked at in one go, and so much of it again in the next: longer than any secret of a format.
+_LONGEST, _AGAIN = 20_000, 2_000
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,16 @@ def find_secrets(lines: Iterable[Line]) -> list[Secret]:
 
 def secrets_in(text: str) -> Iterator[tuple[str, str]]:
     """Yield (kind, secret) for each secret of one line; a line that says ``pragma: allowlist secret`` has none."""
-    text = text[:_LONGEST]
     if _ALLOWED.search(text):
         return
     seen: set[str] = set()
-    for kind, detect in _detectors():
-        for value in detect(text):
-            if value and value not in seen and not (kind == "Basic Auth Credentials" and _harmless(text, value)):
-                seen.add(value)
-                yield kind, value
+    for start in range(0, max(1, len(text) - _AGAIN), _LONGEST - _AGAIN):
+        part = text[start : start + _LONGEST]
+        for kind, detect in _detectors():
+            for value in detect(part):
+                if value and value not in seen and not (kind == "Basic Auth Credentials" and _harmless(part, value)):
+                    seen.add(value)
+                    yield kind, value
 
 
 def _harmless(text: str, password: str) -> bool:
