@@ -119,3 +119,10 @@ def test_what_is_named_in_the_service_is_named_once(part: str) -> None:
 def test_a_profile_fits_the_ladder(profile: dict[str, Any], problems: list[tuple[str, str]]) -> None:
     made = {**GOOD.model_dump(), "profiles": {"laptop": profile}}
     assert told(Pipeline.model_validate(made)) == problems
+
+
+def test_production_is_no_profile_because_nothing_of_it_would_count() -> None:
+    made = Pipeline.model_validate({**GOOD.model_dump(), "profiles": {"production": {"judge": "flagger"}}})
+    assert told(made) == [
+        ("profiles.production", "production is the rollout as it is written: change it there, or name it otherwise")
+    ]

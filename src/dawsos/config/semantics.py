@@ -76,6 +76,11 @@ def _profiles(pipeline: Pipeline) -> list[tuple[Place, str]]:
     problems: list[tuple[Place, str]] = []
     for name, profile in pipeline.profiles.items():
         place: Place = ("profiles", name)
+        if name == "production":
+            problems.append(
+                (place, "production is the rollout as it is written: change it there, or name it otherwise")
+            )
+            continue
         if profile.durations and len(profile.durations) != rungs:
             problems.append(
                 ((*place, "durations"), f"{len(profile.durations)} durations for a ladder of {rungs} steps")
