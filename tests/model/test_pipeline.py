@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.test_load import SMALL, load
 from dawsos.model.pipeline import Approval, Pipeline, Profile, Retry, Stage, Step, Worker
+from dawsos.planning.fingerprints import matches
 
 PIPELINE = load(SMALL)
 GATES = [{"kind": "exit_status", "name": "exit_status"}]
@@ -76,3 +77,11 @@ def test_every_override_reaches_the_policy(key: str, value: object) -> None:
     made = Pipeline.model_validate({**PIPELINE.model_dump(), "profiles": {"laptop": {key: value}}})
     assert getattr(made.policy("laptop"), key) == value
     assert made.policy("laptop").ladder == PIPELINE.rollout.ladder
+
+
+@pytest.mark.parametrize("pattern", ["", "!", "./src/**", "/src/**", "src/", "!docs/", "../shared/**", "src//a.py"])
+def test_an_input_that_no_path_of_the_project_can_match_is_refused(pattern: str) -> None:
+    """Such a stage would be restored from the cache whatever is changed in the files that it was to name."""
+    assert not matches("src/a.py", (pattern.removeprefix("!"),))
+    with pytest.raises(ValidationError, match="matches no file: write it from the project's root"):
+        Stage.model_validate({"id": "a", "steps": [{"run": "x"}], "gates": GATES, "inputs": [pattern]})

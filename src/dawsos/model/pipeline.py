@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from dawsos.model.rollout import JudgeName, Load, RolloutPolicy, Strict, WarmUp
 from dawsos.model.units import Duration, PositiveDuration, Share
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+
+
+def _input(value: str) -> str:
+    # Paths are compared as git tells them.  What matches none of them would leave the stage restored whatever changes.
+    if any(part in ("", ".", "..") for part in value.removeprefix("!").split("/")):
+        raise ValueError(f"{value!r} matches no file: write it from the project's root, like src/** or !docs/**")
+    return value
+
+
+Input = Annotated[str, AfterValidator(_input)]
 
 
 class Slo(Strict):
@@ -78,7 +88,7 @@ class Stage(Strict):
     needs: tuple[Identifier, ...] = ()
     uses: Literal["commands", "release", "deploy", "rollout"] = "commands"
     toolchain: Identifier | None = None
-    inputs: tuple[str, ...] = Field(default=(), description="Globs of the files that decide the result.")
+    inputs: tuple[Input, ...] = Field(default=(), description="Globs of the files that decide the result.")
     env: dict[str, str] = Field(default_factory=dict)
     pass_env: tuple[str, ...] = Field(default=(), description="Names of variables taken from the caller.")
     services: tuple[Literal["postgres", "redis"], ...] = ()
