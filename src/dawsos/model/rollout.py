@@ -32,7 +32,7 @@ class LoadRequest(Strict):
     """One kind of request of the synthetic mix; ``share`` is its relative weight."""
 
     path: str = Field(pattern=r"^/")
-    share: float = Field(default=1, gt=0)
+    share: float = Field(default=1, gt=0, allow_inf_nan=False)
     authenticated: bool = False
 
 
