@@ -199,6 +199,9 @@ def test_decisions_are_marked_where_they_were_made() -> None:
     slow = marks("rolled_back", rollback_seconds=9.0)
     assert [label.partition(" ")[0] for _, label in slow] == ["rollback", "canary"]
     assert slow[1][0] - slow[0][0] == pytest.approx(9.0)
+    # It got its last request at once and was long in answering what it had.
+    draining = marks("rolled_back", rollback_seconds=0.1, drained=9.0)
+    assert draining[0] == slow[0]
     # Decided, and killed before its end was written.
     assert [label for _, label in marks("rolled_back", finished_at=None, rollback_seconds=None)] == [
         "rollback decided 0:39"

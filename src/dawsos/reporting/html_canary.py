@@ -135,7 +135,8 @@ def _marks(rollout: RolloutRecord, found: tuple[Tick, ...]) -> tuple[Mark, ...]:
         return ()
     finished = None if rollout.finished_at is None else rollout.finished_at - rollout.started_at
     if finished is not None and rollout.rollback_seconds is not None:
-        decided = finished - rollout.rollback_seconds
+        # The end is recorded once the canary has answered what it had in flight, which may be long after its last request.
+        decided = finished - max(rollout.rollback_seconds, rollout.drained or 0.0)
     else:
         decided = found[-1].at if found else finished or 0.0
     if rollout.decision == "rollback":
