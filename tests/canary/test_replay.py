@@ -38,8 +38,9 @@ def test_another_judge_speaks_at_another_time() -> None:
     samples = from_bodies(_recorded(60, errors=3))
     thresholds = replay("thresholds", POLICY.model_copy(update={"judge": "thresholds"}), samples)
     flagger = replay("flagger", POLICY.model_copy(update={"judge": "flagger"}), samples)
-    assert (thresholds.failing_at, thresholds.weight) == (17.0, 5)
-    assert flagger.failing_at == 27.0
+    # Its checks begin with the canary's traffic: two of them, ten seconds each.
+    assert (thresholds.failing_at, thresholds.weight) == (20.0, 5)
+    assert flagger.failing_at == 30.0
 
 
 def test_a_good_recording_stays_good() -> None:
