@@ -63,6 +63,7 @@ class StageCache:
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(prefix="new-", dir=target.parent))
         except OSError:
+            # As below: where nothing can be kept, the stage runs again next time.
             return
         try:
             shutil.copytree(artifacts, temporary / "artifacts", symlinks=True)
