@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,3 +34,19 @@ def pids_in(folder: Path, count: int) -> list[int]:
 
     wait_until(lambda: len(written()) == count)
     return [int(text) for text in written()]
+
+
+def asked_by_many(question: Callable[[], object]) -> set[object]:
+    """Return the different answers that four threads get, each asking two thousand times."""
+    answers: list[object] = []
+
+    def ask() -> None:
+        answers.extend(question() for _ in range(2000))
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert len(answers) == 8000
+    return set(answers)

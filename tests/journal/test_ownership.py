@@ -14,6 +14,7 @@ import pytest
 
 from dawsos.errors import OwnedElsewhere
 from dawsos.journal.ownership import owned, owner_of
+from waiting import asked_by_many
 
 _HOLD = """
 import sys, time
@@ -52,17 +53,7 @@ def test_who_only_asks_is_never_taken_for_the_owner(tmp_path: Path) -> None:
     lock = tmp_path / "owner.lock"
     with owned(lock, "run x"):
         pass
-    answers: list[int | None] = []
-
-    def ask() -> None:
-        answers.extend(owner_of(lock) for _ in range(2000))
-
-    askers = [threading.Thread(target=ask) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join()
-    assert set(answers) == {None}
+    assert asked_by_many(lambda: owner_of(lock)) == {None}
 
 
 def test_an_owner_is_not_turned_away_by_somebody_who_only_asks(tmp_path: Path) -> None:

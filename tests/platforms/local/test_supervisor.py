@@ -29,7 +29,7 @@ from dawsos.platforms.local.state import (
     write_roles,
 )
 from dawsos.platforms.local.supervisor import Supervisor, supervisor_runs
-from waiting import is_gone, pids_in, wait_until
+from waiting import asked_by_many, is_gone, pids_in, wait_until
 
 SLEEP = "exec sleep 60"
 # Neither the shell nor its child hears TERM.
@@ -407,17 +407,7 @@ def test_a_supervisor_is_not_turned_away_by_somebody_who_only_asks(tmp_path: Pat
 
 def test_two_who_ask_at_once_do_not_take_each_other_for_a_supervisor(tmp_path: Path) -> None:
     (tmp_path / "supervisor.lock").touch()
-    answers: list[bool] = []
-
-    def ask() -> None:
-        answers.extend(supervisor_runs(tmp_path) for _ in range(2000))
-
-    askers = [threading.Thread(target=ask) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join()
-    assert not any(answers)
+    assert asked_by_many(lambda: supervisor_runs(tmp_path)) == {False}
 
 
 def test_a_supervisor_lives_while_its_lock_is_held(tmp_path: Path) -> None:
