@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.adapters.process import guarded
+from dawsos.adapters.guards import guarded
 from waiting import is_gone, pids_in, wait_until
 
 

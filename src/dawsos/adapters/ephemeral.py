@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from dawsos.adapters.process import guarded
+from dawsos.adapters.guards import guarded
 from dawsos.adapters.services.common import remove_outside
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import ProcessSpec

@@ -6,6 +6,13 @@ keeps open: when it closes, because the caller wants an end or was killed, the w
 GRACE seconds, KILL.  The guard makes itself the subreaper of its descendants (Linux), so a grandchild that became a
 daemon is found as well.  It exits with the command's own exit code, 128 + N for signal N, 127 when the command could
 not be started.
+
+``python -I guard.py --serve`` forks a guard for each request on the Unix socket that is its standard input, because
+an interpreter takes longer to start than many a command to run; it ends when the socket closes.  A request is a length
+(8 bytes, big endian) sent with three descriptors, the lifeline, the output and a pipe for the status, and then that
+many bytes: GRACE, the working directory, the number of arguments, the arguments and ``NAME=VALUE`` for the environment,
+separated by NUL.  The guard answers on the status pipe with a line of its pid and then either ``exit CODE`` or why
+nothing was started; a status that ends without either is that of a guard that was killed.
 """
 
 from __future__ import annotations
@@ -19,8 +26,15 @@ import signal
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import NoReturn
+
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL = 0.02
+# Where the kernel wakes us at the command's end, only orphans are left to look for, and they can wait a moment.
+_REAP_EVERY = 0.25
 
 
 def _become_subreaper() -> None:
@@ -122,17 +136,19 @@ def _watch(child: int, grace: float) -> int:
     """Wait for the command's end or the caller's; return the command's exit code."""
     poller = select.poll()
     poller.register(0, select.POLLIN | select.POLLHUP)
+    pause = _POLL
     if hasattr(os, "pidfd_open"):
         # The end of the command wakes us at once; elsewhere it is seen within a poll.
         with contextlib.suppress(OSError):
             poller.register(os.pidfd_open(child), select.POLLIN)
+            pause = _REAP_EVERY
     while True:
         code = _exit_code(child)
         if code is not None:
             _end_tree(grace)
             return code
         _reap_adopted(child)
-        if any(number == 0 for number, _ in poller.poll(_POLL * 1000)) and not os.read(0, 4096):
+        if any(number == 0 for number, _ in poller.poll(pause * 1000)) and not os.read(0, 4096):
             return _stop(child, grace)
 
 
@@ -156,28 +172,93 @@ def _stop(child: int, grace: float) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run ``arguments`` = [GRACE, USER, "--", *argv] and return the exit code."""
-    grace = float(arguments[0])
+    return _guard(arguments[3:], dict(os.environ), float(arguments[0]), arguments[1])
+
+
+def _guard(argv: list[str], env: dict[str, str], grace: float, user: str) -> int:
     # A terminal's Ctrl-C goes to the caller, who then closes the pipe; the guard must live to clean up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _become_subreaper()
     try:
-        child = _start(arguments[3:], arguments[1])
+        child = _start(argv, env, user)
     except OSError as error:
-        print(f"cannot start {arguments[3]}: {error}", file=sys.stderr)
+        print(f"cannot start {argv[0]}: {error}", file=sys.stderr, flush=True)
         return 127
     # What is left of the tree must not keep the caller's log pipe open, but the guard itself must close it last.
     code = _watch(child, grace)
     return code if code >= 0 else 128 - code
 
 
-def _start(argv: list[str], user: str) -> int:
+def serve() -> int:
+    """Fork a guard for each request on standard input; return when the caller closes it or is gone."""
+    # Not needed by a guard that is started for one command.
+    import socket
+
+    # The guards are nobody's to wait for: each tells its end itself.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(fileno=0) as channel:
+        while True:
+            head, files, _, _ = socket.recv_fds(channel, 8, 3)
+            if len(head) < 8:
+                return 0
+            fields = os.fsdecode(_exactly(channel, int.from_bytes(head, "big"))).split("\0")
+            try:
+                child = os.fork()
+            except OSError as error:
+                os.write(files[2], f"0\ncannot start a guard: {error.strerror}".encode())
+                child = -1
+            if child == 0:
+                _answer(fields, *files)
+            for number in files:
+                os.close(number)
+
+
+def _exactly(channel: socket.socket, size: int) -> bytes:
+    parts = []
+    while size:
+        parts.append(channel.recv(size))
+        if not parts[-1]:
+            os._exit(0)
+        size -= len(parts[-1])
+    return b"".join(parts)
+
+
+def _answer(fields: list[str], lifeline: int, output: int, status: int) -> NoReturn:
+    """Be the guard of one request."""
+    said = "a defect of the guard"
+    try:
+        os.setsid()
+        os.write(status, f"{os.getpid()}\n".encode())
+        # Standard input was the socket, whose end the caller must see although a guard lives.
+        for number, meant in ((lifeline, 0), (output, 1), (output, 2)):
+            os.dup2(number, meant)
+        os.close(lifeline)
+        os.close(output)
+        # What comes over a socket is inherited, and a daemon that held the status open would look like a guard that lives.
+        os.set_inheritable(status, False)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        grace, folder, count = fields[:3]
+        first = 3 + int(count)
+        env = dict(pair.split("=", 1) for pair in fields[first:])
+        os.chdir(folder)
+        said = f"exit {_guard(fields[3:first], env, float(grace), '-')}"
+    except OSError as error:
+        said = f"cannot start: {error}"
+    finally:
+        # A caller that is gone hears nothing.
+        with contextlib.suppress(OSError):
+            os.write(status, said.encode())
+        os._exit(0)
+
+
+def _start(argv: list[str], env: dict[str, str], user: str) -> int:
     """Start ``argv`` in a session of its own and return its pid; raises OSError when it cannot be executed.
 
     Forked by hand: this process has one thread, and the subprocess module would double the time that every step waits for it.
     """
     # Before the identity changes: the user of a service may not be able to read this interpreter's library any more.
-    paths = argv[:1] if "/" in argv[0] else [os.path.join(folder, argv[0]) for folder in os.get_exec_path()]  # noqa: PTH118
+    paths = argv[:1] if "/" in argv[0] else [os.path.join(folder, argv[0]) for folder in os.get_exec_path(env)]  # noqa: PTH118
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -187,7 +268,7 @@ def _start(argv: list[str], user: str) -> int:
             _become(user)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
-            os.write(writer, str(_execute(paths, argv)).encode())
+            os.write(writer, str(_execute(paths, argv, env)).encode())
         except OSError as error:
             os.write(writer, str(error.errno).encode())
         finally:
@@ -202,12 +283,12 @@ def _start(argv: list[str], user: str) -> int:
     return child
 
 
-def _execute(paths: list[str], argv: list[str]) -> int:
+def _execute(paths: list[str], argv: list[str], env: dict[str, str]) -> int:
     """Become the first of ``paths`` that can be executed; returns the telling error number when none can."""
     failed = errno.ENOENT
     for path in paths:
         try:
-            os.execv(path, argv)  # noqa: S606 - a list, and no shell
+            os.execve(path, argv, env)  # noqa: S606 - a list, and no shell
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 failed = error.errno or failed
@@ -223,4 +304,4 @@ def _become(user: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(serve() if sys.argv[1:] == ["--serve"] else main(sys.argv[1:]))

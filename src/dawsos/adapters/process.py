@@ -6,22 +6,16 @@ import asyncio
 import codecs
 import contextlib
 import os
-import sys
+import signal
 from pathlib import Path
 from typing import TextIO
 
+from dawsos.adapters.guards import guards
 from dawsos.model.process import Command, CommandOutcome
 from dawsos.ports import Clock, Redactor
 
-GUARD = Path(__file__).with_name("guard.py")
 _MISSING = 127
 _PIECE = 1 << 16
-
-
-def guarded(argv: tuple[str, ...], grace: float, user: tuple[int, int] | None = None) -> tuple[str, ...]:
-    """Return the argv that runs ``argv`` under the guard, as uid and gid ``user`` when given (we must be root then)."""
-    identity = f"{user[0]}:{user[1]}" if user else "-"
-    return (sys.executable, "-I", "-S", str(GUARD), str(grace), identity, "--", *argv)
 
 
 class GuardedRunner:
@@ -35,60 +29,48 @@ class GuardedRunner:
         """Run ``command``; never raises for what the command does.  Cancelling ends the process tree first."""
         started = self._clock.monotonic()
         Path(command.log).parent.mkdir(parents=True, exist_ok=True)
-        reader, writer = os.pipe()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *guarded(command.argv, command.grace),
-                cwd=command.cwd,
-                env=command.env,
-                stdin=reader,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-            )
+            guard = await _Guard.of(command)
         except OSError as error:
-            os.close(reader)
-            os.close(writer)
             return CommandOutcome("infrastructure", None, 0.0, f"cannot start: {error}")
-        os.close(reader)
         timed_out = False
-        capture = asyncio.create_task(self._capture(process, Path(command.log)))
+        capture = asyncio.create_task(self._capture(guard.output, Path(command.log)))
         try:
             try:
                 async with asyncio.timeout(command.budget):
-                    await process.wait()
+                    await asyncio.shield(guard.ended)
             except TimeoutError:
                 timed_out = True
         finally:
             # Closing the lifeline makes the guard end the tree, also when this task is being cancelled.
-            os.close(writer)
-            await asyncio.shield(self._finish(process, capture, command.grace))
+            os.close(guard.lifeline)
+            await asyncio.shield(self._finish(guard, capture, command.grace))
         seconds = self._clock.monotonic() - started
         unwritten = "" if capture.cancelled() else capture.result()
+        said = "" if guard.ended.cancelled() else guard.ended.result()
         if unwritten:
-            return CommandOutcome("infrastructure", process.returncode, seconds, unwritten)
-        return _classify(process.returncode, timed_out, seconds, command.budget)
+            return CommandOutcome("infrastructure", _code(said), seconds, unwritten)
+        return _classify(said, timed_out, seconds, command.budget)
 
-    async def _finish(self, process: asyncio.subprocess.Process, capture: asyncio.Task[str], grace: float) -> None:
+    async def _finish(self, guard: _Guard, capture: asyncio.Task[str], grace: float) -> None:
         try:
             async with asyncio.timeout(grace + 10):
-                await process.wait()
+                await asyncio.shield(guard.ended)
                 await capture
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            guard.kill()
+            guard.ended.cancel()
             capture.cancel()
+            await asyncio.gather(guard.ended, capture, return_exceptions=True)
 
-    async def _capture(self, process: asyncio.subprocess.Process, path: Path) -> str:
-        """Write what ``process`` says to ``path``; return why that failed, an empty text when it did not."""
-        if process.stdout is None:
-            return ""
+    async def _capture(self, output: asyncio.StreamReader, path: Path) -> str:
+        """Write what comes from ``output`` to ``path``; return why that failed, an empty text when it did not."""
         try:
             with path.open("a", encoding="utf-8", newline="") as log:
-                await self._copy(process.stdout, log)
+                await self._copy(output, log)
         except OSError as error:
             # Go on reading: a command whose words nobody takes stands still until its budget is over.
-            while await process.stdout.read(_PIECE):
+            while await output.read(_PIECE):
                 pass
             return f"cannot write {path}: {error.strerror}"
         return ""
@@ -105,15 +87,70 @@ class GuardedRunner:
             log.write(masked.feed(text.decode(b"", final=True)) + masked.end())
 
 
-def _classify(code: int | None, timed_out: bool, seconds: float, budget: float) -> CommandOutcome:
+class _Guard:
+    """A guard at work: what its command says, and how it ended."""
+
+    def __init__(self, lifeline: int, output: asyncio.StreamReader, status: asyncio.StreamReader) -> None:
+        self.lifeline = lifeline
+        self.output = output
+        self._pid = 0
+        self.ended = asyncio.create_task(self._listen(status))
+
+    @classmethod
+    async def of(cls, command: Command) -> _Guard:
+        """Have ``command`` started; raises OSError when no guard can be had."""
+        theirs, ours = os.pipe()
+        output, output_end = os.pipe()
+        status, status_end = os.pipe()
+        try:
+            guards().ask(command, theirs, output_end, status_end)
+        except OSError:
+            for number in (ours, output, status):
+                os.close(number)
+            raise
+        finally:
+            for number in (theirs, output_end, status_end):
+                os.close(number)
+        try:
+            return cls(ours, await _stream(output), await _stream(status))
+        except BaseException:
+            os.close(ours)
+            raise
+
+    async def _listen(self, status: asyncio.StreamReader) -> str:
+        """Return what the guard says at its end, an empty text when it was killed."""
+        self._pid = int(await status.readline() or 0)
+        return (await status.read()).decode(errors="replace")
+
+    def kill(self) -> None:
+        """Kill a guard that does not end; it is alive, for its end of the status pipe is open."""
+        if self._pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+
+
+async def _stream(descriptor: int) -> asyncio.StreamReader:
+    """Return a reader that owns ``descriptor``."""
+    stream = asyncio.StreamReader()
+    pipe = os.fdopen(descriptor, "rb", 0)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
+    return stream
+
+
+def _code(said: str) -> int | None:
+    return int(said.removeprefix("exit ")) if said.startswith("exit ") else None
+
+
+def _classify(said: str, timed_out: bool, seconds: float, budget: float) -> CommandOutcome:
+    code = _code(said)
     if timed_out:
         return CommandOutcome("timeout", code, seconds, f"stopped after its budget of {budget:g} s")
+    if code is None:
+        return CommandOutcome("infrastructure", None, seconds, said or "the guard was killed")
     if code == 0:
         return CommandOutcome("ok", 0, seconds)
-    if code is None or code == _MISSING:
+    if code == _MISSING:
         return CommandOutcome("failed", code, seconds, "command not found")
-    if code < 0:
-        return CommandOutcome("infrastructure", code, seconds, f"the guard was killed by signal {-code}")
     if code == 128 + 9:
         return CommandOutcome("infrastructure", code, seconds, "killed by signal 9 (out of memory?)")
     return CommandOutcome("failed", code, seconds, f"exit code {code}")
