@@ -24,15 +24,18 @@ def dawsos(*words: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def one(fault: str, profile: str) -> tuple[int, float, int, str]:
-    """Return (exit code, seconds to the decision, the canary's bad requests, reason) of one drill."""
+def one(fault: str, profile: str) -> tuple[int, float, int, float, str]:
+    """Return (exit code, seconds to the decision, the canary's bad requests, requests a second, reason) of one drill."""
     code, _ = dawsos("drill", "--fault", fault, "--profile", profile)
     run = json.loads(dawsos("show", "last", "--json")[1])
     rollout = run["rollout"]
     if rollout is None:
         raise SystemExit(f"the drill {fault} did not come to a rollout: {run['reason']}")
     judged = [sample for sample in rollout["samples"] if sample["weight"]]
-    return code, sum(s["seconds"] for s in judged), sum(s["canary"]["errors"] for s in judged), rollout["reason"]
+    seconds = sum(s["seconds"] for s in judged)
+    requests = sum(s["canary"]["requests"] + s["stable"]["requests"] for s in judged)
+    errors = sum(s["canary"]["errors"] for s in judged)
+    return code, seconds, errors, requests / seconds if seconds else 0.0, rollout["reason"]
 
 
 def replayed(judge: str, profile: str) -> str:
@@ -46,12 +49,13 @@ def main(wanted: list[str]) -> None:
         fault, _, count = word.partition(":")
         codes, times = [], []
         for number in range(int(count or 1)):
-            code, seconds, errors, reason = one(fault, "drill")
+            code, seconds, errors, rate, reason = one(fault, "drill")
             codes.append(code)
             times.append(seconds)
             others = replayed("thresholds", "drill")
             print(
-                f"{fault:22} {number + 1:3}  exit {code}  {seconds:6.1f} s  {errors:4} errors  thresholds {others}  {reason}",
+                f"{fault:22} {number + 1:3}  exit {code}  {seconds:6.1f} s  {errors:4} errors  {rate:4.0f} rps  "
+                f"thresholds {others}  {reason}",
                 flush=True,
             )
         back = codes.count(4)

@@ -16,7 +16,7 @@ from dawsos.app.session import Session
 from dawsos.engine.work import Outcome
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.rollout import Load, LoadRequest, Sample
-from dawsos.platforms.local.load import OpenLoopLoad
+from dawsos.platforms.local.load_process import LoadProcess
 from dawsos.platforms.local.platform import Deployment
 from dawsos.platforms.local.state import Roles
 
@@ -246,7 +246,7 @@ def test_a_drill_of_the_service_s_own_is_mended_afterwards(tmp_path: Path, monke
 
 def test_without_a_stable_release_the_load_itself_climbs_the_ladder() -> None:
     declared = Load(rate=40.0, requests=(LoadRequest(path="/"),))
-    load = OpenLoopLoad("http://127.0.0.1:1", declared, "")
+    load = LoadProcess("http://127.0.0.1:1", declared, "")
     climb = _ramp(load, declared)
     rates = []
     for weight in (1, 25, 100):

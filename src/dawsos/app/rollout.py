@@ -19,7 +19,7 @@ from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.rollout import Load, RolloutPolicy
 from dawsos.model.run import RolloutRecord
-from dawsos.platforms.local.load import OpenLoopLoad
+from dawsos.platforms.local.load_process import LoadProcess
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = Non
             trouble.cancel()
             await asyncio.wait([trouble])
         if load is not None:
-            await load.stop()
+            write_json(stand.logs / "load.json", await load.stop())
         await traffic.close()
     await _tidy(stand, record, finished)
     if trouble is not None and not trouble.cancelled():
@@ -236,7 +236,7 @@ async def _canary_ready(stand: Stand, record: RolloutRecord) -> bool:
     return False
 
 
-def _ramp(load: OpenLoopLoad | None, declared: Load | None) -> Any:
+def _ramp(load: LoadProcess | None, declared: Load | None) -> Any:
     def set_rate(weight: int) -> None:
         # Without a stable release there is nothing to share the traffic with: the load itself climbs the ladder.
         if load is not None and declared is not None:
@@ -245,7 +245,7 @@ def _ramp(load: OpenLoopLoad | None, declared: Load | None) -> Any:
     return set_rate
 
 
-async def _start_load(stand: Stand) -> OpenLoopLoad | None:
+async def _start_load(stand: Stand) -> LoadProcess | None:
     if stand.policy.load is None:
         return None
     inside = stand.inside("load")
@@ -255,7 +255,7 @@ async def _start_load(stand: Stand) -> OpenLoopLoad | None:
         request.model_copy(update={"path": substitute(request.path, variables)})
         for request in stand.policy.load.requests
     )
-    load = OpenLoopLoad(stand.environment.url, stand.policy.load.model_copy(update={"requests": requests}), bearer)
+    load = LoadProcess(stand.environment.url, stand.policy.load.model_copy(update={"requests": requests}), bearer)
     await load.start()
     return load
 

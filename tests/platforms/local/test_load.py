@@ -34,3 +34,8 @@ def test_the_mix_is_spread_and_not_in_blocks() -> None:
 def test_load_to_another_machine_is_refused(url: str) -> None:
     with pytest.raises(BadInput, match="this machine only"):
         OpenLoopLoad(url, Load(rate=1, requests=(LoadRequest(path="/"),)))
+
+
+def test_before_anything_was_sent_there_is_an_outcome_all_the_same() -> None:
+    load = OpenLoopLoad("http://127.0.0.1:1", Load(rate=1, requests=(LoadRequest(path="/"),)))
+    assert load.outcome() == {"sent": 0, "failed": 0, "skipped": 0, "seconds": 0.0, "failures": {}, "p95": None}

@@ -7,22 +7,29 @@ import contextlib
 import itertools
 import time
 from collections import Counter, deque
+from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 
 from dawsos.errors import BadInput
 from dawsos.model.rollout import Load, LoadRequest
 
 _MOST_AT_ONCE = 256
+_PATIENCE = 30.0
+
+
+def must_be_here(url: str) -> None:
+    """Raise BadInput unless ``url`` is of this machine."""
+    if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise BadInput(f"synthetic load goes to this machine only, not to {url}")
 
 
 class OpenLoopLoad:
     """Sends the declared mix at ``rate`` requests a second (may be changed while it runs); counts what came of it."""
 
     def __init__(self, url: str, load: Load, token: str = "") -> None:
-        if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):
-            raise BadInput(f"synthetic load goes to this machine only, not to {url}")
+        must_be_here(url)
         self.rate = load.rate
         self.sent = 0
         self.failed = 0
@@ -30,15 +37,24 @@ class OpenLoopLoad:
         self.failures: Counter[str] = Counter()
         self.latencies: deque[float] = deque(maxlen=100_000)
         self._requests = _mix(load.requests)
-        self._token = token
-        limits = httpx.Limits(max_connections=_MOST_AT_ONCE, max_keepalive_connections=64)
-        self._client = httpx.AsyncClient(base_url=url, timeout=30.0, limits=limits, trust_env=False)
+        self._url = url.rstrip("/")
+        self._bearer = {"Authorization": f"Bearer {token}"}
+        self._session: aiohttp.ClientSession | None = None
+        self._started = self._ended = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._flying: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Begin to send."""
-        self._task = asyncio.create_task(self._send())
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_MOST_AT_ONCE, keepalive_timeout=5.0),
+            timeout=aiohttp.ClientTimeout(total=_PATIENCE),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        # A request whose connection was closed under it is one that was lost; to send it once more would hide that.
+        self._session._retry_connection = False
+        self._started = time.monotonic()
+        self._task = asyncio.create_task(self._send(self._session))
 
     async def stop(self) -> None:
         """Send nothing new, wait a little for what is under way, and end."""
@@ -46,18 +62,32 @@ class OpenLoopLoad:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+            self._ended = time.monotonic()
         if self._flying:
             _, late = await asyncio.wait(self._flying, timeout=5)
             for task in late:
                 task.cancel()
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
+
+    def outcome(self) -> dict[str, Any]:
+        """Return what came of it: counts, the ``seconds`` it was sent for, and ``p95`` from when a request was due, in seconds."""
+        ordered = sorted(self.latencies)
+        return {
+            "sent": self.sent,
+            "failed": self.failed,
+            "skipped": self.skipped,
+            "seconds": round(self._ended - self._started, 3),
+            "failures": dict(self.failures),
+            "p95": round(ordered[int(len(ordered) * 0.95)], 4) if ordered else None,
+        }
 
     @property
     def in_flight(self) -> int:
         """Requests that were sent and have no answer yet."""
         return len(self._flying)
 
-    async def _send(self) -> None:
+    async def _send(self, session: aiohttp.ClientSession) -> None:
         due = time.monotonic()
         for request in itertools.cycle(self._requests):
             due += 1.0 / self.rate
@@ -71,19 +101,20 @@ class OpenLoopLoad:
                 self.skipped += 1
                 await asyncio.sleep(0)
                 continue
-            task = asyncio.create_task(self._one(request, due))
+            task = asyncio.create_task(self._one(session, request, due))
             self._flying.add(task)
             task.add_done_callback(self._flying.discard)
 
-    async def _one(self, request: LoadRequest, due: float) -> None:
-        headers = {"Authorization": f"Bearer {self._token}"} if request.authenticated else {}
+    async def _one(self, session: aiohttp.ClientSession, request: LoadRequest, due: float) -> None:
+        headers = self._bearer if request.authenticated else {}
         self.sent += 1
         try:
-            response = await self._client.get(request.path, headers=headers)
-            if response.status_code >= 400:
-                self.failed += 1
-                self.failures[f"{request.path}: {response.status_code}"] += 1
-        except httpx.HTTPError as error:
+            async with session.get(self._url + request.path, headers=headers, allow_redirects=False) as response:
+                await response.read()
+                if response.status >= 400:
+                    self.failed += 1
+                    self.failures[f"{request.path}: {response.status}"] += 1
+        except (aiohttp.ClientError, TimeoutError) as error:
             self.failed += 1
             self.failures[f"{request.path}: {type(error).__name__}"] += 1
         self.latencies.append(time.monotonic() - due)

@@ -1,0 +1,116 @@
+"""The synthetic load in a process of its own, so that what it costs delays no decision of the controller's.
+
+Run as ``python -m dawsos.platforms.local.load_process``.  The first line of standard input says what to send (JSON with
+``url``, ``load``, ``token``), every other line is a new rate in requests a second, and its end, also that of a caller who was
+killed, is the load's.  Standard output has the line ``ready`` and, at the end, what came of the load as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import dawsos
+from dawsos.errors import InfrastructureError
+from dawsos.model.rollout import Load
+from dawsos.platforms.local.load import OpenLoopLoad, must_be_here
+
+_READY_WITHIN = 30.0
+# What is under way is awaited for 5 s (see ``OpenLoopLoad.stop``); the rest is for a busy machine.
+_ENDED_WITHIN = 15.0
+_MODULE = "dawsos.platforms.local.load_process"
+
+
+class LoadProcess:
+    """An open-loop load that another process sends; raises BadInput for an address that is not this machine's."""
+
+    def __init__(self, url: str, load: Load, token: str = "") -> None:
+        must_be_here(url)
+        self._order = {"url": url, "load": load.model_dump(mode="json"), "token": token}
+        self._rate = load.rate
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Begin to send; returns when it does.  Raises InfrastructureError when it does not come to that."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", _MODULE,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            # Ctrl-C is for the caller, who ends the load when it is time.
+            start_new_session=True,
+            cwd="/",
+            env={"PATH": os.defpath, "PYTHONPATH": str(Path(dawsos.__file__).parent.parent), "LANG": "C.UTF-8"},
+        )  # fmt: skip
+        self._say(json.dumps(self._order))
+        said = b""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_READY_WITHIN):
+                said = await self._process.stdout.readline()  # type: ignore[union-attr]
+        if said != b"ready\n":
+            told = await self._end()
+            raise InfrastructureError(
+                f"the load did not start: {told[1][-300:] or 'it said nothing'}", fix="ship again"
+            )
+
+    @property
+    def rate(self) -> float:
+        """Requests a second; may be changed while it runs."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        self._rate = rate
+        self._say(str(rate))
+
+    async def stop(self) -> dict[str, Any]:
+        """End the load; return what came of it: ``sent``, ``failed``, ``skipped``, ``seconds``, ``failures`` (what -> times), ``p95``
+        in seconds.  An empty mapping when it was killed."""
+        said, _ = await self._end()
+        with contextlib.suppress(ValueError):
+            return dict(json.loads(said))
+        return {}
+
+    def _say(self, line: str) -> None:
+        if self._process is not None and self._process.stdin is not None and self._process.returncode is None:
+            self._process.stdin.write(line.encode() + b"\n")
+
+    async def _end(self) -> tuple[str, str]:
+        """Close its input, wait for it, and return what it said on both streams."""
+        process, self._process = self._process, None
+        if process is None:
+            return "", ""
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            async with asyncio.timeout(_ENDED_WITHIN):
+                said = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            said = await process.communicate()
+        return said[0].decode(errors="replace"), said[1].decode(errors="replace")
+
+
+async def _serve() -> None:
+    lines = asyncio.StreamReader(limit=1 << 24)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin.buffer)
+    first = await lines.readline()
+    if not first:
+        return
+    order = json.loads(first)
+    load = OpenLoopLoad(order["url"], Load.model_validate(order["load"]), order["token"])
+    await load.start()
+    print("ready", flush=True)
+    while line := await lines.readline():
+        load.rate = float(line)
+    await load.stop()
+    print(json.dumps(load.outcome()), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())
