@@ -36,6 +36,8 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every stage, rest
 
 def main() -> None:
     """Run the command line; every error ends here."""
+    # We have no plugins for pydantic, and to look for some means to read what every installed package says of itself.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
         app(prog_name="dawsos", standalone_mode=True)
     except DawsosError as error:

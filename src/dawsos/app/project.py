@@ -41,6 +41,10 @@ class Project:
         return self.home / "cache"
 
     @property
+    def templates(self) -> Path:
+        return self.home / "templates"
+
+    @property
     def releases(self) -> Path:
         return self.home / "releases"
 

@@ -19,6 +19,7 @@ from typing import Any
 from dawsos.adapters import git
 from dawsos.adapters.cache import StageCache
 from dawsos.adapters.git import Commit
+from dawsos.adapters.guards import guards
 from dawsos.adapters.toolchain import lock_digest, python_version
 from dawsos.app import approval as approvals
 from dawsos.app import evidence
@@ -126,6 +127,8 @@ def _newest_unfinished(tools: Tools) -> Any:
 def _begin(
     project: Project, commit: Commit, root: Path, options: Options, make_reporter: MakeReporter, *, command: str
 ) -> Ended:
+    # It comes up while we read.
+    guards().start()
     pipeline = load(root)
     must_know_profile(pipeline, options.profile)
     chosen = select(pipeline, options.stages, command)

@@ -18,7 +18,8 @@ JudgeName = Literal["statistical", "thresholds", "flagger"]
 class Strict(BaseModel):
     """A frozen model that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built when it is first asked to check something: a run uses few of the gates' options.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class LadderStep(Strict):

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from dawsos.model.run import Run, StageRecord
@@ -57,16 +57,17 @@ class ReportContext:
     evidence_base: str = ""
 
 
-def render_html(run: Run, context: ReportContext) -> str:
-    """Return the page for ``run`` in whatever state it is."""
-    return _template().render(view(run, context))
+def render_html(run: Run, context: ReportContext, compiled: BytecodeCache | None = None) -> str:
+    """Return the page for ``run`` in whatever state it is; ``compiled`` keeps the compiled template from run to run."""
+    return _template(compiled).render(view(run, context))
 
 
 @lru_cache(maxsize=1)
-def _template() -> Template:
+def _template(compiled: BytecodeCache | None) -> Template:
     # Compiling it takes longer than rendering it, and a ship renders several times.
     environment = Environment(
         loader=PackageLoader("dawsos.reporting"),
+        bytecode_cache=compiled,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
