@@ -188,3 +188,17 @@ def test_asking_for_help_loads_little_more_than_typer() -> None:
     assert {name for name in helped if name.startswith("dawsos")} == {"dawsos", "dawsos.cli", "dawsos.errors"}
     floor = modules("import typer, rich.console; app = typer.Typer(); app.command()(lambda: None); app()")
     assert len(helped - floor) <= 40, sorted(helped - floor)
+
+
+def test_a_run_whose_output_nobody_reads_any_more_goes_on_to_its_end(good: TinyProject) -> None:
+    """As in ``dawsos run | head -1``: the stages are run, and the exit code is theirs."""
+    env = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent.parent)}
+    argv = [sys.executable, "-m", "dawsos.cli", "run"]
+    with subprocess.Popen(argv, cwd=good.path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+        assert (process.wait(60), said) == (0, b"")
+    assert good.dawsos("show", "last", "--json").json["result"] == "passed"

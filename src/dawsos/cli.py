@@ -57,8 +57,16 @@ def _say_error(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"dawsos: {text}", markup=False)
 
 
+class _Steadfast(Console):
+    """Writes on into nothing when nobody reads any more: a run must not end half done because its ``| head`` did."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _console() -> Console:
-    console = Console(highlight=False)
+    console = _Steadfast(highlight=False)
     if not console.is_terminal:
         # A file or a pipe has no width: do not cut tables at the 80 columns that rich assumes.
         console.width = 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,16 +55,16 @@ class Session:
     def record(self, kind: EventKind, stage: str = "", /, **body: Any) -> Event:
         event = self.tools.journal.append(self.id, kind, stage, **_clean(body, self.masker))
         # Another process may have appended meanwhile (an approval): take everything since what we know.
-        for fact in self.tools.journal.events(self.id, self.state.last_seq):
-            self.state = fold([fact], self.state)
-            self.reporter.notice(fact)
+        self.refresh()
         return event
 
     def refresh(self) -> Run:
         """Take in what others appended and return the state."""
         for fact in self.tools.journal.events(self.id, self.state.last_seq):
             self.state = fold([fact], self.state)
-            self.reporter.notice(fact)
+            # A terminal that went away, or a full disk behind the output, ends no run.
+            with suppress(OSError):
+                self.reporter.notice(fact)
         return self.state
 
     def since(self, seq: int) -> list[Event]:
@@ -92,7 +92,8 @@ class Session:
         sign_summary(self.tools, ended)
         self.record("run_finished", result=result, exit_code=code, reason=reason)
         write_text(self.tools.project.metrics, render_metrics(self.tools.journal.of_kinds(KINDS)))
-        self.reporter.close()
+        with suppress(OSError):
+            self.reporter.close()
         return code
 
 
