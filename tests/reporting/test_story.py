@@ -185,6 +185,22 @@ def test_nobody_takes_silence_for_a_pass() -> None:
     assert waiting[1] == Remark("1 stage", "not started: canary")
 
 
+def fed(rate: float, **fields: Any) -> list[str]:
+    """Return the remarks on the load of a rollout with 200 declared requests a second of which ``rate`` came through."""
+    sample = {"seconds": 2.0, "canary": {"requests": rate * 0.1}, "stable": {"requests": rate * 1.9}}
+    lost = {"seconds": 60.0, "complete": False, "canary": {"requests": 0}, "stable": {"requests": 0}}
+    facts = {"policy": {"load": {"rate": 200}}, "samples": (sample, sample, lost), "stable_deployment": "old"}
+    rollout = rollout_of(traffic="synthetic", outcome="promoted", **{**facts, **fields})
+    return [remark.what for remark in not_checked(Run(id="r", rollout=rollout)) if remark.where == "canary load"]
+
+
+def test_a_load_that_did_not_come_through_is_said() -> None:
+    assert fed(80) == ["80 of the declared 200 requests/s came through, so that small faults take longer to find"]
+    assert fed(181) == []
+    # Without a stable release the load climbs the ladder; without any sample nothing is known.
+    assert fed(20, stable_deployment="") == fed(20, samples=()) == fed(20, policy={"load": None}) == []
+
+
 def test_what_a_rollout_could_not_show_is_said() -> None:
     rollout = rollout_of(
         traffic="synthetic", stable_deployment="", power={"warnings": ["too little\ntraffic"]},

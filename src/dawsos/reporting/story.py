@@ -11,10 +11,12 @@ from typing import Any
 
 from dawsos.model.run import RolloutRecord, Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
-from dawsos.reporting.series import last_weight
+from dawsos.reporting.series import last_weight, tick_of
 from dawsos.reporting.words import count, latency, number, one_line, percent, policy_number, short, span, words
 
 BAD_STATES = ("failed", "infrastructure", "timeout", "rejected", "rolled_back")
+# The share of the declared load below which a rollout is told to have had less than was asked for.
+_ENOUGH_LOAD = 0.9
 _DOUBT = re.compile(
     r"\b(not (audited|checked|scanned|measured|verified|covered)|warn(ing)?s?|no data|unknown)\b", re.IGNORECASE
 )
@@ -235,6 +237,7 @@ def _rollout_remarks(run: Run) -> Sequence[Remark]:
     if rollout is not None and not rollout.stable_deployment:
         remarks.append(Remark("canary comparison", "first release: there was no stable release to compare with"))
     if rollout is not None:
+        remarks += _underfed(rollout)
         remarks += [Remark("canary power", one_line(warning)) for warning in rollout.power.get("warnings", ())]
     blind = sum(sample.get("complete") is False for sample in rollout.samples) if rollout else 0
     if blind:
@@ -242,6 +245,23 @@ def _rollout_remarks(run: Run) -> Sequence[Remark]:
     if run.command == "ship" and run.result == "passed" and not run.verified:
         remarks.append(Remark("verification", "the checks after deployment did not run"))
     return remarks
+
+
+def _underfed(rollout: RolloutRecord) -> Sequence[Remark]:
+    """Say when the declared load did not come through; without a stable release the load climbs the ladder, and is less on purpose."""
+    declared = number((rollout.policy.get("load") or {}).get("rate"))
+    # A sample that says nothing of itself was whole.
+    ticks = [tick_of(sample, rollout.started_at) for sample in rollout.samples if sample.get("complete", True)]
+    seconds = sum(tick.seconds for tick in ticks)
+    if declared is None or not rollout.stable_deployment or not seconds:
+        return []
+    reached = sum(tick.canary.requests + tick.stable.requests for tick in ticks) / seconds
+    if reached >= _ENOUGH_LOAD * declared:
+        return []
+    text = (
+        f"{reached:.0f} of the declared {declared:g} requests/s came through, so that small faults take longer to find"
+    )
+    return [Remark("canary load", text)]
 
 
 def _restored(run: Run) -> Sequence[Remark]:
