@@ -15,10 +15,10 @@ from dawsos.app.bodies import Scene
 from dawsos.app.project import Tools, find_project, load_run, open_tools, write_json
 from dawsos.app.project import load as project_load
 from dawsos.app.session import Session
-from dawsos.app.ship import Carrier, Options, Upstream, cacheable, expired, select, stage_fingerprint
+from dawsos.app.ship import Carrier, Options, Upstream, _deploying, cacheable, expired, select, stage_fingerprint
 from dawsos.digests import tree_digests
 from dawsos.engine.work import Work
-from dawsos.errors import BadInput
+from dawsos.errors import BadInput, OwnedElsewhere
 from dawsos.journal.ownership import owned
 from projects import Said, TinyProject
 
@@ -140,6 +140,20 @@ def test_a_run_is_not_ended_by_a_resume_that_finds_another_deployment_under_way(
     assert said.code == 3
     assert f"the deployment is owned by the live process {os.getpid()}" in said.err
     assert load_run(tools, "last").unfinished
+
+
+def test_a_run_that_looks_at_an_environment_is_alone_with_it(good: TinyProject) -> None:
+    """It starts what is down: beside ``dawsos down`` it would undo it."""
+    tools = open_tools(find_project(good.path))
+    plain = PIPELINE.stages[0]
+    with owned(tools.project.deploy_lock, "the deployment"):
+        with (
+            pytest.raises(OwnedElsewhere),
+            _deploying(tools, "run", [plain.model_copy(update={"environment": "staging"})]),
+        ):
+            raise AssertionError("both had it")
+        with _deploying(tools, "run", [plain]):
+            pass
 
 
 def test_a_stage_that_the_pipeline_lost_meanwhile_is_bad_input_for_a_resume(good: TinyProject) -> None:

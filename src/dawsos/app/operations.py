@@ -304,13 +304,16 @@ def _operate(
 
 
 async def take_down(project: Project, *, purge: bool) -> list[str]:
-    """Stop every process of every environment; return the names of the environments that were there."""
+    """Stop every process of every environment; return the names of the environments that were there.
+
+    Raises OwnedElsewhere while a ship, a drill or a rollback is under way: it would start again what is stopped here."""
     names = []
     folder = project.home / "environments"
-    for path in sorted(folder.iterdir()) if folder.exists() else []:
-        if path.is_dir():
-            await LocalPlatform(path, path.name).down(purge)
-            names.append(path.name)
+    with owned(project.deploy_lock, "the deployment"):
+        for path in sorted(folder.iterdir()) if folder.exists() else []:
+            if path.is_dir():
+                await LocalPlatform(path, path.name).down(purge)
+                names.append(path.name)
     return names
 
 

@@ -105,13 +105,14 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
     chosen = [pipeline.stage(stage) for stage in state.stages]
     reporter = make_reporter(pipeline, pipeline.stages)
     # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
-    with _deploying(tools, state.command), take_over(tools, state.id, reporter, os.getpid()) as session:
+    with _deploying(tools, state.command, chosen), take_over(tools, state.id, reporter, os.getpid()) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
 
 
-def _deploying(tools: Tools, command: str) -> AbstractContextManager[None]:
-    """Return the lock that a ship holds: one deployment at a time; entering it raises OwnedElsewhere."""
-    return owned(tools.project.deploy_lock, "the deployment") if command == "ship" else nullcontext()
+def _deploying(tools: Tools, command: str, chosen: Sequence[Stage]) -> AbstractContextManager[None]:
+    """Return the lock of who changes an environment, or starts it: one at a time; entering it raises OwnedElsewhere."""
+    changes = command == "ship" or any(stage.environment is not None for stage in chosen)
+    return owned(tools.project.deploy_lock, "the deployment") if changes else nullcontext()
 
 
 def _newest_unfinished(tools: Tools) -> Any:
@@ -154,7 +155,7 @@ def _begin(
         "definition": hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
         "options": {**options.__dict__, "stages": list(options.stages)},
     }
-    with _deploying(tools, command), start(tools, name, reporter, **facts) as session:
+    with _deploying(tools, command, chosen), start(tools, name, reporter, **facts) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
 
 
