@@ -23,6 +23,7 @@ from dawsos.model.verdicts import GateVerdict
 from dawsos.ports import Keyring, Signer
 
 PIPELINE_FILE = "pipeline.yaml"
+_TRIES = 2000
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,20 @@ def open_tools(project: Project) -> Tools:
         ) from error
 
 
-def new_run_id(sha: str) -> str:
-    """Return an id that sorts by time: date, time, commit, and two random digits against a tie."""
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{sha[:7]}-{secrets.token_hex(1)}"
+def new_run(project: Project, sha: str) -> str:
+    """Return the id of a run that nobody else has, with its folder made: date, time, commit, two random digits against a tie.
+
+    Raises InfrastructureError when there is none to be had."""
+    for _ in range(_TRIES):
+        name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{sha[:7]}-{secrets.token_hex(1)}"
+        try:
+            project.run_folder(name).mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return name
+    raise InfrastructureError(
+        f"no free id for a run in {project.home / 'runs'}", fix="is the clock set right? Try again"
+    )
 
 
 def load_run(tools: Tools, run: str) -> Run:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dawsos.adapters.redact import Masker
 from dawsos.app.evidence import sign_summary
-from dawsos.app.project import Tools, load_run, write_text
+from dawsos.app.project import Tools, load_run, new_run, write_text
 from dawsos.app.report import write_report
 from dawsos.digests import storable
 from dawsos.errors import (
@@ -110,11 +110,12 @@ def _clean(value: Any, masker: Masker) -> Any:
 
 
 @contextmanager
-def start(tools: Tools, run: str, reporter: Reporter, **facts: Any) -> Iterator[Session]:
-    """Begin a new run and own it; ``facts`` is the body of its ``run_started``."""
+def start(tools: Tools, reporter: Reporter, *, commit: str, **facts: Any) -> Iterator[Session]:
+    """Begin a new run of ``commit`` and own it; with ``facts`` that is the body of its ``run_started``."""
+    run = new_run(tools.project, commit)
     with owned(tools.project.run_lock(run), f"run {run}"):
         session = Session(tools, run, reporter)
-        session.record("run_started", **facts)
+        session.record("run_started", commit=commit, **facts)
         yield session
 
 

@@ -24,7 +24,7 @@ from dawsos.app import approval as approvals
 from dawsos.app import evidence
 from dawsos.app.asking import Asker
 from dawsos.app.bodies import SEED, Scene, bodies, needs_release, prepare
-from dawsos.app.project import Project, Tools, load, load_run, new_run_id, open_tools
+from dawsos.app.project import Project, Tools, load, load_run, open_tools
 from dawsos.app.report import write_shown_report
 from dawsos.app.session import Session, start, take_over
 from dawsos.attestations import dsse, statements
@@ -142,7 +142,6 @@ def _begin(
         raise BadInput("no chosen stage takes a seed", fix='give one of them env: {SEED: "{seed}"} in pipeline.yaml')
     tools = open_tools(project)
     reporter = make_reporter(pipeline, chosen)
-    name = new_run_id(commit.sha)
     facts = {
         "command": command,
         "commit": commit.sha,
@@ -155,7 +154,7 @@ def _begin(
         "definition": hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
         "options": {**options.__dict__, "stages": list(options.stages)},
     }
-    with _deploying(tools, command, chosen), start(tools, name, reporter, **facts) as session:
+    with _deploying(tools, command, chosen), start(tools, reporter, **facts) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
 
 
