@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from dawsos.app.project import (
     load_run,
     new_run,
     open_tools,
+    sweep_leftovers,
     write_json,
     write_text,
 )
@@ -164,3 +168,21 @@ def test_a_run_whose_events_were_emptied_is_told_as_altered(root: Path) -> None:
     with pytest.raises(InfrastructureError, match=r"event 2 \(stage_finished\) was altered"):
         load_run(tools, "last")
     tools.journal.close()
+
+
+def test_what_killed_runs_left_behind_is_swept_wherever_it_lies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project_module.tempfile, "gettempdir", lambda: str(root / "tmp"))
+    project, old = find_project(root), time.time() - 3600
+    outside = root / "outside"
+    outside.mkdir()
+    names = ["releases/build-x", "checkouts/c0ffee.x", "images-x", "cache/unit/new-x", "../tmp/dawsos-services-x"]
+    left = [project.home / f"{name}.owned" for name in names]
+    kept = [project.home / name for name in ("releases/ab12", "checkouts/c0ffee", "cache/unit/f1f1", "runs/r1")]
+    for folder in (*left, *kept):
+        folder.mkdir(parents=True)
+        (folder / "outside.json").write_text(json.dumps({"folders": [str(outside)]}))
+        os.utime(folder, (old, old))
+    sweep_leftovers(project)
+    assert [folder for folder in left if folder.exists()] == []
+    assert all(folder.exists() for folder in kept)
+    assert not outside.exists(), "another user had to reach it, and its note lay in the folder"

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.ephemeral import PREFIX
+from dawsos.adapters.leftovers import sweep
 from dawsos.adapters.redact import Masker
+from dawsos.adapters.services.common import remove_outside
 from dawsos.adapters.signing import LocalKeyring, local_signer
 from dawsos.config.load import load_pipeline
 from dawsos.errors import BadInput, InfrastructureError
@@ -158,6 +162,15 @@ def open_tools(project: Project) -> Tools:
         raise InfrastructureError(
             f"cannot write to {project.home}: {error}", fix="check the disk and the rights, or set DAWSOS_HOME"
         ) from error
+
+
+def sweep_leftovers(project: Project) -> None:
+    """Remove the folders in which a process worked that was killed; one look at each place, none at what lies in them."""
+    places = (
+        (project.releases, "build-*"), (project.home / "checkouts", "*"), (project.home, "images-*"),
+        (project.cache, "*/new-*"), (Path(tempfile.gettempdir()), f"{PREFIX}*"),
+    )  # fmt: skip
+    sweep(places, remove_outside)
 
 
 def new_run(project: Project, sha: str) -> str:

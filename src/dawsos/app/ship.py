@@ -24,7 +24,7 @@ from dawsos.app import approval as approvals
 from dawsos.app import evidence
 from dawsos.app.asking import Asker
 from dawsos.app.bodies import SEED, Scene, bodies, needs_release, prepare
-from dawsos.app.project import Project, Tools, load, load_run, open_tools
+from dawsos.app.project import Project, Tools, load, load_run, open_tools, sweep_leftovers
 from dawsos.app.report import write_shown_report
 from dawsos.app.session import Session, start, take_over
 from dawsos.attestations import dsse, statements
@@ -142,7 +142,7 @@ def _begin(
         raise BadInput("no chosen stage takes a seed", fix='give one of them env: {SEED: "{seed}"} in pipeline.yaml')
     tools = open_tools(project)
     reporter = make_reporter(pipeline, chosen)
-    facts = {
+    facts: dict[str, Any] = {
         "command": command,
         "commit": commit.sha,
         "ref": commit.ref,
@@ -187,6 +187,7 @@ def select(pipeline: Pipeline, wanted: tuple[str, ...], command: str) -> list[St
 def _carry_out(scene: Scene, options: Options, chosen: Sequence[Stage]) -> Ended:
     session, tools = scene.session, scene.tools
     try:
+        sweep_leftovers(tools.project)
         result, reason = asyncio.run(_interruptible(_run_all(scene, options, chosen)))
     except KeyboardInterrupt:
         result, reason = "interrupted", "stopped by Ctrl-C"
