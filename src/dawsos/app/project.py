@@ -21,8 +21,9 @@ from dawsos.config.load import load_pipeline
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.gates import GATES, evaluate_gate
 from dawsos.journal.store import Journal
+from dawsos.model.fold import fold
 from dawsos.model.pipeline import Gate, Pipeline
-from dawsos.model.run import Run, fold
+from dawsos.model.run import Run
 from dawsos.model.verdicts import GateVerdict
 from dawsos.ports import Keyring, Signer
 

@@ -23,8 +23,9 @@ from dawsos.errors import (
 )
 from dawsos.journal.ownership import owned
 from dawsos.model.events import Event, EventKind
+from dawsos.model.fold import fold
 from dawsos.model.pipeline import Pipeline
-from dawsos.model.run import Run, fold
+from dawsos.model.run import Run
 from dawsos.ports import Reporter
 from dawsos.reporting.prometheus import KINDS, render_metrics
 
