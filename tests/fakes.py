@@ -8,8 +8,9 @@ from typing import Any
 
 from dawsos.errors import InfrastructureError
 from dawsos.model.events import Event, EventKind
+from dawsos.model.fold import fold
 from dawsos.model.rollout import Counts, Sample, Silence
-from dawsos.model.run import Run, fold
+from dawsos.model.run import Run
 
 
 class VirtualClock:

@@ -18,9 +18,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from dawsos.cli_scan import EPILOG, scan
 from dawsos.errors import EXIT_INFRASTRUCTURE, DawsosError
 
-_EPILOG = "Exit codes: 0 done, 1 gate failed, 2 bad input, 3 infrastructure, 4 rolled back, 75 waiting for approval, 130 stopped."
 app = typer.Typer(
     name="dawsos",
     help="Takes a commit to production: gated stages, a canary rollout, automatic rollback.",
@@ -28,8 +28,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog=_EPILOG,
+    epilog=EPILOG,
 )
+app.add_typer(scan, name="scan")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Profile = Annotated[str, typer.Option(help="Rollout timing: laptop (seconds) or production (as in the file).")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every stage, restore none.")]
@@ -104,7 +105,7 @@ def _end(ended: Any) -> None:
     raise typer.Exit(ended.exit_code)
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def ship(
     approve_as: Annotated[str, typer.Option(help="Give the product owner's approval beforehand, as this person.")] = "",
     reason: Annotated[str, typer.Option(help="Why; needed with --approve-as.")] = "",
@@ -127,7 +128,7 @@ def ship(
     _end(verbs.ship(_project(), options, _reporter))
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def run(
     stages: Annotated[list[str] | None, typer.Argument(help="Stage ids; what they need runs as well.")] = None,
     no_cache: NoCache = False,
@@ -151,7 +152,7 @@ def run(
     )
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def resume(
     run_id: Annotated[str, typer.Argument(metavar="[RUN]", help="Default: the newest unfinished run.")] = "",
 ) -> None:
@@ -161,7 +162,7 @@ def resume(
     _end(verbs.resume(_project(), run_id, _reporter))
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def plan(
     stages: Annotated[list[str] | None, typer.Argument(help="Stage ids.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Name every input that changed.")] = False,
@@ -173,7 +174,7 @@ def plan(
     reading.show_plan(_project(), tuple(stages or ()), explain=explain, as_json=as_json, console=_console())
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def status(as_json: Json = False) -> None:
     """Show what serves now, which processes run, and which runs are unfinished."""
     from dawsos.app import reading
@@ -181,7 +182,7 @@ def status(as_json: Json = False) -> None:
     reading.show_status(_project(), as_json=as_json, console=_console())
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def history(as_json: Json = False) -> None:
     """List the runs, the newest last."""
     from dawsos.app import reading
@@ -189,7 +190,7 @@ def history(as_json: Json = False) -> None:
     reading.show_history(_project(), as_json=as_json, console=_console())
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def show(run_id: Annotated[str, typer.Argument(metavar="[RUN]")] = "last", as_json: Json = False) -> None:
     """Show one run: stages, gates, rollout, approvals, and whether its journal is intact."""
     from dawsos.app import reading
@@ -197,7 +198,7 @@ def show(run_id: Annotated[str, typer.Argument(metavar="[RUN]")] = "last", as_js
     reading.show_run(_project(), run_id, as_json=as_json, console=_console())
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def evidence(
     release: Annotated[
         str, typer.Argument(metavar="[RELEASE]", help="A release, commit or run; default: the last.")
@@ -219,7 +220,7 @@ def _decide(run_id: str, decision: str, name: str, reason: str) -> None:
     _console().print(f"{decision} {digest[:12]} of run {found} as {name}\nnext     dawsos resume {found}", markup=False)
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def approve(
     run_id: Annotated[str, typer.Argument(metavar="[RUN]")] = "last",
     name: Annotated[str, typer.Option("--as", help="Who approves.")] = ...,  # type: ignore[assignment]
@@ -229,7 +230,7 @@ def approve(
     _decide(run_id, "approved", name, reason)
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def reject(
     run_id: Annotated[str, typer.Argument(metavar="[RUN]")] = "last",
     name: Annotated[str, typer.Option("--as", help="Who rejects.")] = ...,  # type: ignore[assignment]
@@ -239,7 +240,7 @@ def reject(
     _decide(run_id, "rejected", name, reason)
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def rollback(
     to: Annotated[str, typer.Option(help="A release digest or commit; default: the release before.")] = "",
     name: Annotated[str, typer.Option("--as", help="Who asks for it.")] = "",
@@ -256,7 +257,7 @@ def rollback(
     _end(operations.rollback(_project(), to, name or getpass.getuser(), reason, _reporter))
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def verify(as_json: Json = False) -> None:
     """Check production: version of /health, latest page, nightly order, metrics; and every journal's chain."""
     from dawsos.app import reading
@@ -264,7 +265,7 @@ def verify(as_json: Json = False) -> None:
     raise typer.Exit(reading.verify(_project(), as_json=as_json, console=_console()))
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def drill(
     fault: Annotated[str, typer.Option(help="errors=5%, latency=2s, slow=3%, errors=5%@/path, crash, pack ..., none.")],
     profile: Profile = "laptop",
@@ -278,7 +279,7 @@ def drill(
     _end(operations.drill(_project(), fault, profile, _reporter))
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def lint(
     manifest: Annotated[str, typer.Argument(metavar="[FLAGGER.yaml]", help="A Flagger Canary to read instead.")] = "",
     traffic: Annotated[str, typer.Option(help="Requests a second in all, to simulate the manifest with.")] = "200rps",
@@ -292,7 +293,7 @@ def lint(
     reading.lint(_project(), as_json=as_json, console=_console())
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def init() -> None:
     """Write the first pipeline.yaml of the Python project in this folder, from what it has; overwrites nothing.
 
@@ -307,69 +308,7 @@ def init() -> None:
     console.print(f"written   {', '.join(written)}\nnext      commit them, then dawsos run", markup=False)
 
 
-scan = typer.Typer(
-    help="Make evidence for the gates; steps of a stage call these by name.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    epilog=_EPILOG,
-)
-app.add_typer(scan, name="scan")
-Out = Annotated[Path, typer.Option("--out", help="The JSON file to write.")]
-
-
-@scan.command("secrets", epilog=_EPILOG)
-def scan_secrets(
-    out: Out,
-    folders: Annotated[
-        list[Path] | None, typer.Argument(help="Folders to look through; default: what git tracks here.")
-    ] = None,
-    since: Annotated[str, typer.Option(help="Look at the commits after this revision; default: all.")] = "",
-    commits: Annotated[bool, typer.Option("--commits/--no-commits", help="Look at commits at all.")] = True,
-) -> None:
-    """Look for keys, tokens and passwords in commits and files; no secret is ever written out.
-
-    Example: dawsos scan secrets --out $ARTIFACTS/secrets.json
-    """
-    from dawsos.app import scanning
-
-    scanning.scan_secrets(Path.cwd(), out, since if commits else None, tuple(folders or ()))
-
-
-@scan.command("advisories", epilog=_EPILOG)
-def scan_advisories(
-    out: Out,
-    export: Annotated[Path, typer.Option(help="An OSV export: .json, .jsonl, .jsonl.gz or .zip.")],
-    resolved: Annotated[
-        Path, typer.Option(help="What is depended upon: requirements.txt, package-lock.json or an SBOM.")
-    ],
-    ecosystem: Annotated[str, typer.Option(help="Of the packages, in OSV's words.")] = "PyPI",
-) -> None:
-    """Compare locked packages with an advisory database that you bring along.
-
-    Example: dawsos scan advisories --export pypi.jsonl.gz --resolved requirements.txt --out $ARTIFACTS/osv.json
-    """
-    from dawsos.app import scanning
-
-    scanning.scan_advisories(out, export, resolved, ecosystem)
-
-
-@scan.command("packages", epilog=_EPILOG)
-def scan_packages(
-    out: Out,
-    site: Annotated[Path, typer.Argument(help="A folder of installed Python packages.")],
-    name: Annotated[str, typer.Option(help="Of what the bill of materials is.")] = "bundle",
-    version: Annotated[str, typer.Option(help="Its version, for example the commit.")] = "0",
-) -> None:
-    """Write the SPDX bill of materials of a folder of installed Python packages.
-
-    Example: dawsos scan packages $RELEASE/site --name backend --version $GIT_SHA --out $ARTIFACTS/sbom.json
-    """
-    from dawsos.app import scanning
-
-    scanning.scan_packages(out, site, name, version)
-
-
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def simulate(  # noqa: PLR0913 - one parameter an option
     policy: Annotated[
         str, typer.Argument(help="production, a profile of pipeline.yaml, or a Flagger manifest.")
@@ -397,7 +336,7 @@ def simulate(  # noqa: PLR0913 - one parameter an option
     judging.simulate(project, wish, as_json=as_json, console=_console())
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def replay(
     run_id: Annotated[str, typer.Argument(metavar="[RUN]")] = "last",
     policy: Annotated[str, typer.Option(help="production, a profile, or a Flagger manifest. Default: the run's.")] = "",
@@ -409,7 +348,7 @@ def replay(
     judging.show_replay(_project(), run_id, policy, as_json=as_json, console=_console())
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=EPILOG)
 def down(
     purge: Annotated[bool, typer.Option("--purge", help="Delete databases and releases' data, too.")] = False,
 ) -> None:

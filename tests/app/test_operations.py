@@ -269,6 +269,15 @@ def test_everything_is_taken_down_and_named(paper: Paper) -> None:
     assert asyncio.run(take_down(paper.project, purge=True)) == []
 
 
+def test_nothing_is_taken_down_under_a_deployment(paper: Paper) -> None:
+    """Half of it would be started again, and what is being rolled out would be stopped under its controller."""
+    paper.serve(paper.release())
+    with owned(paper.project.deploy_lock, "the deployment"):
+        with pytest.raises(OwnedElsewhere, match=f"the deployment is owned by the live process {os.getpid()}"):
+            asyncio.run(take_down(paper.project, purge=True))
+        assert paper.production.deployments() == ("old",)
+
+
 def test_what_runs_and_what_waits_is_shown(paper: Paper) -> None:
     older, newer = two_releases(paper)
     write_roles(paper.production.folder, Roles("newer", "older", None, 25))

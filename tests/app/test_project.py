@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from dawsos.app import project as project_module
 from dawsos.app.project import (
     Project,
     evaluate,
     find_project,
     load,
     load_run,
-    new_run_id,
+    new_run,
     open_tools,
+    sweep_leftovers,
     write_json,
     write_text,
 )
@@ -84,9 +89,22 @@ def test_the_state_does_not_make_the_tree_look_changed(root: Path) -> None:
     assert (root / ".dawsos" / ".gitignore").read_text() == "*\n"
 
 
-def test_a_run_id_names_its_time_and_its_commit() -> None:
-    name = new_run_id("c0ffee" * 6)
+def test_a_run_id_names_its_time_and_its_commit(root: Path) -> None:
+    name = new_run(find_project(root), "c0ffee" * 6)
     assert re.fullmatch(r"\d{8}-\d{6}-c0ffeec-[0-9a-f]{2}", name)
+
+
+def test_runs_that_begin_in_the_same_second_have_each_an_id_of_their_own(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes may draw the same two digits: who comes second draws again."""
+    project, drawn = find_project(root), iter(["aa", "aa", "aa", "bb", "bb", "cc"])
+    monkeypatch.setattr(project_module.time, "gmtime", lambda: (2026, 3, 1, 12, 0, 0, 6, 60, 0))
+    monkeypatch.setattr(project_module.secrets, "token_hex", lambda _bytes: next(drawn))
+    assert [new_run(project, "c0ffee" * 6)[-2:] for _ in range(3)] == ["aa", "bb", "cc"]
+    monkeypatch.setattr(project_module.secrets, "token_hex", lambda _bytes: "aa")
+    with pytest.raises(InfrastructureError, match="no free id for a run"):
+        new_run(project, "c0ffee" * 6)
 
 
 def test_json_is_written_whole_or_not(tmp_path: Path) -> None:
@@ -150,3 +168,21 @@ def test_a_run_whose_events_were_emptied_is_told_as_altered(root: Path) -> None:
     with pytest.raises(InfrastructureError, match=r"event 2 \(stage_finished\) was altered"):
         load_run(tools, "last")
     tools.journal.close()
+
+
+def test_what_killed_runs_left_behind_is_swept_wherever_it_lies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project_module.tempfile, "gettempdir", lambda: str(root / "tmp"))
+    project, old = find_project(root), time.time() - 3600
+    outside = root / "outside"
+    outside.mkdir()
+    names = ["releases/build-x", "checkouts/c0ffee.x", "images-x", "cache/unit/new-x", "../tmp/dawsos-services-x"]
+    left = [project.home / f"{name}.owned" for name in names]
+    kept = [project.home / name for name in ("releases/ab12", "checkouts/c0ffee", "cache/unit/f1f1", "runs/r1")]
+    for folder in (*left, *kept):
+        folder.mkdir(parents=True)
+        (folder / "outside.json").write_text(json.dumps({"folders": [str(outside)]}))
+        os.utime(folder, (old, old))
+    sweep_leftovers(project)
+    assert [folder for folder in left if folder.exists()] == []
+    assert all(folder.exists() for folder in kept)
+    assert not outside.exists(), "another user had to reach it, and its note lay in the folder"

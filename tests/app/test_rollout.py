@@ -391,3 +391,63 @@ def test_a_drill_hears_who_asked_for_a_rollback_while_it_began(paper: Paper) -> 
         return (await conduct(here, record, Fault("none"))).reason
 
     assert asyncio.run(drill()) == "asked for by Ada: not now"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "beside a stable release"])
+@pytest.mark.parametrize("error", [InfrastructureError("Envoy is away"), OSError(28, "disk full"), KeyboardInterrupt()])
+def test_a_release_whose_controller_ends_by_an_error_has_no_traffic_and_may_be_gone_on_with(
+    first: bool, error: BaseException, paper: Paper
+) -> None:
+    """It was never accepted, so what it has must not depend on how its controller came to its end."""
+    if not first:
+        paper.serve(paper.release("1"))
+    new, session = paper.release("2"), paper.session()
+    seen: list[int] = []
+
+    def away(at: float, weight: int) -> Sample:
+        seen.append(paper.production.roles().weight)
+        if seen[-1]:
+            raise error
+        return healthy(at, weight)
+
+    paper.production.script = away
+    with pytest.raises(type(error)):
+        roll(paper, session, new)
+    canary = f"{new.digest[:8]}-0ffee0-aa"
+    assert seen[-1] == (100 if first else 50), "it had traffic"
+    assert paper.production.roles() == Roles(None if first else "old", canary, None, 0)
+    assert session.state.rollout is not None
+    assert session.state.rollout.outcome == ""
+    paper.production.script = healthy
+    assert roll(paper, session, new)[0] == Outcome("passed")
+    assert paper.production.roles().stable == canary
+
+
+def test_a_first_release_gets_no_traffic_before_its_controller_watches_it(paper: Paper) -> None:
+    weights: list[tuple[int, int]] = []
+    route = paper.production.route
+
+    async def spy(stable: str | None, canary: str | None, weight: int) -> None:
+        weights.append((weight, len(paper.production.leases)))
+        await route(stable, canary, weight)
+
+    paper.production.route = spy  # type: ignore[method-assign]
+    assert roll(paper, paper.session(), paper.release("1"))[0] == Outcome("passed")
+    assert weights[0] == (0, 0)
+    assert all(leases for weight, leases in weights if weight)
+
+
+def test_a_first_release_that_is_found_again_keeps_its_traffic_meanwhile(paper: Paper) -> None:
+    new, session = paper.release("1"), paper.session()
+    record = asyncio.run(begin(stand(paper, session, new), drill=""))
+    asyncio.run(paper.production.route(stable=None, canary=record.deployment, weight=100))
+    weights: list[int] = []
+    route = paper.production.route
+
+    async def spy(stable: str | None, canary: str | None, weight: int) -> None:
+        weights.append(weight)
+        await route(stable, canary, weight)
+
+    paper.production.route = spy  # type: ignore[method-assign]
+    assert roll(paper, session, new)[0] == Outcome("passed")
+    assert set(weights) == {100}

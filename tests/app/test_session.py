@@ -96,10 +96,10 @@ def test_the_folder_of_an_attempt_is_its_own(told: World) -> None:
 
 
 def test_a_run_has_one_owner_at_a_time(told: World) -> None:
-    with start(told.tools, "20260302-000000-aaaaaaa-01", Silent(), command="ship", stages=["lint"]) as owner:
-        assert owner.state.command == "ship"
+    with start(told.tools, Silent(), commit="c0ffee0", command="ship", stages=["lint"]) as owner:
+        assert (owner.state.command, owner.state.commit) == ("ship", "c0ffee0")
         with (
-            pytest.raises(OwnedElsewhere, match="run 20260302-000000-aaaaaaa-01"),
+            pytest.raises(OwnedElsewhere, match=f"run {owner.id}"),
             take_over(told.tools, owner.id, Silent(), 7),
         ):
             raise AssertionError("it was given away")

@@ -12,13 +12,14 @@ from app.world import Silent
 from config.test_load import SMALL, load
 from dawsos.adapters import git
 from dawsos.app.bodies import Scene
+from dawsos.app.inputs import Upstream, stage_fingerprint
 from dawsos.app.project import Tools, find_project, load_run, open_tools, write_json
 from dawsos.app.project import load as project_load
 from dawsos.app.session import Session
-from dawsos.app.ship import Carrier, Options, Upstream, cacheable, expired, select, stage_fingerprint
+from dawsos.app.ship import Carrier, Options, _deploying, select
 from dawsos.digests import tree_digests
 from dawsos.engine.work import Work
-from dawsos.errors import BadInput
+from dawsos.errors import BadInput, OwnedElsewhere
 from dawsos.journal.ownership import owned
 from projects import Said, TinyProject
 
@@ -60,66 +61,6 @@ def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
         chosen("uni")
 
 
-def test_what_looks_at_an_environment_is_never_restored() -> None:
-    assert [cacheable(stage) for stage in PIPELINE.stages] == [True, True, True, False, True]
-
-
-def test_a_fingerprint_knows_the_toolchain_the_release_and_the_commit_where_they_matter(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_text("a==1\n")
-
-    def manifest(stage: str, release: str = "r", sha: str = "s") -> dict[str, str]:
-        return stage_fingerprint(PIPELINE, PIPELINE.stage(stage), tmp_path, {}, Upstream(release, sha)).manifest
-
-    before = manifest("lint")
-    assert "tool python" in before
-    assert before == manifest("lint", "another", "another"), "what needs neither does not run again for them"
-    assert manifest("build", sha="t") != manifest("build")
-    assert manifest("staging", release="q") != manifest("staging")
-    (tmp_path / "requirements.txt").write_text("a==2\n")
-    assert {key for key, value in manifest("lint").items() if before[key] != value} == {
-        "tool toolchain requirements.txt"
-    }
-
-
-def test_a_lock_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"cannot read .*requirements\.txt"):
-        stage_fingerprint(PIPELINE, PIPELINE.stage("lint"), tmp_path, {}, Upstream("", ""))
-
-
-def test_a_stage_right_behind_the_build_looks_at_the_release_and_one_with_history_at_the_commit(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_text("a==1\n")
-    stages = "  - {id: sbom, needs: [build], steps: [{run: 'true'}], gates: [exit_status]}\n"
-    stages += "  - {id: security, history: true, steps: [{run: 'true'}], gates: [exit_status]}\n"
-    build = "  - {id: build, uses: release, gates: [exit_status]}\n"
-    pipeline = load(SMALL.replace("rollout:\n", f"{build}{stages}rollout:\n", 1))
-
-    def manifest(stage: str, above: Upstream) -> dict[str, str]:
-        return stage_fingerprint(pipeline, pipeline.stage(stage), tmp_path, {}, above).manifest
-
-    assert manifest("sbom", Upstream("r", "s")) == manifest("sbom", Upstream("r", "t"))
-    assert manifest("sbom", Upstream("r", "s")) != manifest("sbom", Upstream("q", "s"))
-    assert manifest("security", Upstream("r", "s")) == manifest("security", Upstream("q", "s"))
-    assert manifest("security", Upstream("r", "s")) != manifest("security", Upstream("r", "t"))
-
-
-def test_only_a_stage_that_takes_the_seed_runs_again_for_one(tmp_path: Path) -> None:
-    seeded = "  - {id: property, env: {SEED: '{seed}'}, steps: [{run: 'true'}], gates: [exit_status]}\n"
-    pipeline = load(SMALL.replace("rollout:\n", f"{seeded}rollout:\n", 1))
-    (tmp_path / "requirements.txt").write_text("a==1\n")
-
-    def manifest(stage: str, seed: int | None) -> dict[str, str]:
-        return stage_fingerprint(pipeline, pipeline.stage(stage), tmp_path, {}, Upstream("", "", seed)).manifest
-
-    assert manifest("lint", 7) == manifest("lint", None)
-    assert manifest("property", 7)["upstream seed"] == "7"
-    assert manifest("property", 7) != manifest("property", 8) != manifest("property", None)
-
-
-def test_a_verdict_on_a_waiver_holds_until_its_day_is_over() -> None:
-    assert not expired([{"valid_until": None}, {"valid_until": 100.0}, {}], 99.0)
-    assert expired([{"valid_until": None}, {"valid_until": 100.0}], 100.0)
-
-
 @pytest.fixture
 def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyProject:
     return TinyProject("good", tmp_path, monkeypatch, capsys)
@@ -140,6 +81,20 @@ def test_a_run_is_not_ended_by_a_resume_that_finds_another_deployment_under_way(
     assert said.code == 3
     assert f"the deployment is owned by the live process {os.getpid()}" in said.err
     assert load_run(tools, "last").unfinished
+
+
+def test_a_run_that_looks_at_an_environment_is_alone_with_it(good: TinyProject) -> None:
+    """It starts what is down: beside ``dawsos down`` it would undo it."""
+    tools = open_tools(find_project(good.path))
+    plain = PIPELINE.stages[0]
+    with owned(tools.project.deploy_lock, "the deployment"):
+        with (
+            pytest.raises(OwnedElsewhere),
+            _deploying(tools, "run", [plain.model_copy(update={"environment": "staging"})]),
+        ):
+            raise AssertionError("both had it")
+        with _deploying(tools, "run", [plain]):
+            pass
 
 
 def test_a_stage_that_the_pipeline_lost_meanwhile_is_bad_input_for_a_resume(good: TinyProject) -> None:
@@ -187,18 +142,6 @@ def test_a_commit_and_a_file_in_another_encoding_can_be_run(good: TinyProject) -
     good.git("commit", "--quiet", "--allow-empty", "--file", str(message))
     said = good.dawsos("run", "lint")
     assert said.code == 0, said
-
-
-def test_a_stage_that_asks_people_runs_again_for_another_release(tmp_path: Path) -> None:
-    """Their word is over one release: restored for another one it would be refused by production, again and again."""
-    asking = "  - {id: sign, steps: [{run: 'true'}], gates: [exit_status], approval: {role: owner}}\n"
-    pipeline = load(SMALL.replace("rollout:\n", f"{asking}rollout:\n", 1))
-    (tmp_path / "requirements.txt").write_text("a==1\n")
-    one, other = (
-        stage_fingerprint(pipeline, pipeline.stage("sign"), tmp_path, {}, Upstream(release, "s")).digest
-        for release in ("r", "q")
-    )
-    assert one != other
 
 
 def test_of_a_kept_build_whose_release_is_gone_nothing_is_left_among_the_evidence(good: TinyProject) -> None:

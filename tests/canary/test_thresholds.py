@@ -99,3 +99,17 @@ def test_the_first_check_begins_with_the_canarys_traffic() -> None:
     bad = [sample(5 + at, canary=counts(20, errors=5)) for at in range(20)]
     assert judge([*watched, *bad[:19]], policy).verdict == "inconclusive"
     assert judge([*watched, *bad], policy).verdict == "failing"
+
+
+def test_a_check_that_is_not_over_is_no_failed_check() -> None:
+    """One bad second of the first minute must not be the one failed check that rolls back."""
+    policy = POLICY.model_copy(update={"check_interval": 10.0, "failed_checks": 1})
+    bad, good = sample(0, canary=counts(20, errors=5)), [sample(at) for at in range(1, 9)]
+    judgement = judge([bad], policy)
+    assert (judgement.verdict, judgement.consecutive_failures) == ("inconclusive", 0)
+    assert judgement.reason.startswith("the first check is not over, and so far its error rate")
+    assert judge([bad, *good], policy).verdict == "inconclusive"
+    over = judge([bad, *good, sample(9)], policy)
+    assert (over.verdict, over.consecutive_failures) == ("failing", 1)
+    quick = [sample(at, canary=counts(20, errors=1 if at == 0 else 0)) for at in range(10)]
+    assert judge(quick, policy.model_copy(update={"error_rate": 0.01})).verdict == "healthy"

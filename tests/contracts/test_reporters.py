@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from dawsos.model.events import Event
-from dawsos.model.run import fold
+from dawsos.model.fold import fold
 from dawsos.ports import Reporter
 from dawsos.reporting.html import ReportContext, render_html
 from dawsos.reporting.record import run_to_json
 from dawsos.reporting.tables import render_run
 from dawsos.reporting.terminal import TerminalReporter
 from fakes import VirtualClock
-from model.test_run import ANY_EVENT
+from model.test_fold import ANY_EVENT
 from reporting.sample_runs import STAGES, START, Script, failed, passed, rolled_back, running, waiting
 
 

@@ -162,9 +162,12 @@ class Clone:
 
     def end(self) -> None:
         """Stop everything of this clone; whatever the command leaves is ended by pid."""
-        self.dawsos("down", "--purge")
+        refused = self.dawsos("down", "--purge").code
         for process in self.processes():
             process.kill()
+        if refused:
+            # A ship was still under way, which a failed test had left.
+            self.dawsos("down", "--purge")
 
 
 def git(folder: Path, *arguments: str) -> str:

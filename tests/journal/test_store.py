@@ -39,6 +39,38 @@ def test_events_come_back_in_order_and_per_run(journal: Journal) -> None:
     assert journal.runs() == ["r1", "r2"]
 
 
+def test_the_last_run_is_the_one_that_began_last_also_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    journal = Journal(tmp_path, clock)
+    for name in ("20260301-120100", "20260301-120200"):
+        journal.append(name, "run_started", command="ship")
+        clock.elapsed -= 3600
+    journal.append("20260301-110000", "run_started", command="ship")
+    journal.append("20260301-120100", "run_finished", result="passed")
+    began = ["20260301-120100", "20260301-120200", "20260301-110000"]
+    assert journal.runs() == began
+    journal.close()
+    again = Journal(tmp_path, clock)
+    assert again.runs() == began
+    again.close()
+
+
+def test_runs_that_an_older_dawsos_wrote_are_taken_into_the_order(journal: Journal, tmp_path: Path) -> None:
+    _fill(journal)
+    for name in ("r3", "r2"):
+        journal.append(name, "run_started", command="run")
+    with sqlite3.connect(tmp_path / "journal.sqlite") as other:
+        other.execute("DROP TABLE runs")
+    other.close()
+    journal.close()
+    again = Journal(tmp_path, VirtualClock())
+    # By the clock of that time, which is all there is, and by name where that is the same.
+    assert again.runs() == ["r1", "r2", "r3"]
+    again.append("r0", "run_started", command="run")
+    assert again.runs()[-1] == "r0"
+    again.close()
+
+
 def test_an_intact_chain_verifies(journal: Journal, tmp_path: Path) -> None:
     _fill(journal)
     journal.anchor("r1", tmp_path / "summary.json", result="passed")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawsos.model.run import fold
+from dawsos.model.fold import fold
 from dawsos.reporting.html import ReportContext, render_html
 from reporting.sample_runs import STAGES, START, Script, failed, passed, rolled_back, running, waiting
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from dawsos.model.run import RolloutRecord, fold
+from dawsos.model.fold import fold
+from dawsos.model.run import RolloutRecord
 from dawsos.reporting import story, tables
 from dawsos.reporting.html_canary import _marks, canary_view, charts
 from dawsos.reporting.series import ticks

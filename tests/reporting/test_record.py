@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from dawsos.model.run import Run, fold
+from dawsos.model.fold import fold
+from dawsos.model.run import Run
 from dawsos.reporting.record import run_to_json
 from reporting.sample_runs import failed, passed, rolled_back, running, waiting
 

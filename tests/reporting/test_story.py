@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dawsos.model.run import ApprovalRecord, RolloutRecord, Run, StageRecord, fold
+from dawsos.model.fold import fold
+from dawsos.model.run import ApprovalRecord, RolloutRecord, Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import story
 from dawsos.reporting.story import Remark, Rule, fired_rule, headline, next_commands, not_checked, summary

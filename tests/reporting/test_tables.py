@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from dawsos.model.fold import fold
 from dawsos.model.plan import Fingerprint, Plan, PlannedStage
-from dawsos.model.run import RolloutRecord, Run, StageRecord, StepRecord, fold
+from dawsos.model.run import RolloutRecord, Run, StageRecord, StepRecord
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import tables
 from reporting import sample_runs

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dawsos.adapters.leftovers import owned_folder
 from dawsos.digests import tree_digests
 from dawsos.model.plan import Fingerprint
 from dawsos.model.run import StageRecord
@@ -60,26 +60,21 @@ class StageCache:
             return
         shutil.rmtree(target, ignore_errors=True)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix="new-", dir=target.parent))
-        except OSError:
-            # As below: where nothing can be kept, the stage runs again next time.
-            return
-        try:
-            shutil.copytree(artifacts, temporary / "artifacts", symlinks=True)
-            result = {
-                "run": run,
-                "finished_at": record.finished_at,
-                "manifest": fingerprint.manifest,
-                "gates": [asdict(gate) for gate in record.gates],
-                "evidence": record.evidence,
-                "statement": statement,
-            }
-            (temporary / "result.json").write_text(json.dumps(result, sort_keys=True))
-            temporary.rename(target)
+            with owned_folder(target.parent, "new-") as temporary:
+                shutil.copytree(artifacts, temporary / "artifacts", symlinks=True)
+                result = {
+                    "run": run,
+                    "finished_at": record.finished_at,
+                    "manifest": fingerprint.manifest,
+                    "gates": [asdict(gate) for gate in record.gates],
+                    "evidence": record.evidence,
+                    "statement": statement,
+                }
+                (temporary / "result.json").write_text(json.dumps(result, sort_keys=True))
+                temporary.rename(target)
         except OSError:
             # A full disk must not turn a passed stage red; it will simply run again next time.
-            shutil.rmtree(temporary, ignore_errors=True)
+            return
 
 
 def _read(path: Path) -> dict[str, Any] | None:

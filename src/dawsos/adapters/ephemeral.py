@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from dawsos.adapters.guards import guarded
+from dawsos.adapters.leftovers import owned_folder
 from dawsos.adapters.services.common import remove_outside
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import ProcessSpec
 from dawsos.ports import Service
 from dawsos.probing import is_ready
 
+PREFIX = "dawsos-services-"
 _READY_WITHIN = 30.0
 
 
@@ -28,21 +29,20 @@ async def services(wanted: Sequence[Service], parent: Path) -> AsyncIterator[dic
     if not wanted:
         yield variables
         return
-    folder = Path(tempfile.mkdtemp(prefix="dawsos-services-"))
-    # A service may run as another user, who has to reach its own folder below this one.
-    folder.chmod(0o711)
-    try:
-        async with AsyncExitStack() as stack:
-            for service in wanted:
-                home = folder / service.name
-                home.mkdir(mode=0o755)
-                spec, extra = await asyncio.to_thread(service.prepare, home)
-                await stack.enter_async_context(_running(spec, parent / f"{service.name}.log"))
-                variables |= extra
-            yield variables
-    finally:
-        remove_outside(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+    with owned_folder(Path(tempfile.gettempdir()), PREFIX) as folder:
+        # A service may run as another user, who has to reach its own folder below this one.
+        folder.chmod(0o711)
+        try:
+            async with AsyncExitStack() as stack:
+                for service in wanted:
+                    home = folder / service.name
+                    home.mkdir(mode=0o755)
+                    spec, extra = await asyncio.to_thread(service.prepare, home)
+                    await stack.enter_async_context(_running(spec, parent / f"{service.name}.log"))
+                    variables |= extra
+                yield variables
+        finally:
+            remove_outside(folder)
 
 
 @asynccontextmanager

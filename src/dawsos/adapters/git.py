@@ -6,11 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dawsos.adapters.leftovers import owned_folder
 from dawsos.errors import BadInput, InfrastructureError
 
 
@@ -162,9 +162,7 @@ def checkout(root: Path, sha: str, target: Path) -> Path:
             _git(target, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
         return target / prefix
     shared = (root / _git(root, "rev-parse", "--git-common-dir").strip()).resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=target.name + ".", dir=target.parent))
-    try:
+    with owned_folder(target.parent, target.name + ".") as temporary:
         _git(temporary, "init", "--quiet", "--template=", f"--object-format={_object_format(top)}")
         # Not a clone: one of a shallow repository, or of a commit that no branch has, would lack the commit.
         (temporary / ".git" / "objects" / "info").mkdir(parents=True, exist_ok=True)
@@ -176,8 +174,6 @@ def checkout(root: Path, sha: str, target: Path) -> Path:
         _git(temporary, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--detach", sha)
         temporary.chmod(0o755)
         temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return target / prefix
 
 

@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from dawsos.adapters.git import Commit
+from dawsos.adapters.leftovers import owned_folder
 from dawsos.adapters.toolchain import base_python, python_version, tool_environment
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import Command
@@ -98,9 +98,7 @@ async def build(recipe: Recipe, python: Path, *, folder: Path, log: Path, runner
     records) is left out, so that two builds of one commit are one release.  Raises ReleaseFailed with the log's end, and
     InfrastructureError when the locked packages cannot be fetched.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="build-", dir=folder))
-    try:
+    with owned_folder(folder, "build-") as work:
         site = work / "site"
         environment = {
             **tool_environment(folder),
@@ -135,8 +133,6 @@ async def build(recipe: Recipe, python: Path, *, folder: Path, log: Path, runner
             environment, log,
         )  # fmt: skip
         return _seal(work, recipe.commit, folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 async def _run(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from dawsos.adapters import images
 from dawsos.adapters.builders.common import Order, Shop
 from dawsos.adapters.images import Choice
+from dawsos.adapters.leftovers import owned_folder
 from dawsos.adapters.release import Release
 from dawsos.adapters.toolchain import base_environment
 from dawsos.app.bodies import Scene
@@ -32,11 +32,11 @@ async def build_images(scene: Scene, work: Work, release: Release) -> Choice:
     Raises InfrastructureError when the builder that pipeline.yaml demands is not to be had, ReleaseFailed when a build fails.
     """
     service, home = scene.pipeline.service, scene.tools.project.home
-    with tempfile.TemporaryDirectory(prefix="images-", dir=home) as name:
+    with owned_folder(home, "images-") as folder:
         environment = base_environment(home / "home")
         environment["PATH"] += ":/usr/sbin:/sbin"
         docker = docker_client(os.environ, Path.home())
-        shop = Shop(scene.runner(), environment, work.artifacts / LOG, Path(name), docker)
+        shop = Shop(scene.runner(), environment, work.artifacts / LOG, folder, docker)
         choice = await images.choose(service.builder, service.images, shop)
         for image in service.images:
             facts = (

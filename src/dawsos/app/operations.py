@@ -13,7 +13,7 @@ from typing import Any
 from dawsos.adapters import release as releases
 from dawsos.app import environments
 from dawsos.app.evidence import admit_again
-from dawsos.app.project import Project, Tools, load, load_run, new_run_id, open_tools
+from dawsos.app.project import Project, Tools, load, load_run, open_tools
 from dawsos.app.rollout import Fault, Stand, begin, conduct
 from dawsos.app.session import Session, start, take_over
 from dawsos.app.ship import Ended, MakeReporter, must_know_profile
@@ -66,14 +66,13 @@ def drill(project: Project, fault_text: str, profile: str, make_reporter: MakeRe
     tools = open_tools(project)
     digest, commit = _serving(tools)
     release = releases.load(project.releases, digest)
-    name = new_run_id(commit)
     facts = {"command": "drill", "commit": commit, "profile": profile, "stages": [], "options": {"fault": fault_text}}
 
     async def work(session: Session) -> tuple[str, str]:
         stand = await _stand(tools, pipeline, session, release)
         return _drilled(fault.name, await conduct(stand, await begin(stand, drill=fault.name), fault))
 
-    return _operate(tools, pipeline, make_reporter, start_with(tools, name, facts), work)
+    return _operate(tools, pipeline, make_reporter, start_with(tools, facts), work)
 
 
 def _drilled(fault: str, finished: Finished) -> tuple[str, str]:
@@ -85,9 +84,9 @@ def _drilled(fault: str, finished: Finished) -> tuple[str, str]:
     return "rolled_back", finished.reason
 
 
-def start_with(tools: Tools, name: str, facts: dict[str, Any]) -> Callable[[Any], AbstractContextManager[Session]]:
+def start_with(tools: Tools, facts: dict[str, Any]) -> Callable[[Any], AbstractContextManager[Session]]:
     """Return a function that starts the run for a reporter."""
-    return lambda reporter: start(tools, name, reporter, **facts)
+    return lambda reporter: start(tools, reporter, **facts)
 
 
 def _serving(tools: Tools) -> tuple[str, str]:
@@ -132,7 +131,7 @@ def rollback(project: Project, to: str, name: str, reason: str, make_reporter: M
             admit_again(tools, shipped[-1])
         return await _return_to(tools, pipeline, session, release, name, reason)
 
-    return _operate(tools, pipeline, make_reporter, start_with(tools, new_run_id(release.commit), facts), work)
+    return _operate(tools, pipeline, make_reporter, start_with(tools, facts), work)
 
 
 def _live_rollout(tools: Tools) -> Run | None:
@@ -304,13 +303,16 @@ def _operate(
 
 
 async def take_down(project: Project, *, purge: bool) -> list[str]:
-    """Stop every process of every environment; return the names of the environments that were there."""
+    """Stop every process of every environment; return the names of the environments that were there.
+
+    Raises OwnedElsewhere while a ship, a drill or a rollback is under way: it would start again what is stopped here."""
     names = []
     folder = project.home / "environments"
-    for path in sorted(folder.iterdir()) if folder.exists() else []:
-        if path.is_dir():
-            await LocalPlatform(path, path.name).down(purge)
-            names.append(path.name)
+    with owned(project.deploy_lock, "the deployment"):
+        for path in sorted(folder.iterdir()) if folder.exists() else []:
+            if path.is_dir():
+                await LocalPlatform(path, path.name).down(purge)
+                names.append(path.name)
     return names
 
 

@@ -5,24 +5,30 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.ephemeral import PREFIX
+from dawsos.adapters.leftovers import sweep
 from dawsos.adapters.redact import Masker
+from dawsos.adapters.services.common import remove_outside
 from dawsos.adapters.signing import LocalKeyring, local_signer
 from dawsos.config.load import load_pipeline
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.gates import GATES, evaluate_gate
 from dawsos.journal.store import Journal
+from dawsos.model.fold import fold
 from dawsos.model.pipeline import Gate, Pipeline
-from dawsos.model.run import Run, fold
+from dawsos.model.run import Run
 from dawsos.model.verdicts import GateVerdict
 from dawsos.ports import Keyring, Signer
 
 PIPELINE_FILE = "pipeline.yaml"
+_TRIES = 2000
 
 
 @dataclass(frozen=True)
@@ -163,9 +169,29 @@ def open_tools(project: Project) -> Tools:
         ) from error
 
 
-def new_run_id(sha: str) -> str:
-    """Return an id that sorts by time: date, time, commit, and two random digits against a tie."""
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{sha[:7]}-{secrets.token_hex(1)}"
+def sweep_leftovers(project: Project) -> None:
+    """Remove the folders in which a process worked that was killed; one look at each place, none at what lies in them."""
+    places = (
+        (project.releases, "build-*"), (project.home / "checkouts", "*"), (project.home, "images-*"),
+        (project.cache, "*/new-*"), (Path(tempfile.gettempdir()), f"{PREFIX}*"),
+    )  # fmt: skip
+    sweep(places, remove_outside)
+
+
+def new_run(project: Project, sha: str) -> str:
+    """Return the id of a run that nobody else has, with its folder made: date, time, commit, two random digits against a tie.
+
+    Raises InfrastructureError when there is none to be had."""
+    for _ in range(_TRIES):
+        name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{sha[:7]}-{secrets.token_hex(1)}"
+        try:
+            project.run_folder(name).mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return name
+    raise InfrastructureError(
+        f"no free id for a run in {project.home / 'runs'}", fix="is the clock set right? Try again"
+    )
 
 
 def load_run(tools: Tools, run: str) -> Run:

@@ -16,10 +16,11 @@ from dawsos.adapters import git
 from dawsos.adapters.cache import StageCache
 from dawsos.app import environments, evidence
 from dawsos.app.evidence_table import render_evidence
+from dawsos.app.inputs import Upstream, cacheable, expired, stage_fingerprint
 from dawsos.app.operations import PRODUCTION
 from dawsos.app.operations import status as status_of
 from dawsos.app.project import Project, load, load_run, open_tools
-from dawsos.app.ship import Upstream, cacheable, expired, select, stage_fingerprint
+from dawsos.app.ship import select
 from dawsos.app.verify import checks
 from dawsos.errors import EXIT_DONE, EXIT_GATE_FAILED, BadInput
 from dawsos.model.pipeline import Pipeline

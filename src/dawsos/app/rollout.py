@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,11 +153,33 @@ async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = Non
         finished = Finished(record.outcome, record.reason, record.rollback_seconds)
         await _tidy(stand, record, finished)
         return finished
-    first = not record.stable_deployment
     if _overtaken(stand, record) or record.deployment not in platform.deployments():
         return await _lost(stand, record)
-    # What is to be withdrawn gets nothing any more; beside a stable release the canary begins with nothing anyway.
-    weight = 100 if first and record.decision != "rollback" else 0
+    try:
+        finished, trouble = await _watched(stand, record, fault)
+    except BaseException:
+        # Nobody watches the canary any more: it was not accepted, so it has no traffic, whether or not there is a stable
+        # release that gets it.  Who resumes the run, or tries again, goes on from its rung.
+        with contextlib.suppress(OSError):
+            platform.withdraw()
+        raise
+    await _tidy(stand, record, finished)
+    if trouble is not None and not trouble.cancelled():
+        # A fault that could not be brought about is told once nothing of the drill is left.
+        trouble.result()
+    if fault is not None and fault.job:
+        await _mend(stand, record, fault)
+    return finished
+
+
+async def _watched(
+    stand: Stand, record: RolloutRecord, fault: Fault | None
+) -> tuple[Finished, asyncio.Task[None] | None]:
+    """Let the controller bring the rollout to its end; return it with the task that brought the fault about."""
+    platform, first = stand.environment.platform, not record.stable_deployment
+    # A first release that is found again keeps what it has; all others begin with nothing, and get it by the controller.
+    found = first and record.decision != "rollback" and platform.roles().canary == record.deployment
+    weight = platform.roles().weight if found else 0
     await platform.route(stable=record.stable_deployment or None, canary=record.deployment, weight=weight)
     if not await _canary_ready(stand, record) and record.decision != "rollback":
         record = _reject(stand, record, "the canary is not running any more")
@@ -165,7 +188,7 @@ async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = Non
         try:
             load = await _start_load(stand)
         except ReleaseFailed as error:
-            # Nobody can judge it, and it has its place beside the stable release already, a first one even the traffic.
+            # Nobody can judge it, and it has its place beside the stable release already, a first one perhaps the traffic.
             record = _reject(stand, record, error.message)
     trouble = asyncio.create_task(_cause(stand, record, fault)) if fault else None
     traffic = platform.traffic(stand.policy.failure_counters, stand.policy.crash_loop)
@@ -181,7 +204,7 @@ async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = Non
             on_weight=_ramp(load, stand.policy.load) if first and load else lambda _weight: None,
             first=first,
         )
-        finished = await controller.run(record)
+        return await controller.run(record), trouble
     finally:
         if trouble is not None:
             trouble.cancel()
@@ -189,13 +212,6 @@ async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = Non
         if load is not None:
             write_json(stand.logs / "load.json", await load.stop())
         await traffic.close()
-    await _tidy(stand, record, finished)
-    if trouble is not None and not trouble.cancelled():
-        # A fault that could not be brought about is told once nothing of the drill is left.
-        trouble.result()
-    if fault is not None and fault.job:
-        await _mend(stand, record, fault)
-    return finished
 
 
 def _reject(stand: Stand, record: RolloutRecord, reason: str) -> RolloutRecord:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dawsos.adapters.redact import Masker
 from dawsos.app.evidence import sign_summary
-from dawsos.app.project import Tools, load_run, write_text
+from dawsos.app.project import Tools, load_run, new_run, write_text
 from dawsos.app.report import write_report
 from dawsos.digests import storable
 from dawsos.errors import (
@@ -23,8 +23,9 @@ from dawsos.errors import (
 )
 from dawsos.journal.ownership import owned
 from dawsos.model.events import Event, EventKind
+from dawsos.model.fold import fold
 from dawsos.model.pipeline import Pipeline
-from dawsos.model.run import Run, fold
+from dawsos.model.run import Run
 from dawsos.ports import Reporter
 from dawsos.reporting.prometheus import KINDS, render_metrics
 
@@ -111,11 +112,12 @@ def _clean(value: Any, masker: Masker) -> Any:
 
 
 @contextmanager
-def start(tools: Tools, run: str, reporter: Reporter, **facts: Any) -> Iterator[Session]:
-    """Begin a new run and own it; ``facts`` is the body of its ``run_started``."""
+def start(tools: Tools, reporter: Reporter, *, commit: str, **facts: Any) -> Iterator[Session]:
+    """Begin a new run of ``commit`` and own it; with ``facts`` that is the body of its ``run_started``."""
+    run = new_run(tools.project, commit)
     with owned(tools.project.run_lock(run), f"run {run}"):
         session = Session(tools, run, reporter)
-        session.record("run_started", **facts)
+        session.record("run_started", commit=commit, **facts)
         yield session
 
 

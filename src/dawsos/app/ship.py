@@ -20,12 +20,13 @@ from dawsos.adapters import git
 from dawsos.adapters.cache import StageCache
 from dawsos.adapters.git import Commit
 from dawsos.adapters.guards import guards
-from dawsos.adapters.toolchain import lock_digest, python_version
+from dawsos.adapters.toolchain import lock_digest
 from dawsos.app import approval as approvals
 from dawsos.app import evidence
 from dawsos.app.asking import Asker
-from dawsos.app.bodies import SEED, Scene, bodies, needs_release, prepare
-from dawsos.app.project import Project, Tools, load, load_run, new_run_id, open_tools
+from dawsos.app.bodies import Scene, bodies, prepare
+from dawsos.app.inputs import Upstream, cacheable, expired, stage_fingerprint, takes_seed
+from dawsos.app.project import Project, Tools, load, load_run, open_tools, sweep_leftovers
 from dawsos.app.report import write_shown_report
 from dawsos.app.session import Session, start, take_over
 from dawsos.attestations import dsse, statements
@@ -37,7 +38,6 @@ from dawsos.journal.ownership import owned
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.model.plan import Fingerprint
 from dawsos.model.verdicts import GateVerdict
-from dawsos.planning.fingerprints import fingerprint
 from dawsos.planning.graph import closure
 from dawsos.ports import Reporter
 
@@ -106,13 +106,14 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
     chosen = [pipeline.stage(stage) for stage in state.stages]
     reporter = make_reporter(pipeline, pipeline.stages)
     # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
-    with _deploying(tools, state.command), take_over(tools, state.id, reporter, os.getpid()) as session:
+    with _deploying(tools, state.command, chosen), take_over(tools, state.id, reporter, os.getpid()) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
 
 
-def _deploying(tools: Tools, command: str) -> AbstractContextManager[None]:
-    """Return the lock that a ship holds: one deployment at a time; entering it raises OwnedElsewhere."""
-    return owned(tools.project.deploy_lock, "the deployment") if command == "ship" else nullcontext()
+def _deploying(tools: Tools, command: str, chosen: Sequence[Stage]) -> AbstractContextManager[None]:
+    """Return the lock of who changes an environment, or starts it: one at a time; entering it raises OwnedElsewhere."""
+    changes = command == "ship" or any(stage.environment is not None for stage in chosen)
+    return owned(tools.project.deploy_lock, "the deployment") if changes else nullcontext()
 
 
 def _newest_unfinished(tools: Tools) -> Any:
@@ -144,8 +145,7 @@ def _begin(
         raise BadInput("no chosen stage takes a seed", fix='give one of them env: {SEED: "{seed}"} in pipeline.yaml')
     tools = open_tools(project)
     reporter = make_reporter(pipeline, chosen)
-    name = new_run_id(commit.sha)
-    facts = {
+    facts: dict[str, Any] = {
         "command": command,
         "commit": commit.sha,
         "ref": commit.ref,
@@ -157,7 +157,7 @@ def _begin(
         "definition": hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
         "options": {**options.__dict__, "stages": list(options.stages)},
     }
-    with _deploying(tools, command), start(tools, name, reporter, **facts) as session:
+    with _deploying(tools, command, chosen), start(tools, reporter, **facts) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
 
 
@@ -190,6 +190,7 @@ def select(pipeline: Pipeline, wanted: tuple[str, ...], command: str) -> list[St
 def _carry_out(scene: Scene, options: Options, chosen: Sequence[Stage]) -> Ended:
     session, tools = scene.session, scene.tools
     try:
+        sweep_leftovers(tools.project)
         result, reason = asyncio.run(_interruptible(_run_all(scene, options, chosen)))
     except KeyboardInterrupt:
         result, reason = "interrupted", "stopped by Ctrl-C"
@@ -359,49 +360,3 @@ class Carrier:
         record, asked = run.stages[work.stage.id], evidence.asked_of_people(work.stage.approval)
         signed = dsse.sign(statements.stage_for_inputs(run, record, asked), self.scene.tools.signer())
         self.cache.keep(record, work.fingerprint, work.artifacts, run=run.id, statement=signed)
-
-
-def cacheable(stage: Stage) -> bool:
-    """Deployments look at what runs now; everything else is decided by its inputs."""
-    return stage.uses in ("commands", "release")
-
-
-def expired(gates: Sequence[dict[str, Any]], now: float) -> bool:
-    """Return whether one of these kept verdicts stood on a waiver, or on data, that is too old by now."""
-    return any(gate.get("valid_until") is not None and gate["valid_until"] <= now for gate in gates)
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """What decides a stage beside the files: the release so far, the commit, the seed that was asked for."""
-
-    release: str
-    commit: str
-    seed: int | None = None
-
-
-def takes_seed(stage: Stage) -> bool:
-    return any(SEED in value for value in stage.env.values())
-
-
-def stage_fingerprint(
-    pipeline: Pipeline, stage: Stage, root: Path, hashes: dict[str, str], above: Upstream
-) -> Fingerprint:
-    """Return the stage's fingerprint: declared inputs, commands, tool versions, declared environment, the release it works on."""
-    tools = {"python": python_version()}
-    if stage.toolchain is not None:
-        name = pipeline.toolchains[stage.toolchain].requirements
-        tools[f"toolchain {name}"] = lock_digest(root / name)
-    upstream = {}
-    if stage.environment is not None or stage.approval is not None or needs_release(pipeline, stage):
-        # A person says yes to one release: their word for another one would be refused by production.
-        upstream["release"] = above.release
-    if stage.uses == "release" or stage.history:
-        # The commit is part of the release: its health page names it.
-        upstream["commit"] = above.commit
-    if stage.uses == "release":
-        service = pipeline.service.model_dump_json(include={"builder", "images", "project", "requirements"})
-        upstream["builder"] = hashlib.sha256(service.encode()).hexdigest()
-    if above.seed is not None and takes_seed(stage):
-        upstream["seed"] = str(above.seed)
-    return fingerprint(stage, hashes, tools, dict(os.environ), upstream)

@@ -168,6 +168,7 @@ class Controller:
     async def _promote(self, reason: str, *, decided: bool = False) -> Finished:
         if not decided:
             self.recorder.record("rollout_decided", self.stage, decision="promote", reason=reason)
+        self.renew_lease(self.policy.lease)
         await self.promote()
         self.recorder.record("rollout_finished", self.stage, outcome="promoted", seconds=None, reason=reason)
         return Finished("promoted", reason)

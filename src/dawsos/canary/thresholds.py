@@ -3,7 +3,7 @@
 A *check* looks at the samples of one ``check_interval``; the checks lie end to end.  One fails when the canary's error rate
 or p95 is above its limit.  ``failed_checks`` checks that fail one after the other are proof.  A check with fewer than
 ``min_requests`` requests is no data: it neither fails nor clears.  Between two checks the last one stands; before the first
-is over, what there is of it does.
+is over, what there is of it raises doubt or none, but is no failed check.
 """
 
 from __future__ import annotations
@@ -101,8 +101,13 @@ class Thresholds:
             error_rate=self._measured.error_rate,
             p95=self._measured.p95,
             requests=self._measured.requests,
-            consecutive_failures=self._failures,
+            consecutive_failures=0 if self._unfinished else self._failures,
         )
+
+    @property
+    def _unfinished(self) -> bool:
+        """Whether the first check is still under way."""
+        return self._seen < self._length
 
     def _look(self, counts: Counts, before: int) -> None:
         self._last = check(counts, self._policy)
@@ -116,6 +121,8 @@ class Thresholds:
             return "failing", proof
         if self._last.failed is None:
             return "no_data", f"fewer than {policy.min_requests} canary requests in the last check"
+        if failures and self._unfinished:
+            return "inconclusive", f"the first check is not over, and so far its {why}"
         if failures >= policy.failed_checks:
             return "failing", f"{failures} consecutive checks failed: {why}"
         if failures:

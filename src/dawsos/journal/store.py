@@ -29,6 +29,17 @@ CREATE TABLE IF NOT EXISTS events (
     body TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (run, seq)
 ) WITHOUT ROWID
 """
+# In which order runs began: the clock may be set back.  What is missing there (an older dawsos wrote it) is taken in.
+_ORDER = "CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE)"
+# Of the primary key, from one run to the next: as many steps as there are runs, not events.
+_UNLISTED = """
+WITH RECURSIVE known(run) AS (
+    SELECT min(run) FROM events
+    UNION ALL SELECT (SELECT min(run) FROM events WHERE events.run > known.run) FROM known WHERE known.run IS NOT NULL
+)
+SELECT events.run FROM known JOIN events ON events.run = known.run AND events.seq = 1
+WHERE known.run NOT IN (SELECT run FROM runs) ORDER BY events.at, events.run
+"""
 # Facts that only tell how something goes on; the end of the stage, on which others act, comes after them and is synced.
 FOLLOWED: frozenset[str] = frozenset({"step_finished", "gate_evaluated"})
 _COLUMNS = "run, seq, at, kind, stage, body"
@@ -74,6 +85,10 @@ class Journal:
             with _opening(folder):
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute(_SCHEMA)
+                self._db.execute(_ORDER)
+                # Who finds all of them there writes nothing, and waits for no writer.
+                for row in self._db.execute(_UNLISTED).fetchall():
+                    self._db.execute("INSERT OR IGNORE INTO runs (run) VALUES (?)", row)
         except sqlite3.Error as error:
             raise InfrastructureError(
                 f"cannot open the journal {folder / 'journal.sqlite'}: {error}", fix="check the disk and the rights"
@@ -98,6 +113,8 @@ class Journal:
                 ).fetchone()
                 seq, prev = (row[0] + 1, row[1]) if row else (1, GENESIS)
                 event = Event(run, seq, self._clock.now(), kind, stage, body)
+                if not row:
+                    self._db.execute("INSERT OR IGNORE INTO runs (run) VALUES (?)", (run,))
                 self._db.execute(
                     "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (run, seq, event.at, kind, stage, canonical(body), prev, chain(prev, event)),
@@ -118,8 +135,9 @@ class Journal:
         return [_event(row) for row in self._db.execute(query, tuple(kinds))]
 
     def runs(self) -> list[str]:
-        """Return the ids of all runs, the oldest first."""
-        return [row[0] for row in self._db.execute("SELECT run FROM events WHERE seq = 1 ORDER BY at, run")]
+        """Return the ids of all runs in the order in which they began."""
+        query = "SELECT run FROM runs WHERE EXISTS (SELECT 1 FROM events WHERE events.run = runs.run AND seq = 1)"
+        return [row[0] for row in self._db.execute(f"{query} ORDER BY number")]
 
     def head(self, run: str) -> tuple[int, str]:
         """Return the number of events and the hash of the last one."""

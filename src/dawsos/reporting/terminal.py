@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from dawsos.model.events import Event
-from dawsos.model.run import Run, fold, verdict_from
+from dawsos.model.fold import fold, verdict_from
+from dawsos.model.run import Run
 from dawsos.ports import Clock
 from dawsos.reporting import series, story, tables, words
 from dawsos.reporting.sarif import annotation

@@ -106,6 +106,7 @@ class One:
         ("outage-uneven", 150.0, {"at_deadline": "hold"}),
         ("errors=2%", 50.0, {"judge": "thresholds"}),
         ("burst", 50.0, {"judge": "thresholds", "min_requests": 30}),
+        ("errors=2%", 50.0, {"judge": "thresholds", "failed_checks": 1}),
         ("errors=2%", 50.0, {"judge": "flagger"}),
         ("aa", 3.0, {"judge": "flagger"}),
     ],

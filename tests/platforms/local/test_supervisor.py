@@ -355,10 +355,44 @@ def test_a_canary_that_no_controller_ever_watched_gets_no_traffic(stand: Stand) 
     assert read_roles(stand.folder).weight == 0
 
 
+def test_a_first_release_that_nobody_watches_is_withdrawn(stand: Stand) -> None:
+    """It was never accepted: no traffic is what there was before it."""
+    write_roles(stand.folder, Roles(None, "first", None, 100))
+    write_json(stand.folder / "lease.json", {"expires": stand.clock.now + 5})
+    stand.tick()
+    assert read_roles(stand.folder).weight == 100
+    stand.clock.sleep(5.1)
+    stand.tick()
+    assert read_roles(stand.folder) == Roles(None, "first", None, 0)
+    assert "no release serves this environment" in routed(stand.folder)
+
+
+def test_a_lease_that_runs_out_in_the_moment_of_the_promotion_does_not_undo_it(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_roles(stand.folder, replace(SERVING, weight=100))
+    promoted = Roles("new", None, "old", 0)
+    looks: list[Roles] = []
+
+    def look(folder: Path) -> Roles:
+        seen = read_roles(folder)
+        if not looks:
+            # The controller is quicker: between the supervisor's look and its word.
+            write_roles(folder, promoted)
+        looks.append(seen)
+        return seen
+
+    monkeypatch.setattr(supervisor, "read_roles", look)
+    stand.tick()
+    assert looks[0].canary == "new"
+    assert (read_roles(stand.folder), routed(stand.folder)) == (promoted, "")
+    assert read_status(stand.folder, True).lease_expired is None
+
+
 @pytest.mark.parametrize(
     "roles",
-    [Roles("old", None, None, 0), Roles("old", "new", None, 0), Roles(None, "first", None, 100)],
-    ids=["no canary", "a canary without traffic", "a first release, with no stable one to go back to"],
+    [Roles("old", None, None, 0), Roles("old", "new", None, 0), Roles("new", None, "old", 0)],
+    ids=["no canary", "a canary without traffic", "promoted"],
 )
 def test_where_there_is_nothing_to_take_away_a_lease_means_nothing(stand: Stand, roles: Roles) -> None:
     write_roles(stand.folder, roles)

@@ -88,7 +88,7 @@ class Statistical:
         self.soak.add(second, soaking & walk.active)
         self.requests = np.where(walk.index != self.step, 0, self.requests) + second.tables[0, 0]
         self.step = walk.index.copy()
-        failing = np.where(soaking, self.soak.consecutive >= self.soak.policy.failed_checks, evidence.failing())
+        failing = np.where(soaking, self.soak.failing(), evidence.failing())
         doubt = evidence.suspected | evidence.above_limit() | (self.requests < policy.min_requests)
         proven = evidence.within_limits()
         if policy.advance == "evidence":
@@ -138,12 +138,16 @@ class Checks:
         known = requests >= self.policy.min_requests
         rate = np.maximum(requests, 1)
         failed = (errors / rate > self.policy.error_rate) | (slow / rate > 0.05)
-        # Before the first check is over, what there is of it shows the way but is counted once only.
+        # Before the first check is over, what there is of it raises doubt but is no failed check.
         before = np.where(self._seen <= self.length, 0, self.consecutive)
         now = np.where(known, np.where(failed, before + 1, 0), before)
         self.consecutive = np.where(looked, now, self.consecutive)
         self.known = np.where(looked, known, self.known)
         self._sum[:, whole] = 0
+
+    def failing(self) -> Flags:
+        """Return where enough checks, each of them over, failed in a row."""
+        return np.asarray((self.consecutive >= self.policy.failed_checks) & (self._seen >= self.length))
 
 
 class Thresholds:
@@ -157,7 +161,7 @@ class Thresholds:
         walk, checks, policy = self.walk, self.checks, self.policy
         walk.failed += np.where(walk.active, second.failed, 0)
         checks.add(second, walk.active)
-        walk.end(checks.consecutive >= policy.failed_checks, at)
+        walk.end(checks.failing(), at)
         doubt = (checks.consecutive > 0) | ~checks.known
         elapsed, duration = at - walk.since, walk.durations[walk.index]
         if policy.at_deadline == "rollback":

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dawsos.platforms.local.state import Roles, read_desired, write_json
+from dawsos.platforms.local.state import Roles, read_desired, read_roles, write_json, write_roles
 
 HTTP_PREFIX = "front"
 ROUTES = "traffic"
@@ -217,6 +218,13 @@ def write_resources(folder: Path, name: str, resources: list[dict[str, Any]]) ->
 def write_routes(folder: Path, roles: Roles) -> str:
     """Write the front routes for ``roles`` and return their version."""
     return write_resources(folder, "routes.json", [routes(roles)])
+
+
+def write_weight(folder: Path, weight: int) -> str:
+    """Write the canary's ``weight`` into the roles and the routes and return the routes' version; the caller has the lock."""
+    roles = replace(read_roles(folder), weight=weight)
+    write_roles(folder, roles)
+    return write_routes(folder, roles)
 
 
 def write_clusters(folder: Path, roles: Roles, faulty: bool, also: Roles | None = None) -> str:

@@ -7,22 +7,27 @@ import contextlib
 import json
 import os
 import secrets as randomness
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import dawsos
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.loopback import free_ports
 from dawsos.model.process import Probe, ProcessSpec
 from dawsos.model.rollout import CrashLoop
-from dawsos.platforms.local import processes, workers
+from dawsos.platforms.local import lifecycle, processes, workers
 from dawsos.platforms.local.admin import Admin
-from dawsos.platforms.local.envoy_config import bootstrap, fault_routes, write_clusters, write_resources, write_routes
+from dawsos.platforms.local.envoy_config import (
+    bootstrap,
+    fault_routes,
+    write_clusters,
+    write_resources,
+    write_routes,
+    write_weight,
+)
+from dawsos.platforms.local.lifecycle import POLL, until
+from dawsos.platforms.local.locking import URGENT, changing, locked
 from dawsos.platforms.local.state import (
     EnvironmentStatus,
     Roles,
@@ -30,7 +35,6 @@ from dawsos.platforms.local.state import (
     read_json,
     read_roles,
     read_status,
-    write_desired,
     write_json,
     write_roles,
 )
@@ -38,7 +42,6 @@ from dawsos.platforms.local.supervisor import supervisor_runs
 from dawsos.platforms.local.traffic import EnvoyTraffic
 from dawsos.ports import Service
 
-_POLL = 0.05
 _SERVICE_WITHIN = 60.0
 
 
@@ -69,39 +72,7 @@ class LocalPlatform:
 
     async def ensure_supervisor(self) -> None:
         """Start the supervisor if none lives; raises InfrastructureError when it does not come up."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        desired = read_desired(self.folder)
-        if desired.stop:
-            await self._until(
-                lambda: not supervisor_runs(self.folder), 20, "the supervisor that is stopping did not end"
-            )
-            desired.stop = False
-            write_desired(self.folder, desired)
-        if supervisor_runs(self.folder):
-            return
-        log = self.folder / "logs" / "supervisor.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        source = str(Path(dawsos.__file__).parent.parent)
-        environment = {"PATH": os.defpath, "PYTHONPATH": source, "LANG": "C.UTF-8"}
-        with log.open("ab") as stream:
-            launcher = subprocess.Popen(
-                [sys.executable, "-m", "dawsos.platforms.local.supervisor", str(self.folder)],
-                cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
-            )  # fmt: skip
-        launcher.wait()
-        await self._until(self._supervised, 20, f"the supervisor did not start; read {log}")
-
-    def _supervised(self) -> bool:
-        # What an earlier supervisor wrote says nothing of what runs now: wait for the first words of this one.
-        pid = read_json(self.folder / "status.json").get("pid", 0)
-        return supervisor_runs(self.folder) and pid > 0 and processes.start_time(pid) != ""
-
-    async def _until(self, condition: Callable[[], bool], within: float, message: str) -> None:
-        deadline = time.monotonic() + within
-        while not condition():
-            if time.monotonic() > deadline:
-                raise InfrastructureError(f"{self.name}: {message}", fix="dawsos status shows what runs")
-            await asyncio.sleep(_POLL)
+        await lifecycle.ensure_supervisor(self.folder)
 
     # Services and secrets.
 
@@ -121,11 +92,12 @@ class LocalPlatform:
     def secrets(self, names: Sequence[str]) -> dict[str, str]:
         """Return a random value for each name, made once and kept with mode 0600."""
         path = self.folder / "secrets.json"
-        kept: dict[str, str] = read_json(path)
-        missing = [name for name in names if name not in kept]
-        if missing:
-            kept |= {name: randomness.token_urlsafe(32) for name in missing}
-            write_json(path, kept)  # a new file of mkstemp has mode 0600
+        with locked(self.folder):
+            kept: dict[str, str] = read_json(path)
+            missing = [name for name in names if name not in kept]
+            if missing:
+                kept |= {name: randomness.token_urlsafe(32) for name in missing}
+                write_json(path, kept)  # a new file of mkstemp has mode 0600
         return {name: kept[name] for name in names}
 
     def folders(self, names: Sequence[str]) -> dict[str, str]:
@@ -136,10 +108,8 @@ class LocalPlatform:
         return {name: str(path) for name, path in made.items()}
 
     def _want(self, *specs: ProcessSpec) -> None:
-        desired = read_desired(self.folder)
-        if any(desired.processes.get(spec.name) != spec for spec in specs):
+        with changing(self.folder) as desired:
             desired.processes |= {spec.name: spec for spec in specs}
-            write_desired(self.folder, desired)
 
     async def _ready(self, specs: Sequence[ProcessSpec], within: float) -> None:
         """Wait until every process is ready in the form of its spec, not an older one; fail early when one keeps crashing."""
@@ -157,7 +127,7 @@ class LocalPlatform:
                 raise InfrastructureError(
                     f"{self.name}: {late[0]} {what}:{self._log_tail(late[0])}", fix=f"read {self._log(late[0])}"
                 )
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(POLL)
 
     def _log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
@@ -175,22 +145,21 @@ class LocalPlatform:
 
         Raises ReleaseFailed with the log's end when they do not become ready; they are stopped again then.
         """
-        desired = read_desired(self.folder)
-        known = desired.deployments.get(deployment.id)
-        ports = tuple(known["ports"]) if known else free_ports(deployment.replicas)
-        named = workers.choose_ports(deployment.workers, known.get("named_ports", {}) if known else {})
-        env = workers.filled(deployment.env, named)
-        specs = [self._replica(replace(deployment, env=env), index, port) for index, port in enumerate(ports)]
-        around = workers.Surroundings(
-            deployment.id, deployment.cwd, env, deployment.stop_grace, self._log(deployment.id).parent
-        )
-        made, parks = workers.all_specs(deployment.workers, around, named)
-        specs += made
-        desired.deployments[deployment.id] = {
-            "release": deployment.release, "ports": list(ports), "named_ports": named, "parks": parks,
-        }  # fmt: skip
-        desired.processes |= {spec.name: spec for spec in specs}
-        write_desired(self.folder, desired)
+        with changing(self.folder) as desired:
+            known = desired.deployments.get(deployment.id)
+            ports = tuple(known["ports"]) if known else free_ports(deployment.replicas)
+            named = workers.choose_ports(deployment.workers, known.get("named_ports", {}) if known else {})
+            env = workers.filled(deployment.env, named)
+            specs = [self._replica(replace(deployment, env=env), index, port) for index, port in enumerate(ports)]
+            around = workers.Surroundings(
+                deployment.id, deployment.cwd, env, deployment.stop_grace, self._log(deployment.id).parent
+            )
+            made, parks = workers.all_specs(deployment.workers, around, named)
+            specs += made
+            desired.deployments[deployment.id] = {
+                "release": deployment.release, "ports": list(ports), "named_ports": named, "parks": parks,
+            }  # fmt: skip
+            desired.processes |= {spec.name: spec for spec in specs}
         try:
             await self._ready(specs, deployment.ready_within)
         except InfrastructureError as error:
@@ -213,23 +182,23 @@ class LocalPlatform:
 
     async def remove(self, deployment_id: str) -> None:
         """Stop the deployment's processes, after Envoy has forgotten its cluster."""
-        desired = read_desired(self.folder)
-        names = [name for name, spec in desired.processes.items() if spec.group == deployment_id]
-        desired.deployments.pop(deployment_id, None)
-        desired.processes = {name: spec for name, spec in desired.processes.items() if name not in names}
-        write_desired(self.folder, desired)
-        roles = self.roles()
-        if roles.standby == deployment_id:
-            write_roles(self.folder, replace(roles, standby=None))
+        with changing(self.folder) as desired:
+            names = [name for name, spec in desired.processes.items() if spec.group == deployment_id]
+            desired.deployments.pop(deployment_id, None)
+            desired.processes = {name: spec for name, spec in desired.processes.items() if name not in names}
+        with locked(self.folder):
+            roles = self.roles()
+            if roles.standby == deployment_id:
+                write_roles(self.folder, replace(roles, standby=None))
         if desired.proxy:
             with contextlib.suppress(InfrastructureError):
                 await self._confirm(
                     "clusters.json", write_clusters(self.folder, self.roles(), self._faulty(self.roles()))
                 )
-        await self._until(
+        await until(
             lambda: not any(process.name in names for process in self.status().processes),
             30,
-            f"{deployment_id} did not stop",
+            f"{self.name}: {deployment_id} did not stop",
         )
 
     def deployments(self) -> tuple[str, ...]:
@@ -265,10 +234,9 @@ class LocalPlatform:
 
     async def ensure_proxy(self) -> str:
         """Run Envoy in front of the environment and return its address; the port is chosen once and kept."""
-        desired = read_desired(self.folder)
-        if not desired.proxy:
-            desired.proxy = dict(zip(("listener", "admin", "faults"), free_ports(3), strict=True))
-            write_desired(self.folder, desired)
+        with changing(self.folder) as desired:
+            if not desired.proxy:
+                desired.proxy = dict(zip(("listener", "admin", "faults"), free_ports(3), strict=True))
         envoy = self.folder / "envoy"
         envoy.mkdir(parents=True, exist_ok=True)
         if not (envoy / "faults.json").exists():
@@ -324,12 +292,20 @@ class LocalPlatform:
         """Widen the clusters, move the routes, narrow the clusters: no route ever names a cluster that is not there."""
         faulty = self._faulty(after)
         await self._confirm("clusters.json", write_clusters(self.folder, after, faulty, also=before))
-        write_roles(self.folder, after)
-        await self._confirm("routes.json", write_routes(self.folder, after))
-        desired = read_desired(self.folder)
-        if workers.park(desired, after):
-            write_desired(self.folder, desired)
+        with locked(self.folder):
+            write_roles(self.folder, after)
+            version = write_routes(self.folder, after)
+        await self._confirm("routes.json", version)
+        with changing(self.folder) as desired:
+            workers.park(desired, after)
         await self._confirm("clusters.json", write_clusters(self.folder, after, faulty))
+
+    def withdraw(self) -> None:
+        """Take the traffic from the canary without waiting for Envoy to confirm: nobody watches it any more."""
+        with locked(self.folder, URGENT, or_without=True):
+            roles = self.roles()
+            if roles.canary and roles.weight:
+                write_weight(self.folder, 0)
 
     def roles(self) -> Roles:
         """Return who has which part."""
@@ -373,35 +349,4 @@ class LocalPlatform:
 
     async def down(self, purge: bool) -> None:
         """Stop everything of the environment, also what no supervisor knows of; ``purge`` deletes its data as well."""
-        desired = read_desired(self.folder)
-        if supervisor_runs(self.folder):
-            await self._drain(desired.proxy)
-            desired.stop = True
-            write_desired(self.folder, desired)
-            with contextlib.suppress(InfrastructureError):
-                await self._until(lambda: not supervisor_runs(self.folder), 30, "the supervisor did not end")
-        keeper = processes.read_handle(self.folder / "keeper.json")
-        if keeper is not None:
-            processes.stop(keeper, "SIGKILL", 1.0)
-        for pid_file in (self.folder / "run").glob("*.json"):
-            handle = processes.read_handle(pid_file)
-            if handle is not None:
-                await asyncio.to_thread(processes.stop, handle, "SIGTERM", 5.0)
-            pid_file.unlink(missing_ok=True)
-        # Deployments are processes, and those are gone; what served stays written, so that ship can start it again.
-        if purge:
-            outside = read_json(self.folder / "services" / "outside.json")
-            for path in outside.get("folders", ()):
-                shutil.rmtree(path, ignore_errors=True)
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    async def _drain(self, proxy: dict[str, int]) -> None:
-        """Let the proxy finish what it has begun before anything behind it goes away."""
-        if not proxy:
-            return
-        import httpx
-
-        with contextlib.suppress(httpx.HTTPError):
-            async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-                await client.post(f"http://127.0.0.1:{proxy['admin']}/drain_listeners?graceful&skip_exit")
-                await asyncio.sleep(0.5)
+        await lifecycle.down(self.folder, purge=purge)

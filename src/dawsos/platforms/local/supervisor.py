@@ -13,12 +13,13 @@ import os
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from dawsos.model.process import ProcessSpec
 from dawsos.platforms.local import processes
-from dawsos.platforms.local.envoy_config import write_routes
+from dawsos.platforms.local.envoy_config import write_weight
+from dawsos.platforms.local.locking import locked
 from dawsos.platforms.local.state import (
     Desired,
     ProcessStatus,
@@ -27,7 +28,6 @@ from dawsos.platforms.local.state import (
     read_status,
     told_to_run,
     write_json,
-    write_roles,
 )
 from dawsos.probing import is_ready
 
@@ -36,6 +36,8 @@ _PROBE_READY_EVERY = 1.0
 _BACKOFF = (0.0, 0.3, 1.0, 3.0, 10.0)
 # So often, and with such pauses, the lock is tried: ``supervisor_runs`` holds it for an instant as well.
 _TRIES = 20
+# So long the supervisor, who has other processes to watch, waits for who writes the traffic; then the canary loses it all the same.
+_LOCK_WITHIN = 2.0
 _PAUSE = 0.05
 
 
@@ -166,18 +168,23 @@ class Supervisor:
         return str(kept[0]), float(kept[1])
 
     def _check_lease(self) -> None:
+        if self._unwatched():
+            with locked(self.folder, _LOCK_WITHIN, or_without=True):
+                # Looked at again under the lock: in this very moment the canary may have been promoted.
+                if self._unwatched():
+                    write_weight(self.folder, 0)
+                    self.lease_expired = time.time()
+
+    def _unwatched(self) -> bool:
+        """Return whether a canary, also a first release, has traffic and no controller has renewed its lease in time."""
         roles = read_roles(self.folder)
-        if not roles.canary or not roles.stable or roles.weight == 0:
-            return
+        if not roles.canary or roles.weight == 0:
+            return False
         expires = read_json(self.folder / "lease.json").get("expires", 0.0)
         if expires != self.lease:
             # Renewed: from here on it runs out by a clock that nobody can set back.
             self.lease, self.lease_until = expires, time.monotonic() + expires - time.time()
-        if time.monotonic() > self.lease_until:
-            roles = replace(roles, weight=0)
-            write_roles(self.folder, roles)
-            write_routes(self.folder, roles)
-            self.lease_expired = time.time()
+        return time.monotonic() > self.lease_until
 
     def _write_status(self, desired: Desired) -> None:
         shown = []

@@ -13,8 +13,9 @@ import httpx
 
 from dawsos.model.rollout import Counts, CrashLoop, Sample, Silence
 from dawsos.platforms.local.admin import Admin
-from dawsos.platforms.local.envoy_config import write_routes
-from dawsos.platforms.local.state import read_desired, read_roles, read_status, write_roles
+from dawsos.platforms.local.envoy_config import write_weight
+from dawsos.platforms.local.locking import PATIENT, URGENT, locked
+from dawsos.platforms.local.state import read_desired, read_roles, read_status
 
 _COUNTERS = (
     "upstream_rq_total",
@@ -50,9 +51,8 @@ class EnvoyTraffic:
     async def set_weight(self, weight: int) -> float:
         """Give the canary ``weight`` per cent; return seconds until Envoy confirmed.  Raises InfrastructureError."""
         started = time.monotonic()
-        roles = replace(read_roles(self._folder), weight=weight)
-        write_roles(self._folder, roles)
-        version = write_routes(self._folder, roles)
+        with locked(self._folder, URGENT if weight == 0 else PATIENT, or_without=weight == 0):
+            version = write_weight(self._folder, weight)
         await self._admin.confirm("routes.json", version)
         return time.monotonic() - started
 

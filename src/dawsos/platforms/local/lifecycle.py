@@ -1,0 +1,118 @@
+"""The beginning and the end of an environment: its supervisor is started; everything of it is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import dawsos
+from dawsos.errors import InfrastructureError
+from dawsos.platforms.local import processes
+from dawsos.platforms.local.locking import changing
+from dawsos.platforms.local.state import Desired, read_desired, read_json, write_desired
+from dawsos.platforms.local.supervisor import supervisor_runs
+
+POLL = 0.05
+_ENDS_WITHIN = 30.0
+
+
+async def until(condition: Callable[[], bool], within: float, message: str) -> None:
+    """Wait for ``condition``; raises InfrastructureError with ``message`` when it is not so ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            raise InfrastructureError(message, fix="dawsos status shows what runs")
+        await asyncio.sleep(POLL)
+
+
+async def ensure_supervisor(folder: Path) -> None:
+    """Start the supervisor of ``folder`` if none lives; raises InfrastructureError when it does not come up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if read_desired(folder).stop:
+        # Whoever takes the environment down holds the supervisor's lock until nothing of it is left.
+        await until(
+            lambda: not supervisor_runs(folder), 20, f"{folder.name}: the supervisor that is stopping did not end"
+        )
+        with changing(folder) as desired:
+            desired.stop = False
+    if supervisor_runs(folder):
+        return
+    log = folder / "logs" / "supervisor.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    source = str(Path(dawsos.__file__).parent.parent)
+    environment = {"PATH": os.defpath, "PYTHONPATH": source, "LANG": "C.UTF-8"}
+    with log.open("ab") as stream:
+        launcher = subprocess.Popen(
+            [sys.executable, "-m", "dawsos.platforms.local.supervisor", str(folder)],
+            cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
+        )  # fmt: skip
+    launcher.wait()
+    await until(lambda: _supervised(folder), 20, f"{folder.name}: the supervisor did not start; read {log}")
+
+
+def _supervised(folder: Path) -> bool:
+    # What an earlier supervisor wrote says nothing of what runs now: wait for the first words of this one.
+    pid = read_json(folder / "status.json").get("pid", 0)
+    return supervisor_runs(folder) and pid > 0 and processes.start_time(pid) != ""
+
+
+async def down(folder: Path, *, purge: bool) -> None:
+    """Stop everything of the environment, also what no supervisor knows of; ``purge`` deletes its data as well."""
+    with (folder / "supervisor.lock").open("a") as lock:
+        if supervisor_runs(folder):
+            await _drain(read_desired(folder).proxy)
+        await _take_its_place(folder, lock, purge)
+        keeper = processes.read_handle(folder / "keeper.json")
+        if keeper is not None:
+            processes.stop(keeper, "SIGKILL", 1.0)
+        for pid_file in (folder / "run").glob("*.json"):
+            handle = processes.read_handle(pid_file)
+            if handle is not None:
+                await asyncio.to_thread(processes.stop, handle, "SIGTERM", 5.0)
+            pid_file.unlink(missing_ok=True)
+        # Deployments are processes, and those are gone; what served stays written, so that ship can start it again.
+        if purge:
+            outside = read_json(folder / "services" / "outside.json")
+            for path in outside.get("folders", ()):
+                shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _take_its_place(folder: Path, lock: IO[str], purge: bool) -> None:
+    """Tell the supervisor to end, and hold its lock: nobody starts another before everything is down."""
+    deadline = time.monotonic() + _ENDS_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            with changing(folder) as desired:
+                desired.stop = True
+        except InfrastructureError:
+            if not purge:
+                raise
+            write_desired(folder, Desired(stop=True))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            await asyncio.sleep(POLL)
+        else:
+            return
+
+
+async def _drain(proxy: dict[str, int]) -> None:
+    """Let the proxy finish what it has begun before anything behind it goes away."""
+    if not proxy:
+        return
+    import httpx
+
+    with contextlib.suppress(httpx.HTTPError):
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+            await client.post(f"http://127.0.0.1:{proxy['admin']}/drain_listeners?graceful&skip_exit")
+            await asyncio.sleep(0.5)
