@@ -75,11 +75,11 @@ def sharpe(annualised: Decimal, deviation: Decimal) -> Decimal | None:
 def money_weighted_return(start: date, periods: Sequence[DatedPeriod]) -> Decimal | None:
     """The yearly rate at which all flows grow into the last value; None if none between -99.99 % and 1,000,000 % does.
 
-    Solves opening*(1+r)^T + sum(flow_i*(1+r)^(T-t_i)) = closing by bisection, with flows at the start of their day.
+    Solves opening*(1+r)^T + sum(flow_i*(1+r)^(T-t_i)) = closing by bisection; what went out is a negative flow.
     """
     if not periods:
         return None
-    steps = [(p.day, p.period.flow) for p in periods]
+    steps = [(p.day, p.period.flow - p.period.paid) for p in periods]
     closing = periods[-1].period.closing
     moved = any(flow != 0 for _, flow in steps) or periods[0].period.opening != 0
 
