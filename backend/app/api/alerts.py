@@ -36,7 +36,10 @@ async def remove(alert_id: UUID, user: User, services: Svc) -> Response:
 
 @router.post("/alerts/{alert_id}/test", status_code=HTTPStatus.ACCEPTED)
 async def test(alert_id: UUID, user: User, services: Svc) -> NotificationOut:
-    """Send a test message to every recipient of a rule; the worker delivers it within moments."""
+    """Send a test message to every recipient of a rule; the worker delivers it within moments.
+
+    An hour has five of them to one recipient and ten to all: then 429, and `Retry-After` says when there may be more.
+    """
     return NotificationOut.of(await services.alerts.test(user, alert_id), [])
 
 

@@ -37,10 +37,10 @@ class CacheUnavailableError(DawsosError):
 
 
 class RateLimitedError(DawsosError):
-    """The user asked too often; `retry_after` seconds from now the next minute begins."""
+    """The user asked too often; in `retry_after` seconds he may ask again."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("too many requests")
+    def __init__(self, retry_after: int, message: str = "too many requests") -> None:
+        super().__init__(message)
         self.retry_after = retry_after
 
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.core.alerts import Condition
-from app.core.errors import NotFoundError, StoreUnavailableError
+from app.core.errors import NotFoundError, RateLimitedError, StoreUnavailableError
 from app.services import working
 from app.services.alert_ports import AlertRule, Delivery, DeliveryError
 from app.services.alerting import MOST_RULES, AlertRefusedError, AlertService, NewAlert
@@ -178,6 +178,70 @@ async def test_a_removed_rule_is_gone_and_its_record_stays(town: Town) -> None:
     for act in (town.alerts.remove, town.alerts.test):
         with pytest.raises(NotFoundError):
             await act(ANNA, rule.id)
+
+
+async def test_one_recipient_gets_five_tests_an_hour_whichever_rule_asks(town: Town) -> None:
+    """Nobody has verified that an address belongs to who names it: a test must not be a way to flood it."""
+    portfolio = await town.portfolio(ANNA)
+    for n in range(5):
+        town.now = EPOCH + timedelta(minutes=n)
+        # A rule that was removed has told what it told, and case makes no other mailbox.
+        mailbox = "A@example.org" if n % 2 else "a@example.org"
+        rule = await town.rule(ANNA, portfolio, webhook_url=None, emails=(mailbox,))
+        await town.alerts.test(ANNA, rule.id)
+        await town.alerts.remove(ANNA, rule.id)
+    rule = await town.rule(ANNA, portfolio, webhook_url=None)
+    other = await town.rule(ANNA, portfolio, webhook_url=None, emails=("b@example.org",))
+    with pytest.raises(RateLimitedError, match=r"5 test messages an hour.*a@example\.org") as refused:
+        await town.alerts.test(ANNA, rule.id)
+    assert refused.value.retry_after == 56 * 60
+    await town.alerts.test(ANNA, other.id)
+    town.now = EPOCH + timedelta(hours=1)
+    await town.alerts.test(ANNA, rule.id)
+    with pytest.raises(RateLimitedError) as refused:
+        await town.alerts.test(ANNA, rule.id)
+    assert refused.value.retry_after == 60
+    assert len([d for d in town.world.alert_store.books[ANNA].letters.values() if d.delivery.method == "email"]) == 7
+
+
+async def test_a_user_has_ten_tests_an_hour_however_many_recipients_they_are_spread_over(town: Town) -> None:
+    portfolio = await town.portfolio(ANNA)
+    rules = [await town.rule(ANNA, portfolio, emails=(f"{n}@example.org",), webhook_url=None) for n in range(11)]
+    for rule in rules[:10]:
+        await town.alerts.test(ANNA, rule.id)
+    with pytest.raises(RateLimitedError, match="10 tests an hour"):
+        await town.alerts.test(ANNA, rules[10].id)
+
+
+async def test_no_more_than_twenty_mails_an_hour_go_to_one_address(town: Town) -> None:
+    """Rules that always hold, each a little different, with the shortest cooldown: the owner's list has them all."""
+    portfolio = await town.portfolio(ANNA)
+    for n in range(6):
+        always = Condition(">", Decimal(-1) + Decimal(n) / 100, "intraday")
+        await town.rule(ANNA, portfolio, always, cooldown_minutes=1, emails=("a@example.org",))
+    for minute in range(5):
+        town.now = EPOCH + timedelta(minutes=minute)
+        assert await town.alerts.evaluate(ANNA, portfolio, "intraday") == 6
+    letters = [letter.delivery for letter in town.world.alert_store.books[ANNA].letters.values()]
+    assert {m: sum(d.method == m for d in letters) for m in ("email", "webhook", "in_app")} == {
+        "email": 20,
+        "webhook": 30,
+        "in_app": 30,
+    }
+    town.now = EPOCH + timedelta(hours=1, minutes=5)
+    await town.alerts.evaluate(ANNA, portfolio, "intraday")
+    letters = [letter.delivery for letter in town.world.alert_store.books[ANNA].letters.values()]
+    assert sum(d.method == "email" for d in letters) == 26
+
+
+async def test_a_user_sends_no_more_than_a_hundred_mails_an_hour(town: Town) -> None:
+    portfolio = await town.portfolio(ANNA)
+    for n in range(25):
+        always = Condition(">", Decimal(-1) + Decimal(n) / 100, "intraday")
+        await town.rule(ANNA, portfolio, always, emails=tuple(f"{n}.{m}@example.org" for m in range(5)))
+    await town.alerts.evaluate(ANNA, portfolio, "intraday")
+    letters = [letter.delivery for letter in town.world.alert_store.books[ANNA].letters.values()]
+    assert sum(d.method == "email" for d in letters) == 100
 
 
 async def test_a_failed_delivery_is_tried_three_times_then_dead_then_replayed_once(town: Town) -> None:
