@@ -20,6 +20,10 @@ class NotFoundError(DawsosError):
     """The thing does not exist, or belongs to somebody else: the caller must not be able to tell which."""
 
 
+class PastDateError(DawsosError):
+    """A job was asked for a day that is over, with work that rests on what is held now."""
+
+
 class PackWarmingError(DawsosError):
     """No pack has been marked fresh yet, so nothing can be valued."""
 
