@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from app.api.alert_schemas import AlertMadeOut, AlertOut, NewAlertIn, NotificationOut
 from app.api.dependencies import Svc, User
+from app.api.exact import ExactRoute
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=ExactRoute)
 
 
 @router.post("/alerts", status_code=HTTPStatus.CREATED)

@@ -20,6 +20,7 @@ from app.api.analysis_schemas import (
     RegressionOut,
 )
 from app.api.dependencies import Svc, User
+from app.api.exact import ExactRoute
 from app.api.schemas import BookingDate
 from app.core import brinson
 from app.core.errors import AnalysisError
@@ -27,7 +28,7 @@ from app.core.performance import DatedPeriod, measure
 from app.core.regression import Moments, fit
 from app.core.twr import Period
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=ExactRoute)
 Day = Annotated[BookingDate | None, Query()]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 import pytest
 
@@ -49,6 +49,22 @@ def test_money_weighted_return_solves_its_own_equation() -> None:
     assert rate is not None
     grown = 1000 * (1 + rate) ** (D(300) / 365) + 500 * (1 + rate) ** (D(200) / 365) - 200
     assert abs(grown - 1500) < D("1e-6")
+
+
+def test_the_rate_of_many_days_costs_no_more_than_a_few_looks_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may send 1,500 days, and while they are worked on nobody else is answered."""
+    roots = 0
+
+    class Counting(Context):
+        def power(self, *arguments: Decimal | int) -> Decimal:  # type: ignore[override]
+            nonlocal roots
+            roots += 1
+            return super().power(*arguments)
+
+    monkeypatch.setattr("app.core.performance.CONTEXT", Counting(prec=28, rounding=ROUND_HALF_EVEN))
+    days = [period(day, "1000", str(day % 2), "1000") for day in range(1, 1500)]
+    assert money_weighted_return(START, days) is not None
+    assert roots < 300
 
 
 def test_no_rate_explains_a_total_loss_or_nothing() -> None:
