@@ -34,6 +34,28 @@ class ProviderMetrics:
         self._state.labels(provider).set(gauge)
 
 
+class NightMetrics:
+    """Implements services.working.NightMeter, for the nights that this worker ran."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._nights = Counter("nights_total", "Nights run here, whole or not.", ["outcome"], registry=registry)
+        self._failed = Gauge(
+            "night_failed_tries", "Nights that failed here since the last that went well.", registry=registry
+        )
+        self._seconds = Gauge("night_over_seconds", "From midnight to the end of the last good one.", registry=registry)
+        for outcome in ("succeeded", "failed"):
+            self._nights.labels(outcome)
+
+    def ended(self, ok: bool, since_midnight: float) -> None:
+        """A night ended, at its last job or at the first that failed."""
+        self._nights.labels("succeeded" if ok else "failed").inc()
+        if ok:
+            self._failed.set(0)
+            self._seconds.set(since_midnight)
+        else:
+            self._failed.inc()
+
+
 class DeliveryMetrics:
     """Implements services.alert_ports.DeliveryMeter."""
 

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from app.container import Services, connect
 from app.container_outside import utc_now
 from app.core.errors import StoreUnavailableError
+from app.meters import NightMetrics
 from app.services.working import LOOPS, Work
 from app.settings import Listen, Settings, SettingsError
 from app.storage.locks import listening
@@ -41,6 +42,7 @@ def work_of(services: Services) -> Work:
         listen=lambda: listening(settings.database_url),
         clock=utc_now,
         alert_interval=settings.outside.alert_interval,
+        nights=NightMetrics(services.registry),
     )
 
 

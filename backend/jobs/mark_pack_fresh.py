@@ -1,4 +1,4 @@
-"""`python -m jobs.mark_pack_fresh [--date D]`: Open the newest pack to readers."""
+"""`python -m jobs.mark_pack_fresh [--date D]`: Open the pack of one date to readers."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ import sys
 from jobs.runner import main, one
 
 if __name__ == "__main__":
-    sys.exit(main(one("mark_pack_fresh"), "Open the newest pack to readers."))
+    sys.exit(main(one("mark_pack_fresh"), "Open the pack of one date to readers."))

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from app.api.alert_schemas import AlertMadeOut, AlertOut, NewAlertIn, NotificationOut
 from app.api.dependencies import Svc, User
+from app.api.exact import ExactRoute
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=ExactRoute)
 
 
 @router.post("/alerts", status_code=HTTPStatus.CREATED)
@@ -36,7 +37,10 @@ async def remove(alert_id: UUID, user: User, services: Svc) -> Response:
 
 @router.post("/alerts/{alert_id}/test", status_code=HTTPStatus.ACCEPTED)
 async def test(alert_id: UUID, user: User, services: Svc) -> NotificationOut:
-    """Send a test message to every recipient of a rule; the worker delivers it within moments."""
+    """Send a test message to every recipient of a rule; the worker delivers it within moments.
+
+    An hour has five of them to one recipient and ten to all: then 429, and `Retry-After` says when there may be more.
+    """
     return NotificationOut.of(await services.alerts.test(user, alert_id), [])
 
 

@@ -20,6 +20,7 @@ from app.api.analysis_schemas import (
     RegressionOut,
 )
 from app.api.dependencies import Svc, User
+from app.api.exact import ExactRoute
 from app.api.schemas import BookingDate
 from app.core import brinson
 from app.core.errors import AnalysisError
@@ -27,13 +28,16 @@ from app.core.performance import DatedPeriod, measure
 from app.core.regression import Moments, fit
 from app.core.twr import Period
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=ExactRoute)
 Day = Annotated[BookingDate | None, Query()]
 
 
 @router.get("/portfolios/{portfolio_id}/twr")
 async def twr(portfolio_id: UUID, user: User, services: Svc, start: Day = None, end: Day = None) -> PortfolioReturnOut:
-    """Time-weighted return of the securities over the days with prices; a trade is a flow at the start of its day."""
+    """Time-weighted return of the securities over the days with prices.
+
+    A purchase counts from the start of its day, a sale to the end of its day.
+    """
     last = end or services.bookings.today()
     found, pack = await services.analysis.performance.twr(user, portfolio_id, start, last)
     return PortfolioReturnOut(
@@ -72,7 +76,7 @@ async def returns(body: NewReturn, _: User) -> PerformanceOut:
     first, *rest = body.values
     opening, periods = first.value, list[DatedPeriod]()
     for day in rest:
-        periods.append(DatedPeriod(day.date, Period(opening, day.flow, day.value)))
+        periods.append(DatedPeriod(day.date, Period.of(opening, day.flow, day.value)))
         opening = day.value
     try:
         return PerformanceOut.of(measure(first.date, periods))

@@ -24,7 +24,7 @@ Weight = Annotated[Decimal, Field(ge=0, le=1, decimal_places=12)]
 
 
 class ValuedDay(Request):
-    """The value at the end of a day, and the cash that came in (or, negative, went out) at its start."""
+    """The value at the end of a day, and the cash that came in at its start or, negative, went out at its end."""
 
     date: BookingDate
     value: Annotated[Money, Field(ge=0)]

@@ -8,12 +8,13 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 
 from app.api.dependencies import Svc, User
+from app.api.exact import ExactRoute
 from app.api.ledger_schemas import CashOut, DividendOut, NewCash, NewDividend, NewSplit, SplitOut
 from app.api.schemas import NewTrade, TradeOut
 from app.core.bookings import Split
 from app.services.bookings import DividendOrder, TradeOrder
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=ExactRoute)
 
 
 @router.post("/trades", status_code=HTTPStatus.CREATED)

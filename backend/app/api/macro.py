@@ -12,15 +12,17 @@ from starlette.responses import Response
 
 from app.api.analysis_schemas import RegressionOut, tilts_out
 from app.api.dependencies import Svc, User
+from app.api.exact import ExactRoute
 from app.api.macro_schemas import ExposureOut, IndicatorOut, NewScenario, QuarterRegimeOut, RegimeOut, ScenarioOut
 from app.api.pricing import pack_headers
+from app.api.schemas import IsoDate
 from app.core.errors import AnalysisError
 from app.core.money import multiply, quantize
 from app.core.scenario import DrawdownAtRisk
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=ExactRoute)
 SeriesList = Annotated[str, Query(pattern=r"^[A-Z0-9]{1,20}(,[A-Z0-9]{1,20}){0,19}$", examples=["GDP,CPIAUCSL,UNRATE"])]
-MacroDate = Annotated[date | None, Query(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
+MacroDate = Annotated[IsoDate | None, Query(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
 ScenarioName = Annotated[str, Path(pattern=r"^[a-z_]{1,40}$", examples=["recession"])]
 FIRST = date(1900, 1, 1)
 # Every security of the universe is a share; cash is not at risk in these scenarios.

@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from app.api.alert_schemas import NewExport, QuoteOut
 from app.api.dependencies import Svc, User
+from app.api.exact import ExactRoute
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=ExactRoute)
 
 
 @router.get("/market/quote")

@@ -32,7 +32,7 @@ REFUSALS = {
     HTTPStatus.NOT_FOUND: "It does not exist, or it is not yours: the two cannot be told apart.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The request is not valid, or breaks a rule.",
-    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests in this minute; see Retry-After.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests, or too many test messages; see Retry-After.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The database, the ledger or the first pricing pack is not there; see Retry-After.",
 }
 OPEN_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)

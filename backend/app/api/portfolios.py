@@ -11,12 +11,13 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse, Response
 
 from app.api.dependencies import Svc, User
+from app.api.exact import ExactRoute
 from app.api.ledger_schemas import BookingOut, NewReconciliation, ReconciliationOut
 from app.api.pricing import PackId, pack_headers
 from app.api.schemas import LotOut, NewPortfolio, PortfolioOut, ValuationOut
 from app.services.portfolios import Holdings
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=ExactRoute)
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
@@ -76,6 +77,7 @@ async def reconciliations(portfolio_id: UUID, user: User, services: Svc, limit: 
 async def reconcile(portfolio_id: UUID, body: NewReconciliation, user: User, services: Svc) -> ReconciliationOut:
     """Compare journal and database now. A difference is an outcome (FAIL with details), not an error."""
     asof = body.asof_date or services.bookings.today()
+    services.bookings.not_in_the_future(asof)
     return ReconciliationOut.of(await services.reconciler.run(user, portfolio_id, asof))
 
 

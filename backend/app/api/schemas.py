@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from app.core.lots import Lot
 from app.core.money import plain
@@ -24,8 +25,19 @@ Currency = Literal["AUD", "CAD", "CHF", "EUR", "GBP", "JPY", "USD"]
 
 # What PostgreSQL and a journal can hold: no control characters, least of all NUL.
 Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,31}$")]
+
+
+def _written(day: object) -> object:
+    # The library also reads numbers, as seconds since 1970: a mistake of the caller's would become a day long ago.
+    if isinstance(day, date) or (isinstance(day, str) and ISO_DATE.fullmatch(day)):
+        return day
+    raise ValueError("write a date as YYYY-MM-DD")
+
+
+ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+IsoDate = Annotated[date, BeforeValidator(_written)]
 # Before that no account of a journal is open.
-BookingDate = Annotated[date, Field(ge=date(1970, 1, 1))]
+BookingDate = Annotated[IsoDate, Field(ge=date(1970, 1, 1))]
 
 
 class Request(BaseModel):

@@ -1,4 +1,4 @@
-"""Alert rules: when one holds, when it may fire again, and how long a failed delivery waits.
+"""Alert rules: when one holds, when it may fire again, how long a failed delivery waits, and how much may be sent.
 
 A rule compares the change of a portfolio's value with a threshold. `daily` compares the night's value with the one
 before and fires once per date; `intraday` compares the value now with the last nightly one (or, before the first night,
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -24,6 +24,14 @@ COOLDOWN_MINUTES = 15
 # A delivery is tried so often before it becomes a dead letter; the waits between are seconds.
 MAX_ATTEMPTS = 3
 BACKOFF_SECONDS = (1.0, 4.0)
+# Nobody has verified that an address belongs to who names it: this is what one user can do to a stranger's mailbox.
+LIMIT_SPAN = timedelta(hours=1)
+MOST_TESTS = 10
+MOST_TESTS_OF_ONE = 5
+MOST_MAILS = 100
+MOST_MAILS_TO_ONE = 20
+# What stands in the place of a condition's digest where a message was asked for.
+TEST = "test"
 
 Op = Literal["<", "<=", ">", ">="]
 Window = Literal["daily", "intraday"]
@@ -79,6 +87,43 @@ def may_tell(condition: Condition, last: Told | None, now: datetime, asof: date,
     if condition.window == "daily":
         return asof > last.asof
     return now - last.at >= timedelta(minutes=cooldown_minutes)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One message of a user in the last hour, on its way or there."""
+
+    method: str
+    recipient: str
+    at: datetime
+    test: bool
+
+    @property
+    def mailbox(self) -> str:
+        """The same address however it is written."""
+        return self.recipient.casefold()
+
+
+def wait_for_test(recipients: Iterable[tuple[str, str]], sent: Sequence[Sent], now: datetime) -> tuple[timedelta, str]:
+    """How long until the recipients may be sent a test, and why; no time at all if they may.
+
+    The owner's own list gets one line of every test, so its limit is that of the user.
+    """
+    longest, why = timedelta(0), ""
+    for method, recipient in recipients:
+        own = method == "in_app"
+        most = MOST_TESTS if own else MOST_TESTS_OF_ONE
+        to = sorted(s.at for s in sent if s.test and (s.method, s.mailbox) == (method, recipient.casefold()))
+        if len(to) >= most and (wait := to[-most] + LIMIT_SPAN - now) > longest:
+            longest = wait
+            why = f"{most} tests an hour are enough" if own else f"{most} test messages an hour go to {recipient}"
+    return longest, why
+
+
+def may_mail(address: str, sent: Sequence[Sent]) -> bool:
+    """Whether one more mail of this user may go to an address."""
+    mails = [s.mailbox for s in sent if s.method == "email"]
+    return len(mails) < MOST_MAILS and mails.count(address.casefold()) < MOST_MAILS_TO_ONE
 
 
 def next_attempt(attempts: int, now: datetime) -> datetime | None:

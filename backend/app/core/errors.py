@@ -20,6 +20,10 @@ class NotFoundError(DawsosError):
     """The thing does not exist, or belongs to somebody else: the caller must not be able to tell which."""
 
 
+class PastDateError(DawsosError):
+    """A job was asked for a day that is over, with work that rests on what is held now."""
+
+
 class PackWarmingError(DawsosError):
     """No pack has been marked fresh yet, so nothing can be valued."""
 
@@ -37,10 +41,10 @@ class CacheUnavailableError(DawsosError):
 
 
 class RateLimitedError(DawsosError):
-    """The user asked too often; `retry_after` seconds from now the next minute begins."""
+    """The user asked too often; in `retry_after` seconds he may ask again."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("too many requests")
+    def __init__(self, retry_after: int, message: str = "too many requests") -> None:
+        super().__init__(message)
         self.retry_after = retry_after
 
 

@@ -45,7 +45,7 @@ def explain(periods: Sequence[DatedPeriod], marks: Sequence[Mark]) -> Fit:
     used = [p for p in periods if p.day in steps][-WINDOW:]
     if len(used) < FEWEST:
         raise ValueError(f"{len(used)} returns are too few to explain; {FEWEST} are needed")
-    # A day on which nearly all is taken out can have a return with no room for twelve decimals.
+    # A day that begins with next to nothing can have a return with no room for twelve decimals.
     returns = [quantize(growth(p.period) - 1, PLACES) for p in used]
     factors = {
         "market": [market_return(*steps[p.day]).quantize(PLACES) for p in used],

@@ -1,7 +1,7 @@
 """A portfolio's past out of its bookings and the packs of the days: what was held, and what each span earned.
 
 Only securities are looked at. Buying brings money in, selling takes it out, and income is earned by the span in which
-it is paid and leaves at once; so cash lying idle neither helps nor harms the return. Everything is in base currency.
+it is paid and leaves at its end; so cash lying idle neither helps nor harms the return. Everything is in base currency.
 """
 
 from __future__ import annotations
@@ -102,9 +102,8 @@ def values(held: Mapping[str, Decimal], pack: PackContent, base: str) -> list[tu
 def periods(events: Sequence[Event], marks: Sequence[Mark], base: str) -> tuple[date, list[DatedPeriod]]:
     """The span's first day and its periods, one per mark after it, as long as something is invested.
 
-    Marks before the first purchase and after the last sale are left out. The day on which everything is sold counts
-    the money as taken out at its end: at its start there would be nothing left to earn a return. Raises ValueError
-    when less than two marks are left, and when something is bought again after a gap: a chain over it does not exist.
+    Marks before the first purchase and after the last sale are left out. Raises ValueError when less than two marks
+    are left, and when something is bought again after a gap: a chain over it does not exist.
     """
     found: list[DatedPeriod] = []
     start, gap = None, None
@@ -114,23 +113,33 @@ def periods(events: Sequence[Event], marks: Sequence[Mark], base: str) -> tuple[
         opening = worth(walk.held(), marks[0].pack, base)
     for before, mark in pairwise(marks):
         within = walk.until(mark.day)
-        flow = sum((e.flow for e in within), NOTHING)
-        income = sum((e.income for e in within), NOTHING)
+        put_in, paid = _moved(within)
         closing = worth(walk.held(), mark.pack, base)
-        if opening == flow == closing == 0:
+        if opening == put_in == closing == 0:
             gap = before.day if found else None
             continue
         if gap is not None:
             raise ValueError(f"nothing was invested from {gap.isoformat()} on: ask for a span before or after")
         start = start or before.day
-        put_in = sum((e.flow for e in within if e.flow > 0), NOTHING)
-        sold_out = closing == 0 and flow < put_in
-        one = Period(opening, put_in, income + put_in - flow) if sold_out else Period(opening, flow, closing + income)
-        found.append(DatedPeriod(mark.day, one))
+        found.append(DatedPeriod(mark.day, Period(opening, put_in, closing, paid)))
         opening = closing
     if start is None:
         raise ValueError("a return needs two days with prices and something invested")
     return start, found
+
+
+def _moved(within: Sequence[Event]) -> tuple[Decimal, Decimal]:
+    """What had to be put in at the start of a span, and what left at its end: what sales brought besides, and income.
+
+    What a day's sales bring pays for what is bought after them, and so may the sale of one security for the purchase of
+    another that was booked first. Only what is sold on the day it was bought needed money of its own before.
+    """
+    bought = {e.symbol for e in within if e.flow > 0}
+    balance = put_in = NOTHING
+    for event in sorted(within, key=lambda e: (e.day, e.symbol in bought)):
+        balance += event.flow
+        put_in = max(put_in, balance)
+    return put_in, put_in - balance + sum((e.income for e in within), NOTHING)
 
 
 def unchanged(events: Sequence[Event], first: Mark, last: Mark, base: str) -> list[Holding]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 
 from app.core.money import CONTEXT, divide, multiply, quantize
 from app.core.twr import Period, growth, time_weighted_return
@@ -75,21 +76,26 @@ def sharpe(annualised: Decimal, deviation: Decimal) -> Decimal | None:
 def money_weighted_return(start: date, periods: Sequence[DatedPeriod]) -> Decimal | None:
     """The yearly rate at which all flows grow into the last value; None if none between -99.99 % and 1,000,000 % does.
 
-    Solves opening*(1+r)^T + sum(flow_i*(1+r)^(T-t_i)) = closing by bisection, with flows at the start of their day.
+    Solves opening*(1+r)^T + sum(flow_i*(1+r)^(T-t_i)) = closing by bisection; what went out is a negative flow.
     """
     if not periods:
         return None
-    steps = [(p.day, p.period.flow) for p in periods]
+    days_of = pairwise([start, *(p.day for p in periods)])
+    steps = [
+        ((day - before).days, p.period.flow - p.period.paid) for (before, day), p in zip(days_of, periods, strict=True)
+    ]
+    lengths = {days for days, _ in steps}
     closing = periods[-1].period.closing
     moved = any(flow != 0 for _, flow in steps) or periods[0].period.opening != 0
 
     def surplus(rate: Decimal) -> Decimal:
         """Horner's scheme over the days: one root, then whole powers only."""
         daily = CONTEXT.power(CONTEXT.add(Decimal(1), rate), divide(Decimal(1), DAYS_PER_YEAR))
-        grown, before = periods[0].period.opening, start
-        for day, flow in steps:
-            grown = multiply(grown, CONTEXT.power(daily, (day - before).days)) + flow
-            before = day
+        # Nearly all steps are of one day or of three, and a power is what costs.
+        over = {days: CONTEXT.power(daily, days) for days in lengths}
+        grown = periods[0].period.opening
+        for days, flow in steps:
+            grown = CONTEXT.add(CONTEXT.multiply(grown, over[days]), flow)
         return grown - closing
 
     low, high = Decimal("-0.9999"), Decimal(10_000)

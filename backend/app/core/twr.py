@@ -1,4 +1,10 @@
-"""Time-weighted return. A flow is counted at the start of the day it arrives."""
+"""Time-weighted return. What comes in counts from the start of its day, what goes out to the end of its day.
+
+Without a value at the moment of each flow somebody has to say when within the day it counts. With all flows at the
+start, a withdrawal leaves the day's whole gain to what is left: selling 90 of 100 shares on a day on which they rise by
+10 % would be a return of 1000 %, and selling 91 none at all. In at the start and out at the end (what performance
+measurement calls the mixed or differentiated treatment) never divides by less than there was to begin with.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +17,17 @@ from app.core.money import CONTEXT, divide, multiply
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From the close before to this close, with the cash that came in between."""
+    """From the close before to this close: `flow` came in at the start, `paid` went out at the end."""
 
     opening: Decimal
     flow: Decimal
     closing: Decimal
+    paid: Decimal = Decimal(0)
+
+    @classmethod
+    def of(cls, opening: Decimal, flow: Decimal, closing: Decimal) -> Period:
+        """With one flow that came in or, negative, went out."""
+        return cls(opening, max(flow, Decimal(0)), closing, max(-flow, Decimal(0)))
 
 
 def growth(period: Period) -> Decimal:
@@ -23,7 +35,7 @@ def growth(period: Period) -> Decimal:
     invested = period.opening + period.flow
     if invested <= 0:
         raise ValueError(f"nothing invested at the start of the period ({invested})")
-    return divide(period.closing, invested)
+    return divide(CONTEXT.add(period.closing, period.paid), invested)
 
 
 def time_weighted_return(periods: Iterable[Period]) -> Decimal:

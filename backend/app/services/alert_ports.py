@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Literal, Protocol
 from uuid import UUID
 
-from app.core.alerts import Condition, Told
+from app.core.alerts import Condition, Sent, Told
 from app.core.errors import DawsosError
 
 Method = Literal["in_app", "webhook", "email"]
@@ -99,6 +99,9 @@ class AlertTx(Protocol):
     async def hold(self, portfolio_id: UUID, digest: str) -> None: ...
     async def last_told(self, portfolio_id: UUID, digest: str, method: Method, recipient: str) -> Told | None: ...
     async def add_firing(self, firing: Firing, digest: str, deliveries: list[Delivery]) -> None: ...
+
+    # Mails, and test messages of any kind, that were asked for after a time.
+    async def sent_since(self, time: datetime) -> list[Sent]: ...
     async def firings(self, limit: int) -> list[tuple[Firing, list[Delivery]]]: ...
 
     # Takes due deliveries for a while: whoever dies with them loses them to the next one when `until` has passed.

@@ -7,14 +7,15 @@ works from the rows, so that a crash at any moment loses nothing and repeats at 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 from app.core import alerts
-from app.core.alerts import Condition, Window
-from app.core.errors import DawsosError, NotFoundError, PackWarmingError, UnpricedError
+from app.core.alerts import Condition, Sent, Window
+from app.core.errors import DawsosError, NotFoundError, PackWarmingError, RateLimitedError, UnpricedError
 from app.core.money import quantize
 from app.core.signing import new_secret
 from app.services.access import owned
@@ -98,12 +99,23 @@ class AlertService:
             return await tx.firings(limit)
 
     async def test(self, user_id: UUID, rule_id: UUID) -> Firing:
-        """Queue a test message to every recipient of a rule, whatever the value does."""
+        """Queue a test message to every recipient of a rule; raises RateLimitedError when there were enough of them.
+
+        Counted from the outbox, so that removing a rule, another process, or a cache that is gone change nothing.
+        """
         async with self._store.begin(user_id) as tx:
             rule = next((rule for rule in await tx.rules() if rule.id == rule_id), None)
             if rule is None:
                 raise NotFoundError("no such alert")
-            return await self._fire(tx, rule, "test", None)
+            await tx.hold(user_id, alerts.TEST)
+            now = self._clock()
+            sent = await tx.sent_since(now - alerts.LIMIT_SPAN)
+            wait, why = alerts.wait_for_test(rule.recipients(), sent, now)
+            if wait:
+                raise RateLimitedError(math.ceil(wait.total_seconds()), why)
+            firing = self._firing(rule, now.date(), None)
+            await tx.add_firing(firing, alerts.TEST, [_delivery(firing, *to) for to in rule.recipients()])
+            return firing
 
     async def evaluate(self, user_id: UUID, portfolio_id: UUID, window: Window) -> int:
         """Look at the rules of one portfolio and one window; the number of those that fired."""
@@ -160,13 +172,14 @@ class AlertService:
         if not due or (due == [("in_app", "owner")] and len(rule.recipients()) > 1):
             return False
         firing = self._firing(rule, asof, moved)
-        await tx.add_firing(firing, digest, [_delivery(firing, *to) for to in due])
+        sent = await tx.sent_since(now - alerts.LIMIT_SPAN) if rule.emails else []
+        allowed = []
+        for method, recipient in due:
+            if method != "email" or alerts.may_mail(recipient, sent):
+                allowed.append(_delivery(firing, method, recipient))
+                sent.append(Sent(method, recipient, now, test=False))
+        await tx.add_firing(firing, digest, allowed)
         return True
-
-    async def _fire(self, tx: AlertTx, rule: AlertRule, digest: str, moved: Decimal | None) -> Firing:
-        firing = self._firing(rule, self._clock().date(), moved)
-        await tx.add_firing(firing, digest, [_delivery(firing, *to) for to in rule.recipients()])
-        return firing
 
     def _firing(self, rule: AlertRule, asof: date, moved: Decimal | None) -> Firing:
         return Firing(uuid4(), rule.id, rule.portfolio_id, asof, moved, self._clock(), current_traceparent())

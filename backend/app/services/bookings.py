@@ -88,7 +88,7 @@ class BookingService:
     async def trade(self, user_id: UUID, order: TradeOrder) -> TradeResult:
         """Book a trade: transaction, lots, cash and journal entry change together or not at all."""
         security = await self._security(order.symbol)
-        self._not_in_the_future(order.trade_date)
+        self.not_in_the_future(order.trade_date)
         async with owned(self._tenants, user_id, order.portfolio_id) as (tx, portfolio):
             await self._in_order(tx, portfolio.id, order.symbol, order.trade_date)
             rate = self._rate(security.currency, portfolio.base_currency, order.trade_date)
@@ -105,7 +105,7 @@ class BookingService:
     async def dividend(self, user_id: UUID, order: DividendOrder) -> Dividend:
         """Book a dividend on the shares held before its ex-date, at the rate of its pay date."""
         security = await self._security(order.symbol)
-        self._not_in_the_future(order.pay_date)
+        self.not_in_the_future(order.pay_date)
         if order.pay_date < order.ex_date:
             raise TradeRefusedError("a dividend is paid on or after its ex-date")
         if order.withheld_per_share > order.gross_per_share:
@@ -134,7 +134,7 @@ class BookingService:
     async def split(self, user_id: UUID, portfolio_id: UUID, split: Split) -> tuple[Lot, ...]:
         """Apply a split to every open lot of its symbol; the lots afterwards."""
         await self._security(split.symbol)
-        self._not_in_the_future(split.day)
+        self.not_in_the_future(split.day)
         async with owned(self._tenants, user_id, portfolio_id) as (tx, portfolio):
             await self._in_order(tx, portfolio_id, split.symbol, split.day)
             before = await tx.lock_lots(portfolio_id, split.symbol)
@@ -155,7 +155,7 @@ class BookingService:
         self, user_id: UUID, portfolio_id: UUID, currency: str, amount: Decimal, day: date
     ) -> tuple[CashMovement, Decimal]:
         """Book a deposit or a withdrawal; the movement and the balance afterwards."""
-        self._not_in_the_future(day)
+        self.not_in_the_future(day)
         async with owned(self._tenants, user_id, portfolio_id) as (tx, portfolio):
             await tx.lock_portfolio(portfolio_id)
             movement = CashMovement(uuid4(), day, currency, amount, self._rate(currency, portfolio.base_currency, day))
@@ -180,7 +180,8 @@ class BookingService:
             raise TradeRefusedError(f"{symbol} is not in the universe")
         return security
 
-    def _not_in_the_future(self, day: date) -> None:
+    def not_in_the_future(self, day: date) -> None:
+        """Raises TradeRefusedError for a day later than tomorrow."""
         # Somewhere on earth it is tomorrow already.
         if day > self._clock().date() + timedelta(days=1):
             raise TradeRefusedError(f"{day.isoformat()} is in the future")

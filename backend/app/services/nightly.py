@@ -17,7 +17,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from app.core import alerts, valuation
-from app.core.errors import DawsosError, NotFoundError, ReconciliationError
+from app.core.errors import DawsosError, NotFoundError, PastDateError, ReconciliationError
 from app.core.money import quantize
 from app.core.pack import PackHeader
 from app.services import packs
@@ -40,6 +40,10 @@ SACRED_ORDER = (
 )
 
 
+# They look at holdings and values of now, which are not those of a day that is over.
+OF_TODAY = frozenset({"compute_metrics", "prewarm_factors", "evaluate_alerts"})
+
+
 @dataclass(frozen=True, slots=True)
 class Night:
     """What a job works with."""
@@ -56,11 +60,16 @@ class Night:
     alerts: AlertService | None = None
 
     async def pack(self) -> PackHeader:
-        """The pack of this night: the newest one, warming until `mark_pack_fresh`."""
+        """The pack of this night's date, warming until `mark_pack_fresh`."""
+        found = await self.packs.head_of(self.asof)
+        if found is None:
+            raise NotFoundError(f"no pricing pack of {self.asof.isoformat()} has been built")
+        return found
+
+    async def newer(self, than: PackHeader) -> PackHeader | None:
+        """The newest pack, if it is of a later date."""
         newest = await self.packs.newest()
-        if newest is None:
-            raise NotFoundError("no pricing pack has been built")
-        return newest
+        return newest if newest is not None and newest.asof_date > than.asof_date else None
 
     async def each_portfolio(self, act: Callable[[UUID, Portfolio], Awaitable[None]]) -> int:
         """Run `act` for every portfolio of every user; the number of them."""
@@ -78,7 +87,8 @@ async def build_pack(night: Night) -> str:
     """Build the date's pack."""
     commit = await night.reconciler.head()
     header = await packs.build(night.packs, night.fx, night.market_data, night.asof, commit)
-    return f"{header.id} {header.hash[:12]}"
+    newer = await night.newer(header)
+    return f"{header.id} {header.hash[:12]}" + (f"; {newer.id} is newer" if newer else "")
 
 
 async def reconcile_ledger(night: Night) -> str:
@@ -133,7 +143,8 @@ async def mark_pack_fresh(night: Night) -> str:
     """Open this night's pack to readers."""
     header = await night.pack()
     await night.packs.mark(header.id, "fresh", "nightly")
-    return header.id
+    newer = await night.newer(header)
+    return header.id + (f"; {newer.id} is newer and goes on being served" if newer else "")
 
 
 async def evaluate_alerts(night: Night) -> str:
@@ -188,6 +199,16 @@ async def run_job(night: Night, job: str, night_id: UUID | None = None) -> Outco
                 return Outcome(job, True, await JOBS[job](night))
     except DawsosError as error:
         return Outcome(job, False, str(error))
+
+
+async def refuse_past(night: Night, today: date) -> None:
+    """Raises PastDateError for a day that is over and whose successor has a pack already."""
+    newest, old = await night.packs.newest(), night.asof.isoformat()
+    if newest is not None and night.asof < min(today, newest.asof_date):
+        raise PastDateError(
+            f"{old} is before the newest pack, {newest.id}: values and alerts are of what is held now. To rebuild the "
+            f"pack of that day: python -m jobs.build_pack --date {old} && python -m jobs.mark_pack_fresh --date {old}"
+        )
 
 
 async def run_night(night: Night) -> list[Outcome]:

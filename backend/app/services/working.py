@@ -1,24 +1,30 @@
 """What the worker process does for as long as it lives: deliver, evaluate intraday rules, replay, run the night.
 
-Each loop is a plain `while True` over one action and one wait. A database that is away is waited for; everything else
-that goes wrong ends the process, because a worker that limps on is noticed by nobody and a restart is counted.
+Each loop is a plain `while True` over one action and one wait. A database that is away is waited for, and a night that
+failed is tried again; everything else that goes wrong ends the process, because a worker that limps on is noticed by
+nobody and a restart is counted.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from app.core.errors import CacheUnavailableError, StoreUnavailableError
 from app.services.alert_ports import Mutex
 from app.services.alerting import AlertService
 from app.services.delivery import DeliveryService
-from app.services.nightly import NIGHT_LOCK, Night, run_night
+from app.services.nightly import NIGHT_LOCK, Night, Outcome, run_night
 from app.services.ports import Clock, JobLog, TenantStore
-from app.services.schedule import night_is_due, seconds_to_night
+from app.services.schedule import PROMISED, begin_of_night, due_at, seconds_to_night
+
+log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 15.0
 REPLAY_SECONDS = 3600.0
@@ -26,7 +32,14 @@ AGAIN_SECONDS = 1.0
 # A sleep until midnight is cut into pieces, so that a clock that is set is noticed.
 LOOK_SECONDS = 30.0
 
+AWAY = (StoreUnavailableError, CacheUnavailableError)
 Listen = Callable[[], AbstractAsyncContextManager["asyncio.Queue[UUID | None]"]]
+
+
+class NightMeter(Protocol):
+    """Counts what became of nights."""
+
+    def ended(self, ok: bool, since_midnight: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,7 @@ class Work:
     listen: Listen
     clock: Clock
     alert_interval: float
+    nights: NightMeter
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -49,7 +63,7 @@ async def patiently(work: Work, action: Callable[[], Awaitable[object]]) -> bool
     """Do it; False when the database is away, after a short wait."""
     try:
         await action()
-    except (StoreUnavailableError, CacheUnavailableError):
+    except AWAY:
         await work.sleep(AGAIN_SECONDS)
         return False
     return True
@@ -117,21 +131,45 @@ async def replay_forever(work: Work) -> None:
         await patiently(work, work.deliveries.replay_all)
 
 
-async def night_once(work: Work) -> bool:
-    """Run the night if it is due; True if it ran here."""
+async def night_once(work: Work) -> float:
+    """Run the night if it is due, for the first time or again; the seconds until it is worth looking once more."""
     async with work.mutex.hold(NIGHT_LOCK, wait=True):
         # Under the lock, because another worker may have run it while this one waited.
-        if not night_is_due(work.clock(), await work.jobs.last_night()):
-            return False
-        await run_night(work.night())
-        return True
+        now = work.clock()
+        tries = await work.jobs.nights_since(begin_of_night(now))
+        due = due_at(now, await work.jobs.last_night(), tries)
+        if due is None:
+            return seconds_to_night(now)
+        if due > now:
+            return min((due - now).total_seconds(), seconds_to_night(now))
+        _note(work, await run_night(work.night()), now, tries)
+        return AGAIN_SECONDS
+
+
+def _note(work: Work, outcomes: list[Outcome], began: datetime, tries: int) -> None:
+    """The job record has what was tried; this is for who reads logs and dashboards."""
+    midnight, last = begin_of_night(began), outcomes[-1]
+    since = work.clock() - midnight
+    work.nights.ended(last.ok, since.total_seconds())
+    if not last.ok:
+        when = "before 00:15" if since <= PROMISED else "after 00:15, by which its pack was promised"
+        message = "the night of %s failed in %s (try %d, %s) and is tried again: %s"
+        log.warning(message, midnight.date(), last.job, tries + 1, when, last.detail)
+    elif tries:
+        log.warning(
+            "the night of %s is over, %d s after midnight, at try %d", midnight.date(), since.seconds, tries + 1
+        )
 
 
 async def nights_forever(work: Work) -> None:
-    """Run each night when its day begins, or as soon as somebody is here to run it."""
+    """Run each night when its day begins, or as soon as somebody is here to run it, until one went well."""
     while True:
-        if await patiently(work, lambda: night_once(work)):
-            await work.sleep(min(LOOK_SECONDS, max(AGAIN_SECONDS, seconds_to_night(work.clock()))))
+        try:
+            wait = await night_once(work)
+        except AWAY as error:
+            log.warning("the night cannot be looked after: %s", error)
+            wait = AGAIN_SECONDS
+        await work.sleep(min(LOOK_SECONDS, max(AGAIN_SECONDS, wait)))
 
 
 LOOPS = (deliver_forever, evaluate_forever, replay_forever, nights_forever)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from app.core.alerts import Condition, Told
+from app.core.alerts import TEST, Condition, Sent, Told
 from app.services.alert_ports import AlertRule, Delivery, Firing, Method
 from app.storage.db import Database
 
@@ -33,6 +33,11 @@ LAST_TOLD = """
 SELECT f.triggered_at, f.asof_date FROM outbox AS o JOIN alert_firings AS f ON f.id = o.firing_id
 WHERE f.portfolio_id = $1 AND o.condition_digest = $2 AND o.method = $3 AND o.recipient = $4
 ORDER BY f.triggered_at DESC LIMIT 1
+"""
+SENT = """
+SELECT o.method, o.recipient, f.triggered_at, o.condition_digest = $2
+FROM outbox AS o JOIN alert_firings AS f ON f.id = o.firing_id
+WHERE f.triggered_at > $1 AND (o.method = 'email' OR o.condition_digest = $2)
 """
 # SKIP LOCKED: two workers (one of the canary, one of the stable release) share the work instead of doing it twice.
 CLAIM = """
@@ -132,6 +137,10 @@ class PgAlertTx:
             ],
         )
         await self._connection.execute("SELECT pg_notify($1, $2)", CHANNEL, str(self._user_id))
+
+    async def sent_since(self, time: datetime) -> list[Sent]:
+        """Mails, and test messages of any kind."""
+        return [Sent(*row) for row in await self._connection.fetch(SENT, time, TEST)]
 
     async def firings(self, limit: int) -> list[tuple[Firing, list[Delivery]]]:
         """Newest first."""

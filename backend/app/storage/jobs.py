@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
@@ -61,6 +62,12 @@ class PgJobLog:
     async def last_night(self) -> list[JobRun]:
         """All runs of the newest night, in the order they began."""
         return await self._runs(LAST_NIGHT)
+
+    async def nights_since(self, time: datetime) -> int:
+        """Whatever became of them."""
+        query = "SELECT count(DISTINCT night) FROM job_runs WHERE started >= $1"
+        async with self._db.connection() as connection:
+            return cast("int", await connection.fetchval(query, time))
 
     async def of_deployment(self, job: str) -> list[JobRun]:
         """The runs of a job that this deployment made."""

@@ -229,6 +229,13 @@ async def test_a_listener_that_cannot_take_its_leave_hides_no_reason(
         await listen()
 
 
+async def test_tests_at_once_do_not_pass_their_limit(post: Post) -> None:
+    """Counted from the outbox under a lock: several processes of the service share one limit, with Redis or without."""
+    service = AlertService(post.store, post.tenants, cast("PortfolioService", NoPack()), now, mail=True)
+    made = await asyncio.gather(*(service.test(post.user, post.rule.id) for _ in range(8)), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in made) == ["Firing"] * 5 + ["RateLimitedError"] * 3
+
+
 class NoPack:
     """A portfolio service before the first pack."""
 

@@ -116,6 +116,30 @@ def test_the_night_runs_in_order_and_is_verified(stack: Stack) -> None:
     assert [r["job"] for r in report["recorded"]] == report["expected"]
 
 
+async def test_a_night_of_an_old_date_changes_nothing_and_says_how_its_pack_is_rebuilt(
+    stack: Stack, db: Database
+) -> None:
+    assert run(stack.env(), "jobs.nightly").returncode == 0
+    log, store, old = PgJobLog(db, "sha", "test"), PgPackStore(db), "2023-10-31"
+    newest, night, packs = await store.newest(), await log.last_night(), await _packs(stack)
+    assert newest is not None
+    for job in ("nightly", "compute_metrics", "prewarm_factors", "evaluate_alerts"):
+        refused = run(stack.env(), f"jobs.{job}", "--date", old)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert f"error: {old} is before the newest pack, {newest.id}" in refused.stderr
+        assert f"python -m jobs.mark_pack_fresh --date {old}" in refused.stderr
+    assert (await log.last_night(), await _packs(stack)) == (night, packs)
+    for job in ("build_pack", "mark_pack_fresh"):
+        done = run(stack.env(), f"jobs.{job}", "--date", old)
+        assert (done.returncode, f"{newest.id} is newer" in done.stderr) == (0, True), done.stderr
+    rebuilt = await store.head_of(date.fromisoformat(old))
+    assert rebuilt is not None
+    assert rebuilt.is_fresh
+    served = await store.last_good()
+    assert served is not None
+    assert served.id == newest.id
+
+
 @pytest.mark.parametrize("broken", ["missing", "not json", "hole"])
 def test_a_bad_market_file_fails_the_build_for_real(stack: Stack, tmp_path: Path, broken: str) -> None:
     file = tmp_path / "market.json"

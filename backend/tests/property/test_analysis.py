@@ -129,6 +129,70 @@ def test_buying_at_the_close_before_never_changes_the_return(closes: list[D], bo
     )
 
 
+def held_through(closes: list[D], events: list[Event]) -> list[D]:
+    """Growth of each day of a portfolio of one security, whose first close is also what it was bought at."""
+    marks = [Mark(START + timedelta(days=i), pack(START + timedelta(days=i), c)) for i, c in enumerate(closes)]
+    return [growth(p.period) for p in periods(events, marks, "EUR")[1]]
+
+
+@given(prices, st.lists(decimals(0, 1, 6), min_size=8, max_size=8))
+def test_selling_at_the_close_never_changes_the_return(closes: list[D], shares: list[D]) -> None:
+    """However large a part of what is left is sold, and all of it: what was sold had its part in the day."""
+    left = D(1000)
+    events = [Event(START, "S", left, flow=left * closes[0])]
+    for i, (close, share) in enumerate(zip(closes[1:], shares, strict=False), 1):
+        sold = (left * share).quantize(D("1e-6"))
+        if left - sold < D("1e-6"):
+            sold = left
+        events.append(Event(START + timedelta(days=i), "S", -sold, flow=-sold * close))
+        left -= sold
+        if left == 0:
+            break
+    earned = held_through(closes, events)
+    moves = [after / before for before, after in pairwise(closes)]
+    assert all(abs(one - move) <= move * D("1e-20") for one, move in zip(earned, moves, strict=False))
+    assert len(earned) == (len(moves) if left else len(events) - 1)
+
+
+trades = st.lists(st.tuples(decimals(-1, 2, 4), decimals(0, 1, 4)), max_size=6)
+
+
+@given(decimals(1, 100, 2), decimals(1, 100, 2), decimals(0, 1, 3), trades)
+def test_a_day_earns_no_more_and_loses_no_more_than_its_prices_moved(
+    before: D, after: D, held: D, orders: list[tuple[D, D]]
+) -> None:
+    """Whatever is bought and sold, as the price goes its way from one close to the other."""
+    events, left = [Event(START, "S", held, flow=held * before)], held
+    for size, at in sorted(orders, key=lambda order: order[1]):
+        quantity = (size if size > 0 else left * size).quantize(D("1e-8"))
+        if 0 < left + quantity < D("1e-5"):
+            quantity = -left
+        left += quantity
+        events.append(Event(START + timedelta(days=1), "S", quantity, flow=quantity * (before + (after - before) * at)))
+    try:
+        (earned,) = held_through([before, after], events)
+    except ValueError:
+        assert held == 0
+        assert all(e.quantity == 0 for e in events)
+        return
+    slack = D("1e-18")
+    assert min(D(1), after / before) - slack <= earned <= max(D(1), after / before) + slack
+
+
+@given(decimals(1, 100, 2), decimals(1, 100, 2), decimals(0, 10, 2), decimals(1, 100, 2), decimals(1, 100, 2))
+def test_selling_nearly_everything_earns_nearly_what_selling_everything_does(
+    before: D, after: D, more: D, cost: D, price: D
+) -> None:
+    """After buying more in the morning, at any prices: no jump where the last share goes."""
+    bought = [Event(START, "S", D(10), flow=10 * before), Event(START + timedelta(days=1), "S", more, flow=more * cost)]
+    hair = D("0.0001")
+    ends = []
+    for kept in (D(0), hair):
+        sale = Event(START + timedelta(days=1), "S", kept - 10 - more, flow=(kept - 10 - more) * price)
+        ends += held_through([before, after], [*bought, sale])
+    assert abs(ends[0] - ends[1]) <= hair * max(after, price) / before
+
+
 @given(prices, st.integers(1, 7), st.sampled_from([D(2), D("0.5"), D(3), D("0.25")]))
 def test_a_split_never_changes_the_return(closes: list[D], at: int, ratio: D) -> None:
     at = min(at, len(closes) - 1)

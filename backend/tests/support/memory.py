@@ -349,6 +349,9 @@ class MemoryJobs:
         nights = [run.night for run in self.runs if run.night]
         return [run for run in self.runs if nights and run.night == nights[-1]]
 
+    async def nights_since(self, time: datetime) -> int:
+        return len({run.night for run in self.runs if run.night and run.started >= time})
+
     async def of_deployment(self, job: str) -> list[JobRun]:
         return [run for run in self.runs if run.job == job]
 

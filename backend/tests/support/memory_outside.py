@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from app.core.alerts import Told
+from app.core.alerts import TEST, Sent, Told
 from app.core.rights import Right
 from app.services.alert_ports import AlertRule, Delivery, DeliveryError, DeliveryStatus, Firing, Method
 from app.services.provider_ports import Fundamentals, ProviderError, Quote, Series, Statement
@@ -71,6 +71,13 @@ class MemoryAlertTx:
             rule = self._books.rules.get(firing.alert_id)
             known = replace(delivery, secret=rule.webhook_secret if rule else None)
             self._books.letters[delivery.id] = Letter(known, digest, delivery.triggered_at)
+
+    async def sent_since(self, time: datetime) -> list[Sent]:
+        return [
+            Sent(letter.delivery.method, letter.delivery.recipient, letter.delivery.triggered_at, letter.digest == TEST)
+            for letter in self._books.letters.values()
+            if letter.delivery.triggered_at > time and (letter.delivery.method == "email" or letter.digest == TEST)
+        ]
 
     async def firings(self, limit: int) -> list[tuple[Firing, list[Delivery]]]:
         newest = sorted(self._books.firings, key=lambda f: f.triggered_at, reverse=True)[:limit]

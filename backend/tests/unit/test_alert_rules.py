@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -16,8 +17,9 @@ from app.core import alerts, rights, signing
 from app.core.alerts import Condition, Told
 from app.core.breaker import Breaker
 from app.core.bucket import Bucket
+from app.services.nightly import SACRED_ORDER
 from app.services.ports import JobRun
-from app.services.schedule import night_is_due, seconds_to_night
+from app.services.schedule import due_at, seconds_to_night
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DAY = date(2026, 11, 24)
@@ -173,13 +175,42 @@ def test_the_published_example_of_the_specification() -> None:
     assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def run_at(started: datetime) -> JobRun:
-    return JobRun(1, None, "build_pack", "succeeded", started, started, "")
+def run_at(started: datetime, job: str = "build_pack") -> JobRun:
+    return JobRun(1, None, job, "succeeded", started, started, "")
 
 
 def test_a_night_is_due_once_and_the_first_is_somebody_elses() -> None:
     midnight = datetime(2026, 11, 25, tzinfo=UTC)
-    assert not night_is_due(midnight, [])
-    assert night_is_due(midnight, [run_at(midnight - timedelta(seconds=1))])
-    assert not night_is_due(midnight + timedelta(hours=3), [run_at(midnight)])
+    assert due_at(midnight, [], 0) is None
+    assert due_at(midnight, [run_at(midnight - timedelta(seconds=1))], 0) == midnight
+    whole = [run_at(midnight, job) for job in SACRED_ORDER]
+    assert due_at(midnight + timedelta(hours=3), whole, 1) is None
     assert seconds_to_night(midnight - timedelta(seconds=90)) == 90
+
+
+@pytest.mark.parametrize(
+    ("at", "tries", "error", "wait"),
+    [
+        (10, 1, "StoreUnavailableError: the database does not answer", 5),
+        (60, 2, "", 10),
+        (60, 4, "MarketDataError: cannot read", 40),
+        (600, 5, "", 60),
+        (899, 99, "", 60),
+        (900, 3, "", 600),
+        (10, 1, "ReconciliationError: lots hold 99", 600),
+    ],
+    ids=["first", "killed", "fourth", "fifth", "last in time", "late", "a difference"],
+)
+def test_a_night_that_failed_is_due_again(at: int, tries: int, error: str, wait: int) -> None:
+    midnight = datetime(2026, 11, 25, tzinfo=UTC)
+    ended = midnight + timedelta(seconds=at)
+    # A worker that was killed has not written down when that was.
+    finished = ended if error else None
+    runs = [
+        run_at(midnight),
+        replace(run_at(ended, "reconcile_ledger"), status="failed", finished=finished, error=error),
+    ]
+    assert due_at(ended, runs, tries) == ended + timedelta(seconds=wait)
+    assert due_at(ended, [runs[0], replace(runs[1], status="running")], tries) is None
+    # Between two jobs the database went away, and the second was never written down.
+    assert due_at(ended, [replace(runs[0], finished=ended)], tries) is not None

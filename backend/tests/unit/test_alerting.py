@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from app.core.alerts import Condition
-from app.core.errors import NotFoundError, StoreUnavailableError
+from app.core.errors import NotFoundError, RateLimitedError, StoreUnavailableError
+from app.meters import NightMetrics
 from app.services import working
 from app.services.alert_ports import AlertRule, Delivery, DeliveryError
 from app.services.alerting import MOST_RULES, AlertRefusedError, AlertService, NewAlert
-from app.services.nightly import Night, run_night
+from app.services.nightly import SACRED_ORDER, Night, run_night
 from app.services.working import Work
 from tests.support.memory import EPOCH, World
 
@@ -180,6 +183,70 @@ async def test_a_removed_rule_is_gone_and_its_record_stays(town: Town) -> None:
             await act(ANNA, rule.id)
 
 
+async def test_one_recipient_gets_five_tests_an_hour_whichever_rule_asks(town: Town) -> None:
+    """Nobody has verified that an address belongs to who names it: a test must not be a way to flood it."""
+    portfolio = await town.portfolio(ANNA)
+    for n in range(5):
+        town.now = EPOCH + timedelta(minutes=n)
+        # A rule that was removed has told what it told, and case makes no other mailbox.
+        mailbox = "A@example.org" if n % 2 else "a@example.org"
+        rule = await town.rule(ANNA, portfolio, webhook_url=None, emails=(mailbox,))
+        await town.alerts.test(ANNA, rule.id)
+        await town.alerts.remove(ANNA, rule.id)
+    rule = await town.rule(ANNA, portfolio, webhook_url=None)
+    other = await town.rule(ANNA, portfolio, webhook_url=None, emails=("b@example.org",))
+    with pytest.raises(RateLimitedError, match=r"5 test messages an hour.*a@example\.org") as refused:
+        await town.alerts.test(ANNA, rule.id)
+    assert refused.value.retry_after == 56 * 60
+    await town.alerts.test(ANNA, other.id)
+    town.now = EPOCH + timedelta(hours=1)
+    await town.alerts.test(ANNA, rule.id)
+    with pytest.raises(RateLimitedError) as refused:
+        await town.alerts.test(ANNA, rule.id)
+    assert refused.value.retry_after == 60
+    assert len([d for d in town.world.alert_store.books[ANNA].letters.values() if d.delivery.method == "email"]) == 7
+
+
+async def test_a_user_has_ten_tests_an_hour_however_many_recipients_they_are_spread_over(town: Town) -> None:
+    portfolio = await town.portfolio(ANNA)
+    rules = [await town.rule(ANNA, portfolio, emails=(f"{n}@example.org",), webhook_url=None) for n in range(11)]
+    for rule in rules[:10]:
+        await town.alerts.test(ANNA, rule.id)
+    with pytest.raises(RateLimitedError, match="10 tests an hour"):
+        await town.alerts.test(ANNA, rules[10].id)
+
+
+async def test_no_more_than_twenty_mails_an_hour_go_to_one_address(town: Town) -> None:
+    """Rules that always hold, each a little different, with the shortest cooldown: the owner's list has them all."""
+    portfolio = await town.portfolio(ANNA)
+    for n in range(6):
+        always = Condition(">", Decimal(-1) + Decimal(n) / 100, "intraday")
+        await town.rule(ANNA, portfolio, always, cooldown_minutes=1, emails=("a@example.org",))
+    for minute in range(5):
+        town.now = EPOCH + timedelta(minutes=minute)
+        assert await town.alerts.evaluate(ANNA, portfolio, "intraday") == 6
+    letters = [letter.delivery for letter in town.world.alert_store.books[ANNA].letters.values()]
+    assert {m: sum(d.method == m for d in letters) for m in ("email", "webhook", "in_app")} == {
+        "email": 20,
+        "webhook": 30,
+        "in_app": 30,
+    }
+    town.now = EPOCH + timedelta(hours=1, minutes=5)
+    await town.alerts.evaluate(ANNA, portfolio, "intraday")
+    letters = [letter.delivery for letter in town.world.alert_store.books[ANNA].letters.values()]
+    assert sum(d.method == "email" for d in letters) == 26
+
+
+async def test_a_user_sends_no_more_than_a_hundred_mails_an_hour(town: Town) -> None:
+    portfolio = await town.portfolio(ANNA)
+    for n in range(25):
+        always = Condition(">", Decimal(-1) + Decimal(n) / 100, "intraday")
+        await town.rule(ANNA, portfolio, always, emails=tuple(f"{n}.{m}@example.org" for m in range(5)))
+    await town.alerts.evaluate(ANNA, portfolio, "intraday")
+    letters = [letter.delivery for letter in town.world.alert_store.books[ANNA].letters.values()]
+    assert sum(d.method == "email" for d in letters) == 100
+
+
 async def test_a_failed_delivery_is_tried_three_times_then_dead_then_replayed_once(town: Town) -> None:
     portfolio = await fallen(town)
     await town.alerts.evaluate(ANNA, portfolio, "intraday")
@@ -267,7 +334,7 @@ def work(town: Town, **changes: object) -> Work:
     known = {"sleep": asyncio.sleep, "night": lambda: night, "listen": listen} | changes
     return Work(
         w.tenants, w.jobs, town.alerts, w.deliveries, w.mutex, known["night"], known["listen"],  # type: ignore[arg-type]
-        lambda: town.now, 60.0, known["sleep"],  # type: ignore[arg-type]
+        lambda: town.now, 60.0, NightMetrics(CollectorRegistry()), known["sleep"],  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -293,9 +360,49 @@ async def test_a_worker_sweeps_now_and_then(town: Town, monkeypatch: pytest.Monk
 
 async def test_a_worker_runs_the_night_once(town: Town) -> None:
     await town.portfolio(ANNA)
-    assert not await working.night_once(work(town))
-    town.now = datetime.now(UTC) + timedelta(days=400)
-    assert await working.night_once(work(town))
+    assert await working.night_once(work(town)) == 86400
+    town.now = EPOCH + timedelta(days=1)
+    assert await working.night_once(work(town)) == working.AGAIN_SECONDS
+    assert (len(town.world.jobs.runs), town.world.jobs.runs[-1].status) == (12, "succeeded")
+
+
+async def test_a_night_that_failed_is_tried_again_until_it_is_whole(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The database goes away in the third job of the night, and is back for the third try."""
+    await town.portfolio(ANNA)
+    waits: list[float] = []
+    at = len(town.world.jobs.runs)
+    # Runs have the times of the world's own clock, a second after a second from EPOCH on: the night is of that day.
+    town.world.jobs.runs[:] = [replace(run, started=run.started - timedelta(days=1)) for run in town.world.jobs.runs]
+    begin, failures = town.world.tenants.begin, 2
+
+    @asynccontextmanager
+    async def failing(user_id: UUID, snapshot: bool = False) -> AsyncIterator[object]:
+        nonlocal failures
+        if town.world.jobs.runs[-1].job == "compute_metrics" and failures:
+            failures -= 1
+            raise StoreUnavailableError("the database does not answer")
+        async with begin(user_id, snapshot) as tx:
+            yield tx
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        town.now = max(town.now, town.world.jobs.runs[-1].started) + timedelta(seconds=seconds)
+        if town.world.jobs.runs[-1].job == "evaluate_alerts":
+            raise EnoughError
+
+    town.world.tenants.begin = failing  # type: ignore[method-assign,assignment]
+    made = work(town, sleep=sleep)
+    with pytest.raises(EnoughError):
+        await working.nights_forever(made)
+    assert [run.job for run in town.world.jobs.runs[at:]] == 2 * list(SACRED_ORDER[:3]) + list(SACRED_ORDER)
+    assert max(waits) <= 10
+    told = [record.getMessage() for record in caplog.records]
+    assert "failed in compute_metrics (try 1, before 00:15) and is tried again: the database does not answer" in told[0]
+    assert "at try 3" in told[-1]
+    sample = made.nights._nights.collect()[0].samples  # type: ignore[attr-defined]
+    assert {s.labels["outcome"]: s.value for s in sample if s.name == "nights_total"} == {"succeeded": 1, "failed": 2}
 
 
 class EnoughError(Exception):

@@ -169,12 +169,19 @@ async def test_uat_017_and_018(site: Site) -> None:
     assert (await post(site, "analytics/twr", {"values": flow})).json()["twr"] == "0.1"
 
 
+async def test_a_series_is_not_distorted_by_taking_out_nearly_everything(site: Site) -> None:
+    """As of a portfolio: what goes out had its share of the day. At its start it would leave 10 to earn 100."""
+    days = [("2025-01-01", "1000", "0"), ("2025-01-02", "110", "-990"), ("2025-01-03", "110", "0")]
+    body = {"values": [{"date": d, "value": v, "flow": f} for d, v, f in days]}
+    assert (await post(site, "analytics/twr", body)).json()["twr"] == "0.1"
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ([("2025-01-02", "1", "0"), ("2025-01-01", "1", "0")], "ascend"),
         ([("2025-01-01", "1", "1"), ("2025-01-02", "1", "0")], "opens the span"),
-        ([("2025-01-01", "1", "0"), ("2025-01-02", "1", "-1")], "nothing invested"),
+        ([("2025-01-01", "0", "0"), ("2025-01-02", "1", "-1")], "nothing invested"),
     ],
 )
 async def test_a_series_that_has_no_return_is_refused(
@@ -402,7 +409,7 @@ async def test_a_holding_that_the_served_pack_does_not_price_yet_can_be_watched(
 
 
 def test_a_return_without_bounds_is_explained_all_the_same() -> None:
-    """All but a hair of what was invested is taken out at the start of a day, as far as the bookings say."""
+    """A day begins with next to nothing, and what it pays out is a fortune, as far as the bookings say."""
     days = [DAY + timedelta(days=n) for n in range(62)]
     pack = PackContent(
         DAY,
@@ -415,5 +422,5 @@ def test_a_return_without_bounds_is_explained_all_the_same() -> None:
     )
     marks = [Mark(day, moved if n % 3 == 0 else pack) for n, day in enumerate(days)]
     steps = [DatedPeriod(day, Period(D(100), D(n % 5), D(101))) for n, day in enumerate(days[1:])]
-    steps[7] = replace(steps[7], period=Period(D(10) ** 9, -(D(10) ** 9) + D("1e-10"), D(10) ** 9))
+    steps[7] = replace(steps[7], period=Period(D("1e-10"), D(0), D(1), D(10) ** 9))
     assert explain(steps, marks).observations == 61

@@ -14,8 +14,10 @@ import httpx
 import jwt
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
-from app.api import auth
+from app.api import alerts, analysis, auth, bookings, macro, market, portfolios, pricing, quality
+from app.api.exact import ExactRoute
 from app.api.factory import create_app
 from app.services.nightly import Night, run_job, run_night
 from tests.support.memory import FX, SECRET, World
@@ -316,3 +318,51 @@ async def test_metrics_survive_the_database(site: Site) -> None:
     assert answer.status_code == 200
     assert "http_request_duration_seconds" in answer.text
     assert "pricing_pack_is_fresh" not in answer.text
+
+
+async def cash(site: Site, portfolio: str, **changes: str) -> httpx.Response:
+    """A deposit whose fields are written into the body as they are: a client's JSON library would round a number."""
+    fields = {"portfolio_id": f'"{portfolio}"', "currency": '"USD"', "amount": '"1"'} | changes
+    body = "{" + ", ".join(f'"{name}": {value}' for name, value in fields.items()) + "}"
+    headers = token(ANNA) | {"content-type": "application/json"}
+    return await site.http.post("/v1/cash-movements", content=body, headers=headers)
+
+
+async def test_an_amount_that_was_sent_as_a_number_is_booked_to_its_last_digit(site: Site) -> None:
+    portfolio = await site.portfolio()
+    booked = await cash(site, portfolio, amount="123456789012345678.12")
+    assert (booked.status_code, booked.json()["amount"]) == (201, "123456789012345678.12")
+    for amount in ("1e999999999999999999999", "NaN", "Infinity", "0.00000000001"):
+        assert (await cash(site, portfolio, amount=amount)).status_code in {400, 422}
+
+
+def test_no_route_reads_numbers_in_any_other_way() -> None:
+    routers = (module.router for module in (alerts, analysis, bookings, macro, market, portfolios, pricing, quality))
+    routes = [route for router in routers for route in router.routes]
+    read = [route for route in routes if isinstance(route, APIRoute) and route.body_field is not None]
+    assert len(read) > 10
+    assert {type(route) for route in read} == {ExactRoute}
+
+
+@pytest.mark.parametrize("day", ["0", "86400000", '"0"', '"2024-01-02T00:00:00Z"', '"20240102"'])
+async def test_a_date_is_written_as_one_and_not_as_seconds_since_1970(site: Site, day: str) -> None:
+    portfolio = await site.portfolio()
+    refused = await cash(site, portfolio, date=day)
+    assert (refused.status_code, refused.json()["errors"][0]["where"]) == (422, "body.date")
+    asked = await site.http.get(f"/v1/pricing/latest?date={day.strip(chr(34))}", headers=token(ANNA))
+    assert asked.status_code == 422
+    assert (await cash(site, portfolio, date='"2024-01-02"')).status_code == 201
+
+
+async def test_a_reconciliation_of_a_day_to_come_is_refused(site: Site) -> None:
+    """It would be the newest of the list for good."""
+    portfolio = await site.portfolio()
+    path = f"/v1/portfolios/{portfolio}/reconciliations"
+    refused = await site.http.post(path, json={"asof_date": "9999-12-31"}, headers=token(ANNA))
+    assert (refused.status_code, refused.json()["detail"]) == (422, "9999-12-31 is in the future")
+    assert (await site.http.get(path, headers=token(ANNA))).json() == []
+
+
+async def test_a_declared_length_that_is_no_number_a_machine_has_is_too_large(site: Site) -> None:
+    headers = token(ANNA) | {"content-length": "9" * 5000}
+    assert (await site.http.post("/v1/portfolios", content=b"{}", headers=headers)).status_code == 413

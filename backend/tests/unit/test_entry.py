@@ -14,6 +14,7 @@ import pytest
 from app import migrate, seed, serve, token
 from app.api.auth import verify
 from app.settings import PACKAGED_MARKET_DATA, Listen, Settings, SettingsError
+from jobs.runner import main, one
 from tests.support.memory import SECRET
 
 BACKEND = Path(__file__).parents[2]
@@ -123,6 +124,13 @@ def test_seed_without_database_exits_1(env: dict[str, str], capsys: pytest.Captu
 def test_seed_without_environment_exits_2(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL")
     assert seed.main() == 2
+
+
+@pytest.mark.parametrize("job", ["nightly", "build_pack"])
+def test_a_job_of_a_day_to_come_is_refused(job: str, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Its pack would be the newest, and served, until that day."""
+    assert main(one(job), "", ["--date", "2999-01-01"]) == 2
+    assert "2999-01-01 is in the future" in capsys.readouterr().err
 
 
 def test_the_lock_files_and_the_project_name_one_runtime_set() -> None:

@@ -93,6 +93,11 @@ def test_twr_is_blind_to_a_deposit() -> None:
     assert time_weighted_return(periods) == D("0.1")
 
 
+def test_twr_is_blind_to_a_withdrawal() -> None:
+    periods = [Period.of(D(1000), D(-990), D(110)), Period.of(D(110), D(0), D(121))]
+    assert time_weighted_return(periods) == D("0.21")
+
+
 def test_twr_without_capital_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing invested"):
         time_weighted_return([Period(D(0), D(0), D(1))])

@@ -93,6 +93,17 @@ async def test_an_alert_is_made_listed_tested_and_removed(http: httpx.AsyncClien
     assert [(await http.delete(path)).status_code for _ in range(2)] == [204, 404]
 
 
+async def test_too_many_tests_are_429_and_say_when_there_may_be_another(http: httpx.AsyncClient) -> None:
+    made = (await http.post("/v1/alerts", json=alert(await portfolio(http), emails=["a@example.org"]))).json()
+    answers = [await http.post(f"/v1/alerts/{made['alert_id']}/test") for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [202] * 5 + [429]
+    refused = answers[-1]
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert "5 test messages an hour" in refused.json()["detail"]
+    assert 3500 < int(refused.headers["retry-after"]) <= 3600
+    assert len((await http.get("/v1/notifications")).json()) == 5
+
+
 async def test_what_belongs_to_anna_does_not_exist_for_ben(http: httpx.AsyncClient) -> None:
     of = await portfolio(http)
     made = (await http.post("/v1/alerts", json=alert(of))).json()

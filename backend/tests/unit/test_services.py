@@ -11,11 +11,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.core.errors import MarketDataError, NotFoundError, PackWarmingError, TradeRefusedError
+from app.core.errors import MarketDataError, NotFoundError, PackWarmingError, PastDateError, TradeRefusedError
 from app.core.lots import Side
 from app.services import packs
 from app.services.demo import seed
-from app.services.nightly import JOBS, SACRED_ORDER, Night, order_problem, run_job, run_night
+from app.services.nightly import JOBS, SACRED_ORDER, Night, order_problem, refuse_past, run_job, run_night
 from app.services.packs import load_market_data
 from app.services.portfolios import TradeOrder
 from app.settings import PACKAGED_MARKET_DATA
@@ -261,13 +261,56 @@ async def test_a_difference_keeps_the_pack_closed() -> None:
 
 async def test_a_job_before_the_first_pack_fails_by_name() -> None:
     outcome = await run_job(night(World()), "mark_pack_fresh")
-    assert (outcome.ok, outcome.detail) == (False, "no pricing pack has been built")
+    assert (outcome.ok, outcome.detail) == (False, "no pricing pack of 2026-11-24 has been built")
+
+
+OLD = date(2023, 10, 31)
+
+
+async def test_a_night_of_an_old_date_is_refused_and_says_how_the_pack_is_rebuilt() -> None:
+    """It would store what is held now as the value of a day long gone."""
+    world, _ = await ready()
+    runs = list(world.jobs.runs)
+    with pytest.raises(
+        PastDateError, match=r"2023-10-31 is before .*PP-2026-11-24-v1.*jobs\.build_pack --date 2023-10-31"
+    ):
+        await refuse_past(night(world, OLD), DAY)
+    assert world.jobs.runs == runs
+    await refuse_past(night(World(), OLD), DAY)
+    await refuse_past(night(world), DAY)
+    # Somebody has built the pack of a day to come: the night of today is no night of the past.
+    await run_job(night(world, date(2026, 11, 29)), "build_pack")
+    await refuse_past(night(world), DAY)
+    with pytest.raises(PastDateError):
+        await refuse_past(night(world, date(2026, 11, 23)), DAY)
+
+
+async def test_an_old_pack_is_rebuilt_and_opened_and_the_newest_is_served_on(tmp_path: Path) -> None:
+    world, _ = await ready()
+    built = await run_job(night(world, OLD), "build_pack")
+    assert "PP-2023-10-31-v1" in built.detail
+    assert "PP-2026-11-24-v1 is newer" in built.detail
+    opened = await run_job(night(world, OLD), "mark_pack_fresh")
+    assert (opened.ok, opened.detail) == (True, "PP-2023-10-31-v1; PP-2026-11-24-v1 is newer and goes on being served")
+    assert world.packs.headers["PP-2023-10-31-v1"].is_fresh
+    served = await packs.current(world.packs, world.jobs)
+    assert (served.pack.id, served.stale) == ("PP-2026-11-24-v1", False)
+
+
+async def test_a_night_works_on_the_pack_of_its_date_although_one_of_tomorrow_is_there() -> None:
+    world, portfolio = await ready()
+    await run_job(night(world, date(2026, 11, 26)), "build_pack")
+    outcomes = await run_night(night(world, date(2026, 11, 25)))
+    assert [o.ok for o in outcomes] == [True] * 6
+    assert world.packs.headers["PP-2026-11-25-v1"].is_fresh
+    assert not world.packs.headers["PP-2026-11-26-v1"].is_fresh
+    assert list(world.tenants.books[ANNA].values[portfolio]) == [date(2026, 11, 25)]
 
 
 async def test_a_bug_is_recorded_and_raised() -> None:
     world = World()
     world.packs.down = True
-    world.packs.newest = None  # type: ignore[method-assign, assignment]
+    world.packs.head_of = None  # type: ignore[method-assign, assignment]
     with pytest.raises(TypeError):
         await run_job(night(world), "mark_pack_fresh")
     assert world.jobs.runs[-1].status == "failed"

@@ -1,0 +1,92 @@
+"""A database that fails over in the middle of the night."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from app.container import connect
+from app.container_outside import utc_now
+from app.services.nightly import order_problem
+from app.services.schedule import begin_of_night
+from app.services.working import nights_forever
+from app.settings import Settings
+from app.storage.db import Database
+from app.storage.jobs import PgJobLog
+from app.worker import work_of
+from tests.support.proxy import proxied
+from tests.support.servers import Stack, address, at
+
+YESTERDAY = """
+INSERT INTO job_runs (night, job, status, started, finished, git_sha, deployment_id)
+VALUES ($1, 'build_pack', 'succeeded', $2, $2, 'test', 'test')
+"""
+WAITING = "SELECT count(*) FROM pg_locks WHERE relation = 'portfolio_daily_values'::regclass AND NOT granted"
+
+
+async def until(condition: Callable[[], Awaitable[object]], what: str, within: float = 60.0) -> None:
+    """Until the condition holds; an AssertionError with `what` after the deadline."""
+    deadline = time.monotonic() + within
+    while not await condition():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.05)
+
+
+async def test_a_database_that_fails_over_costs_a_try_and_not_the_night(
+    stack: Stack, faults: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    skipped = timedelta(0)
+
+    async def sleep(seconds: float) -> None:
+        nonlocal skipped
+        skipped += timedelta(seconds=seconds)
+        await asyncio.sleep(0.02)
+
+    def logged(text: str) -> Callable[[], Awaitable[object]]:
+        return lambda: asyncio.sleep(0, text in caplog.text)
+
+    owner = await asyncpg.connect(stack.owner_url)
+    database = Database(stack.database_url, 1)
+    log = PgJobLog(database, "test", "test")
+
+    async def whole() -> bool:
+        return order_problem(await log.last_night()) is None
+
+    await owner.execute(YESTERDAY, uuid4(), begin_of_night(utc_now()) - timedelta(hours=1))
+    with proxied(faults, address(stack.database_url)) as wire:
+        settings = Settings.from_env(stack.env(DATABASE_URL=at(stack.database_url, wire.port)))
+        async with connect(settings) as services:
+            await services.portfolios.create(uuid4(), "Night", "USD")
+            work = replace(work_of(services), sleep=sleep, clock=lambda: utc_now() + skipped)
+            async with owner.transaction():
+                # The third job stands still, so that the cut is in the middle of it.
+                await owner.execute("LOCK TABLE portfolio_daily_values IN ACCESS EXCLUSIVE MODE")
+                running = asyncio.create_task(nights_forever(work))
+                await until(lambda: owner.fetchval(WAITING), "the night does not begin")
+                wire.set("refuse")
+                await until(logged("failed in compute_metrics (try"), "the cut is not noticed")
+            try:
+                await until(logged("cannot be looked after"), "nobody waits for the database")
+                assert not await whole()
+                wire.set("pass")
+                await until(whole, "the night is not tried again")
+                await until(logged("is over"), "nobody says that it went well")
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+            known = services.registry.get_sample_value
+            assert [known("nights_total", {"outcome": o}) for o in ("failed", "succeeded")] == [1, 1]
+            assert known("night_failed_tries") == 0
+            pack = await services.packs.last_good()
+            assert pack is not None
+            assert pack.asof_date == utc_now().date()
+    await database.close()
+    await owner.close()
