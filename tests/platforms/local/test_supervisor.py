@@ -28,7 +28,7 @@ from dawsos.platforms.local.state import (
     write_json,
     write_roles,
 )
-from dawsos.platforms.local.supervisor import Supervisor, supervisor_runs
+from dawsos.platforms.local.supervisor import Orders, Supervisor, supervisor_runs
 from waiting import asked_by_many, is_gone, pids_in, wait_until
 
 SLEEP = "exec sleep 60"
@@ -472,3 +472,30 @@ def test_readiness_is_asked_of_the_process(stand: Stand) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     assert stand.ticks_until(lambda seen: seen["a.0"].state == "ready")["a.0"].pid == pid
+
+
+def test_an_order_is_read_once_and_again_when_another_stands_in_its_place(stand: Stand) -> None:
+    orders = Orders(stand.folder)
+    assert orders.read() == Desired()
+    for script in ("exec sleep 61", "exec sleep 62", "exec sleep 63"):
+        spec = stand.spec(script=script)
+        stand.want(spec)
+        first = orders.read()
+        assert first == Desired({"a.0": spec})
+        assert orders.read() is first
+        assert orders.digest(first.processes["a.0"]) == processes.spec_digest(spec)
+    (stand.folder / "desired.json").unlink()
+    assert orders.read() == Desired()
+
+
+def test_an_order_that_cannot_be_read_is_tried_again_although_it_stays_as_it_is(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process out of descriptors: the file is as good as before, and so is what it says once it can be read."""
+    stand.want(stand.spec())
+    orders = Orders(stand.folder)
+    answers = iter([None, None, Desired({"a.0": stand.spec()})])
+    monkeypatch.setattr(supervisor, "told_to_run", lambda _folder: next(answers))
+    assert orders.read() is None
+    assert orders.read() is None
+    assert orders.read() == orders.read() == Desired({"a.0": stand.spec()})

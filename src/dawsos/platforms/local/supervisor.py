@@ -57,11 +57,41 @@ class Watched:
     stopping_until: float | None = None
 
 
+class Orders:
+    """``desired.json``, read again only when another one stands in its place: ten times a second is too often for all of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: tuple[int, ...] = ()
+        self._desired: Desired | None = None
+        self._digests: dict[str, tuple[ProcessSpec, str]] = {}
+
+    def read(self) -> Desired | None:
+        """Return what should run; as ``told_to_run``, None when it cannot be read now."""
+        try:
+            facts = (self._folder / "desired.json").stat()
+            seen: tuple[int, ...] = (facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size)
+        except OSError:
+            seen = ()
+        if not seen or seen != self._seen or self._desired is None:
+            # Looked at before it is read: what is put in its place meanwhile is read the next time.
+            self._seen, self._desired = seen, told_to_run(self._folder)
+        return self._desired
+
+    def digest(self, spec: ProcessSpec) -> str:
+        """Return ``processes.spec_digest`` of a spec that ``read`` gave."""
+        kept = self._digests.get(spec.name)
+        if kept is None or kept[0] is not spec:
+            kept = self._digests[spec.name] = (spec, processes.spec_digest(spec))
+        return kept[1]
+
+
 class Supervisor:
     """Reconciles one folder, forever, until told to stop."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.orders = Orders(folder)
         self.watched: dict[str, Watched] = {}
         self.lease_expired: float | None = None
         self.lease: float | None = None
@@ -76,7 +106,7 @@ class Supervisor:
         desired: Desired | None = None
         while True:
             # What cannot be read at the moment (no descriptor left, a disk that fails) is no order to stop everything.
-            desired = told_to_run(self.folder) or desired
+            desired = self.orders.read() or desired
             if desired is None:
                 time.sleep(_TICK)
                 continue
@@ -121,7 +151,7 @@ class Supervisor:
             watched.restarts = [at for at in watched.restarts if died - at < desired.crash_window] + [died]
             watched.next_start = now + _BACKOFF[min(len(watched.restarts) - 1, len(_BACKOFF) - 1)]
             watched.handle, watched.state = None, "dead"
-        elif handle is not None and handle.digest != processes.spec_digest(spec):
+        elif handle is not None and handle.digest != self.orders.digest(spec):
             self._retire(name, watched, spec)
             return
         if watched.handle is None:
