@@ -250,6 +250,7 @@ class Carrier:
     def __init__(self, scene: Scene, options: Options) -> None:
         self.scene = scene
         self.options = options
+        self.running = 0
         self.cache = StageCache(scene.tools.project.cache, evidence.genuine(scene.tools))
         self.hashes = (
             git.tree_hashes(scene.tools.project.root, scene.commit.sha)
@@ -288,11 +289,38 @@ class Carrier:
         self.asker.fingerprints[stage.id] = print_.digest
         if cacheable(stage) and not self.options.no_cache and self._restore(stage, print_):
             return Outcome("passed")
+        self._see_the_commit(stage)
         done = self._awaits_approval(stage, print_)
         attempt = session.state.stages[stage.id].attempt + (0 if done else 1)
         artifacts = session.artifacts(stage.id, attempt)
         work = Work(stage, attempt, artifacts, print_, session, self.scene.tools.clock, done)
-        return await run_stage(work, self.hands)
+        self.running += 1
+        try:
+            outcome = await run_stage(work, self.hands)
+        finally:
+            self.running -= 1
+        if stage.uses == "release" and outcome.result == "passed":
+            self._say_changed(stage, "built")
+        return outcome
+
+    def _see_the_commit(self, stage: Stage) -> None:
+        """Give the stage the files of the commit, whatever an earlier step of this run made of them.
+
+        They are left alone while another stage works with them, but for a release: that is of the commit and nothing else."""
+        if self.running and stage.uses != "release":
+            self._say_changed(stage, "seen")
+        elif self._say_changed(stage, "put back"):
+            git.put_back(self.scene.root, self.scene.commit.sha)
+
+    def _say_changed(self, stage: Stage, how: str) -> bool:
+        """Put into the journal which tracked files of a ship's checkout are not as in the commit; whether there are any."""
+        if self.scene.session.state.command != "ship":
+            return False
+        files = git.changed_files(self.scene.root, self.scene.commit.sha)
+        if files:
+            shown = [path.encode(errors="replace").decode() for path in files[:50]]
+            self.scene.session.record("files_changed", stage.id, how=how, files=shown, count=len(files))
+        return bool(files)
 
     def _awaits_approval(self, stage: Stage, print_: Fingerprint) -> bool:
         """Return whether the stage's work is done and shown, on these very inputs, and only a person's word is missing."""
