@@ -227,9 +227,9 @@ _HOW = {
 
 def changed_files(body: Mapping[str, Any]) -> str:
     """Return what became of tracked files that a step had changed (the body of a ``files_changed``)."""
-    how = _HOW[body["how"]]
-    more = f" and {body['count'] - 3} more" if body["count"] > 3 else ""
-    return f"{one_line(', '.join(body['files'][:3]))}{more} {how}"
+    files, amount = body.get("files", ()), body.get("count", 0)
+    more = f" and {amount - 3} more" if amount > 3 else ""
+    return f"{one_line(', '.join(files[:3]))}{more} {_HOW.get(body.get('how', ''), 'was changed')}"
 
 
 def _doubt(gate: GateVerdict) -> str:
