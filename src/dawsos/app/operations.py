@@ -135,7 +135,15 @@ def rollback(project: Project, to: str, name: str, reason: str, make_reporter: M
 
 
 def _live_rollout(tools: Tools) -> Run | None:
+    """Return the newest run whose rollout has no end; others, with all their samples, are not even read."""
+    begun: dict[str, int] = {}
+    over: dict[str, int] = {}
+    for event in tools.journal.of_kinds(("rollout_started", "rollout_finished")):
+        last = begun if event.kind == "rollout_started" else over
+        last[event.run] = max(event.seq, last.get(event.run, 0))
     for run_id in reversed(tools.journal.runs()):
+        if begun.get(run_id, 0) <= over.get(run_id, 0):
+            continue
         run = load_run(tools, run_id)
         if run.rollout is not None and not run.rollout.outcome and run.unfinished:
             return run
