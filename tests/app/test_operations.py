@@ -375,7 +375,7 @@ def test_a_disk_that_refuses_ends_an_operation_as_the_machine_s_fault(paper: Pap
 
 def test_back_from_a_release_that_does_not_run_any_more_is_back_at_once(paper: Paper) -> None:
     """That it does not run is why somebody rolls it back: nobody waits for it to be ready."""
-    older, _ = two_releases(paper)
+    two_releases(paper)
     paper.production.broken = {"newer"}
     assert finished(paper, rollback(paper.project, "", "Ada", "it is down", silent))[0] == 0
     assert paper.production.roles() == Roles("older", None, None, 0)
@@ -404,3 +404,16 @@ def test_a_rollback_reads_only_runs_whose_rollout_is_open(paper: Paper, monkeypa
     session.record("rollout_started", "canary", **begun)
     live = operations._live_rollout(paper.tools)
     assert (live and live.id, read) == (session.id, [session.id])
+
+
+def test_an_operation_that_finds_the_environment_in_other_hands_has_an_end(paper: Paper) -> None:
+    """Without one it would be resumed for ever, or taken for a rollout under way."""
+    paper.serve(paper.release())
+
+    def refuse(seconds: float) -> None:
+        raise OwnedElsewhere("the environment production is being changed by the process 7")
+
+    paper.production.renew_lease = refuse  # type: ignore[method-assign]
+    code, result, reason = finished(paper, drill(paper.project, "crash", "production", silent))
+    assert (code, result) == (3, "infrastructure")
+    assert "by the process 7" in reason

@@ -17,7 +17,7 @@ from dawsos.app.inputs import Upstream, stage_fingerprint
 from dawsos.app.project import Tools, find_project, load_run, open_tools, write_json
 from dawsos.app.project import load as project_load
 from dawsos.app.session import Session
-from dawsos.app.ship import Carrier, Options, _deploying, select
+from dawsos.app.ship import Carrier, Options, _beside, select
 from dawsos.digests import tree_digests
 from dawsos.engine.work import Work
 from dawsos.errors import BadInput, OwnedElsewhere
@@ -92,10 +92,10 @@ def test_a_run_that_looks_at_an_environment_is_alone_with_it(good: TinyProject) 
     with owned(tools.project.deploy_lock, "the deployment"):
         with (
             pytest.raises(OwnedElsewhere),
-            _deploying(tools, "run", [plain.model_copy(update={"environment": "staging"})]),
+            _beside(tools.project, "run", [plain.model_copy(update={"environment": "staging"})]),
         ):
             raise AssertionError("both had it")
-        with _deploying(tools, "run", [plain]):
+        with _beside(tools.project, "run", [plain]):
             pass
 
 
@@ -251,3 +251,15 @@ def test_what_another_stage_works_with_is_left_alone_and_said(good: TinyProject)
     carrier._see_the_commit(unit.model_copy(update={"uses": "release"}))
     assert git.changed_files(root, commit.sha) == ()
     assert [changed["how"] for changed in session.state.changed_files] == ["seen", "put back"]
+
+
+@pytest.mark.parametrize("verb", ["ship", "resume"])
+def test_who_is_refused_touches_nothing_of_the_ship_under_way(verb: str, good: TinyProject) -> None:
+    """Both have one checkout, and a step of the other may be at work with what it made there."""
+    tools = interrupted(good, "ship", ["lint"])
+    sha = git.commit(good.path).sha
+    root = git.checkout(good.path, sha, tools.project.checkout(sha))
+    (root / "test.sh").write_text("exit 1\n")
+    with owned(tools.project.deploy_lock, "the deployment"):
+        assert good.dawsos(verb).code == 3
+    assert (root / "test.sh").read_text() == "exit 1\n"

@@ -27,15 +27,15 @@ from dawsos.app.bodies import Scene, bodies, prepare
 from dawsos.app.inputs import Upstream, cacheable, expired, stage_fingerprint, takes_seed
 from dawsos.app.project import Project, Tools, load, load_run, open_tools, sweep_leftovers
 from dawsos.app.report import write_shown_report
-from dawsos.app.session import Session, start, take_over
+from dawsos.app.session import Session, deploying, start, take_over
 from dawsos.attestations import dsse, statements
 from dawsos.engine.run import run_stages
 from dawsos.engine.stage import run_stage
 from dawsos.engine.work import Hands, Outcome, Work
 from dawsos.errors import BadInput, DawsosError
-from dawsos.journal.ownership import owned
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.model.plan import Fingerprint
+from dawsos.model.run import Run
 from dawsos.model.verdicts import GateVerdict
 from dawsos.planning.graph import closure
 from dawsos.ports import Reporter
@@ -71,8 +71,10 @@ class Ended:
 def ship(project: Project, options: Options, make_reporter: MakeReporter) -> Ended:
     """Take HEAD through every stage to 100 % of production."""
     commit = git.commit(project.root)
-    root = git.checkout(project.root, commit.sha, project.checkout(commit.sha))
-    return _begin(project, commit, root, options, make_reporter, command="ship")
+    # The lock comes first: the checkout is that of a ship of this commit under way as well.
+    with deploying(project):
+        root = git.checkout(project.root, commit.sha, project.checkout(commit.sha))
+        return _begin(project, commit, root, options, make_reporter, command="ship")
 
 
 def run(project: Project, options: Options, make_reporter: MakeReporter) -> Ended:
@@ -90,12 +92,18 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
         from dawsos.app.operations import resume_operation
 
         return resume_operation(tools, state, make_reporter)
-    root = project.root
     if state.command == "ship":
-        root = git.checkout(project.root, state.commit, project.checkout(state.commit))
+        # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
+        with deploying(project):
+            root = git.checkout(project.root, state.commit, project.checkout(state.commit))
+            return _go_on(tools, state, root, make_reporter)
+    return _go_on(tools, state, project.root, make_reporter)
+
+
+def _go_on(tools: Tools, state: Run, root: Path, make_reporter: MakeReporter) -> Ended:
     pipeline = load(root)
     options = Options(**{**state.options, "stages": tuple(state.options.get("stages", ()))})
-    commit = git.commit(project.root, state.commit)
+    commit = git.commit(tools.project.root, state.commit)
     lost = state.stages.keys() - {stage.id for stage in pipeline.stages}
     if lost:
         raise BadInput(
@@ -104,15 +112,14 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
         )
     chosen = [pipeline.stage(stage) for stage in state.stages]
     reporter = make_reporter(pipeline, pipeline.stages)
-    # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
-    with _deploying(tools, state.command, chosen), take_over(tools, state.id, reporter, os.getpid()) as session:
+    with _beside(tools.project, state.command, chosen), take_over(tools, state.id, reporter, os.getpid()) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
 
 
-def _deploying(tools: Tools, command: str, chosen: Sequence[Stage]) -> AbstractContextManager[None]:
-    """Return the lock of who changes an environment, or starts it: one at a time; entering it raises OwnedElsewhere."""
-    changes = command == "ship" or any(stage.environment is not None for stage in chosen)
-    return owned(tools.project.deploy_lock, "the deployment") if changes else nullcontext()
+def _beside(project: Project, command: str, chosen: Sequence[Stage]) -> AbstractContextManager[None]:
+    """Return what a ``run`` of ``chosen`` holds: the same lock when it looks at an environment; a ship has it already."""
+    outward = command != "ship" and any(stage.environment is not None for stage in chosen)
+    return deploying(project) if outward else nullcontext()
 
 
 def _newest_unfinished(tools: Tools) -> Any:
@@ -154,7 +161,7 @@ def _begin(
         "definition": hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
         "options": {**options.__dict__, "stages": list(options.stages)},
     }
-    with _deploying(tools, command, chosen), start(tools, reporter, **facts) as session:
+    with _beside(project, command, chosen), start(tools, reporter, **facts) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
 
 
