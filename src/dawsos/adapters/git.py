@@ -179,7 +179,8 @@ def checkout(root: Path, sha: str, target: Path) -> Path:
 
 def changed_files(root: Path, sha: str) -> tuple[str, ...]:
     """Return the paths, from the top of the repository, of tracked files that are not as in commit ``sha``."""
-    out = _git(root, "-c", "diff.external=", "diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", sha, "--")
+    # Without optional locks: a step beside us may be using git there.
+    out = _git(root, "--no-optional-locks", "diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", sha, "--")
     return tuple(path for path in out.split("\0") if path)
 
 
