@@ -175,3 +175,17 @@ def test_a_symbolic_link_is_hashed_by_its_target_s_name(project: Path) -> None:
     run(project, "add", "--all")
     run(project, "commit", "--quiet", "-m", "link")
     assert seen[-1] == git.tree_hashes(project, "HEAD")
+
+
+def test_what_a_step_changed_in_a_checkout_is_named_and_put_back(project: Path) -> None:
+    root, sha = checked_out(project), git.commit(project).sha
+    assert git.changed_files(root, sha) == ()
+    (root / "sub" / "two.sh").chmod(0o644)
+    (root / "one.py").write_text("2\n")
+    (root / "new.py").write_text("3\n")
+    assert git.changed_files(root / "sub", sha) == ("one.py", "sub/two.sh")
+    run(root, "commit", "--quiet", "--all", "-m", "a step may even commit it")
+    assert git.changed_files(root, sha) == ("one.py", "sub/two.sh")
+    git.put_back(root, sha)
+    assert (git.changed_files(root, sha), (root / "one.py").read_text()) == ((), "1\n")
+    assert (root / "new.py").exists()

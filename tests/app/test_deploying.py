@@ -102,3 +102,27 @@ def test_health_counts_replicas_and_names_workers_that_are_not_ready(
     told = json.loads(path.read_text())
     assert (told["status_code"], told["replicas"], told["ready"]) == (200, 2, 1)
     assert (told["workers_not_ready"], told["restarts"], told["crash_looping"]) == (["d1.queue"], 3, True)
+
+
+def test_a_job_before_traffic_that_fails_leaves_the_release_before_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = {"name": "pack", "run": "sh -c 'test ! -e broken || { echo no prices; exit 3; }'"}
+    paper = Paper(tmp_path / "project", monkeypatch, {"jobs": [job], "before_traffic": ["pack"]})
+    staging = paper.platforms["staging"]
+    deployed(paper, monkeypatch, "1")
+    before = (staging.roles(), staging.deployments())
+    (staging.folder / "broken").touch()
+    session = paper.session("20260302-120000-c0ffee0-22")
+    paper.built(session, paper.release("2"))
+    work = changed(paper.work(session, "canary"), environment="staging")
+    with pytest.raises(ReleaseFailed, match="no prices"):
+        asyncio.run(deploy_release(scene(paper, session), work))
+    assert (staging.roles(), staging.deployments()) == before
+    assert [step["classification"] for step in evidence(work)] == ["ok", "ok", "ok", "failed"]
+    # What serves already is not taken away because a job of it fails when it is deployed again.
+    again = paper.session("20260303-120000-c0ffee0-33")
+    paper.built(again, paper.release("1"))
+    with pytest.raises(ReleaseFailed, match="no prices"):
+        asyncio.run(deploy_release(scene(paper, again), changed(paper.work(again, "canary"), environment="staging")))
+    assert (staging.roles(), staging.deployments()) == before

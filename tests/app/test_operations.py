@@ -371,3 +371,49 @@ def test_a_disk_that_refuses_ends_an_operation_as_the_machine_s_fault(paper: Pap
     code, result, reason = finished(paper, drill(paper.project, "crash", "production", silent))
     assert (code, result) == (3, "infrastructure")
     assert "No space left on device" in reason
+
+
+def test_back_from_a_release_that_does_not_run_any_more_is_back_at_once(paper: Paper) -> None:
+    """That it does not run is why somebody rolls it back: nobody waits for it to be ready."""
+    two_releases(paper)
+    paper.production.broken = {"newer"}
+    assert finished(paper, rollback(paper.project, "", "Ada", "it is down", silent))[0] == 0
+    assert paper.production.roles() == Roles("older", None, None, 0)
+    assert paper.clock.elapsed == 0
+
+
+def test_a_rollback_reads_only_runs_whose_rollout_is_open(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Years of runs, each with hundreds of samples, must not stand between a person and the rollback."""
+    begun = {"release": "ab" * 32, "deployment": "d1", "stable_release": "cd" * 32, "stable_deployment": "d0"}
+    for number in range(3):
+        session = paper.session(f"20260301-120000-c0ffee0-0{number}")
+        session.record("rollout_started", "canary", **begun)
+        told = {"outcome": "promoted", "seconds": None, "reason": "healthy"}
+        session.record("rollout_finished", "canary", **told)
+        session.record("run_finished", result="passed", exit_code=0, reason="")
+    read: list[str] = []
+
+    def spy(tools: Any, run: str) -> Any:
+        read.append(run)
+        return load_run(tools, run)
+
+    monkeypatch.setattr(operations, "load_run", spy)
+    assert operations._live_rollout(paper.tools) is None
+    assert read == []
+    session = paper.session("20260301-120000-c0ffee0-09")
+    session.record("rollout_started", "canary", **begun)
+    live = operations._live_rollout(paper.tools)
+    assert (live and live.id, read) == (session.id, [session.id])
+
+
+def test_an_operation_that_finds_the_environment_in_other_hands_has_an_end(paper: Paper) -> None:
+    """Without one it would be resumed for ever, or taken for a rollout under way."""
+    paper.serve(paper.release())
+
+    def refuse(seconds: float) -> None:
+        raise OwnedElsewhere("the environment production is being changed by the process 7")
+
+    paper.production.renew_lease = refuse  # type: ignore[method-assign]
+    code, result, reason = finished(paper, drill(paper.project, "crash", "production", silent))
+    assert (code, result) == (3, "infrastructure")
+    assert "by the process 7" in reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,12 @@ from dawsos.app.inputs import Upstream, stage_fingerprint
 from dawsos.app.project import Tools, find_project, load_run, open_tools, write_json
 from dawsos.app.project import load as project_load
 from dawsos.app.session import Session
-from dawsos.app.ship import Carrier, Options, _deploying, select
+from dawsos.app.ship import Carrier, Options, _beside, select
 from dawsos.digests import tree_digests
 from dawsos.engine.work import Work
 from dawsos.errors import BadInput, OwnedElsewhere
 from dawsos.journal.ownership import owned
+from dawsos.reporting.story import not_checked
 from projects import Said, TinyProject
 
 PIPELINE = load(
@@ -90,10 +92,10 @@ def test_a_run_that_looks_at_an_environment_is_alone_with_it(good: TinyProject) 
     with owned(tools.project.deploy_lock, "the deployment"):
         with (
             pytest.raises(OwnedElsewhere),
-            _deploying(tools, "run", [plain.model_copy(update={"environment": "staging"})]),
+            _beside(tools.project, "run", [plain.model_copy(update={"environment": "staging"})]),
         ):
             raise AssertionError("both had it")
-        with _deploying(tools, "run", [plain]):
+        with _beside(tools.project, "run", [plain]):
             pass
 
 
@@ -183,3 +185,81 @@ def test_a_disk_that_refuses_a_restored_stage_is_the_machine_s_fault_and_no_defe
     said = good.dawsos("resume", "20260301")
     assert (said.code, "Traceback" in said.err) == (3, False)
     assert load_run(tools, "20260301").result == "infrastructure"
+
+
+def shipped(good: TinyProject, monkeypatch: pytest.MonkeyPatch, **replaced: str) -> tuple[Said, Any]:
+    """Ship a pipeline in which ``old`` is ``new``, without an environment to verify, and return its remarks too."""
+
+    async def nothing(tools: Any, pipeline: Any, session: Any) -> list[Any]:
+        return []
+
+    monkeypatch.setattr("dawsos.app.verify.verify_production", nothing)
+    path = good.path / "pipeline.yaml"
+    text = path.read_text()
+    for old, new in (
+        ("sh -n test.sh", json.dumps(replaced["lint"])),
+        ("needs: [lint]", replaced.get("needs", "needs: [lint]")),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    good.commit("changed")
+    said = good.dawsos("ship", "--no-cache")
+    run = load_run(open_tools(find_project(good.path)), "last")
+    return said, run
+
+
+def test_what_a_step_makes_of_the_commit_is_put_back_before_the_next_stage_and_said(
+    good: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fingerprint, and all that is signed, says that the stage saw the files of the commit."""
+    said, run = shipped(good, monkeypatch, lint="echo exit 1 > test.sh; echo x > new.txt")
+    assert said.code == 0, said
+    assert run.changed_files == ({"stage": "unit", "how": "put back", "files": ["test.sh"], "count": 1},)
+    assert "test.sh had been changed by an earlier step, and was put back before this stage" in said.out
+    assert [(remark.where, "test.sh" in remark.what) for remark in not_checked(run)][:1] == [("unit", True)]
+
+
+def test_also_when_a_step_commits_what_it_made(good: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    lint = "echo exit 1 > test.sh; git -c user.name=a -c user.email=a@example.org commit -qam stamped"
+    said, run = shipped(good, monkeypatch, lint=lint)
+    assert said.code == 0, said
+    assert [changed["how"] for changed in run.changed_files] == ["put back"]
+
+
+def test_a_run_works_on_the_tree_as_it_is_and_changes_nothing_in_it(good: TinyProject) -> None:
+    said = rewritten(good, "echo '# more' >> test.sh")
+    assert said.code == 0, said
+    assert good.dawsos("run", "unit").code == 0
+    assert "# more" in (good.path / "test.sh").read_text()
+    assert load_run(open_tools(find_project(good.path)), "last").changed_files == ()
+
+
+def test_what_another_stage_works_with_is_left_alone_and_said(good: TinyProject) -> None:
+    """Put back under its hands it would fail, now and then."""
+    tools = interrupted(good, "ship", ["lint", "unit"])
+    commit = git.commit(good.path)
+    root = git.checkout(good.path, commit.sha, tools.project.checkout(commit.sha))
+    session = Session(tools, "20260301-120000-c0ffee0-aa", Silent())
+    carrier = Carrier(Scene(tools, project_load(root), commit, root, session), Options())
+    unit = carrier.scene.pipeline.stage("unit")
+    (root / "test.sh").write_text("exit 1\n")
+    carrier.running = 1
+    carrier._see_the_commit(unit)
+    assert (root / "test.sh").read_text() == "exit 1\n"
+    # A release is of the commit and of nothing else.
+    carrier._see_the_commit(unit.model_copy(update={"uses": "release"}))
+    assert git.changed_files(root, commit.sha) == ()
+    assert [changed["how"] for changed in session.state.changed_files] == ["seen", "put back"]
+
+
+@pytest.mark.parametrize("verb", ["ship", "resume"])
+def test_who_is_refused_touches_nothing_of_the_ship_under_way(verb: str, good: TinyProject) -> None:
+    """Both have one checkout, and a step of the other may be at work with what it made there."""
+    tools = interrupted(good, "ship", ["lint"])
+    sha = git.commit(good.path).sha
+    root = git.checkout(good.path, sha, tools.project.checkout(sha))
+    (root / "test.sh").write_text("exit 1\n")
+    with owned(tools.project.deploy_lock, "the deployment"):
+        assert good.dawsos(verb).code == 3
+    assert (root / "test.sh").read_text() == "exit 1\n"

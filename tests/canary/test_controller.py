@@ -239,3 +239,19 @@ def test_that_the_traffic_has_gone_is_told_before_the_canary_has_answered_its_la
     confirmed, finished = world.recorder.events[-2:]
     assert (confirmed.kind, confirmed.body["weight"], finished.kind) == ("weight_confirmed", 0, "rollout_finished")
     assert finished.at - confirmed.at == 8
+
+
+def test_a_rollback_is_also_tried_again_while_the_disk_refuses() -> None:
+    world = World(lambda at, weight: sample(at, weight, crash_looping=True))
+    refused: list[int] = []
+    inner = world.traffic.set_weight
+
+    async def full(weight: int) -> float:
+        if weight == 0 and len(refused) < 3:
+            refused.append(weight)
+            raise OSError(28, "No space left on device")
+        return await inner(weight)
+
+    world.traffic.set_weight = full  # type: ignore[method-assign]
+    assert world.run().outcome == "rolled_back"
+    assert (refused, world.traffic.weights) == ([0, 0, 0], [5, 0])

@@ -12,7 +12,16 @@ from dawsos.model.fold import fold
 from dawsos.model.run import ApprovalRecord, RolloutRecord, Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import story
-from dawsos.reporting.story import Remark, Rule, fired_rule, headline, next_commands, not_checked, summary
+from dawsos.reporting.story import (
+    Remark,
+    Rule,
+    changed_files,
+    fired_rule,
+    headline,
+    next_commands,
+    not_checked,
+    summary,
+)
 from dawsos.reporting.words import NOTHING
 from reporting import sample_runs
 
@@ -298,3 +307,11 @@ def test_evidence_is_told_against_its_limit() -> None:
 
 def test_a_change_of_light_is_told_in_a_word() -> None:
     assert (story.lighting(""), story.lighting("dimmed: error rate")) == ("", ", dimmed")
+
+
+def test_files_that_are_not_those_of_the_commit_are_named_and_counted() -> None:
+    body = {"how": "built", "files": [f"{letter}.py" for letter in "abcd"], "count": 7}
+    assert changed_files(body) == (
+        "a.py, b.py, c.py and 4 more went into the release as a step had changed it, not as it is in the commit"
+    )
+    assert changed_files({**body, "how": "seen", "files": ["a.py"], "count": 1}).startswith("a.py had been changed")

@@ -157,9 +157,9 @@ def checkout(root: Path, sha: str, target: Path) -> Path:
     top = Path(_git(root, "rev-parse", "--show-toplevel").strip())
     prefix = below_top(root)
     if target.exists():
-        if _git(target, "status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames"):
+        if changed_files(target, sha):
             # A step of an earlier run wrote over it.
-            _git(target, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
+            put_back(target, sha)
         return target / prefix
     shared = (root / _git(root, "rev-parse", "--git-common-dir").strip()).resolve()
     with owned_folder(target.parent, target.name + ".") as temporary:
@@ -175,6 +175,18 @@ def checkout(root: Path, sha: str, target: Path) -> Path:
         temporary.chmod(0o755)
         temporary.rename(target)
     return target / prefix
+
+
+def changed_files(root: Path, sha: str) -> tuple[str, ...]:
+    """Return the paths, from the top of the repository, of tracked files that are not as in commit ``sha``."""
+    # Without optional locks: a step beside us may be using git there.
+    out = _git(root, "--no-optional-locks", "diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", sha, "--")
+    return tuple(path for path in out.split("\0") if path)
+
+
+def put_back(root: Path, sha: str) -> None:
+    """Make the tracked files of the checkout ``root`` those of commit ``sha`` again; others stay."""
+    _git(root, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
 
 
 def _object_format(top: Path) -> str:

@@ -47,11 +47,16 @@ async def deploy_release(scene: Scene, work: Work) -> Outcome:
     await step("seed", inside.seed(log))
     wanted = environments.deployment_of(scene.pipeline, environment, release, deployment)
     await step("start", platform.deploy(wanted))
+    try:
+        await step("jobs before traffic", inside.before_traffic(work.artifacts))
+    except ReleaseFailed:
+        if deployment != old:
+            await platform.remove(deployment)
+        raise
     await platform.route(stable=deployment, canary=None, weight=0)
     for stale in platform.deployments():
         if stale != deployment:
             await platform.remove(stale)
-    await step("jobs before traffic", inside.before_traffic(work.artifacts))
     session.record(
         "deployed", work.stage.id, environment=environment.name, release=release.digest, deployment=deployment,
         url=environment.url, replicas=scene.pipeline.service.replicas,

@@ -15,11 +15,11 @@ from dawsos.app import environments
 from dawsos.app.evidence import admit_again
 from dawsos.app.project import Project, Tools, load, load_run, open_tools
 from dawsos.app.rollout import Fault, Stand, begin, conduct
-from dawsos.app.session import Session, start, take_over
+from dawsos.app.session import Session, deploying, start, take_over
 from dawsos.app.ship import Ended, MakeReporter, must_know_profile
 from dawsos.canary.controller import Finished
-from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
-from dawsos.journal.ownership import owned, owner_of
+from dawsos.errors import BadInput, DawsosError, InfrastructureError, ReleaseFailed
+from dawsos.journal.ownership import owner_of
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import Run
 from dawsos.model.units import parse_duration, parse_share
@@ -135,7 +135,15 @@ def rollback(project: Project, to: str, name: str, reason: str, make_reporter: M
 
 
 def _live_rollout(tools: Tools) -> Run | None:
+    """Return the newest run whose rollout has no end; others, with all their samples, are not even read."""
+    begun: dict[str, int] = {}
+    over: dict[str, int] = {}
+    for event in tools.journal.of_kinds(("rollout_started", "rollout_finished")):
+        last = begun if event.kind == "rollout_started" else over
+        last[event.run] = max(event.seq, last.get(event.run, 0))
     for run_id in reversed(tools.journal.runs()):
+        if begun.get(run_id, 0) <= over.get(run_id, 0):
+            continue
         run = load_run(tools, run_id)
         if run.rollout is not None and not run.rollout.outcome and run.unfinished:
             return run
@@ -289,15 +297,15 @@ def _operate(
     async def run(session: Session) -> tuple[str, str]:
         return await work(session)
 
-    with owned(tools.project.deploy_lock, "the deployment"), begin_session(make_reporter(pipeline, ())) as session:
+    with deploying(tools.project), begin_session(make_reporter(pipeline, ())) as session:
         try:
             result, reason = asyncio.run(run(session))
-        except InfrastructureError as error:
+        except ReleaseFailed as error:
+            result, reason = "failed", str(error)
+        except DawsosError as error:
             result, reason = "infrastructure", str(error)
         except OSError as error:
             result, reason = "infrastructure", f"{type(error).__name__}: {error}"
-        except ReleaseFailed as error:
-            result, reason = "failed", str(error)
         code = session.finish(pipeline, result, reason)
         return Ended(session.id, code, tools.project.report(session.id))
 
@@ -308,7 +316,7 @@ async def take_down(project: Project, *, purge: bool) -> list[str]:
     Raises OwnedElsewhere while a ship, a drill or a rollback is under way: it would start again what is stopped here."""
     names = []
     folder = project.home / "environments"
-    with owned(project.deploy_lock, "the deployment"):
+    with deploying(project):
         for path in sorted(folder.iterdir()) if folder.exists() else []:
             if path.is_dir():
                 await LocalPlatform(path, path.name).down(purge)

@@ -181,7 +181,8 @@ async def _watched(
     found = first and record.decision != "rollback" and platform.roles().canary == record.deployment
     weight = platform.roles().weight if found else 0
     await platform.route(stable=record.stable_deployment or None, canary=record.deployment, weight=weight)
-    if not await _canary_ready(stand, record) and record.decision != "rollback":
+    # What goes back need not be ready: that it is not may be the reason.
+    if record.decision != "rollback" and not await _canary_ready(stand, record):
         record = _reject(stand, record, "the canary is not running any more")
     load = None
     if record.decision != "rollback":

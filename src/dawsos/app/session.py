@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.redact import Masker
 from dawsos.app.evidence import sign_summary
-from dawsos.app.project import Tools, load_run, new_run, write_text
+from dawsos.app.project import Project, Tools, load_run, new_run, write_text
 from dawsos.app.report import write_report
 from dawsos.digests import storable
 from dawsos.errors import (
@@ -109,6 +109,11 @@ def _clean(value: Any, masker: Masker) -> Any:
     if isinstance(value, (list, tuple)):
         return [_clean(item, masker) for item in value]
     return value
+
+
+def deploying(project: Project) -> AbstractContextManager[None]:
+    """Return the lock of who changes an environment, or starts it: one at a time; entering it raises OwnedElsewhere."""
+    return owned(project.deploy_lock, "the deployment")
 
 
 @contextmanager

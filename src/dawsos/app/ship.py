@@ -28,15 +28,15 @@ from dawsos.app.bodies import Scene, bodies, prepare
 from dawsos.app.inputs import Upstream, cacheable, expired, stage_fingerprint, takes_seed
 from dawsos.app.project import Project, Tools, load, load_run, open_tools, sweep_leftovers
 from dawsos.app.report import write_shown_report
-from dawsos.app.session import Session, start, take_over
+from dawsos.app.session import Session, deploying, start, take_over
 from dawsos.attestations import dsse, statements
 from dawsos.engine.run import run_stages
 from dawsos.engine.stage import run_stage
 from dawsos.engine.work import Hands, Outcome, Work
 from dawsos.errors import BadInput, DawsosError
-from dawsos.journal.ownership import owned
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.model.plan import Fingerprint
+from dawsos.model.run import Run
 from dawsos.model.verdicts import GateVerdict
 from dawsos.planning.graph import closure
 from dawsos.ports import Reporter
@@ -72,8 +72,10 @@ class Ended:
 def ship(project: Project, options: Options, make_reporter: MakeReporter) -> Ended:
     """Take HEAD through every stage to 100 % of production."""
     commit = git.commit(project.root)
-    root = git.checkout(project.root, commit.sha, project.checkout(commit.sha))
-    return _begin(project, commit, root, options, make_reporter, command="ship")
+    # The lock comes first: the checkout is that of a ship of this commit under way as well.
+    with deploying(project):
+        root = git.checkout(project.root, commit.sha, project.checkout(commit.sha))
+        return _begin(project, commit, root, options, make_reporter, command="ship")
 
 
 def run(project: Project, options: Options, make_reporter: MakeReporter) -> Ended:
@@ -91,12 +93,18 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
         from dawsos.app.operations import resume_operation
 
         return resume_operation(tools, state, make_reporter)
-    root = project.root
     if state.command == "ship":
-        root = git.checkout(project.root, state.commit, project.checkout(state.commit))
+        # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
+        with deploying(project):
+            root = git.checkout(project.root, state.commit, project.checkout(state.commit))
+            return _go_on(tools, state, root, make_reporter)
+    return _go_on(tools, state, project.root, make_reporter)
+
+
+def _go_on(tools: Tools, state: Run, root: Path, make_reporter: MakeReporter) -> Ended:
     pipeline = load(root)
     options = Options(**{**state.options, "stages": tuple(state.options.get("stages", ()))})
-    commit = git.commit(project.root, state.commit)
+    commit = git.commit(tools.project.root, state.commit)
     lost = state.stages.keys() - {stage.id for stage in pipeline.stages}
     if lost:
         raise BadInput(
@@ -105,15 +113,14 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
         )
     chosen = [pipeline.stage(stage) for stage in state.stages]
     reporter = make_reporter(pipeline, pipeline.stages)
-    # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
-    with _deploying(tools, state.command, chosen), take_over(tools, state.id, reporter, os.getpid()) as session:
+    with _beside(tools.project, state.command, chosen), take_over(tools, state.id, reporter, os.getpid()) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
 
 
-def _deploying(tools: Tools, command: str, chosen: Sequence[Stage]) -> AbstractContextManager[None]:
-    """Return the lock of who changes an environment, or starts it: one at a time; entering it raises OwnedElsewhere."""
-    changes = command == "ship" or any(stage.environment is not None for stage in chosen)
-    return owned(tools.project.deploy_lock, "the deployment") if changes else nullcontext()
+def _beside(project: Project, command: str, chosen: Sequence[Stage]) -> AbstractContextManager[None]:
+    """Return what a ``run`` of ``chosen`` holds: the same lock when it looks at an environment; a ship has it already."""
+    outward = command != "ship" and any(stage.environment is not None for stage in chosen)
+    return deploying(project) if outward else nullcontext()
 
 
 def _newest_unfinished(tools: Tools) -> Any:
@@ -157,7 +164,7 @@ def _begin(
         "definition": hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
         "options": {**options.__dict__, "stages": list(options.stages)},
     }
-    with _deploying(tools, command, chosen), start(tools, reporter, **facts) as session:
+    with _beside(project, command, chosen), start(tools, reporter, **facts) as session:
         return _carry_out(Scene(tools, pipeline, commit, root, session), options, chosen)
 
 
@@ -253,6 +260,7 @@ class Carrier:
     def __init__(self, scene: Scene, options: Options) -> None:
         self.scene = scene
         self.options = options
+        self.running = 0
         self.cache = StageCache(scene.tools.project.cache, evidence.genuine(scene.tools))
         self.hashes = (
             git.tree_hashes(scene.tools.project.root, scene.commit.sha)
@@ -291,11 +299,38 @@ class Carrier:
         self.asker.fingerprints[stage.id] = print_.digest
         if cacheable(stage) and not self.options.no_cache and self._restore(stage, print_):
             return Outcome("passed")
+        self._see_the_commit(stage)
         done = self._awaits_approval(stage, print_)
         attempt = session.state.stages[stage.id].attempt + (0 if done else 1)
         artifacts = session.artifacts(stage.id, attempt)
         work = Work(stage, attempt, artifacts, print_, session, self.scene.tools.clock, done)
-        return await run_stage(work, self.hands)
+        self.running += 1
+        try:
+            outcome = await run_stage(work, self.hands)
+        finally:
+            self.running -= 1
+        if stage.uses == "release" and outcome.result == "passed":
+            self._say_changed(stage, "built")
+        return outcome
+
+    def _see_the_commit(self, stage: Stage) -> None:
+        """Give the stage the files of the commit, whatever an earlier step of this run made of them.
+
+        They are left alone while another stage works with them, but for a release: that is of the commit and nothing else."""
+        if self.running and stage.uses != "release":
+            self._say_changed(stage, "seen")
+        elif self._say_changed(stage, "put back"):
+            git.put_back(self.scene.root, self.scene.commit.sha)
+
+    def _say_changed(self, stage: Stage, how: str) -> bool:
+        """Put into the journal which tracked files of a ship's checkout are not as in the commit; whether there are any."""
+        if self.scene.session.state.command != "ship":
+            return False
+        files = git.changed_files(self.scene.root, self.scene.commit.sha)
+        if files:
+            shown = [path.encode(errors="replace").decode() for path in files[:50]]
+            self.scene.session.record("files_changed", stage.id, how=how, files=shown, count=len(files))
+        return bool(files)
 
     def _awaits_approval(self, stage: Stage, print_: Fingerprint) -> bool:
         """Return whether the stage's work is done and shown, on these very inputs, and only a person's word is missing."""

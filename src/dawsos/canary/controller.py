@@ -195,7 +195,7 @@ class Controller:
             try:
                 await self.traffic.set_weight(0)
                 return
-            except InfrastructureError:
+            except (InfrastructureError, OSError):
                 if attempt == 59:
                     raise
                 await self.clock.sleep(0.5)

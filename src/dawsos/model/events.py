@@ -12,6 +12,8 @@ stage_restored       fingerprint, tools, from_run, finished_at, evidence {file: 
 stage_finished       result (passed, failed, infrastructure, timeout, cancelled, waiting, rejected, rolled_back), seconds,
                      reason, evidence {file: sha256}
 stage_skipped        reason
+files_changed        how (put back: before the stage began; seen: by it, a stage beside it works with them; built: into the
+                     release), files [tracked files that are not as in the commit, the first fifty], count
 release_built        release, commit, builder, why (that builder), path, bytes
 deployed             environment, release, deployment, url, replicas
 approval_requested   digest, role, subject (the release), of [names], needed, expires (seconds)
@@ -46,6 +48,7 @@ EventKind = Literal[
     "stage_restored",
     "stage_finished",
     "stage_skipped",
+    "files_changed",
     "release_built",
     "deployed",
     "approval_requested",

@@ -150,6 +150,10 @@ def _stage_skipped(run: Run, event: Event) -> Run:
     return _update(run, event.stage, state="skipped", reason=event.body.get("reason", ""))
 
 
+def _files_changed(run: Run, event: Event) -> Run:
+    return replace(run, changed_files=(*run.changed_files, {**event.body, "stage": event.stage}))
+
+
 def _release_built(run: Run, event: Event) -> Run:
     body = event.body
     builder, why = body.get("builder", ""), body.get("why", "")
@@ -269,6 +273,7 @@ _HANDLERS = {
     "stage_restored": _stage_restored,
     "stage_finished": _stage_finished,
     "stage_skipped": _stage_skipped,
+    "files_changed": _files_changed,
     "release_built": _release_built,
     "deployed": _deployed,
     "approval_requested": _approval_requested,

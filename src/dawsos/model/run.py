@@ -122,6 +122,7 @@ class Run:
     approvals: tuple[ApprovalRecord, ...] = ()
     rollout: RolloutRecord | None = None
     verified: tuple[dict[str, Any], ...] = ()
+    changed_files: tuple[dict[str, Any], ...] = ()
     last_seq: int = 0
 
     @property

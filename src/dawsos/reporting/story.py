@@ -216,7 +216,22 @@ def not_checked(run: Run) -> tuple[Remark, ...]:
     pending = [stage.id for stage in run.stages.values() if stage.state == "pending"]
     if pending:
         remarks.append(Remark(count(len(pending), "stage"), f"not started: {', '.join(pending)}"))
+    remarks += [Remark(changed["stage"], changed_files(changed)) for changed in run.changed_files]
     return (*remarks, *_rollout_remarks(run), *_restored(run))
+
+
+_HOW = {
+    "put back": "had been changed by an earlier step, and was put back before this stage",
+    "seen": "had been changed by a step, and other stages were at work: this one did not see it as it is in the commit",
+    "built": "went into the release as a step had changed it, not as it is in the commit",
+}
+
+
+def changed_files(body: Mapping[str, Any]) -> str:
+    """Return what became of tracked files that a step had changed (the body of a ``files_changed``)."""
+    files, amount = body.get("files", ()), body.get("count", 0)
+    more = f" and {amount - 3} more" if amount > 3 else ""
+    return f"{one_line(', '.join(files[:3]))}{more} {_HOW.get(body.get('how', ''), 'was changed')}"
 
 
 def _doubt(gate: GateVerdict) -> str:

@@ -161,6 +161,7 @@ _TELLERS = {
     "stage_restored": lambda e: f"restored from run {e.body['from_run']}: inputs unchanged",
     "stage_finished": _finished_text,
     "stage_skipped": lambda e: f"skipped: {e.body['reason']}",
+    "files_changed": lambda e: story.changed_files(e.body),
     "release_built": lambda e: (
         f"release {words.short(e.body['release'])}, {words.size(e.body['bytes'])}, {e.body['builder']}"
         + (f" ({words.one_line(e.body['why'])})" if e.body.get("why") else "")

@@ -245,3 +245,45 @@ def test_a_life_behind_the_proxy(platform: LocalPlatform) -> None:
             return (await client.get(url)).elapsed.total_seconds()
 
     asyncio.run(live())
+
+
+@pytest.mark.e2e
+def test_a_first_release_has_traffic_only_while_somebody_watches_it(platform: LocalPlatform) -> None:
+    async def live() -> None:
+        await platform.ensure_supervisor()
+        url = await platform.ensure_proxy()
+        await platform.deploy(deployment("d1"))
+        await platform.route(stable=None, canary="d1", weight=0)
+        traffic = platform.traffic()
+        async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
+
+            async def answered() -> int:
+                return (await client.get(url)).status_code
+
+            async def becomes(status: int) -> None:
+                async with asyncio.timeout(20):
+                    while await answered() != status:
+                        await asyncio.sleep(0.05)
+
+            assert await answered() == 503
+            platform.renew_lease(1.0)
+            await traffic.set_weight(100)
+            assert await answered() == 200
+            # The controller was killed: nobody renews the lease.
+            await becomes(503)
+            assert platform.roles() == Roles(None, "d1", None, 0)
+            # Another one comes, and is stopped.
+            platform.renew_lease(60.0)
+            await traffic.set_weight(100)
+            assert await answered() == 200
+            platform.withdraw()
+            await becomes(503)
+            platform.renew_lease(60.0)
+            await traffic.set_weight(100)
+            await platform.promote()
+            platform.renew_lease(0.0)
+            assert platform.roles() == Roles("d1", None, None, 0)
+            assert await answered() == 200
+        await traffic.close()
+
+    asyncio.run(live())

@@ -67,6 +67,8 @@ def _supervised(folder: Path) -> bool:
 
 async def down(folder: Path, *, purge: bool) -> None:
     """Stop everything of the environment, also what no supervisor knows of; ``purge`` deletes its data as well."""
+    if not folder.exists():
+        return
     with (folder / "supervisor.lock").open("a") as lock:
         if supervisor_runs(folder):
             await _drain(read_desired(folder).proxy)
