@@ -39,7 +39,7 @@ def work_of(services: Services) -> Work:
         deliveries=services.deliveries,
         mutex=services.mutex,
         night=lambda: night_of(services, utc_now().date()),
-        listen=lambda: listening(settings.database_url),
+        listen=lambda ruled: listening(settings.database_url, ruled),
         clock=utc_now,
         alert_interval=settings.outside.alert_interval,
         nights=NightMetrics(services.registry),

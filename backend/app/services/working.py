@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -32,8 +32,44 @@ AGAIN_SECONDS = 1.0
 # A sleep until midnight is cut into pieces, so that a clock that is set is noticed.
 LOOK_SECONDS = 30.0
 
+# Rules made by a release that tells nobody, or while nobody listened.
+WALK_SECONDS = 60.0
 AWAY = (StoreUnavailableError, CacheUnavailableError)
-Listen = Callable[[], AbstractAsyncContextManager["asyncio.Queue[UUID | None]"]]
+Listen = Callable[[Callable[[UUID], None]], AbstractAsyncContextManager["asyncio.Queue[UUID | None]"]]
+
+
+class Watched:
+    """Users to look at: those with intraday rules, those who have just made a rule, and now and then all of them.
+
+    Nobody can see the rules of two users at once, so a look at everybody is a transaction for each; most have no rule
+    that is evaluated more than once a night.
+    """
+
+    def __init__(self) -> None:
+        self._with_rules: set[UUID] = set()
+        self._new: set[UUID] = set()
+        self._walk_at = 0.0
+
+    def ruled(self, user_id: UUID) -> None:
+        """Somebody has made a rule."""
+        self._new.add(user_id)
+
+    def doubt(self) -> None:
+        """Something may have been missed: the next look is at everybody."""
+        self._walk_at = 0.0
+
+    async def users(self, tenants: TenantStore, monotonic: float) -> list[UUID]:
+        """Whom to look at now."""
+        if monotonic >= self._walk_at:
+            found = await tenants.users()
+            self._with_rules, self._new, self._walk_at = set(), set(), monotonic + WALK_SECONDS
+            return found
+        found, self._new = sorted(self._with_rules | self._new), set()
+        return found
+
+    def saw(self, user_id: UUID, has_rules: bool) -> None:
+        """What a look has shown."""
+        (self._with_rules.add if has_rules else self._with_rules.discard)(user_id)
 
 
 class NightMeter(Protocol):
@@ -57,6 +93,7 @@ class Work:
     alert_interval: float
     nights: NightMeter
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    watched: Watched = field(default_factory=Watched)
 
 
 async def patiently(work: Work, action: Callable[[], Awaitable[object]]) -> bool:
@@ -77,7 +114,8 @@ async def deliver_forever(work: Work) -> None:
 
 async def listen_and_deliver(work: Work) -> None:
     """Until the listening connection is lost."""
-    async with work.listen() as heard:
+    async with work.listen(work.watched.ruled) as heard:
+        work.watched.doubt()
         while True:
             # Listening first and sweeping then: what was written in between is in one of the two.
             await work.deliveries.deliver_all()
@@ -110,17 +148,20 @@ async def evaluate_once(work: Work) -> int:
     """All intraday rules of all users; one worker at a time."""
     fired = 0
     async with work.mutex.hold("intraday", wait=False) as mine:
-        if mine:
-            for user_id in await work.tenants.users():
-                for portfolio_id in dict.fromkeys(r.portfolio_id for r in await work.alerts.rules(user_id)):
-                    fired += await work.alerts.evaluate(user_id, portfolio_id, "intraday")
+        for user_id in await work.watched.users(work.tenants, asyncio.get_running_loop().time()) if mine else []:
+            rules = [r for r in await work.alerts.rules(user_id) if r.condition.window == "intraday"]
+            work.watched.saw(user_id, bool(rules))
+            for portfolio_id in dict.fromkeys(rule.portfolio_id for rule in rules):
+                fired += await work.alerts.evaluate(user_id, portfolio_id, "intraday")
     return fired
 
 
 async def evaluate_forever(work: Work) -> None:
     """Evaluate, wait, again."""
     while True:
-        await patiently(work, lambda: evaluate_once(work))
+        if not await patiently(work, lambda: evaluate_once(work)):
+            # It ended somewhere on its way through the users.
+            work.watched.doubt()
         await work.sleep(work.alert_interval)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Told to whoever listens, so that a message is on its way at once and not at the next sweep. The payload is the user.
 CHANNEL = "outbox"
+# The same for rules, so that nobody has to ask every user every second whether he has made one.
+RULES_CHANNEL = "rules"
 RULES = """
 SELECT id, portfolio_id, op, threshold, span, cooldown_minutes, webhook_url, webhook_secret, emails, reference_value,
        created_at, last_evaluated_at
@@ -85,6 +87,7 @@ class PgAlertTx:
             *(rule.condition.window, rule.cooldown_minutes, rule.webhook_url, rule.webhook_secret),
             *(list(rule.emails), rule.reference, rule.created_at),
         )
+        await self._connection.execute("SELECT pg_notify($1, $2)", RULES_CHANNEL, str(self._user_id))
 
     async def rules(self, portfolio_id: UUID | None = None) -> list[AlertRule]:
         """Rules of this user, or of one portfolio."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
 
 from app.core.errors import StoreUnavailableError
-from app.storage.alerts import CHANNEL
+from app.storage.alerts import CHANNEL, RULES_CHANNEL
 from app.storage.db import CONNECT_SECONDS, UNAVAILABLE, Database
 
 HOLD = "SELECT pg_advisory_lock(hashtextextended($1, 1))"
@@ -48,8 +48,13 @@ class PgMutex:
 
 
 @asynccontextmanager
-async def listening(url: str) -> AsyncIterator[asyncio.Queue[UUID | None]]:
-    """Users with new messages, as they commit; None once the connection is lost. Raises StoreUnavailableError."""
+async def listening(
+    url: str, ruled: Callable[[UUID], None] = lambda _: None
+) -> AsyncIterator[asyncio.Queue[UUID | None]]:
+    """Users with new messages, as they commit; None once the connection is lost. Raises StoreUnavailableError.
+
+    `ruled` is told of users with new rules.
+    """
     heard: asyncio.Queue[UUID | None] = asyncio.Queue()
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings={"application_name": "worker"})
@@ -57,6 +62,7 @@ async def listening(url: str) -> AsyncIterator[asyncio.Queue[UUID | None]]:
         raise StoreUnavailableError("the database does not answer") from error
     try:
         await connection.add_listener(CHANNEL, lambda *told: heard.put_nowait(UUID(str(told[3]))))
+        await connection.add_listener(RULES_CHANNEL, lambda *told: ruled(UUID(str(told[3]))))
         connection.add_termination_listener(lambda _: heard.put_nowait(None))
         yield heard
     finally:

@@ -149,6 +149,15 @@ async def test_listeners_hear_of_a_letter_when_it_commits(post: Post, stack: Sta
         assert await asyncio.wait_for(heard.get(), 5) == post.user
 
 
+async def test_listeners_hear_of_a_rule_when_it_commits(post: Post, stack: Stack) -> None:
+    ruled: asyncio.Queue[UUID] = asyncio.Queue()
+    async with listening(stack.database_url, ruled.put_nowait) as heard:
+        async with post.store.begin(post.user) as tx:
+            await tx.add_rule(replace(post.rule, id=uuid4()))
+        assert await asyncio.wait_for(ruled.get(), 5) == post.user
+        assert heard.empty()
+
+
 async def test_a_lock_is_held_by_one(db: Database) -> None:
     mutex, name = PgMutex(db), f"lock-{uuid4()}"
     async with mutex.hold(name, wait=False) as first, mutex.hold(name, wait=False) as second:

@@ -325,7 +325,7 @@ def work(town: Town, **changes: object) -> Work:
     )
 
     @asynccontextmanager
-    async def listen() -> AsyncIterator[asyncio.Queue[UUID | None]]:
+    async def listen(_: object) -> AsyncIterator[asyncio.Queue[UUID | None]]:
         heard: asyncio.Queue[UUID | None] = asyncio.Queue()
         heard.put_nowait(ANNA)
         heard.put_nowait(None)
@@ -343,6 +343,41 @@ async def test_a_worker_evaluates_when_nobody_else_does(town: Town) -> None:
     async with town.world.mutex.hold("intraday", wait=False):
         assert await working.evaluate_once(work(town)) == 0
     assert await working.evaluate_once(work(town)) == 1
+
+
+async def test_a_look_is_at_those_with_rules_and_now_and_then_at_everybody(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred users without a rule must not cost a hundred transactions a second."""
+    seconds, looked = 100.0, list[UUID]()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: seconds)
+    rules = town.alerts.rules
+
+    async def counted(user_id: UUID) -> list[AlertRule]:
+        looked.append(user_id)
+        return await rules(user_id)
+
+    async def look() -> list[UUID]:
+        looked.clear()
+        await working.evaluate_once(made)
+        return sorted(looked)
+
+    town.alerts.rules = counted  # type: ignore[method-assign]
+    made = work(town)
+    portfolio, other = await town.portfolio(ANNA), await town.portfolio(BEN)
+    everybody = sorted([ANNA, BEN])
+    assert (await look(), await look()) == (everybody, [])
+    rule = await town.rule(ANNA, portfolio)
+    await town.rule(BEN, other, Condition("<", Decimal("-0.05"), "daily"))
+    made.watched.ruled(ANNA)
+    made.watched.ruled(BEN)
+    assert (await look(), await look()) == (everybody, [ANNA])
+    await town.alerts.remove(ANNA, rule.id)
+    assert (await look(), await look()) == ([ANNA], [])
+    made.watched.doubt()
+    assert (await look(), await look()) == (everybody, [])
+    seconds += working.WALK_SECONDS
+    assert await look() == everybody
 
 
 async def test_a_worker_delivers_what_it_hears_of_and_says_when_it_hears_no_more(town: Town) -> None:
