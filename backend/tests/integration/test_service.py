@@ -23,7 +23,7 @@ from app.storage.db import Database
 from app.storage.tenants import PgTenantStore
 from tests.support.servers import SECRET, Running, Stack, run, serving
 
-# What the platform gives it: a quarter of the time to become ready, and twice the grace to end, for others use the machine too.
+# A quarter of the time that the platform gives it, and twice the grace: others may be using the machine as well.
 LISTENS_WITHIN = 15.0
 STOP_WITHIN = 10.0
 
