@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,12 @@ def test_a_service_that_says_no_is_an_error(library: Keyless, service: CiService
 def test_what_is_no_bundle_is_refused(library: Keyless, text: str) -> None:
     answer = asyncio.run(library.verify(text, "me", "ci"))
     assert answer["refused"].startswith("it does not verify: ")
+
+
+def test_the_public_servers_keys_came_with_the_library(library: Keyless) -> None:
+    """Asking for them over the network would end in an error, or take its time: no proxy of ours is passed on."""
+    answer = asyncio.run(replace(library, instance=None).verify("{}", "me", "ci"))
+    assert answer["refused"].startswith("it does not verify: InvalidBundle")
 
 
 def test_a_description_of_servers_that_is_none_is_an_error(library: Keyless) -> None:

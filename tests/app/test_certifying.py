@@ -144,6 +144,18 @@ def test_a_server_that_is_away_is_told_and_stops_only_what_requires_it(tmp_path:
     assert not (told.folder / "evidence").exists()
 
 
+@pytest.mark.parametrize("who", [("https://github.com/acme/other", CI), (ME, "https://another.example")])
+def test_a_job_that_is_not_believed_is_told_before_anything_runs(
+    tmp_path: Path, library: Library, who: tuple[str, str]
+) -> None:
+    library.who = {"identity": who[0], "issuer": who[1]}
+    told = world(tmp_path)
+    assert f"this job is {who[0]} (issuer {who[1]})" in certified(told, BELIEVED)["problem"]
+    with pytest.raises(InfrastructureError, match=r"this job is .*, and pipeline\.yaml believes only"):
+        certified(told, REQUIRED)
+    assert not (told.folder / "evidence").exists(), "it goes on as if there were no identity"
+
+
 def test_a_ship_that_could_only_be_refused_is_not_begun() -> None:
     with pytest.raises(BadInput, match="requires a certified key"):
         must_have_identity(REQUIRED, {"GITHUB_ACTIONS": "true"})

@@ -15,6 +15,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat import asn1
 from sigstore.dsse import Statement
+from sigstore.errors import VerificationError
 from sigstore.models import Bundle, ClientTrustConfig
 from sigstore.oidc import IdentityToken, detect_credential
 from sigstore.sign import SigningContext
@@ -34,8 +35,9 @@ def sign(order: dict[str, Any]) -> dict[str, Any]:
         with context.signer(IdentityToken(token)) as signer:
             bundle = signer.sign_dsse(Statement(order["statement"].encode()))
     except Exception as error:
-        # A service may repeat in its complaint what it was sent.
-        text = f"{type(error).__name__}: {error}"
+        # The library's own errors may say nothing, and a service may repeat in its complaint what it was sent.
+        causes = [one for one in (error, error.__cause__) if one is not None]
+        text = "; ".join(f"{type(one).__name__}: {one}" for one in causes)
         return {"error": text.replace(token, "***") if token else text}
     # One text for one bundle: sorted keys, as it is told to be in its name.
     text = json.dumps(json.loads(bundle.to_json()), indent=1, sort_keys=True) + "\n"
@@ -49,14 +51,15 @@ def verify(order: dict[str, Any]) -> dict[str, Any]:
     try:
         bundle = Bundle.from_json(order["bundle"])
         named = _named(bundle.signing_certificate)
-        verifier.verify_dsse(bundle, policy.UnsafeNoOp())
+        try:
+            _, payload = verifier.verify_dsse(bundle, demanded)
+        except VerificationError:
+            # Is it genuine, and only somebody else's?  Then the answer names him.
+            verifier.verify_dsse(bundle, policy.UnsafeNoOp())
+            return {"refused": "it was made by {identity} (issuer {issuer})".format(**named), **named}
     except Exception as error:
         # Whatever a parser makes of bytes that somebody changed, it is the same answer.
         return {"refused": f"it does not verify: {type(error).__name__}: {error}"}
-    try:
-        _, payload = verifier.verify_dsse(bundle, demanded)
-    except Exception:
-        return {"refused": "it was made by {identity} (issuer {issuer})".format(**named), **named}
     return {"payload": base64.b64encode(payload).decode(), **named}
 
 

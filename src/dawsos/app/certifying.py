@@ -49,6 +49,7 @@ async def certify(session: Session, signing: Signing, root: Path) -> None:
     signer = tools.signer()
     try:
         answer = await _keyless(tools, signing, root).sign(dsse.payload(about_key(run, signer)).decode(), variables)
+        _must_be_wanted(answer, signing)
     except InfrastructureError as error:
         session.record("key_certified", "", key=signer.key_id, problem=error.message)
         if signing.sigstore == "required":
@@ -59,6 +60,16 @@ async def certify(session: Session, signing: Signing, root: Path) -> None:
     write_text(folder / CERTIFICATE_FILE, dsse.sign(about_bundle(run, signer, bundle, *who), signer))
     told = {"key": signer.key_id, "identity": who[0], "issuer": who[1], "bundle": sha256(bundle.encode())}
     session.record("key_certified", "", **told)
+
+
+def _must_be_wanted(answer: Mapping[str, str], signing: Signing) -> None:
+    """Raise InfrastructureError when this job is another one than is believed: production would refuse it in the end."""
+    if signing.identity is not None and (answer["identity"], answer["issuer"]) != (signing.identity, signing.issuer):
+        raise InfrastructureError(
+            f"this job is {answer['identity']} (issuer {answer['issuer']}), and pipeline.yaml believes only "
+            f"{signing.identity} (issuer {signing.issuer})",
+            fix="ship from that job, or correct signing.identity and signing.issuer",
+        )
 
 
 async def confirm(tools: Tools, signing: Signing, root: Path, run: Run) -> Confirmed:

@@ -4,8 +4,9 @@ One signature a run is enough: a CI job's identity (a certificate of Fulcio, an 
 run and its key, and every other statement stays signed by that key.  Two files lie in the evidence:
 
 key.sigstore.json     the bundle, in the form that other sigstore tools read
-key.certificate.json  a statement signed by the key itself with the bundle's digest: a bundle has parts that nothing signs, and a
-                      byte that could be changed unnoticed would be one too many; it also shows that the key's owner asked for it
+key.certificate.json  a statement signed by the key itself with the bundle's digest: a bundle has parts that nothing signs (the
+                      blanks, the number and name of the log, attributes beside the timestamp, spare bits of base64), and a byte
+                      that could be changed unnoticed would be one too many; it also shows that the key's owner asked for it
 """
 
 from __future__ import annotations
