@@ -93,6 +93,15 @@ def test_another_identity_is_told_beside_the_one_that_is_wanted() -> None:
 
 
 @pytest.mark.parametrize(
+    "changed", [{"identity": "https://github.com/evil"}, {"issuer": "https://evil"}, {"identity": ""}]
+)
+def test_a_yes_of_the_library_to_somebody_else_is_none(desk: Desk, changed: dict[str, str]) -> None:
+    found = confirmed({**desk.answer(), **changed}, RUN, WANTED, required=True)
+    assert found.key == b""
+    assert "proves nothing: it was made by" in found.problem
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"run": "run-2"}, "is of another run (run-2)"),
@@ -148,6 +157,12 @@ def test_the_note_of_another_run_is_found(desk: Desk) -> None:
 
 def test_a_statement_of_another_kind_is_no_note(desk: Desk) -> None:
     note = dsse.sign(about_key(RUN, desk.signer), desk.signer)
+    assert "is not a statement of the key about its certificate" in desk.problems(desk.given(note=note))[0]
+
+
+def test_a_note_that_one_key_signs_about_another_is_none(desk: Desk, tmp_path: Path) -> None:
+    other = local_signer(tmp_path / "other")
+    note = dsse.sign(about_bundle(RUN, other, desk.bundle, *WANTED), desk.signer)
     assert "is not a statement of the key about its certificate" in desk.problems(desk.given(note=note))[0]
 
 

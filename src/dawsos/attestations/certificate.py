@@ -79,25 +79,35 @@ def about_bundle(run: Run, signer: Signer, bundle: str, identity: str, issuer: s
 def confirmed(answer: dict[str, str], run: Run, wanted: tuple[str, str], *, required: bool) -> Confirmed:
     """Return what ``answer``, of the library that checked the bundle, is worth for ``run``; ``wanted`` is (identity, issuer)."""
     identity, issuer = answer.get("identity", ""), answer.get("issuer", "")
-    found = Confirmed(identity=identity, issuer=issuer, required=required)
+    key, problem = b"", ""
     if "refused" in answer:
         wish = f"; wanted is {wanted[0]} (issuer {wanted[1]})" if identity else ""
-        return replace(found, problem=f"{BUNDLE_FILE} proves nothing: {answer['refused']}{wish}")
+        problem = f"proves nothing: {answer['refused']}{wish}"
+    elif (identity, issuer) != wanted:
+        # The library was asked for just these; that it said yes to others would be its defect.
+        problem = f"proves nothing: it was made by {identity} (issuer {issuer})"
+    else:
+        key, problem = _key_in(answer.get("payload", ""), run)
+    return Confirmed(key, identity, issuer, problem and f"{BUNDLE_FILE} {problem}", required)
+
+
+def _key_in(payload: str, run: Run) -> tuple[bytes, str]:
+    """Return the key that the statement in ``payload`` (base64) certifies for ``run``, or why it does not."""
     try:
-        said = json.loads(base64.b64decode(answer["payload"], validate=True))
+        said = json.loads(base64.b64decode(payload, validate=True))
         predicate = said["predicate"]
         key = base64.b64decode(predicate["publicKey"], validate=True)
         kind = (said["_type"], said["predicateType"])
         told = (predicate["run"], predicate["commit"], predicate["pipeline"]["sha256"])
     except (ValueError, TypeError, LookupError, binascii.Error):
-        return replace(found, problem=f"{BUNDLE_FILE} is not about a signing key")
+        return b"", "is not about a signing key"
     if kind != (STATEMENT, KEY) or subject(said) != sha256(key):
-        return replace(found, problem=f"{BUNDLE_FILE} is not about a signing key")
+        return b"", "is not about a signing key"
     if told[0] != run.id:
-        return replace(found, problem=f"{BUNDLE_FILE} is of another run ({told[0]})")
+        return b"", f"is of another run ({told[0]})"
     if told[1:] != (run.commit, run.definition):
-        return replace(found, problem=f"{BUNDLE_FILE} is about another commit or pipeline than this run")
-    return replace(found, key=key)
+        return b"", "is about another commit or pipeline than this run"
+    return key, ""
 
 
 def findings(given: Bundle, certificate: Confirmed, keyring: Keyring) -> list[Finding]:
