@@ -236,6 +236,25 @@ def test_production_goes_back_only_to_what_the_believed_job_made(world: World) -
     assert world.project.version() == first
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("alter", f"signing key: {BUNDLE_FILE} was altered"),
+        ("remove", "signing key: the key of its run is not certified, and pipeline.yaml requires it"),
+    ],
+)
+def test_a_step_that_tampers_with_the_certificate_keeps_its_release_from_production(
+    world: World, how: str, words: str
+) -> None:
+    before = world.project.version()
+    world.project.commit(f"a step that will {how}")
+    told = ship(world.project, world.ci, TAMPER=how)
+    assert told.code == 1, told.text
+    assert "may not go to production" in told.text
+    assert words in told.text
+    assert world.project.version() == before
+
+
 def test_a_job_that_fulcio_does_not_know_is_refused_by_it(world: World) -> None:
     stranger = CiService()
     try:
