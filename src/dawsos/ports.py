@@ -76,10 +76,13 @@ class Traffic(Protocol):
 
 
 class Signer(Protocol):
-    """Holds a private key; ``key_id`` names the public one, by which a ``Keyring`` knows it."""
+    """Holds a private key; ``key_id`` names the public one, by which a ``Keyring`` knows it: the SHA-256 over ``public_key``, its
+    SubjectPublicKeyInfo."""
 
     @property
     def key_id(self) -> str: ...
+    @property
+    def public_key(self) -> bytes: ...
     def sign(self, message: bytes) -> bytes: ...
 
 

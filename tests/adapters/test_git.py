@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from dawsos.adapters import git
+from dawsos.adapters.keyless import IDENTITY_VARIABLES
 from dawsos.errors import BadInput
 
 
@@ -108,6 +110,22 @@ def test_a_project_in_a_folder_of_its_repository(project: Path) -> None:
 def test_a_hook_s_variables_do_not_lead_astray(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     assert git.commit(project).subject == "first"
+
+
+def test_a_filter_of_git_s_does_not_get_the_identity_of_the_job(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in IDENTITY_VARIABLES:
+        monkeypatch.setenv(name, "for-the-test")
+    monkeypatch.setenv("KEPT", "yes")
+    program = tmp_path / "git"
+    program.write_text(f"#!/bin/sh\nenv > {tmp_path / 'seen'}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    git.dirty_files(project)
+    seen = (tmp_path / "seen").read_text()
+    assert "KEPT=yes" in seen
+    assert "for-the-test" not in seen
 
 
 def test_hashes_of_the_working_tree_are_those_of_the_commit_to_come(project: Path) -> None:

@@ -58,6 +58,16 @@ def test_another_machine_s_public_key_is_believed_once_it_lies_here(tmp_path: Pa
     assert LocalKeyring(tmp_path / "here").knows(there.key_id)
 
 
+def test_a_certified_key_is_believed_beside_those_that_lie_here(tmp_path: Path) -> None:
+    here, there = local_signer(tmp_path / "here"), local_signer(tmp_path / "there")
+    keyring = LocalKeyring(tmp_path / "here", there.public_key)
+    assert keyring.knows(here.key_id)
+    assert keyring.verifies(there.key_id, there.sign(b"release"), b"release")
+    assert not LocalKeyring(tmp_path / "here").knows(there.key_id)
+    with pytest.raises(InfrastructureError, match="cannot read the certified public key"):
+        LocalKeyring(tmp_path / "here", b"no key")
+
+
 def test_a_public_key_that_was_half_written_is_written_again(tmp_path: Path) -> None:
     signer = local_signer(tmp_path)
     (public,) = tmp_path.glob("*.pub")

@@ -18,6 +18,7 @@ from dawsos.app.approval import Beforehand, ask, decide
 from dawsos.app.project import Project, open_tools
 from dawsos.app.report import write_shown_report
 from dawsos.app.session import Session
+from dawsos.attestations.certificate import NOBODY
 from dawsos.attestations.check import Demand
 from dawsos.engine.work import Work
 from dawsos.errors import DawsosError, ReleaseFailed
@@ -54,7 +55,7 @@ def shipped(home: Path) -> World:
 
 def admit(told: World) -> None:
     told.session.refresh()
-    evidence.admit(told.tools, told.pipeline, told.session.state, told.pipeline.stage("canary"))
+    evidence.admit(told.tools, told.pipeline, told.session.state, told.pipeline.stage("canary"), NOBODY)
 
 
 def ended(told: World) -> World:
@@ -81,7 +82,7 @@ def problems(told: World) -> list[str]:
 
 def test_whole_evidence_is_admitted_and_verifies(complete: World) -> None:
     admit(complete)
-    evidence.admit_again(complete.tools, complete.session.state)
+    evidence.admit_again(complete.tools, complete.session.state, NOBODY)
     assert problems(complete) == []
 
 
@@ -242,7 +243,7 @@ def test_a_rollback_to_a_release_without_a_summary_is_refused(tmp_path: Path) ->
     told = ended(shipped(tmp_path))
     (told.folder / "evidence" / "summary.json").unlink()
     with pytest.raises(ReleaseFailed, match="signed summary is missing"):
-        evidence.admit_again(told.tools, told.session.state)
+        evidence.admit_again(told.tools, told.session.state, NOBODY)
 
 
 def test_statements_are_written_once(tmp_path: Path) -> None:

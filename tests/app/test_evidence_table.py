@@ -72,6 +72,8 @@ def test_rows_keep_the_order_of_the_statements() -> None:
         (told("approved", name="Ada", reason="looks good"), "approved by Ada: looks good"),
         (told("rejected", name="Bob", reason="two\nlines\x1b[31m"), "rejected by Bob: two lines[31m"),
         (told("untrusted"), "untrusted"),
+        (told("certified", identity="me@example", issuer="https://ci"), "certified: me@example (issuer https://ci)"),
+        (told("not checked", identity="me@\nexample", issuer="ci"), "not checked: me@ example (issuer ci)"),
     ],
 )
 def test_each_kind_of_statement_is_put_into_words(finding: Finding, words: str) -> None:

@@ -196,7 +196,7 @@ def test_what_serves_already_needs_no_way_back(paper: Paper, monkeypatch: pytest
     release = paper.release("1")
     shipped(paper, release, "20260228-120000-c0ffee0-01")
     paper.serve(release)
-    monkeypatch.setattr(operations, "admit_again", lambda tools, run: None)
+    monkeypatch.setattr(operations, "admit_again", lambda tools, run, certified: None)
     assert finished(paper, rollback(paper.project, release.commit[:7], "Ada", "why not", silent)) == (
         0, "passed", "production already serves this release",
     )  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 from app.world import Silent
 from config.test_load import SMALL, load
 from dawsos.adapters import git
+from dawsos.adapters.keyless import IDENTITY_VARIABLES
 from dawsos.app.bodies import Scene
 from dawsos.app.inputs import Upstream, stage_fingerprint
 from dawsos.app.project import Tools, find_project, load_run, open_tools, write_json
@@ -66,6 +67,24 @@ def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
 @pytest.fixture
 def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyProject:
     return TinyProject("good", tmp_path, monkeypatch, capsys)
+
+
+def test_a_ship_that_production_would_refuse_for_its_key_is_not_begun(
+    good: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in IDENTITY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    text = (good.path / "pipeline.yaml").read_text()
+    signing = "signing: {sigstore: required, identity: me, issuer: 'https://ci.example'}\n"
+    (good.path / "pipeline.yaml").write_text(text + signing)
+    good.commit("a certificate is required")
+    told = good.dawsos("ship")
+    assert (told.code, good.dawsos("history", "--json").json) == (2, [])
+    assert "signing.sigstore: required" in told.err
+    (good.path / "pipeline.yaml").write_text(text + signing.replace("required", "off"))
+    good.commit("off is no false")
+    good.dawsos("ship")
+    assert len(good.dawsos("history", "--json").json) == 1
 
 
 def interrupted(good: TinyProject, command: str, stages: list[str]) -> Tools:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from config.test_load import SMALL, load
-from dawsos.model.pipeline import Approval, Pipeline, Profile, Retry, Stage, Step, Worker
+from dawsos.model.pipeline import Approval, Pipeline, Profile, Retry, Signing, Stage, Step, Worker
 from dawsos.planning.fingerprints import matches
 
 PIPELINE = load(SMALL)
@@ -29,6 +29,9 @@ GATES = [{"kind": "exit_status", "name": "exit_status"}]
         (Step, {"run": "x", "judged_exits": [137]}, "less than or equal to 125"),
         (Retry, {"attempts": 6}, "less than or equal to 5"),
         (Approval, {"of": ["Ada", "Ada"], "needed": 2}, "needed is 2 and of names only 1: nobody could ever approve"),
+        (Signing, {"sigstore": "auto", "identity": "me"}, "identity and issuer belong together"),
+        (Signing, {"sigstore": "required"}, "required needs identity and issuer"),
+        (Signing, {"sigstore": "maybe"}, "Input should be 'off', 'auto' or 'required'"),
         (Profile, {"min_requests": 0}, "greater than or equal to 1"),
         (Worker, {"name": "w", "command": "x", "ready": "/"}, "ready is a page on the first of ports"),
         (

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dawsos.adapters.keyless import without_identity
 from dawsos.adapters.leftovers import owned_folder
 from dawsos.errors import BadInput, InfrastructureError
 
@@ -32,8 +33,8 @@ def _git(root: Path, *arguments: str, text_input: str | None = None) -> str:
             ["git", "-C", str(root), "-c", "log.showSignature=false", *arguments],
             capture_output=True,
             check=False,
-            # A hook of git's calls us with the variables of its own repository.
-            env={key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
+            # A hook of git's calls us with the variables of its own repository; a filter of git's may not sign as the CI job.
+            env={key: value for key, value in without_identity(os.environ).items() if not key.startswith("GIT_")},
             input=None if text_input is None else text_input.encode(errors="surrogateescape"),
         )
     except FileNotFoundError as error:

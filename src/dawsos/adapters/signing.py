@@ -26,8 +26,11 @@ _PRIVATE = "signing.pem"
 
 def key_id(key: Ed25519PublicKey) -> str:
     """Return the SHA-256 over the key's SubjectPublicKeyInfo, by which envelopes name it."""
-    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return sha256(spki)
+    return sha256(_spki(key))
+
+
+def _spki(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 class LocalSigner:
@@ -41,6 +44,10 @@ class LocalSigner:
     def key_id(self) -> str:
         return self._id
 
+    @property
+    def public_key(self) -> bytes:
+        return _spki(self._key.public_key())
+
     def sign(self, message: bytes) -> bytes:
         return self._key.sign(message)
 
@@ -48,7 +55,8 @@ class LocalSigner:
 class LocalKeyring:
     """Implements ``ports.Keyring`` over the public keys in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certified: bytes = b"") -> None:
+        """``certified`` is one more key (SubjectPublicKeyInfo), for which somebody has vouched; raises InfrastructureError."""
         self._keys = {}
         for path in sorted(folder.glob("*.pub")):
             try:
@@ -57,6 +65,16 @@ class LocalKeyring:
                 raise InfrastructureError(f"cannot read the public key {path}: {error}", fix="remove it") from error
             if isinstance(key, Ed25519PublicKey):
                 self._keys[key_id(key)] = key
+        if certified:
+            self._add(certified)
+
+    def _add(self, spki: bytes) -> None:
+        try:
+            key = serialization.load_der_public_key(spki)
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise InfrastructureError(f"cannot read the certified public key: {error}") from error
+        if isinstance(key, Ed25519PublicKey):
+            self._keys[key_id(key)] = key
 
     def knows(self, key_id: str) -> bool:
         return key_id in self._keys

@@ -17,6 +17,7 @@ from dawsos.adapters.images import Choice
 from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.redact import secrets_in
 from dawsos.adapters.services import SERVICES
+from dawsos.app.certifying import confirm
 from dawsos.app.evidence import admit
 from dawsos.app.project import Tools, write_json
 from dawsos.app.session import Session
@@ -40,7 +41,7 @@ class Scene:
     session: Session
 
     def runner(self) -> GuardedRunner:
-        return GuardedRunner(self.tools.clock, self.tools.masker)
+        return self.tools.runner()
 
 
 def bodies(scene: Scene) -> dict[str, Body]:
@@ -58,7 +59,7 @@ def bodies(scene: Scene) -> dict[str, Body]:
 
         if work.stage.environment == "production":
             # Without a canary it needs the evidence all the more.
-            admit(scene.tools, scene.pipeline, scene.session.state, work.stage)
+            await _admit(scene, work.stage)
         return await deploy_release(scene, work)
 
     async def rollout(work: Work) -> Outcome:
@@ -68,7 +69,7 @@ def bodies(scene: Scene) -> dict[str, Body]:
         if record is None or record.outcome == "promoted":
             # A rollout under way was let in when it began; its end must not wait for anything.
             try:
-                admit(scene.tools, scene.pipeline, scene.session.state, work.stage)
+                await _admit(scene, work.stage)
             except ReleaseFailed as error:
                 # The gate reads why it did not begin, or it could only say that nothing is there.
                 refused = {"outcome": "refused", "reason": error.message, "weight": 0}
@@ -78,6 +79,13 @@ def bodies(scene: Scene) -> dict[str, Body]:
         return await roll_out(scene.tools, scene.pipeline, scene.session, release, work)
 
     return {"commands": commands, "release": release, "deploy": deploy, "rollout": rollout}
+
+
+async def _admit(scene: Scene, stage: Stage) -> None:
+    """Let the run's release go to production by ``stage``, or raise ReleaseFailed."""
+    tools, run = scene.tools, scene.session.state
+    certified = await confirm(tools, scene.pipeline.signing, scene.root, run)
+    admit(tools, scene.pipeline, run, stage, certified)
 
 
 async def prepare(scene: Scene, work: Work) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.app.project import Tools, write_text
-from dawsos.attestations import check, dsse, statements
+from dawsos.attestations import certificate, check, dsse, statements
+from dawsos.attestations.certificate import NOBODY, Confirmed
 from dawsos.attestations.check import Bundle, Demand, Finding
 from dawsos.digests import sha256, tree_digests
 from dawsos.errors import ReleaseFailed
@@ -142,9 +143,9 @@ def demands(stages: Iterable[Stage]) -> list[Demand]:
     ]  # fmt: skip
 
 
-def recorded_demands(tools: Tools, run: Run, stages: Iterable[str]) -> list[Demand]:
+def recorded_demands(tools: Tools, run: Run, stages: Iterable[str], certified: Confirmed = NOBODY) -> list[Demand]:
     """Return what the statements themselves say was demanded of ``stages``: for a release of another day's pipeline."""
-    given, keyring = bundle(tools, run), tools.keyring()
+    given, keyring = bundle(tools, run), tools.keyring(certified.key)
     found = []
     for stage in stages:
         asked = check.read(given, f"{stage}.json", statements.STAGE, keyring).predicate.get("approval") or {}
@@ -154,17 +155,20 @@ def recorded_demands(tools: Tools, run: Run, stages: Iterable[str]) -> list[Dema
     return found
 
 
-def examine(tools: Tools, run: Run, wanted: list[Demand]) -> list[Finding]:
-    """Return the findings on everything ``wanted`` of the run's release."""
-    given = bundle(tools, run)
+def examine(tools: Tools, run: Run, wanted: list[Demand], certified: Confirmed = NOBODY) -> list[Finding]:
+    """Return the findings on the certificate of the run's key and on everything ``wanted`` of its release."""
+    given, keyring = bundle(tools, run), tools.keyring(certified.key)
 
     def approved_over(predicate: Mapping[str, Any]) -> str:
         return approval_digest(run.release, predicate.get("gates", ()), predicate.get("evidence", {}))
 
-    return check.release(given, wanted, tools.keyring(), tools.clock.now(), approved_over)
+    found = certificate.by_the_certified_key(
+        check.release(given, wanted, keyring, tools.clock.now(), approved_over), certified
+    )
+    return [*certificate.findings(given, certified, keyring), *found]
 
 
-def summary_problems(tools: Tools, run: Run) -> list[str]:
+def summary_problems(tools: Tools, run: Run, certified: Confirmed = NOBODY) -> list[str]:
     """Return what is wrong with the end of ``run``: its chain, its signed summary and the files that the summary lists."""
     problems = tools.journal.verify(run.id, tools.project.summary(run.id))
     path = tools.project.evidence(run.id) / SUMMARY_FILE
@@ -172,7 +176,8 @@ def summary_problems(tools: Tools, run: Run) -> list[str]:
         missing = "its signed summary is missing: removed, or older than signed evidence"
         return problems + ([missing] if run.result else [])
     try:
-        said = dsse.open_envelope(path.read_bytes().decode(errors="replace"), tools.keyring()).statement
+        keyring = tools.keyring(certified.key)
+        said = dsse.open_envelope(path.read_bytes().decode(errors="replace"), keyring).statement
     except dsse.Untrusted as reason:
         return [*problems, f"its summary cannot be trusted: {reason}"]
     told = said.get("predicate", {})
@@ -191,28 +196,29 @@ def summary_problems(tools: Tools, run: Run) -> list[str]:
     return problems
 
 
-def admit(tools: Tools, pipeline: Pipeline, run: Run, stage: Stage) -> None:
+def admit(tools: Tools, pipeline: Pipeline, run: Run, stage: Stage, certified: Confirmed) -> None:
     """Let the run's release go to production by ``stage``, or raise ReleaseFailed with the first stage that speaks against it."""
     before = closure(pipeline.stages, (stage.id,)) - {stage.id}
     wanted = demands(one for one in pipeline.stages if one.id in before)
     broken = tools.journal.verify(run.id)
     if broken:
         raise _refused(run, f"its journal: {broken[0]}")
-    _refuse(run, examine(tools, run, wanted))
+    _refuse(run, examine(tools, run, wanted, certified))
 
 
-def admit_again(tools: Tools, run: Run) -> None:
+def admit_again(tools: Tools, run: Run, certified: Confirmed) -> None:
     """Let a release that ``run`` once shipped go back to production, or raise ReleaseFailed."""
-    broken = summary_problems(tools, run)
+    broken = summary_problems(tools, run, certified)
     if broken:
         raise _refused(run, f"run {run.id}: {broken[0]}")
-    _refuse(run, examine(tools, run, recorded_demands(tools, run, run.stages)))
+    _refuse(run, examine(tools, run, recorded_demands(tools, run, run.stages, certified), certified))
 
 
 def _refuse(run: Run, findings: Iterable[Finding]) -> None:
     for finding in findings:
         if finding.problems:
-            raise _refused(run, f"stage {finding.stage}: {finding.problems[0]}")
+            about = "" if finding.name == certificate.BUNDLE_FILE else "stage "
+            raise _refused(run, f"{about}{finding.stage}: {finding.problems[0]}")
 
 
 def _refused(run: Run, reason: str) -> ReleaseFailed:

@@ -34,6 +34,8 @@ def render_evidence(run: Run, findings: Iterable[Finding]) -> Table:
 
 def _says(finding: Finding) -> str:
     said = finding.predicate
+    if said.get("identity"):
+        return words.one_line(f"{finding.result}: {said['identity']} (issuer {said['issuer']})")
     if finding.result == "restored":
         return f"passed in run {words.one_line(said['restored']['run'])}"
     if said.get("name"):

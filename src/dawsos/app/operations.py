@@ -12,6 +12,7 @@ from typing import Any
 
 from dawsos.adapters import release as releases
 from dawsos.app import environments
+from dawsos.app.certifying import confirm
 from dawsos.app.evidence import admit_again
 from dawsos.app.project import Project, Tools, load, load_run, open_tools
 from dawsos.app.rollout import Fault, Stand, begin, conduct
@@ -128,7 +129,7 @@ def rollback(project: Project, to: str, name: str, reason: str, make_reporter: M
                 raise ReleaseFailed(
                     f"release {target[:12]} was never promoted: no evidence speaks for it", fix="ship it"
                 )
-            admit_again(tools, shipped[-1])
+            admit_again(tools, shipped[-1], await confirm(tools, pipeline.signing, project.root, shipped[-1]))
         return await _return_to(tools, pipeline, session, release, name, reason)
 
     return _operate(tools, pipeline, make_reporter, start_with(tools, facts), work)

@@ -14,6 +14,7 @@ from typing import Any
 from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.ephemeral import PREFIX
 from dawsos.adapters.leftovers import sweep
+from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.redact import Masker
 from dawsos.adapters.services.common import remove_outside
 from dawsos.adapters.signing import LocalKeyring, local_signer
@@ -148,9 +149,13 @@ class Tools:
         """Return the project's signer; raises InfrastructureError."""
         return local_signer(self.project.keys)
 
-    def keyring(self) -> Keyring:
-        """Return the keys that are believed here; raises InfrastructureError."""
-        return LocalKeyring(self.project.keys)
+    def keyring(self, certified: bytes = b"") -> Keyring:
+        """Return the keys that are believed here, and the one that is ``certified``; raises InfrastructureError."""
+        return LocalKeyring(self.project.keys, certified)
+
+    def runner(self) -> GuardedRunner:
+        """Return what runs commands and masks secrets in what they say."""
+        return GuardedRunner(self.clock, self.masker)
 
 
 def open_tools(project: Project) -> Tools:

@@ -15,6 +15,7 @@ from rich.console import Console
 from dawsos.adapters import git
 from dawsos.adapters.cache import StageCache
 from dawsos.app import environments, evidence
+from dawsos.app.certifying import confirm
 from dawsos.app.evidence_table import render_evidence
 from dawsos.app.inputs import Upstream, cacheable, expired, stage_fingerprint
 from dawsos.app.operations import PRODUCTION
@@ -147,9 +148,11 @@ def show_evidence(project: Project, name: str, *, check: bool, as_json: bool, co
     run = evidence.find_run([load_run(tools, known) for known in tools.journal.runs()], name) or load_run(tools, name)
     if not run.release:
         raise BadInput(f"run {run.id} built no release, so there is no evidence of one", fix="see dawsos history")
-    findings = evidence.examine(tools, run, evidence.recorded_demands(tools, run, evidence.attested(run)))
+    certified = asyncio.run(confirm(tools, load(project.root).signing, project.root, run))
+    demands = evidence.recorded_demands(tools, run, evidence.attested(run), certified)
+    findings = evidence.examine(tools, run, demands, certified)
     problems = [f"{one.stage}: {problem}" for one in findings for problem in one.problems] if check else []
-    problems += [f"summary: {problem}" for problem in evidence.summary_problems(tools, run)] if check else []
+    problems += [f"summary: {problem}" for problem in evidence.summary_problems(tools, run, certified)] if check else []
     if as_json:
         verdict = {"verified": not problems, "problems": problems} if check else {}
         rows = [asdict(one) for one in findings]

@@ -25,6 +25,7 @@ from dawsos.app import approval as approvals
 from dawsos.app import evidence
 from dawsos.app.asking import Asker
 from dawsos.app.bodies import Scene, bodies, prepare
+from dawsos.app.certifying import certify, must_have_identity
 from dawsos.app.inputs import Upstream, cacheable, expired, stage_fingerprint, takes_seed
 from dawsos.app.project import Project, Tools, load, load_run, open_tools, sweep_leftovers
 from dawsos.app.report import write_shown_report
@@ -147,6 +148,8 @@ def _begin(
         if stage.toolchain is not None:
             # Asked before there is a run, which could only end as if the machine were at fault.
             lock_digest(root / pipeline.toolchains[stage.toolchain].requirements)
+    if command == "ship":
+        must_have_identity(pipeline.signing, os.environ)
     options = replace(options, drawn=secrets.randbits(32))
     if options.seed is not None and not any(takes_seed(stage) for stage in chosen):
         raise BadInput("no chosen stage takes a seed", fix='give one of them env: {SEED: "{seed}"} in pipeline.yaml')
@@ -234,6 +237,8 @@ async def _interruptible(work: Any) -> Any:
 async def _run_all(scene: Scene, options: Options, chosen: Sequence[Stage]) -> tuple[str, str]:
     session = scene.session
     states = {key: stage.state for key, stage in session.state.stages.items()}
+    if session.state.command == "ship":
+        await certify(session, scene.pipeline.signing, scene.root)
     carried = Carrier(scene, options)
     # An owner that was killed between the end of a stage and its statement left that to us.
     carried.attest()

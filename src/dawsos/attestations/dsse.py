@@ -37,8 +37,13 @@ def pae(payload: bytes) -> bytes:
 
 def sign(statement: dict[str, Any], signer: Signer) -> str:
     """Return the envelope of ``statement`` as the one text that ``open_envelope`` accepts."""
-    payload = json.dumps(statement, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-    return _text(payload, signer.key_id, signer.sign(pae(payload)))
+    signed = payload(statement)
+    return _text(signed, signer.key_id, signer.sign(pae(signed)))
+
+
+def payload(statement: dict[str, Any]) -> bytes:
+    """Return the bytes of ``statement`` that are signed."""
+    return json.dumps(statement, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _text(payload: bytes, key_id: str, signature: bytes) -> str:

@@ -3,6 +3,7 @@
 kind                 body
 run_started          command, commit, ref, dirty, profile, stages, definition (sha256), options
 run_resumed          pid
+key_certified        key (its SHA-256), identity, issuer, bundle (sha256); or problem (why it was not)
 stage_started        fingerprint, tools {name: version}, attempt, done (the evidence of this attempt was there already)
 step_started         index, name, command
 step_finished        index, name, classification, exit_code, seconds, log
@@ -41,6 +42,7 @@ from typing import Any, Literal, get_args
 EventKind = Literal[
     "run_started",
     "run_resumed",
+    "key_certified",
     "stage_started",
     "step_started",
     "step_finished",

@@ -52,6 +52,10 @@ def _run_resumed(run: Run, event: Event) -> Run:
     return replace(run, result="", exit_code=None, reason="", finished_at=None, stages=stages)
 
 
+def _key_certified(run: Run, event: Event) -> Run:
+    return replace(run, certificate=event.body)
+
+
 def _stage_started(run: Run, event: Event) -> Run:
     # Work that was done before the run was resumed keeps its steps; its gates are asked again.
     steps = run.stages[event.stage].steps if event.body.get("done") and event.stage in run.stages else ()
@@ -266,6 +270,7 @@ def _update(run: Run, stage_id: str, **changes: Any) -> Run:
 _HANDLERS = {
     "run_started": _run_started,
     "run_resumed": _run_resumed,
+    "key_certified": _key_certified,
     "stage_started": _stage_started,
     "step_started": _step_started,
     "step_finished": _step_finished,

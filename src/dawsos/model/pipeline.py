@@ -216,6 +216,28 @@ class Profile(Strict):
     load: Load | None = None
 
 
+class Signing(Strict):
+    """Whether the key of a run is certified by sigstore, with the identity that a CI service gives the job, and whom to believe."""
+
+    sigstore: Literal["off", "auto", "required"] = Field(
+        default="off",
+        description="auto: where there is an identity; required: production refuses a release whose run's key is not certified.",
+    )
+    identity: str | None = Field(default=None, min_length=1, description="The only one that is believed, exactly.")
+    issuer: str | None = Field(default=None, min_length=1, description="Who must have vouched for the identity.")
+    instance: str | None = Field(
+        default=None, min_length=1, description="A client trust config of other sigstore servers than the public ones."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Signing:
+        if (self.identity is None) != (self.issuer is None):
+            raise ValueError("identity and issuer belong together: any issuer may call anybody by any name")
+        if self.sigstore == "required" and self.identity is None:
+            raise ValueError("required needs identity and issuer: a certificate made out to anybody proves nothing")
+        return self
+
+
 class Pipeline(Strict):
     """The whole file."""
 
@@ -224,6 +246,7 @@ class Pipeline(Strict):
     slo: Slo
     toolchains: dict[Identifier, Toolchain] = Field(default_factory=dict)
     service: Service
+    signing: Signing = Signing()
     stages: tuple[Stage, ...] = Field(min_length=1)
     rollout: RolloutPolicy
     profiles: dict[Identifier, Profile] = Field(default_factory=dict)

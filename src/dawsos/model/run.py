@@ -123,6 +123,7 @@ class Run:
     rollout: RolloutRecord | None = None
     verified: tuple[dict[str, Any], ...] = ()
     changed_files: tuple[dict[str, Any], ...] = ()
+    certificate: dict[str, Any] = field(default_factory=dict)
     last_seq: int = 0
 
     @property

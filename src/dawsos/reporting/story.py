@@ -257,6 +257,8 @@ def _rollout_remarks(run: Run) -> Sequence[Remark]:
     blind = sum(sample.get("complete") is False for sample in rollout.samples) if rollout else 0
     if blind:
         remarks.append(Remark("canary samples", f"{count(blind, 'sample')} could not be read and proved nothing"))
+    if run.certificate.get("problem"):
+        remarks.append(Remark("signing key", one_line(str(run.certificate["problem"]))))
     if run.command == "ship" and run.result == "passed" and not run.verified:
         remarks.append(Remark("verification", "the checks after deployment did not run"))
     return remarks
