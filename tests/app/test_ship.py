@@ -82,9 +82,8 @@ def test_a_ship_that_production_would_refuse_for_its_key_is_not_begun(
     assert (told.code, good.dawsos("history", "--json").json) == (2, [])
     assert "signing.sigstore: required" in told.err
     (good.path / "pipeline.yaml").write_text(text + signing.replace("required", "off"))
-    good.commit("off is no false")
-    good.dawsos("ship")
-    assert len(good.dawsos("history", "--json").json) == 1
+    # In YAML that may be read as false.
+    assert project_load(good.path).signing.sigstore == "off"
 
 
 def interrupted(good: TinyProject, command: str, stages: list[str]) -> Tools:
