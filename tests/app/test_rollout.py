@@ -11,6 +11,7 @@ import pytest
 
 from app.paper import ROLLOUT, Paper, erring, healthy
 from dawsos.adapters.release import Release
+from dawsos.app import rollout
 from dawsos.app.rollout import Fault, Stand, _ramp, begin, conduct, roll_out
 from dawsos.app.session import Session
 from dawsos.engine.work import Outcome
@@ -451,3 +452,38 @@ def test_a_first_release_that_is_found_again_keeps_its_traffic_meanwhile(paper: 
     paper.production.route = spy  # type: ignore[method-assign]
     assert roll(paper, session, new)[0] == Outcome("passed")
     assert set(weights) == {100}
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["beside a stable release", "first"])
+def test_a_canary_that_nobody_watches_loses_its_traffic_before_the_load_is_awaited(
+    first: bool, paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load ends only when what is under way has been answered, which may take seconds."""
+    if not first:
+        paper.serve(paper.release("1"))
+    weights: list[tuple[str, int]] = []
+
+    class SlowLoad:
+        async def stop(self) -> dict[str, Any]:
+            weights.append(("load stopped", paper.production.roles().weight))
+            return {}
+
+    async def start_load(_stand: Stand) -> Any:
+        return SlowLoad()
+
+    def dying(at: float, weight: int) -> Sample:
+        if not weight:
+            return healthy(at, weight)
+        weights.append(("controller died", weight))
+        raise InfrastructureError("the proxy does not answer")
+
+    monkeypatch.setattr(rollout, "_start_load", start_load)
+    session, new = paper.session(), paper.release("2")
+    record = asyncio.run(begin(stand(paper, session, new), drill=""))
+    paper.production.script = dying
+    with pytest.raises(InfrastructureError, match="does not answer"):
+        asyncio.run(conduct(stand(paper, session, new), record))
+    died, stopped = weights[-2:]
+    assert died[0] == "controller died"
+    assert stopped == ("load stopped", 0)
+    assert paper.production.roles().weight == 0

@@ -158,10 +158,7 @@ async def conduct(stand: Stand, record: RolloutRecord, fault: Fault | None = Non
     try:
         finished, trouble = await _watched(stand, record, fault)
     except BaseException:
-        # Nobody watches the canary any more: it was not accepted, so it has no traffic, whether or not there is a stable
-        # release that gets it.  Who resumes the run, or tries again, goes on from its rung.
-        with contextlib.suppress(OSError):
-            platform.withdraw()
+        _let_go(stand)
         raise
     await _tidy(stand, record, finished)
     if trouble is not None and not trouble.cancelled():
@@ -206,6 +203,10 @@ async def _watched(
             first=first,
         )
         return await controller.run(record), trouble
+    except BaseException:
+        # At once, and not when the load has ended, which waits for what is under way.
+        _let_go(stand)
+        raise
     finally:
         if trouble is not None:
             trouble.cancel()
@@ -213,6 +214,14 @@ async def _watched(
         if load is not None:
             write_json(stand.logs / "load.json", await load.stop())
         await traffic.close()
+
+
+def _let_go(stand: Stand) -> None:
+    """Take the traffic from a canary that nobody watches any more: it was not accepted, whether or not a stable release gets it.
+
+    Who resumes the run, or tries again, goes on from its rung."""
+    with contextlib.suppress(OSError):
+        stand.environment.platform.withdraw()
 
 
 def _reject(stand: Stand, record: RolloutRecord, reason: str) -> RolloutRecord:
