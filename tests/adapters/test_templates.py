@@ -8,7 +8,7 @@ import pytest
 from jinja2 import DictLoader, Environment
 from jinja2.environment import Environment as Compiler
 
-from dawsos.adapters.templates import KeptTemplates
+from dawsos.adapters.templates import KeptTemplates, kept_templates
 
 
 def render(folder: Path, text: str = "hello {{ name }}") -> str:
@@ -49,3 +49,8 @@ def test_a_damaged_one_is_made_anew(share: float, rest: bytes, tmp_path: Path) -
 def test_a_folder_that_cannot_be_made_costs_only_the_compilation(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert render(tmp_path / "file" / "kept") == "hello Ada"
+
+
+def test_a_folder_has_one_keeper(tmp_path: Path) -> None:
+    assert kept_templates(tmp_path) is kept_templates(tmp_path)
+    assert kept_templates(tmp_path) is not kept_templates(tmp_path / "other")

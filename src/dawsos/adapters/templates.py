@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+from functools import cache
 from pathlib import Path
 
 from jinja2 import FileSystemBytecodeCache
@@ -30,3 +31,9 @@ class KeptTemplates(FileSystemBytecodeCache):
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             super().dump_bytecode(bucket)
+
+
+@cache
+def kept_templates(folder: Path) -> KeptTemplates:
+    """Return the one keeper of ``folder``: a ship renders several times, and must not load its template anew each time."""
+    return KeptTemplates(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dawsos.adapters import git
-from dawsos.adapters.templates import KeptTemplates
+from dawsos.adapters.templates import kept_templates
 from dawsos.app.evidence import SHOWN_REPORT
 from dawsos.app.project import Tools, write_json
 from dawsos.canary.measures import error_rate
@@ -59,7 +59,7 @@ def _write(tools: Tools, pipeline: Pipeline, run: Run, path: Path, base: str) ->
     )
     temporary = path.with_suffix(".tmp")
     temporary.write_text(
-        tools.masker.clean(render_html(run, context, KeptTemplates(tools.project.templates))), encoding="utf-8"
+        tools.masker.clean(render_html(run, context, kept_templates(tools.project.templates))), encoding="utf-8"
     )
     temporary.replace(path)
 
