@@ -122,7 +122,7 @@ class Explaining:
         self.plans.append((" ".join(query.split()), plan, time.perf_counter() - started))
 
     @asynccontextmanager
-    async def as_user(self, _user_id: UUID, snapshot: bool = False) -> AsyncIterator[Explaining]:
+    async def as_user(self, _user_id: UUID, snapshot: bool = False) -> AsyncIterator[Explaining]:  # noqa: ARG002 - the name of the argument is the interface
         """As the service's database: the transaction of the user, who is set already."""
         yield self
 

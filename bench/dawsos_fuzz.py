@@ -1,7 +1,7 @@
 """Schemathesis against the running service: no 500, and no answer that the API's description does not name.
 
-503 is an answer with a meaning here (a data provider's limit is used up, the database is away), and documented where it may come; every
-other status from 500 on is a failure, by the service's own count.
+503 is an answer with a meaning here (a data provider's limit is used up, the database is away), and documented where it may come;
+every other status from 500 on is a failure, by the service's own count.
 
     python -m venv /tmp/fuzz && /tmp/fuzz/bin/pip install --require-hashes -r bench/requirements.txt
     scripts/with-services python bench/dawsos_fuzz.py --schemathesis /tmp/fuzz/bin/schemathesis

@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
 CHECKS: dict[str, tuple[str, ...]] = {
-    "lint": ("ruff", "check", "src", "tests", "scripts", "dawsos"),
-    "format": ("ruff", "format", "--check", "src", "tests", "scripts", "dawsos"),
+    "lint": ("ruff", "check", "src", "tests", "scripts", "bench", "dawsos"),
+    "format": ("ruff", "format", "--check", "src", "tests", "scripts", "bench", "dawsos"),
     "types": ("mypy",),
     "imports": ("lint-imports",),
     "unit": ("python", "-m", "pytest", "-q", "-m", "not e2e and not slow", "--timeout=60"),

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.wheels import wheels
 from dawsos.adapters import release
+from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.git import Commit
+from dawsos.adapters.process import GuardedRunner
+from dawsos.adapters.redact import Masker
 from dawsos.errors import InfrastructureError
 
 COMMIT = Commit("c0ffee" * 6 + "abcd", "subject", "author", 1_700_000_000, "main")
@@ -59,13 +65,6 @@ def test_a_sealed_release_cannot_be_written(tmp_path: Path) -> None:
     assert not any(path.stat().st_mode & 0o222 for path in made.path.rglob("*") if path.is_file())
 
 
-def test_a_file_that_may_be_executed_is_another_file(tmp_path: Path) -> None:
-    (tmp_path / "run").write_text("x")
-    plain = release.tree_manifest(tmp_path)
-    (tmp_path / "run").chmod(0o755)
-    assert release.tree_manifest(tmp_path)["run"] == "x" + plain["run"]
-
-
 @pytest.mark.parametrize("how", ["changed", "added", "removed", "manifest", "mode"])
 def test_every_alteration_is_found_when_it_is_loaded(how: str, tmp_path: Path) -> None:
     made = sealed(tmp_path)
@@ -95,17 +94,35 @@ def test_a_release_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
     assert refused.value.fix == "ship its commit again"
 
 
-def test_what_names_the_place_or_the_minute_is_removed(tmp_path: Path) -> None:
-    info = tmp_path / "demo-1.dist-info"
-    for path in (tmp_path / "bin" / "demo", info / "RECORD", info / "direct_url.json", info / "METADATA"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x")
-    (tmp_path / "app" / "__pycache__").mkdir(parents=True)
-    release._strip(tmp_path)
-    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()] == [
-        "demo-1.dist-info/METADATA"
-    ]
-    assert not (tmp_path / "app" / "__pycache__").exists()
+@pytest.mark.timeout(120)
+def test_two_builds_are_one_release_and_a_namespace_has_the_files_of_all_its_owners(tmp_path: Path) -> None:
+    """By the real pip and hatchling, in two places that share nothing, and once with the packages copied."""
+    source = tmp_path / "source"
+    for name, text in {
+        "pyproject.toml": '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "shop"\nversion = "1"\n[tool.hatch.build.targets.wheel]\npackages = ["acme"]\n',
+        "acme/shop.py": "SELLS = True\n",
+    }.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(text)
+    lock = wheels(tmp_path / "wheels", {"acme-tools": {"acme/tools.py": "WORKS = True\n"}})
+    runner = GuardedRunner(SystemClock(), Masker())
+
+    def build(place: Path) -> release.Release:
+        recipe = release.Recipe(source, lock, COMMIT)
+        places = {"folder": place / "releases", "kept": place / "packages", "log": place / "log"}
+        return asyncio.run(release.build(recipe, Path(sys.executable), runner=runner, **places))
+
+    first = build(tmp_path / "one")
+    assert {path.name for path in (first.site / "acme").glob("*.py")} == {"shop.py", "tools.py"}
+    assert {path.name.partition(".")[0] for path in (first.site / "acme" / "__pycache__").iterdir()} == {
+        "shop",
+        "tools",
+    }
+    assert build(tmp_path / "two").digest == first.digest
+    assert build(tmp_path / "one").digest == first.digest
+    # The release is read-only, what it was copied from is not part of it.
+    assert [path.name for path in first.path.iterdir() if path.name not in ("site", "release.json")] == []
 
 
 @settings(max_examples=30, deadline=None)

@@ -47,7 +47,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
         toolchain = await ensure(ROOT / "backend" / "requirements-dev.txt", ROOT / ".dawsos" / "toolchains", runner)
         recipe = releases.Recipe(ROOT / "backend", ROOT / "backend" / "requirements.txt", commit)
         python = toolchain / "bin" / "python"
-        return await releases.build(recipe, python, folder=folder / "releases", log=folder / "log", runner=runner)
+        return await releases.build(
+            recipe, python, folder=folder / "releases", kept=folder / "packages", log=folder / "log", runner=runner
+        )
 
     return asyncio.run(build())
 

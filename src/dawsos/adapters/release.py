@@ -6,18 +6,16 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from dawsos.adapters import packages
 from dawsos.adapters.git import Commit
 from dawsos.adapters.leftovers import owned_folder
+from dawsos.adapters.packages import tree_manifest
 from dawsos.adapters.toolchain import base_python, python_version, tool_environment
-from dawsos.errors import InfrastructureError, ReleaseFailed
-from dawsos.model.process import Command
+from dawsos.errors import InfrastructureError
 from dawsos.ports import Runner
-
-_BUDGET = 600.0
 
 
 @dataclass(frozen=True)
@@ -37,23 +35,6 @@ class Release:
     @property
     def interpreter(self) -> str:
         return base_python()
-
-
-def tree_manifest(folder: Path) -> dict[str, str]:
-    """Return relative path -> SHA-256 (with an ``x`` in front for executables) of every file below ``folder``.
-
-    Of a symbolic link it is that of its target's name, with an ``l`` in front: a wheel installs none, but one that is put
-    there later is imported like a file.
-    """
-    manifest = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():
-            target = hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
-            manifest[path.relative_to(folder).as_posix()] = "l" + target
-        elif path.is_file():
-            mark = "x" if path.stat().st_mode & stat.S_IXUSR else ""
-            manifest[path.relative_to(folder).as_posix()] = mark + hashlib.sha256(path.read_bytes()).hexdigest()
-    return manifest
 
 
 def _digest(manifest: dict[str, object]) -> str:
@@ -91,72 +72,44 @@ class Recipe:
     commit: Commit
 
 
-async def build(recipe: Recipe, python: Path, *, folder: Path, log: Path, runner: Runner) -> Release:
-    """Build ``recipe`` with the build backend of ``python`` and return the release kept below ``folder``.
+async def build(recipe: Recipe, python: Path, *, folder: Path, kept: Path, log: Path, runner: Runner) -> Release:
+    """Build ``recipe`` with the build backend of ``python`` and return the release kept below ``folder``; ``kept`` is where
+    installed packages are, for the next build.
 
     Everything that depends on the place or the hour (launch scripts with their interpreter's path, installation
     records) is left out, so that two builds of one commit are one release.  Raises ReleaseFailed with the log's end, and
     InfrastructureError when the locked packages cannot be fetched.
     """
     with owned_folder(folder, "build-") as work:
-        site = work / "site"
         environment = {
             **tool_environment(folder),
             "SOURCE_DATE_EPOCH": str(recipe.commit.time),
             "PYTHONHASHSEED": "0",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
-        pip = (str(python), "-m", "pip")
-        await _run(
-            runner,
-            (*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(work / "dist"),
-             str(recipe.source)),
-            environment, log,
-        )  # fmt: skip
+        pip = packages.Pip(python, environment, log, runner)
+        await pip.run(
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--no-index",
+            "-w",
+            str(work / "dist"),
+            str(recipe.source),
+        )
         wheels = sorted((work / "dist").glob("*.whl"))
-        await _run(
-            runner,
-            (*pip, "install", "--quiet", "--no-compile", "--no-deps", "--require-hashes", "--only-binary", ":all:",
-             "--target", str(site), "-r", str(recipe.requirements)),
-            environment, log, fetches=True,
-        )  # fmt: skip
-        await _run(
-            runner,
-            (*pip, "install", "--quiet", "--no-compile", "--no-deps", "--no-index", "--target", str(site), *map(str, wheels)),
-            environment, log,
-        )  # fmt: skip
-        _strip(site)
-        await _run(
-            runner,
-            (base_python(), "-I", "-S", "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash",
-             "-s", str(site), str(site)),
-            environment, log,
-        )  # fmt: skip
+        own, site = work / "own", work / "site"
+        await pip.run(
+            "install", "--quiet", "--no-compile", "--no-deps", "--no-index", "--target", str(own), *map(str, wheels)
+        )
+        packages.strip(own)
+        await pip.compile(own)
+        await packages.install(recipe.requirements, site, kept=kept, pip=pip)
+        # A folder that both have, of a namespace, gets the files of both.
+        shutil.copytree(own, site, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(own)
         return _seal(work, recipe.commit, folder)
-
-
-async def _run(
-    runner: Runner, argv: tuple[str, ...], environment: dict[str, str], log: Path, *, fetches: bool = False
-) -> None:
-    outcome = await runner.run(Command(argv, str(log.parent), environment, str(log), _BUDGET))
-    if outcome.classification != "ok":
-        said = log.read_text(errors="replace")
-        tail = "\n    ".join(said.splitlines()[-8:])
-        # A registry that is away is nobody's fault here; a package that is not what was locked, or a list that locks
-        # nothing, is the release's.
-        away = fetches and "DO NOT MATCH THE HASHES" not in said and "--require-hashes mode" not in said
-        kind = InfrastructureError if away or outcome.classification == "infrastructure" else ReleaseFailed
-        raise kind(f"building the release failed ({outcome.message}):\n    {tail}", fix=f"read {log}")
-
-
-def _strip(site: Path) -> None:
-    """Remove what names this machine or this minute."""
-    shutil.rmtree(site / "bin", ignore_errors=True)
-    for info in site.glob("*.dist-info"):
-        for name in ("direct_url.json", "RECORD", "INSTALLER", "REQUESTED"):
-            (info / name).unlink(missing_ok=True)
-    for cache in site.rglob("__pycache__"):
-        shutil.rmtree(cache, ignore_errors=True)
 
 
 def _seal(work: Path, commit: Commit, folder: Path) -> Release:

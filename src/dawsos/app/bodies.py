@@ -176,7 +176,8 @@ async def build_release(scene: Scene, work: Work) -> Outcome:
     try:
         release = await releases.build(
             releases.Recipe(scene.root / service.project, scene.root / service.requirements, scene.commit),
-            venv / "bin" / "python", folder=scene.tools.project.releases, log=log, runner=scene.runner(),
+            venv / "bin" / "python", folder=scene.tools.project.releases, kept=scene.tools.project.packages, log=log,
+            runner=scene.runner(),
         )  # fmt: skip
     except ReleaseFailed:
         steps.append(step_record("build the release", "failed", 1, log))

@@ -56,6 +56,10 @@ class Project:
         return self.home / "releases"
 
     @property
+    def packages(self) -> Path:
+        return self.home / "packages"
+
+    @property
     def toolchains(self) -> Path:
         return self.home / "toolchains"
 
@@ -177,7 +181,8 @@ def open_tools(project: Project) -> Tools:
 def sweep_leftovers(project: Project) -> None:
     """Remove the folders in which a process worked that was killed; one look at each place, none at what lies in them."""
     places = (
-        (project.releases, "build-*"), (project.home / "checkouts", "*"), (project.home, "images-*"),
+        (project.releases, "build-*"), (project.packages, "build-*"), (project.home / "checkouts", "*"),
+        (project.home, "images-*"),
         (project.cache, "*/new-*"), (Path(tempfile.gettempdir()), f"{PREFIX}*"),
     )  # fmt: skip
     sweep(places, remove_outside)

@@ -59,6 +59,9 @@ _NOWHERE = re.compile(
 )
 # So much of a line is looked at in one go, and so much of it again in the next: longer than any secret of a format.
 _LONGEST, _AGAIN = 20_000, 2_000
+# So many lines are remembered, if they are no longer than this: of all the lines that the commits of a repository added, most are
+# still in its files or are the same as others, and looking one up costs a fiftieth of looking at it.
+_REMEMBERED, _SHORT = 100_000, 400
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,16 @@ def find_secrets(lines: Iterable[Line]) -> list[Secret]:
     """Return each secret once for each path and commit: the same in many lines is one to revoke."""
     found: dict[tuple[str, str, str], Secret] = {}
     for line in lines:
-        for kind, value in secrets_in(line.text):
+        for kind, value in _remembered(line.text) if len(line.text) <= _SHORT else secrets_in(line.text):
             fingerprint = hashlib.sha256(value.encode()).hexdigest()[:12]
             secret = Secret(kind, line.path, line.number, line.commit, len(value), fingerprint)
             found.setdefault((fingerprint, line.path, line.commit), secret)
     return list(found.values())
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(secrets_in(text))
 
 
 def secrets_in(text: str) -> Iterator[tuple[str, str]]:
