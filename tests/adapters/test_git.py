@@ -170,11 +170,9 @@ def test_a_checkout_that_somebody_changed_holds_the_commit_again(project: Path) 
     target = checked_out(project)
     (target / "one.py").write_text("changed by a step\n")
     (target / "sub" / "two.sh").unlink()
-    (target / "cache").write_text("kept: a tool's cache saves the next run time\n")
     assert checked_out(project) == target
     assert (target / "one.py").read_text() == "1\n"
     assert (target / "sub" / "two.sh").exists()
-    assert (target / "cache").exists()
 
 
 def test_a_symbolic_link_is_hashed_by_its_target_s_name(project: Path) -> None:
@@ -207,3 +205,36 @@ def test_what_a_step_changed_in_a_checkout_is_named_and_put_back(project: Path) 
     git.put_back(root, sha)
     assert (git.changed_files(root, sha), (root / "one.py").read_text()) == ((), "1\n")
     assert (root / "new.py").exists()
+
+
+def test_what_an_earlier_run_left_in_a_checkout_does_not_reach_the_next(project: Path) -> None:
+    """A wheel takes every file it finds: one that no commit has would be released."""
+    (project / ".gitignore").write_text("cache/\n.dawsos/\n")
+    run(project, "add", "--all")
+    run(project, "commit", "--quiet", "-m", "ignore")
+    root = checked_out(project)
+    for name in ("sub/left.py", "left/deep/er.py", "cache/kept"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("left\n")
+    run(root / "left", "init", "--quiet")
+    assert git.untracked_files(root / "sub") == ("sub/left.py",)
+    sha = git.commit(project).sha
+    assert git.checkout(project, sha, root, keep_untracked=True) == root
+    assert (root / "sub" / "left.py").exists()
+    assert checked_out(project) == root
+    assert git.untracked_files(root) == ()
+    assert not (root / "left").exists()
+    assert (root / "cache" / "kept").exists(), "what is ignored is the cache of a tool"
+
+
+def test_what_a_person_ignores_everywhere_is_left_over_all_the_same(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ignored").write_text("*.local\n")
+    (tmp_path / "config").write_text(f"[core]\n\texcludesFile = {tmp_path / 'ignored'}\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    root = checked_out(project)
+    (root / "settings.local").write_text("mine\n")
+    assert git.untracked_files(root) == ("settings.local",)
+    checked_out(project)
+    assert not (root / "settings.local").exists()

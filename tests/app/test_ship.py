@@ -262,11 +262,10 @@ def test_what_another_stage_works_with_is_left_alone_and_said(good: TinyProject)
     carrier = Carrier(Scene(tools, project_load(root), commit, root, session), Options())
     unit = carrier.scene.pipeline.stage("unit")
     (root / "test.sh").write_text("exit 1\n")
-    carrier.running = 1
-    carrier._see_the_commit(unit)
+    carrier.files.before(unit.id, alone=False)
     assert (root / "test.sh").read_text() == "exit 1\n"
     # A release is of the commit and of nothing else.
-    carrier._see_the_commit(unit.model_copy(update={"uses": "release"}))
+    carrier.files.before(unit.id, alone=True)
     assert git.changed_files(root, commit.sha) == ()
     assert [changed["how"] for changed in session.state.changed_files] == ["seen", "put back"]
 

@@ -14,6 +14,9 @@ from dawsos.adapters.keyless import without_identity
 from dawsos.adapters.leftovers import owned_folder
 from dawsos.errors import BadInput, InfrastructureError
 
+# What the person at the keyboard ignores in every repository is no matter of the project.
+_OWN_IGNORES = ("-c", "core.excludesFile=/dev/null")
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -148,29 +151,33 @@ def tracked_files(root: Path) -> list[Path]:
     return [path for path in paths if path.is_file() and not path.is_symlink()]
 
 
-def checkout(root: Path, sha: str, target: Path) -> Path:
+def checkout(root: Path, sha: str, target: Path, *, keep_untracked: bool = False) -> Path:
     """Check commit ``sha`` out into ``target`` (kept when it is there, its files made those of the commit) and return it.
+
+    Of what else lies in a kept one, ignored files stay, which are the caches of tools; the rest only if ``keep_untracked``.
 
     It is a repository of its own that borrows the objects of ``root``: tools that ask git for a version get one, and
     tools that read the ignore files of every folder above stop here, instead of ignoring all of what is to be checked
     because it lies in a folder that the project ignores.
     """
-    top = Path(_git(root, "rev-parse", "--show-toplevel").strip())
+    whole = Path(top(root))
     prefix = below_top(root)
     if target.exists():
         if changed_files(target, sha):
             # A step of an earlier run wrote over it.
             put_back(target, sha)
+        if not keep_untracked:
+            _git(target, *_OWN_IGNORES, "clean", "-ffd", "--quiet")
         return target / prefix
     shared = (root / _git(root, "rev-parse", "--git-common-dir").strip()).resolve()
     with owned_folder(target.parent, target.name + ".") as temporary:
-        _git(temporary, "init", "--quiet", "--template=", f"--object-format={_object_format(top)}")
+        _git(temporary, "init", "--quiet", "--template=", f"--object-format={_object_format(whole)}")
         # Not a clone: one of a shallow repository, or of a commit that no branch has, would lack the commit.
         (temporary / ".git" / "objects" / "info").mkdir(parents=True, exist_ok=True)
         (temporary / ".git" / "objects" / "info" / "alternates").write_text(f"{shared / 'objects'}\n")
         if (shared / "shallow").exists():
             shutil.copy(shared / "shallow", temporary / ".git" / "shallow")
-        tags = _git(top, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/tags")
+        tags = _git(whole, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/tags")
         _git(temporary, "update-ref", "--stdin", text_input=tags)
         _git(temporary, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--detach", sha)
         temporary.chmod(0o755)
@@ -183,6 +190,17 @@ def changed_files(root: Path, sha: str) -> tuple[str, ...]:
     # Without optional locks: a step beside us may be using git there.
     out = _git(root, "--no-optional-locks", "diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", sha, "--")
     return tuple(path for path in out.split("\0") if path)
+
+
+def untracked_files(folder: Path) -> tuple[str, ...]:
+    """Return the paths, from the top of the repository, of files below ``folder`` that are neither tracked nor ignored."""
+    out = _git(folder, *_OWN_IGNORES, "ls-files", "-z", "--others", "--exclude-standard", "--full-name")
+    return tuple(path for path in out.split("\0") if path)
+
+
+def top(root: Path) -> str:
+    """Return the top folder of the repository."""
+    return _git(root, "rev-parse", "--show-toplevel").removesuffix("\n")
 
 
 def put_back(root: Path, sha: str) -> None:

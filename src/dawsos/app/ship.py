@@ -26,6 +26,7 @@ from dawsos.app import evidence
 from dawsos.app.asking import Asker
 from dawsos.app.bodies import Scene, bodies, prepare
 from dawsos.app.certifying import certify, must_have_identity
+from dawsos.app.commit_files import CommitFiles
 from dawsos.app.inputs import Upstream, cacheable, expired, stage_fingerprint, takes_seed
 from dawsos.app.project import Project, Tools, load, load_run, open_tools, sweep_leftovers
 from dawsos.app.report import write_shown_report
@@ -97,7 +98,9 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> Ende
     if state.command == "ship":
         # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
         with deploying(project):
-            root = git.checkout(project.root, state.commit, project.checkout(state.commit))
+            # What a stage of this run made beside the files of the commit may be wanted by the next.
+            place = project.checkout(state.commit)
+            root = git.checkout(project.root, state.commit, place, keep_untracked=True)
             return _go_on(tools, state, root, make_reporter)
     return _go_on(tools, state, project.root, make_reporter)
 
@@ -266,6 +269,7 @@ class Carrier:
         self.scene = scene
         self.options = options
         self.running = 0
+        self.files = CommitFiles(scene)
         self.cache = StageCache(scene.tools.project.cache, evidence.genuine(scene.tools))
         self.hashes = (
             git.tree_hashes(scene.tools.project.root, scene.commit.sha)
@@ -304,7 +308,8 @@ class Carrier:
         self.asker.fingerprints[stage.id] = print_.digest
         if cacheable(stage) and not self.options.no_cache and self._restore(stage, print_):
             return Outcome("passed")
-        self._see_the_commit(stage)
+        # A release is of the commit and of nothing else, even where another stage is at work with the same files.
+        self.files.before(stage.id, alone=not self.running or stage.uses == "release")
         done = self._awaits_approval(stage, print_)
         attempt = session.state.stages[stage.id].attempt + (0 if done else 1)
         artifacts = session.artifacts(stage.id, attempt)
@@ -315,27 +320,8 @@ class Carrier:
         finally:
             self.running -= 1
         if stage.uses == "release" and outcome.result == "passed":
-            self._say_changed(stage, "built")
+            self.files.built(stage.id, self.scene.tools.project.releases / session.state.release)
         return outcome
-
-    def _see_the_commit(self, stage: Stage) -> None:
-        """Give the stage the files of the commit, whatever an earlier step of this run made of them.
-
-        They are left alone while another stage works with them, but for a release: that is of the commit and nothing else."""
-        if self.running and stage.uses != "release":
-            self._say_changed(stage, "seen")
-        elif self._say_changed(stage, "put back"):
-            git.put_back(self.scene.root, self.scene.commit.sha)
-
-    def _say_changed(self, stage: Stage, how: str) -> bool:
-        """Put into the journal which tracked files of a ship's checkout are not as in the commit; whether there are any."""
-        if self.scene.session.state.command != "ship":
-            return False
-        files = git.changed_files(self.scene.root, self.scene.commit.sha)
-        if files:
-            shown = [path.encode(errors="replace").decode() for path in files[:50]]
-            self.scene.session.record("files_changed", stage.id, how=how, files=shown, count=len(files))
-        return bool(files)
 
     def _awaits_approval(self, stage: Stage, print_: Fingerprint) -> bool:
         """Return whether the stage's work is done and shown, on these very inputs, and only a person's word is missing."""

@@ -14,7 +14,8 @@ stage_finished       result (passed, failed, infrastructure, timeout, cancelled,
                      reason, evidence {file: sha256}
 stage_skipped        reason
 files_changed        how (put back: before the stage began; seen: by it, a stage beside it works with them; built: into the
-                     release), files [tracked files that are not as in the commit, the first fifty], count
+                     release; added: into the release, not in the commit), files [that are not as in the commit, the first
+                     fifty], count
 release_built        release, commit, builder, why (that builder), path, bytes
 deployed             environment, release, deployment, url, replicas
 approval_requested   digest, role, subject (the release), of [names], needed, expires (seconds)

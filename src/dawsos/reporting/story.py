@@ -224,6 +224,7 @@ _HOW = {
     "put back": "had been changed by an earlier step, and was put back before this stage",
     "seen": "had been changed by a step, and other stages were at work: this one did not see it as it is in the commit",
     "built": "went into the release as a step had changed it, not as it is in the commit",
+    "added": "went into the release, and is not in the commit: a step had made it",
 }
 
 
