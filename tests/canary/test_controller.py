@@ -255,3 +255,60 @@ def test_a_rollback_is_also_tried_again_while_the_disk_refuses() -> None:
     world.traffic.set_weight = full  # type: ignore[method-assign]
     assert world.run().outcome == "rolled_back"
     assert (refused, world.traffic.weights) == ([0, 0, 0], [5, 0])
+
+
+class Stopped(VirtualClock):
+    """Once, at second ``at``, the process stands still for ``seconds``."""
+
+    def __init__(self, at: float, seconds: float) -> None:
+        super().__init__()
+        self._at, self._seconds = at, seconds
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        if self.elapsed >= self._at and self._seconds:
+            self.elapsed += self._seconds
+            self._seconds = 0.0
+
+
+def stopped(seconds: float) -> World:
+    """Return a world whose controller stands still at second 25, on the rung of 45 %."""
+    world = World(lambda at, weight: sample(at, weight))
+    world.clock = world.recorder.clock = Stopped(25, seconds)
+    return world
+
+
+def test_a_controller_that_stood_still_for_longer_than_its_lease_begins_its_rung_anew() -> None:
+    world = stopped(41)
+    assert world.run().outcome == "promoted"
+    # The supervisor had taken the traffic away: it is given again, and the rung has all of its time again.
+    assert world.traffic.weights == [5, 25, 45, 45, 65, 85, 100]
+    assert world.clock.elapsed == pytest.approx(60 + 41 + 5, abs=3)
+    whys = [event.body["why"] for event in world.recorder.events if event.kind == "weight_intended"]
+    assert [why for why in whys if why] == ["after the controller had stood still for 42 s: its lease had run out"]
+    # What happened meanwhile is in no sample that is judged.
+    judged = [event.body["at"] for event in world.recorder.events if event.kind == "rollout_sampled"]
+    assert not [at for at in judged if 25 <= at <= 66]
+
+
+def test_a_controller_that_stood_still_within_its_lease_goes_on() -> None:
+    world = stopped(POLICY.lease - 1.5)
+    assert world.run().outcome == "promoted"
+    assert world.traffic.weights == [5, 25, 45, 65, 85, 100]
+
+
+def test_what_was_asked_for_while_the_controller_stood_still_comes_before_its_traffic() -> None:
+    world = stopped(41)
+    clock = world.clock
+    inner = clock.sleep
+
+    async def asked(seconds: float) -> None:
+        before = clock.elapsed
+        await inner(seconds)
+        if clock.elapsed - before > POLICY.lease:
+            world.recorder.record("rollback_requested", "canary", name="op", reason="odd totals")
+
+    clock.sleep = asked  # type: ignore[method-assign]
+    finished = world.run()
+    assert (finished.outcome, finished.reason) == ("rolled_back", "asked for by op: odd totals")
+    assert world.traffic.weights == [5, 25, 45, 0]

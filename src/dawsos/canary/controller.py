@@ -3,7 +3,8 @@
 Crash safety.  ``weight_intended`` is written before the proxy is told, ``rollout_decided`` before the traffic moves.  A
 controller that comes back reads the fold of these: a decision is carried out (again), without one the rollout
 goes on from the rung it stood on.  Its judge is shown the recorded samples first, so that the evidence is what it was and
-the bound on false rollbacks holds over the whole rollout, however often the controller dies.
+the bound on false rollbacks holds over the whole rollout, however often the controller dies.  One that only stood still
+for longer than its lease (SIGSTOP, a machine without memory) begins its rung anew as well.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Controller:
     on_weight: Callable[[int], None] = lambda _weight: None
     first: bool = False
     seen: int = 0
+    renewed: float = 0.0
 
     async def run(self, record: RolloutRecord) -> Finished:
         """Carry the rollout ``record`` to its end and return how it ended."""
@@ -75,8 +77,13 @@ class Controller:
         state = await self._stand(record)
         await self.traffic.sample(0.0, self._weight(state))  # the baseline of the counters
         while True:
-            judgement = await self._tick(judge, state, started)
+            away = await self._until_the_next()
             asked = self._rollback_asked()
+            if away > self.policy.lease and not asked:
+                state = await self._come_back(state, away)
+                continue
+            judgement = await self._tick(judge, state, started)
+            asked = asked or self._rollback_asked()
             now = self.clock.monotonic()
             decision, reason = decide(state, judgement, now, self.policy)
             if asked:
@@ -97,9 +104,25 @@ class Controller:
         await self._set_weight(state)
         return replace(state, since=self.clock.monotonic())
 
-    async def _tick(self, judge: Judge, state: LadderState, started: float) -> Judgement:
+    async def _until_the_next(self) -> float:
+        """Wait for the next tick and return for how many seconds the lease had not been renewed."""
         await self.clock.sleep(self.policy.tick)
+        now = self.clock.monotonic()
+        away, self.renewed = now - self.renewed, now
         self.renew_lease(self.policy.lease)
+        return away
+
+    async def _come_back(self, state: LadderState, away: float) -> LadderState:
+        """Begin the rung anew: while this process stood still its lease ran out, and the supervisor took the traffic away.
+
+        What happened meanwhile is not judged: how much of it was at which weight is not known."""
+        await self._set_weight(
+            state, why=f"after the controller had stood still for {away:.0f} s: its lease had run out"
+        )
+        await self.traffic.sample(0.0, self._weight(state))
+        return replace(state, since=self.clock.monotonic())
+
+    async def _tick(self, judge: Judge, state: LadderState, started: float) -> Judgement:
         sample = await self.traffic.sample(self.clock.monotonic() - started, self._weight(state))
         judgement = judge.observe(sample)
         rung = self.policy.ladder[state.index].weight
@@ -160,6 +183,7 @@ class Controller:
     async def _set_weight(self, state: LadderState, why: str = "") -> None:
         weight, rung = self._weight(state), self.policy.ladder[state.index].weight
         self.recorder.record("weight_intended", self.stage, weight=weight, rung=rung, why=why)
+        self.renewed = self.clock.monotonic()
         self.renew_lease(self.policy.lease)
         self.on_weight(weight)
         seconds = await self.traffic.set_weight(100 if self.first else weight)
