@@ -27,7 +27,17 @@ CHECKS: dict[str, tuple[str, ...]] = {
 }
 # Kept out of CI by their time; docs/testing.md says what they show.
 SLOW: dict[str, tuple[str, ...]] = {
-    "slow": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/e2e/test_red_stages.py", "--timeout=1800"),
+    "slow": (
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "slow",
+        "tests/e2e/test_drill.py",
+        "tests/e2e/test_red_stages.py",
+        "--timeout=1800",
+    ),
     "keyless": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/e2e/test_keyless.py", "--timeout=900"),
     "kills": ("python", "-m", "pytest", "-q", "-s", "tests/e2e/test_kill.py"),
 }

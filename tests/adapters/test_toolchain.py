@@ -48,8 +48,9 @@ def test_it_is_made_once_from_the_lock_alone(lock: Path, tmp_path: Path) -> None
     assert install[0] == str(made / "bin" / "python")
     assert {"--require-hashes", "--no-deps", str(lock)} <= set(install)
     assert runner.ran[2][-1] == "check"
+    assert runner.ran[3][1:3] == ("-m", "compileall")
     asyncio.run(ensure(lock, tmp_path / "toolchains", runner))
-    assert len(runner.ran) == 3
+    assert len(runner.ran) == 4
 
 
 def test_two_stages_that_need_it_at_once_make_it_once(lock: Path, tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_two_stages_that_need_it_at_once_make_it_once(lock: Path, tmp_path: Path
 
     first, second = asyncio.run(both())
     assert first == second
-    assert len(runner.ran) == 3
+    assert len(runner.ran) == 4
 
 
 @pytest.mark.parametrize("bad", ["venv", "install", "check"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,10 @@ from typing import Any
 
 import httpx
 import psutil
+from rich.console import Console
+
+from dawsos.app import reading
+from dawsos.app.project import Project, find_project
 
 ROOT = Path(__file__).resolve().parents[2]
 _SHIP_WITHIN = 900.0
@@ -114,13 +120,19 @@ class Clone:
         return Said(process.returncode, out, err)
 
     def status(self) -> dict[str, Any]:
-        """Return ``dawsos status --json`` of production."""
-        shown = self.dawsos("status", "--json", check=0).json()
+        """Return what ``dawsos status --json`` says of production."""
+        shown = self._read(lambda project, console: reading.show_status(project, as_json=True, console=console))
         return next(env for env in shown["environments"] if env["name"] == "production")
 
     def show(self, run: str = "last") -> dict[str, Any]:
-        """Return ``dawsos show --json``."""
-        return self.dawsos("show", run, "--json", check=0).json()
+        """Return what ``dawsos show --json`` says."""
+        return self._read(lambda project, console: reading.show_run(project, run, as_json=True, console=console))
+
+    def _read(self, show: Callable[[Project, Console], None]) -> Any:
+        """Return the JSON that a reading verb prints, without a process: it is asked hundreds of times, and a start takes a second."""
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            show(find_project(self.path), Console())
+        return json.loads(out.getvalue())
 
     def processes(self) -> list[psutil.Process]:
         """Return every live process that has this clone in its command line or its working folder."""

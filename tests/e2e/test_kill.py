@@ -16,7 +16,7 @@ from e2e.clone import Clone, until
 
 pytestmark = pytest.mark.e2e
 
-KILLS = int(os.environ.get("DAWSOS_TEST_KILLS", "2"))
+KILLS = int(os.environ.get("DAWSOS_TEST_KILLS", "1"))
 VICTIMS = ("controller", "supervisor", "proxy", "backend", "postgres")
 
 

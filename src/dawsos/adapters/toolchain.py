@@ -103,7 +103,7 @@ async def _make(requirements: Path, target: Path, runner: Runner) -> None:
         (base_python(), "-m", "venv", str(target)),
         (
             str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-input",
-            "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(requirements),
+            "--no-compile", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(requirements),
         ),
         (str(python), "-m", "pip", "--disable-pip-version-check", "check"),
     )  # fmt: skip
@@ -116,6 +116,10 @@ async def _make(requirements: Path, target: Path, runner: Runner) -> None:
                 f"cannot make the toolchain of {requirements.name}: {outcome.message}\n    {tail}",
                 fix=f"read {log}; is the package registry reachable? On Debian: apt install python3-venv",
             )
+    # pip compiles on one core, and this is a third of its time.  What cannot be compiled (a template, a file for another Python)
+    # pip leaves as it is, too.
+    compiling = (str(python), "-m", "compileall", "-q", "-j", "0", str(target / "lib"))
+    await runner.run(Command(compiling, str(requirements.parent), environment, str(log), _BUDGET))
     (target / "ready").touch()
 
 
