@@ -49,7 +49,7 @@ def test_a_service_that_is_well(paper: Paper, monkeypatch: pytest.MonkeyPatch) -
     assert look(paper, monkeypatch) == {
         "health": ("pass", "200 healthy", "200 healthy"),
         "version": ("pass", COMMIT, COMMIT),
-        "metrics": ("pass", "exposed", "exposed"),
+        "metrics": ("pass", "http_requests_total", "http_requests_total"),
     }
 
 
@@ -60,7 +60,7 @@ def test_a_service_that_is_well(paper: Paper, monkeypatch: pytest.MonkeyPatch) -
         ("/health", {"status_code": 200, "body": {"status": "healthy", "version": "b0" * 20}}, {"version": "b0" * 20}),
         ("/health", {"status_code": 200, "body": "fine"}, {"health": "200 ConnectError: refused", "version": ""}),
         ("/metrics", {"status_code": 404, "body": ""}, {"metrics": "status 404"}),
-        ("/metrics", {"status_code": 200, "body": "up 1"}, {"metrics": "status 200"}),
+        ("/metrics", {"status_code": 200, "body": "up 1"}, {"metrics": "200 without http_requests_total"}),
     ],
     ids=["degraded", "another version", "no JSON", "no metrics page", "no request counter"],
 )  # fmt: skip

@@ -8,7 +8,7 @@ PAGES = {
     "/health": json.dumps({"status": "healthy", "version": os.environ["GIT_SHA"]}),
     "/health/ready": "{}",
     "/items": json.dumps([{"name": f"item {number}", "price": str(number)} for number in range(20)]),
-    "/metrics": "shop_items 20\n",
+    "/metrics": "http_requests_total 1\n",
 }
 
 
