@@ -36,13 +36,13 @@ def small_service() -> Iterator[Path]:
         project = Path(folder) / "shop"
         shutil.copytree(ROOT / "bench" / "drill_service", project)
         # What the build needs is locked already, with hashes, for the tool itself.
-        lock = (ROOT / "requirements" / "tool.txt").read_text()
+        lock = re.split(r"^(?=\S)", (ROOT / "requirements" / "tool.txt").read_text(), flags=re.MULTILINE)
+        pins = {pin.partition("==")[0]: pin for pin in lock}
         for name, packages in {
             "tools.txt": ("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"),
             "requirements.txt": ("pluggy",),
         }.items():
-            lines = [re.search(rf"^{one}==.*?(?=^\S|\Z)", lock, re.MULTILINE | re.DOTALL) for one in packages]
-            (project / name).write_text("".join(line.group() for line in lines if line))
+            (project / name).write_text("".join(pins[package] for package in packages))
         git = ["git", "-c", "user.name=bench", "-c", "user.email=bench@example.org", "-C", str(project)]
         subprocess.run([*git, "init", "--quiet", "--initial-branch=main"], check=True)
         (project / ".gitignore").write_text(".dawsos/\n")

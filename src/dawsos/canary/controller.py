@@ -78,12 +78,14 @@ class Controller:
         await self.traffic.sample(0.0, self._weight(state))  # the baseline of the counters
         while True:
             away = await self._until_the_next()
-            asked = self._rollback_asked()
-            if away > self.policy.lease and not asked:
+            if away > self.policy.lease:
+                asked = self._rollback_asked()
+                if asked:
+                    return await self._roll_back(asked)
                 state = await self._come_back(state, away)
                 continue
             judgement = await self._tick(judge, state, started)
-            asked = asked or self._rollback_asked()
+            asked = self._rollback_asked()
             now = self.clock.monotonic()
             decision, reason = decide(state, judgement, now, self.policy)
             if asked:

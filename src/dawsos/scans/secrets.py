@@ -60,7 +60,7 @@ _NOWHERE = re.compile(
 # So much of a line is looked at in one go, and so much of it again in the next: longer than any secret of a format.
 _LONGEST, _AGAIN = 20_000, 2_000
 # So many lines are remembered, if they are no longer than this: of all the lines that the commits of a repository added, most are
-# still in its files or are the same as others, and looking one up costs a fiftieth of looking at it.
+# still in its files or are the same as others.
 _REMEMBERED, _SHORT = 100_000, 400
 
 
