@@ -23,6 +23,7 @@ from e2e.sigstore import ROOT, CiService, Sigstore, built_servers, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 _PROJECT = ROOT / "tests" / "pipelines" / "keyless"
+_SERVICE = ROOT / "bench" / "drill_service"
 _INSTANCE = "sigstore.json"
 
 
@@ -70,7 +71,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         pytest.skip("needs the servers of sigstore: scripts/sigstore_servers builds them, with Go")
     ci, other = CiService(), CiService()
     path = tmp_path_factory.mktemp("keyless") / "project"
-    shutil.copytree(_PROJECT, path)
+    shutil.copytree(_SERVICE, path)
+    shutil.copytree(_PROJECT, path, dirs_exist_ok=True)
     (path / "tools.txt").write_text(
         locked("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers")
     )
