@@ -95,24 +95,27 @@ class Clone:
         assert health.status_code == 200, health.text
         return str(health.json()["version"])
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a command without a terminal and return it."""
-        return subprocess.Popen(
+    @contextmanager
+    def running(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """Run a command without a terminal in the block; ended with it, so that a test that failed leaves nothing to the next one."""
+        with subprocess.Popen(
             [sys.executable, "-m", "dawsos.cli", *arguments],
             cwd=self.path, env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200", **environment},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        ) as process:  # fmt: skip
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.communicate(timeout=60)
+                    process.kill()
 
     def dawsos(self, *arguments: str, check: int | None = None, **environment: str) -> Said:
         """Run a command to its end; ``check`` is the exit code it must have."""
-        process = self.start(*arguments, **environment)
-        try:
+        with self.running(*arguments, **environment) as process:
             out, err = process.communicate(timeout=_SHIP_WITHIN)
-        finally:
-            # A test that ran out of time must not leave its ship to the next one.
-            if process.poll() is None:
-                process.terminate()
-                process.wait(60)
         if check is not None:
             assert process.returncode == check, (
                 f"dawsos {' '.join(arguments)} ended {process.returncode}:\n{out}\n{err}"

@@ -65,12 +65,12 @@ def test_kills_at_random_moments(shipped: Clone) -> None:
     for number in range(KILLS):
         victim = victims[number % len(victims)]
         commit = shipped.commit(f"kill {number}: {victim}")
-        ship = shipped.start("ship", "--approve-as", "Ada", "--reason", "kill test")
-        where = f"seed {seed}, kill {number} ({victim}, {_moment(shipped, ship, chance, whole)})"
-        print(where, flush=True)
-        if ship.poll() is None:
-            _kill(shipped, victim, ship.pid, chance)
-        out, err = ship.communicate(timeout=240)
+        with shipped.running("ship", "--approve-as", "Ada", "--reason", "kill test") as ship:
+            where = f"seed {seed}, kill {number} ({victim}, {_moment(shipped, ship, chance, whole)})"
+            print(where, flush=True)
+            if ship.poll() is None:
+                _kill(shipped, victim, ship.pid, chance)
+            out, err = ship.communicate(timeout=240)
         shipped.nothing_left(where)
         if ship.returncode == -signal.SIGKILL:
             resumed = shipped.dawsos("resume")

@@ -35,10 +35,10 @@ def test_back_and_forth_and_in_the_middle_of_a_rollout(shipped: Clone) -> None:
     with shipped.broken():
         shipped.edit("pipeline.yaml", "[1s, 1s, 1s, 1s, 1s, 1s]", "[60s, 60s, 60s, 60s, 60s, 60s]")
         shipped.commit("slow enough to be stopped")
-        ship = shipped.start("ship", "--approve-as", "Ada", "--reason", "test")
-        until(lambda: shipped.status()["weight"] == 5, 400, "the canary has its first traffic")
-        shipped.dawsos("rollback", "--as", "Bob", "--reason", "stop", check=0)
-        out, err = ship.communicate(timeout=60)
+        with shipped.running("ship", "--approve-as", "Ada", "--reason", "test") as ship:
+            until(lambda: shipped.status()["weight"] == 5, 400, "the canary has its first traffic")
+            shipped.dawsos("rollback", "--as", "Bob", "--reason", "stop", check=0)
+            out, err = ship.communicate(timeout=60)
         assert ship.returncode == 4, out + err
         run = shipped.show()
         assert "Bob" in run["reason"]
