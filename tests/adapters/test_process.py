@@ -127,6 +127,28 @@ def test_cancelling_ends_the_tree_first(tmp_path: Path) -> None:
     assert all(map(is_gone, pids_in(tmp_path, 3)))
 
 
+def test_cancelling_while_a_command_is_being_started_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    guards().start()
+    before = psutil.Process().num_fds()
+
+    async def cancelled() -> None:
+        loop_s = psutil.Process().num_fds() - before
+        runner = GuardedRunner(SystemClock(), Masker())
+        for steps in range(6):
+            task = asyncio.create_task(runner.run(command("sleep 60", tmp_path)))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        # The streams of a guard that never got to work are closed with it.
+        async with asyncio.timeout(20):
+            while psutil.Process().num_fds() > before + loop_s:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(cancelled())
+    assert psutil.Process().num_fds() == before
+
+
 _CALLER = """
 import asyncio, sys
 from dawsos.adapters.clock import SystemClock

@@ -7,6 +7,7 @@ import codecs
 import contextlib
 import os
 import signal
+from io import FileIO
 from pathlib import Path
 from typing import TextIO
 
@@ -111,9 +112,14 @@ class _Guard:
         finally:
             for number in (theirs, output_end, status_end):
                 os.close(number)
+        # A pipe that became a stream is closed by the loop, when the guard ends at the latest; one that did not is ours to close.
+        pipes = [os.fdopen(number, "rb", 0) for number in (output, status)]
         try:
-            return cls(ours, await _stream(output), await _stream(status))
+            said = await _stream(pipes.pop(0))
+            return cls(ours, said, await _stream(pipes.pop(0)))
         except BaseException:
+            for pipe in pipes:
+                pipe.close()
             os.close(ours)
             raise
 
@@ -129,10 +135,9 @@ class _Guard:
                 os.kill(self._pid, signal.SIGKILL)
 
 
-async def _stream(descriptor: int) -> asyncio.StreamReader:
-    """Return a reader that owns ``descriptor``."""
+async def _stream(pipe: FileIO) -> asyncio.StreamReader:
+    """Return a reader that owns ``pipe``."""
     stream = asyncio.StreamReader()
-    pipe = os.fdopen(descriptor, "rb", 0)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
     return stream
 
