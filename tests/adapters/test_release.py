@@ -18,7 +18,7 @@ from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.git import Commit
 from dawsos.adapters.process import GuardedRunner
 from dawsos.adapters.redact import Masker
-from dawsos.errors import InfrastructureError
+from dawsos.errors import InfrastructureError, ReleaseFailed
 
 COMMIT = Commit("c0ffee" * 6 + "abcd", "subject", "author", 1_700_000_000, "main")
 FILES = {"app/__init__.py": "", "app/serve.py": "print(1)\n", "demo-1.dist-info/METADATA": "Name: demo\n"}
@@ -123,6 +123,29 @@ def test_two_builds_are_one_release_and_a_namespace_has_the_files_of_all_its_own
     assert build(tmp_path / "one").digest == first.digest
     # The release is read-only, what it was copied from is not part of it.
     assert [path.name for path in first.path.iterdir() if path.name not in ("site", "release.json")] == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "named"),
+    [
+        ("acme/shop.py", "acme/shop.py", "acme/shop.py"),
+        ("acme/shop/till.py", "acme/shop", "acme/shop"),
+        ("acme/shop", "acme/shop/till.py", "acme/shop"),
+        ("acme/shop.py", "acme/tools.py", None),
+    ],
+)
+def test_own_code_may_not_take_the_place_of_a_package_s_file(
+    ours: str, theirs: str, named: str | None, tmp_path: Path
+) -> None:
+    for place, name in (("own", ours), ("site", theirs)):
+        for path, text in ((name, f"PLACE = {place!r}\n"), ("acme/__init__.py", "")):
+            (tmp_path / place / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / place / path).write_text(text)
+    if named is None:
+        release._refuse_clashes(tmp_path / "own", tmp_path / "site")
+        return
+    with pytest.raises(ReleaseFailed, match=f"locked package install {named}\n"):
+        release._refuse_clashes(tmp_path / "own", tmp_path / "site")
 
 
 @settings(max_examples=30, deadline=None)

@@ -14,7 +14,7 @@ from dawsos.adapters.git import Commit
 from dawsos.adapters.leftovers import owned_folder
 from dawsos.adapters.packages import tree_manifest
 from dawsos.adapters.toolchain import base_python, python_version, tool_environment
-from dawsos.errors import InfrastructureError
+from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.ports import Runner
 
 
@@ -104,12 +104,30 @@ async def build(recipe: Recipe, python: Path, *, folder: Path, kept: Path, log: 
             "install", "--quiet", "--no-compile", "--no-deps", "--no-index", "--target", str(own), *map(str, wheels)
         )
         packages.strip(own)
-        await pip.compile(own)
         await packages.install(recipe.requirements, site, kept=kept, pip=pip)
+        _refuse_clashes(own, site)
+        await pip.compile(own)
         # A folder that both have, of a namespace, gets the files of both.
         shutil.copytree(own, site, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(own)
         return _seal(work, recipe.commit, folder)
+
+
+def _refuse_clashes(own: Path, site: Path) -> None:
+    """Raise ReleaseFailed where a file of the release's own code would take the place of a locked package's.
+
+    Which of the two is imported would be a matter of chance, and the bill of materials would name a package that is not whole.
+    """
+    for path in sorted(own.rglob("*")):
+        name = path.relative_to(own).as_posix()
+        theirs = site / name
+        if not theirs.exists() or (path.is_dir() and theirs.is_dir()):
+            continue
+        if path.is_dir() or theirs.is_dir() or path.read_bytes() != theirs.read_bytes():
+            raise ReleaseFailed(
+                f"both the service's own code and a locked package install {name}",
+                fix="rename the service's file or folder, or take the package out of the requirements",
+            )
 
 
 def _seal(work: Path, commit: Commit, folder: Path) -> Release:
