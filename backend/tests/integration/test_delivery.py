@@ -135,7 +135,7 @@ def test_one_trace_from_the_request_to_the_database_to_the_worker(
         made = rule(http, holding(http), webhook_url=receiver.url)
         header = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
         http.post(f"/v1/alerts/{made['alert_id']}/test", headers=header).raise_for_status()
-        # No rule watches this one, so neither its making nor the worker has cached a valuation: it has to be calculated.
+        # No rule watches this one: neither its making nor the worker has cached a valuation, it has to be calculated.
         http.get(f"/v1/portfolios/{holding(http)}/valuation", headers=header).raise_for_status()
     wanted = {("dawsos-api", "http.request"), ("dawsos-api", "db.query"), ("dawsos-api", "cache.get")}
     wanted |= {("dawsos-api", "calculation"), ("dawsos-worker", "alert.deliver"), ("dawsos-worker", "db.query")}
