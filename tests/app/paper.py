@@ -122,6 +122,7 @@ class Paper:
         # JSON is YAML, and knows how to quote.
         text = text.replace("service: {", f"service: {{{json.dumps(service)[1:-1]}, " if service else "service: {")
         (home / "pipeline.yaml").write_text(text)
+        (home / "requirements.txt").touch()
         self.pipeline: Pipeline = pipeline_of(text)
         self.project = Project(home, home / ".dawsos")
         self.clock = VirtualClock()

@@ -18,6 +18,7 @@ from dawsos.app import environments, evidence
 from dawsos.app.certifying import confirm
 from dawsos.app.evidence_table import render_evidence
 from dawsos.app.inputs import Upstream, cacheable, expired, stage_fingerprint
+from dawsos.app.named_files import must_have_files
 from dawsos.app.operations import PRODUCTION
 from dawsos.app.operations import status as status_of
 from dawsos.app.project import Project, load, load_run, open_tools
@@ -199,6 +200,7 @@ def verify(project: Project, *, as_json: bool, console: Console) -> int:
 def lint(project: Project, *, as_json: bool, console: Console) -> None:
     """Load pipeline.yaml, which refuses what is wrong with it, and say what it means."""
     pipeline = load(project.root)
+    must_have_files(pipeline, pipeline.stages, project.root)
     seconds = sum(step.duration for step in pipeline.rollout.ladder)
     ladder = " ".join(str(step.weight) for step in pipeline.rollout.ladder)
     facts = {

@@ -20,7 +20,6 @@ from dawsos.adapters import git
 from dawsos.adapters.cache import StageCache
 from dawsos.adapters.git import Commit
 from dawsos.adapters.guards import guards
-from dawsos.adapters.toolchain import lock_digest
 from dawsos.app import approval as approvals
 from dawsos.app import evidence
 from dawsos.app.asking import Asker
@@ -28,6 +27,7 @@ from dawsos.app.bodies import Scene, bodies, prepare
 from dawsos.app.certifying import certify, must_have_identity
 from dawsos.app.commit_files import CommitFiles
 from dawsos.app.inputs import Upstream, cacheable, expired, stage_fingerprint, takes_seed
+from dawsos.app.named_files import must_have_files
 from dawsos.app.project import Project, Tools, load, load_run, open_tools, sweep_leftovers
 from dawsos.app.report import write_shown_report
 from dawsos.app.session import Session, deploying, start, take_over
@@ -147,10 +147,8 @@ def _begin(
     if options.approve_as:
         for stage in chosen:
             approvals.must_be_allowed(options.approve_as, stage.approval.of if stage.approval else ())
-    for stage in chosen:
-        if stage.toolchain is not None:
-            # Asked before there is a run, which could only end as if the machine were at fault.
-            lock_digest(root / pipeline.toolchains[stage.toolchain].requirements)
+    # Asked before there is a run, which could only end as if the machine were at fault.
+    must_have_files(pipeline, chosen, root, f" in commit {commit.sha[:8]}" if command == "ship" else "")
     if command == "ship":
         must_have_identity(pipeline.signing, os.environ)
     options = replace(options, drawn=secrets.randbits(32))

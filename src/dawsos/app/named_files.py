@@ -1,0 +1,37 @@
+"""Refuses a pipeline that names a file which is not there, before anything has run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dawsos.errors import BadInput
+from dawsos.model.pipeline import Pipeline, Stage
+
+
+def must_have_files(pipeline: Pipeline, stages: Sequence[Stage], root: Path, where: str = "") -> None:
+    """Raise BadInput with one line for each file that ``stages`` need by name and ``root`` has not.
+
+    ``where`` says in the message what ``root`` is: a file that was forgotten in a commit is there for whoever looks.
+    """
+    problems = []
+    for place, name, is_folder in dict.fromkeys(_named(pipeline, stages)):
+        if not ((root / name).is_dir() if is_folder else (root / name).is_file()):
+            problems.append(f"pipeline.yaml: {place}: there is no {'folder' if is_folder else 'file'} {name}{where}")
+    if problems:
+        raise BadInput("\n".join(problems), fix="correct the path, or commit what is missing")
+
+
+def _named(pipeline: Pipeline, stages: Sequence[Stage]) -> Iterator[tuple[str, str, bool]]:
+    """Yield (place in the file, path, whether it is a folder) of everything that is named."""
+    for stage in stages:
+        if stage.toolchain is not None:
+            yield f"toolchains.{stage.toolchain}.requirements", pipeline.toolchains[stage.toolchain].requirements, False
+    if any(stage.uses == "release" for stage in stages):
+        service = pipeline.service
+        yield "service.project", service.project, True
+        yield "service.requirements", service.requirements, False
+        for image in service.images:
+            yield f"service.images.{image.name}.dockerfile", image.dockerfile, False
+    if pipeline.signing.sigstore != "off" and pipeline.signing.instance is not None:
+        yield "signing.instance", pipeline.signing.instance, False
