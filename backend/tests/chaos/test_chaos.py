@@ -40,6 +40,11 @@ def recovery_seconds(site: Site) -> float:
     return time.monotonic() - started
 
 
+def fastest(http: httpx.Client, page: str) -> float:
+    """The least seconds of three answers: who waits for something waits each time, a busy machine does not."""
+    return min(http.get(page).elapsed.total_seconds() for _ in range(3))
+
+
 async def terminate_backends(stack: Stack) -> int:
     """End all connections of the service's role but our own; a role may do that to itself."""
     connection = await asyncpg.connect(stack.database_url)
@@ -206,7 +211,7 @@ def test_a_slow_database_makes_slow_answers_and_no_wrong_ones(site: Site) -> Non
     answer = site.http.get(site.valuation)
     assert time.monotonic() - started >= 0.5, "the latency was not on the wire"
     assert (answer.status_code, answer.content) == (200, before)
-    assert site.http.get("/health").elapsed.total_seconds() < 0.5
+    assert fastest(site.http, "/health") < 0.5, "liveness does not ask the database"
     site.database.set("pass")
     assert recovery_seconds(site) < RECOVERY_SECONDS
 
@@ -249,7 +254,7 @@ def test_a_provider_that_is_cut_off_costs_a_quote_and_nothing_else(
         wire.set("blackhole")
         refused = [http.get("/v1/market/quote?symbol=KO") for _ in range(4)]
         assert {answer.status_code for answer in refused} == {503}
-        assert refused[-1].elapsed.total_seconds() < 0.3, "an open breaker makes nobody wait"
+        assert fastest(http, "/v1/market/quote?symbol=KO") < 0.3, "an open breaker makes nobody wait"
         assert http.get("/health/ready").json()["providers"]["polygon"] == "open"
         assert http.get(quote).status_code == 200
         assert http.get(site.valuation).status_code == 200

@@ -191,13 +191,16 @@ async def test_a_request_in_flight_is_finished_after_sigterm(
         async with owner.transaction():
             await owner.execute("LOCK TABLE lots IN ACCESS EXCLUSIVE MODE")
             reader.start()
-            await asyncio.sleep(0.5)
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'lots'::regclass"
+            async with asyncio.timeout(STOP_WITHIN):
+                while not await owner.fetchval(waiting):
+                    await asyncio.sleep(0.02)
             running.process.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.5)
             assert answers == []
-        await asyncio.to_thread(reader.join, 5)
+        await asyncio.to_thread(reader.join, STOP_WITHIN)
         assert [answer.status_code for answer in answers] == [200]
-        assert await asyncio.to_thread(running.process.wait, 5) in {0, -signal.SIGTERM}
+        assert await asyncio.to_thread(running.process.wait, STOP_WITHIN) in {0, -signal.SIGTERM}
 
 
 @pytest.mark.parametrize("commands", [("app.migrate", "status"), ("app.migrate", "up")])
