@@ -121,6 +121,18 @@ def test_suspicion_that_gets_no_worse_goes_stale() -> None:
     assert 120 <= quiet <= 122
 
 
+def test_a_canary_that_looks_plainly_down_is_not_dimmed() -> None:
+    """Three requests, all failed, are suspicious but no proof yet; of the next few each must count at once."""
+    down, ill = Evidence(Rules()), Evidence(Rules())
+    down.observe(_bin(Table(3, 3, 57, 0)))
+    ill.observe(_bin(Table(12, 3, 228, 0)))
+    assert down.suspected
+    assert ill.suspected
+    assert not down.failing
+    assert down.dim_factor == 1.0
+    assert ill.dim_factor < 1.0
+
+
 def test_what_was_routed_by_a_higher_weight_is_not_compared() -> None:
     evidence = Evidence(Rules())
     for _ in range(5):

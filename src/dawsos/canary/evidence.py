@@ -39,6 +39,7 @@ BURST = math.log(6.0)
 SUSPICION = math.log(5.0)
 CLEARED = math.log(2.0)
 WORSE = math.log(2.0)
+NEARLY_DOWN = math.log(4.0)
 HOLD = math.log(20.0)
 ROUNDING = 1e-9
 HOLD_MOST = math.log(100.0)
@@ -212,7 +213,12 @@ class Evidence:
 
     @property
     def dim_factor(self) -> float:
-        """Return to which part of its weight the canary may be lowered so that proof still comes as fast as it may count."""
+        """Return to which part of its weight the canary may be lowered so that proof still comes as fast as it may count.
+
+        Not at all when the canary looks plainly down: that way nothing is capped, each request counts, and proof is a few away.
+        """
+        if self.down.log_wealth() >= NEARLY_DOWN:
+            return 1.0
         if self.window.growth <= 0.0 or self.window.seconds <= 0.0:
             return 1.0
         pace = self.window.growth / self.window.seconds

@@ -34,6 +34,13 @@ def test_a_bad_canary_is_found_and_dimming_spares_requests() -> None:
     assert ours.median <= 25
 
 
+@pytest.mark.parametrize("rate", [50.0, 200.0])
+def test_a_total_failure_is_found_as_fast_as_without_dimming(rate: float) -> None:
+    ours, plain = contest(World(rate=rate), parse_scenario("down"), BOTH, 100, seed=1)
+    assert ours.rolled_back == plain.rolled_back == 1.0
+    assert (ours.median, ours.p95) == (plain.median, plain.p95)
+
+
 def test_a_healthy_canary_is_promoted_in_its_time() -> None:
     told: list[float] = []
     ours, _ = contest(World(rate=50.0), parse_scenario("aa"), BOTH, 20, 1, told.append)

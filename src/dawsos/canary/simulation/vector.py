@@ -172,7 +172,8 @@ class VectorEvidence:
         with np.errstate(divide="ignore", invalid="ignore"):
             pace = self.window_growth / self.window_seconds
             factor = np.minimum(1.0, np.maximum(0.1, 2.0 * self.rules.growth / pace))
-        return np.where((self.window_growth > 0.0) & (self.window_seconds > 0.0), factor, 1.0)
+        worthwhile = (self.window_growth > 0.0) & (self.window_seconds > 0.0)
+        return np.where(worthwhile & (self.down.log_wealth() < one.NEARLY_DOWN), factor, 1.0)
 
     def _boundaries(self, seconds: float, weight: Ints) -> None:
         changed = weight != self.weight
