@@ -259,7 +259,10 @@ def rollback(
 
 @app.command(epilog=EPILOG)
 def verify(as_json: Json = False) -> None:
-    """Check production: version of /health, latest page, nightly order, metrics; and every journal's chain."""
+    """Check production: version of /health, latest page, nightly order, metrics; and every journal's chain.
+
+    An environment that is down (after dawsos down, or a restart of the machine) is started from its data first.
+    """
     from dawsos.app import reading
 
     raise typer.Exit(reading.verify(_project(), as_json=as_json, console=_console()))
