@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Real drills on the embedded platform, many of each fault: when was the rollback decided, beside what the simulator says.
 
-    python bench/drills.py [--small] errors=5%:20 latency=2s:20 crash:20 pack:20 none:20
+    python bench/drills.py [--small] errors=100%:20 errors=5%:20 latency=2s:20 crash:20 pack:20 none:20
 
 Each drill is a rollout of the serving release against itself under the profile `drill` (200 requests a second); `none` is an A/A
 rollout.  Takes about a minute a drill and both cores.  Seconds are counted from the canary's first traffic to the decision.
@@ -122,7 +122,14 @@ def main(words: list[str]) -> None:
     )
     parser.add_argument("drills", nargs="*", metavar="FAULT[:COUNT]")
     asked = parser.parse_args(words)
-    known = ["errors=5%:20", "latency=2s:20", "crash:20", *([] if asked.small else ["pack:20"]), "none:20"]
+    known = [
+        "errors=100%:20",
+        "errors=5%:20",
+        "latency=2s:20",
+        "crash:20",
+        *([] if asked.small else ["pack:20"]),
+        "none:20",
+    ]
     wanted = [word.partition(":") for word in asked.drills or known]
     if asked.small:
         with small_service() as project:
