@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawsos.canary.evidence import BURST, Bin, Evidence, Rules
+from dawsos.canary.evidence import BURST, NEARLY_DOWN, Bin, Evidence, Rules
 from dawsos.canary.statistics import Table
 
 EMPTY = (Table(), Table(), Table())
@@ -131,6 +131,16 @@ def test_a_canary_that_looks_plainly_down_is_not_dimmed() -> None:
     assert not down.failing
     assert down.dim_factor == 1.0
     assert ill.dim_factor < 1.0
+
+
+def test_in_an_outage_of_both_a_doubt_dims_as_ever() -> None:
+    """A canary that fails most requests, as stable does, is not down; what is held against it here is its latency."""
+    evidence = Evidence(Rules())
+    while not evidence.suspected:
+        outage, slower = Table(20, 12, 380, 228), Table(20, 19, 380, 190)
+        evidence.observe(Bin(1.0, 5, (outage, slower, slower, slower), (20, 0)))
+    assert evidence.down.log_wealth() >= NEARLY_DOWN
+    assert evidence.dim_factor < 1.0
 
 
 def test_what_was_routed_by_a_higher_weight_is_not_compared() -> None:

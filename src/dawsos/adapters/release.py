@@ -116,7 +116,7 @@ async def build(recipe: Recipe, python: Path, *, folder: Path, kept: Path, log: 
 def _refuse_clashes(own: Path, site: Path) -> None:
     """Raise ReleaseFailed where a file of the release's own code would take the place of a locked package's.
 
-    Which of the two is imported would be a matter of chance, and the bill of materials would name a package that is not whole.
+    The package would no longer be what the lock and the bill of materials say that it is.
     """
     for path in sorted(own.rglob("*")):
         name = path.relative_to(own).as_posix()

@@ -183,8 +183,12 @@ class Evidence:
     @property
     def plainly_down(self) -> bool:
         """True with proof that the canary fails more than a quarter of its requests, and more than stable does."""
-        least = self.rules.fast_proof
-        return self.down.log_wealth() >= least and self.error_rate_apart.log_wealth() >= least
+        return self._towards_down >= self.rules.fast_proof
+
+    @property
+    def _towards_down(self) -> float:
+        """Return the log wealth of that bet of the fast path which has less."""
+        return min(self.down.log_wealth(), self.error_rate_apart.log_wealth())
 
     @property
     def above_limit(self) -> str:
@@ -217,7 +221,7 @@ class Evidence:
 
         Not at all when the canary looks plainly down: that way nothing is capped, each request counts, and proof is a few away.
         """
-        if self.down.log_wealth() >= NEARLY_DOWN:
+        if self._towards_down >= NEARLY_DOWN:
             return 1.0
         if self.window.growth <= 0.0 or self.window.seconds <= 0.0:
             return 1.0

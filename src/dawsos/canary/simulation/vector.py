@@ -157,9 +157,10 @@ class VectorEvidence:
 
     def failing(self) -> Flags:
         """Return for each rollout whether there is proof against its canary."""
-        least = self.rules.fast_proof
-        down = (self.down.log_wealth() >= least) & (self.error_rate_apart.log_wealth() >= least)
-        return np.asarray((self.log_e >= self.rules.proof) | down)
+        return np.asarray((self.log_e >= self.rules.proof) | (self._towards_down() >= self.rules.fast_proof))
+
+    def _towards_down(self) -> Floats:
+        return np.minimum(self.down.log_wealth(), self.error_rate_apart.log_wealth())
 
     def above_limit(self) -> Flags:
         return np.asarray(np.any([mixture.log_wealth() >= one.HOLD for mixture in self.above.values()], axis=0))
@@ -173,7 +174,7 @@ class VectorEvidence:
             pace = self.window_growth / self.window_seconds
             factor = np.minimum(1.0, np.maximum(0.1, 2.0 * self.rules.growth / pace))
         worthwhile = (self.window_growth > 0.0) & (self.window_seconds > 0.0)
-        return np.where(worthwhile & (self.down.log_wealth() < one.NEARLY_DOWN), factor, 1.0)
+        return np.where(worthwhile & (self._towards_down() < one.NEARLY_DOWN), factor, 1.0)
 
     def _boundaries(self, seconds: float, weight: Ints) -> None:
         changed = weight != self.weight
