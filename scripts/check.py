@@ -22,6 +22,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "format": ("ruff", "format", "--check", "src", "tests", "scripts", "bench", "dawsos"),
     "types": ("mypy",),
     "imports": ("lint-imports",),
+    "backend-imports": ("env", "PYTHONPATH=backend", "lint-imports", "--config", "backend/.importlinter"),
     "unit": ("python", "-m", "pytest", "-q", "-m", "not e2e and not slow", "--timeout=60"),
     "e2e": ("python", "-m", "pytest", "-q", "-m", "e2e and not slow", "--timeout=900", "--durations=25"),
 }
@@ -63,7 +64,7 @@ def main(wanted: list[str]) -> int:
         results[name] = (_run(name), time.monotonic() - started)
     print()
     for name, (code, seconds) in results.items():
-        print(f"{'green' if code == 0 else 'RED':5}  {name:8} {seconds:6.1f} s")
+        print(f"{'green' if code == 0 else 'RED':5}  {name:15} {seconds:6.1f} s")
     return 0 if all(code == 0 for code, _ in results.values()) else 1
 
 

@@ -5,25 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from prometheus_client import CollectorRegistry
-
 from app.container_outside import reach_out
-from app.services.alert_ports import Mutex
 from app.services.alerting import AlertService
 from app.services.analysis import Analysis, AnalysisStores
 from app.services.bookings import BookingService
 from app.services.cache import OptionalCache
+from app.services.context import Services
 from app.services.delivery import DeliveryService
 from app.services.exports import ExportService
 from app.services.journals import Journals
 from app.services.limits import RateLimiter
 from app.services.market import MarketService
 from app.services.portfolios import PortfolioService
-from app.services.ports import FxHistory, JobLog, JournalStore, PackStore, Probe, TenantStore
 from app.services.reconciliation import Reconciler
 from app.services.reference import load_reference
 from app.services.tracing import query_span
@@ -40,32 +36,6 @@ from app.storage.locks import PgMutex
 from app.storage.packs import PgPackStore
 from app.storage.rights import PgRights
 from app.storage.tenants import PgTenantStore
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """Everything an endpoint or a job may use."""
-
-    settings: Settings
-    tenants: TenantStore
-    packs: PackStore
-    jobs: JobLog
-    cache: OptionalCache
-    database: Probe
-    portfolios: PortfolioService
-    fx: FxHistory
-    bookings: BookingService
-    reconciler: Reconciler
-    ledger: JournalStore
-    limiter: RateLimiter
-    analysis: Analysis
-    alerts: AlertService
-    deliveries: DeliveryService
-    market: MarketService
-    exports: ExportService
-    mutex: Mutex
-    # Metrics of the world outside; those of requests belong to the application that answers them.
-    registry: CollectorRegistry
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import uvicorn
 
 from app.api.factory import create_app
+from app.container import connect
 from app.settings import Listen, Settings, SettingsError
 from app.tracing import configure
 
@@ -20,7 +21,7 @@ def server_config(env: Mapping[str, str]) -> uvicorn.Config:
     """What to serve and how; raises SettingsError before anything is opened."""
     listen = Listen.from_env(env)
     return uvicorn.Config(
-        create_app(Settings.from_env(env)),
+        create_app(Settings.from_env(env), connect),
         host=listen.host,
         port=listen.port,
         timeout_graceful_shutdown=GRACE_SECONDS,

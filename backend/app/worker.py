@@ -15,15 +15,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.container import Services, connect
+from app.container import connect
 from app.container_outside import utc_now
 from app.core.errors import StoreUnavailableError
 from app.meters import NightMetrics
+from app.services.context import Services
 from app.services.working import LOOPS, Work
 from app.settings import Listen, Settings, SettingsError
 from app.storage.locks import listening
 from app.tracing import configure
-from jobs.runner import night_of
 
 GRACE_SECONDS = 3
 Connect = Callable[[Settings], AbstractAsyncContextManager[Services]]
@@ -38,7 +38,7 @@ def work_of(services: Services) -> Work:
         alerts=services.alerts,
         deliveries=services.deliveries,
         mutex=services.mutex,
-        night=lambda: night_of(services, utc_now().date()),
+        night=lambda: services.night(utc_now().date()),
         listen=lambda ruled: listening(settings.database_url, ruled),
         clock=utc_now,
         alert_interval=settings.outside.alert_interval,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from app.container import Services
+from app.services.context import Services
 from app.services.nightly import NIGHT_LOCK, Night, refuse_past, run_night
 from jobs.runner import main, report, today
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from app.container import Services
+from app.services.context import Services
 from app.services.nightly import Night
 from jobs.runner import main
 

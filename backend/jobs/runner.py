@@ -9,21 +9,14 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from app.container import Services, connect
+from app.container import connect
 from app.core.errors import DawsosError, PastDateError
+from app.services.context import Services
 from app.services.nightly import OF_TODAY, Night, Outcome, refuse_past, run_job
 from app.settings import Settings, SettingsError
 from app.tracing import configure
 
 Work = Callable[[Night, Services], Awaitable[int]]
-
-
-def night_of(services: Services, asof: date) -> Night:
-    """The context of a job."""
-    s = services
-    return Night(
-        asof, s.settings.market_data, s.tenants, s.packs, s.jobs, s.portfolios, s.fx, s.reconciler, s.analysis, s.alerts
-    )
 
 
 def today() -> date:
@@ -52,7 +45,7 @@ def main(work: Work, description: str, argv: Sequence[str] | None = None) -> int
 
     async def connected(settings: Settings) -> int:
         async with connect(settings) as services:
-            return await work(night_of(services, asof), services)
+            return await work(services.night(asof), services)
 
     stop_tracing = None
     try:

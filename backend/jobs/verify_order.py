@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from app.container import Services
+from app.services.context import Services
 from app.services.nightly import SACRED_ORDER, Night, order_problem
 from jobs.runner import main
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from app.api import auth
-from app.container import Services
+from app.services.context import Services
 
 
 def services(request: Request) -> Services:

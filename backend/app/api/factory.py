@@ -11,19 +11,19 @@ from app.api import alerts, analysis, bookings, health, macro, market, openapi, 
 from app.api.limits import BodyLimitMiddleware
 from app.api.telemetry import MetricsMiddleware, Telemetry
 from app.api.tracing import TracingMiddleware
-from app.container import Services, connect
+from app.services.context import Services
 from app.settings import Settings
 
 Connect = Callable[[Settings], AbstractAsyncContextManager[Services]]
 
 
-def create_app(settings: Settings, connect_to: Connect = connect) -> FastAPI:
-    """The ASGI application; `connect_to` opens the services for as long as it runs."""
+def create_app(settings: Settings, connect: Connect) -> FastAPI:
+    """The ASGI application; `connect` opens the services for as long as it runs."""
     telemetry = Telemetry(settings.git_sha, settings.deployment_id)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with connect_to(settings) as services:
+        async with connect(settings) as services:
             app.state.services = services
             app.state.telemetry = telemetry
             yield

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request
 
 from app.api.dependencies import Svc, User
 from app.api.quality_schemas import MoatOut, RatingOut, ScoreOut, StoredRatingOut
-from app.container import Services
 from app.core.ratings import Rating
+from app.services.context import Services
 
 router = APIRouter(prefix="/v1/quality")
 ONE = r"[A-Z0-9][A-Z0-9.\-]{0,31}"

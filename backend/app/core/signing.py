@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import secrets
 
 PREFIX = "whsec_"
 
 
-def new_secret() -> str:
-    """A fresh secret in the form the specification gives: `whsec_` and base64 of 24 random bytes."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(24)).decode()
+def encode_secret(key: bytes) -> str:
+    """A secret in the form of the specification: `whsec_` and the base64 of its bytes (24 to 64 random ones)."""
+    return PREFIX + base64.b64encode(key).decode()
 
 
 def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:

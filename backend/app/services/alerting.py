@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import secrets
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -17,7 +18,7 @@ from app.core import alerts
 from app.core.alerts import Condition, Sent, Window
 from app.core.errors import DawsosError, NotFoundError, PackWarmingError, RateLimitedError, UnpricedError
 from app.core.money import quantize
-from app.core.signing import new_secret
+from app.core.signing import encode_secret
 from app.services.access import owned
 from app.services.alert_ports import AlertRule, AlertStore, AlertTx, Delivery, Firing
 from app.services.portfolios import PortfolioService
@@ -28,6 +29,7 @@ from app.services.tracing import current_traceparent
 MOST_RULES = 50
 # NUMERIC(28, 8) in the database; a rise from next to nothing can be larger.
 MOST_CHANGE = Decimal("1e19")
+SECRET_BYTES = 24
 
 
 class AlertRefusedError(DawsosError):
@@ -204,3 +206,8 @@ def _delivery(firing: Firing, method: str, recipient: str) -> Delivery:
         made.id, made.firing_id, made.portfolio_id, made.asof_date, made.change, "in_app", recipient,
         made.triggered_at, "delivered", 0, firing.triggered_at, traceparent=firing.traceparent,
     )  # fmt: skip
+
+
+def new_secret() -> str:
+    """A random secret that signs the webhooks of one rule."""
+    return encode_secret(secrets.token_bytes(SECRET_BYTES))

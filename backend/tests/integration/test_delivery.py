@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from app.api.auth import issue
-from app.core.signing import new_secret
 from app.outside.mail import MailSender, MailServer
 from app.services.alert_ports import Delivery, DeliveryError
+from app.services.alerting import new_secret
 from tests.support import evidence
 from tests.support.outside import Receiver, StandIn, receiving, standing_in, wait_for, worker
 from tests.support.servers import SECRET, Running, Stack, run, serving

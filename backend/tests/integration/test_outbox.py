@@ -18,11 +18,10 @@ from prometheus_client import CollectorRegistry
 
 from app.core.alerts import Condition
 from app.core.errors import PackWarmingError, StoreUnavailableError
-from app.core.signing import new_secret
 from app.meters import DeliveryMetrics
 from app.outside.webhook import WebhookSender
 from app.services.alert_ports import AlertRule, Delivery, DeliveryError, Firing
-from app.services.alerting import AlertService, NewAlert
+from app.services.alerting import AlertService, NewAlert, new_secret
 from app.services.delivery import DeliveryService
 from app.services.portfolios import PortfolioService
 from app.storage.alerts import PgAlertStore

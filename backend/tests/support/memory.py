@@ -15,7 +15,6 @@ from uuid import UUID, uuid4
 
 from prometheus_client import CollectorRegistry
 
-from app.container import Services
 from app.core.bookings import Booked, Booking, Dividend, day_of
 from app.core.errors import CacheUnavailableError, LedgerUnavailableError, StoreUnavailableError
 from app.core.inventory import WHOLE
@@ -26,6 +25,7 @@ from app.services.alerting import AlertService
 from app.services.analysis import Analysis
 from app.services.bookings import BookingService
 from app.services.cache import OptionalCache
+from app.services.context import Services
 from app.services.delivery import DeliveryService
 from app.services.exports import ExportService
 from app.services.guard import Guard, Timing

@@ -17,6 +17,7 @@ from app.core import alerts, rights, signing
 from app.core.alerts import Condition, Told
 from app.core.breaker import Breaker
 from app.core.bucket import Bucket
+from app.services.alerting import new_secret
 from app.services.nightly import SACRED_ORDER
 from app.services.ports import JobRun
 from app.services.schedule import due_at, seconds_to_night
@@ -158,8 +159,8 @@ def test_every_source_must_allow_the_export(sources: list[str], refused: list[st
 
 
 def test_a_signature_is_what_the_specification_says() -> None:
-    secret = signing.new_secret()
-    assert secret != signing.new_secret()
+    secret = new_secret()
+    assert secret != new_secret()
     headers = signing.headers(secret, "msg_1", 1700000000, b'{"a":1}')
     key = base64.b64decode(secret.removeprefix("whsec_"))
     expected = base64.b64encode(hmac.new(key, b'msg_1.1700000000.{"a":1}', hashlib.sha256).digest()).decode()

@@ -29,7 +29,6 @@ from app.services.pdf import Sheet, render
 from app.services.provider_ports import ProviderError
 from app.services.tracing import current_traceparent, from_traceparent, query_span, span
 from app.settings import Outside, Settings, SettingsError
-from jobs.runner import night_of
 from tests.support.memory import SECRET, World
 
 ANNA, BEN = uuid4(), uuid4()
@@ -54,7 +53,7 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://t", headers=token(ANNA)) as client,
     ):
-        await run_night(night_of(world.services, date(2026, 11, 24)))
+        await run_night(world.services.night(date(2026, 11, 24)))
         yield client
 
 
