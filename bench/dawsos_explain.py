@@ -204,7 +204,7 @@ async def use_alerts(tx: PgAlertTx, portfolio: UUID) -> None:
     await tx.rules(portfolio)
     await tx.evaluated(rule.id, now)
     await tx.hold(portfolio, "d")
-    await tx.last_told(portfolio, "d", "in_app", "owner")
+    await tx.last_notification(portfolio, "d", "in_app", "owner")
     await tx.add_firing(firing, "d", [sent, lost])
     await tx.firings(50)
     await tx.claim(["in_app"], now, now, 10)

@@ -1,4 +1,4 @@
-"""The one place where ports meet adapters. Nothing connects here; the first use of each adapter does."""
+"""The composition root: builds the services over their adapters, which connect when they are first used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 
-from app.container_outside import reach_out
+from app.container_clients import open_clients
 from app.services.alerting import AlertService
 from app.services.analysis import Analysis, AnalysisStores
 from app.services.bookings import BookingService
@@ -17,9 +17,9 @@ from app.services.context import Services
 from app.services.delivery import DeliveryService
 from app.services.exports import ExportService
 from app.services.journals import Journals
-from app.services.limits import RateLimiter
 from app.services.market import MarketService
 from app.services.portfolios import PortfolioService
+from app.services.rate_limit import RateLimiter
 from app.services.reconciliation import Reconciler
 from app.services.reference import load_reference
 from app.services.tracing import query_span
@@ -41,7 +41,7 @@ from app.storage.tenants import PgTenantStore
 @asynccontextmanager
 async def connect(settings: Settings) -> AsyncIterator[Services]:
     """Services over PostgreSQL and Redis, closed on leaving."""
-    on_query = query_span if settings.outside.otlp_endpoint else None
+    on_query = query_span if settings.clients.otlp_endpoint else None
     database = Database(settings.database_url, settings.db_pool_max, settings.db_query_seconds, on_query)
     redis = RedisCache(settings.redis_url)
     cache = OptionalCache(redis, time.monotonic)
@@ -60,7 +60,7 @@ async def connect(settings: Settings) -> AsyncIterator[Services]:
     analysis = Analysis.over(tenants, packs, jobs, stores, load_reference())
     alert_store = PgAlertStore(database)
     try:
-        async with reach_out(settings.outside) as world:
+        async with open_clients(settings.clients) as clients:
             yield Services(
                 settings=settings,
                 tenants=tenants,
@@ -75,12 +75,12 @@ async def connect(settings: Settings) -> AsyncIterator[Services]:
                 ledger=ledger,
                 limiter=limiter,
                 analysis=analysis,
-                alerts=AlertService(alert_store, tenants, portfolios, clock, mail=bool(settings.outside.smtp_url)),
-                deliveries=DeliveryService(alert_store, tenants, world.senders, clock, world.deliveries),
-                market=MarketService(world.guards, cache, clock),
+                alerts=AlertService(alert_store, tenants, portfolios, clock, mail=bool(settings.clients.smtp_url)),
+                deliveries=DeliveryService(alert_store, tenants, clients.senders, clock, clients.deliveries),
+                market=MarketService(clients.providers, cache, clock),
                 exports=ExportService(portfolios, packs, PgRights(database)),
                 mutex=PgMutex(database),
-                registry=world.registry,
+                registry=clients.registry,
             )
     finally:
         await redis.close()

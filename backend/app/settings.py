@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 PACKAGED_MARKET_DATA = Path(__file__).parent / "data" / "market.json"
 # RFC 7518: an HS256 key shorter than its hash is weaker than the algorithm.
-SHORTEST_SECRET = 32
+MIN_SECRET_LENGTH = 32
 PROVIDERS = ("polygon", "fmp", "fred")
 SECONDS_PER_DAY = 86_400
 Network = IPv4Network | IPv6Network
@@ -21,11 +21,11 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Outside:
-    """Where the world outside is: data providers, mail, the networks that webhooks may reach besides the internet.
+class ClientSettings:
+    """Addresses and limits of external services: data providers, mail, webhooks, the trace collector.
 
-    Without an address a provider is not asked and mail is not offered. `webhook_networks` is empty in production: it
-    exists for receivers on the loopback of a test machine.
+    A provider without an address is not called; without `smtp_url` there is no mail. Webhooks may reach the
+    public internet and `webhook_networks` (none in production, the loopback on a test machine). Times are in seconds.
     """
 
     provider_urls: Mapping[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Outside:
     otlp_endpoint: str = ""
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> Outside:
+    def from_env(cls, env: Mapping[str, str]) -> ClientSettings:
         """Read and check the variables; each has a default."""
         base = env.get("PROVIDERS_URL", "").rstrip("/")
         urls = {name: env.get(f"{name.upper()}_URL") or (f"{base}/{name}" if base else "") for name in PROVIDERS}
@@ -72,7 +72,7 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
 def _address(name: str, url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        # Looked at because it is the part that fails late, with a message that may repeat a part of the password.
+        # An invalid port fails only when it is read, with a message that may repeat a part of the password.
         _ = parts.port
     except ValueError:
         raise SettingsError(f"{name} is not an address; a password's special characters are written as %XX") from None
@@ -95,7 +95,7 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Settings:
-    """Everything the service is told from outside. Not printed by repr: it holds secrets."""
+    """The configuration of the service. It has no repr, because it holds secrets."""
 
     database_url: str
     redis_url: str
@@ -108,14 +108,14 @@ class Settings:
     max_body_bytes: int = 65536
     db_pool_max: int = 10
     db_query_seconds: int = 3
-    outside: Outside = Outside()
+    clients: ClientSettings = ClientSettings()
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read and check the variables."""
         secret = required(env, "JWT_SECRET")
-        if len(secret) < SHORTEST_SECRET:
-            raise SettingsError(f"JWT_SECRET must have at least {SHORTEST_SECRET} characters")
+        if len(secret) < MIN_SECRET_LENGTH:
+            raise SettingsError(f"JWT_SECRET must have at least {MIN_SECRET_LENGTH} characters")
         _address("REDIS_URL", required(env, "REDIS_URL"))
         return cls(
             database_url=required(env, "DATABASE_URL"),
@@ -129,7 +129,7 @@ class Settings:
             max_body_bytes=number(env, "MAX_BODY_BYTES", 65536, 2**24),
             db_pool_max=number(env, "DB_POOL_MAX", 10, 50),
             db_query_seconds=number(env, "DB_QUERY_SECONDS", 3, 10),
-            outside=Outside.from_env(env),
+            clients=ClientSettings.from_env(env),
         )
 
 

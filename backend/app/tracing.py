@@ -22,7 +22,7 @@ EXPORT_MILLISECONDS = 1000
 
 def configure(settings: Settings, role: str) -> Callable[[], None]:
     """Send this process's spans out, if there is an address; what is returned sends the last ones and ends it."""
-    if not settings.outside.otlp_endpoint:
+    if not settings.clients.otlp_endpoint:
         return lambda: None
     resource = Resource.create(
         {

@@ -1,4 +1,4 @@
-"""`python -m app.worker`: delivers alerts and runs the nights. WORKER_PORT has its health and metrics."""
+"""`python -m app.worker`: delivers alerts and runs the nightly jobs; serves its health and metrics on WORKER_PORT."""
 
 from __future__ import annotations
 
@@ -16,48 +16,51 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.container import connect
-from app.container_outside import utc_now
+from app.container_clients import utc_now
 from app.core.errors import StoreUnavailableError
-from app.meters import NightMetrics
+from app.metrics import NightMetrics
 from app.services.context import Services
-from app.services.working import LOOPS, Work
+from app.services.worker_loops import LOOPS, WorkerContext
 from app.settings import Listen, Settings, SettingsError
-from app.storage.locks import listening
+from app.storage.locks import listen_for_messages
 from app.tracing import configure
 
 GRACE_SECONDS = 3
 Connect = Callable[[Settings], AbstractAsyncContextManager[Services]]
 
 
-def work_of(services: Services) -> Work:
-    """What the loops need, out of the services."""
+def worker_context(services: Services) -> WorkerContext:
+    """The part of the services that the loops use."""
     settings = services.settings
-    return Work(
+    return WorkerContext(
         tenants=services.tenants,
         jobs=services.jobs,
         alerts=services.alerts,
         deliveries=services.deliveries,
         mutex=services.mutex,
         night=lambda: services.night(utc_now().date()),
-        listen=lambda ruled: listening(settings.database_url, ruled),
+        listen=lambda rule_added: listen_for_messages(settings.database_url, rule_added),
         clock=utc_now,
-        alert_interval=settings.outside.alert_interval,
+        alert_interval=settings.clients.alert_interval,
         nights=NightMetrics(services.registry),
     )
 
 
-def create_worker(settings: Settings, died: Callable[[], None], connect_to: Connect = connect) -> Starlette:
-    """Health and metrics as an ASGI application; the loops live as long as it. `died` is called when one ends."""
+def create_worker(settings: Settings, loop_ended: Callable[[], None], connect: Connect) -> Starlette:
+    """Health and metrics as an ASGI application; the loops run for its lifetime.
+
+    `loop_ended` is called when a loop ends by itself. That is a defect, and the process must end.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with connect_to(settings) as services:
+        async with connect(settings) as services:
             app.state.services = services
-            work = work_of(services)
-            tasks = [asyncio.create_task(loop(work), name=loop.__name__) for loop in LOOPS]
+            context = worker_context(services)
+            tasks = [asyncio.create_task(loop(context), name=loop.__name__) for loop in LOOPS]
             app.state.tasks = tasks
             for task in tasks:
-                task.add_done_callback(lambda done: None if done.cancelled() else died())
+                task.add_done_callback(lambda done: None if done.cancelled() else loop_ended())
             yield
             for task in tasks:
                 task.cancel()
@@ -79,14 +82,14 @@ def create_worker(settings: Settings, died: Callable[[], None], connect_to: Conn
 
 
 async def serve(settings: Settings, listen: Listen) -> int:
-    """Work until told to stop; 1 when a loop ended, with its reason on stderr."""
+    """Run until stopped; 1 when a loop ended, with its reason on stderr."""
     server: uvicorn.Server | None = None
 
-    def died() -> None:
+    def stop() -> None:
         if server is not None:
             server.should_exit = True
 
-    app = create_worker(settings, died)
+    app = create_worker(settings, stop, connect)
     server = uvicorn.Server(
         uvicorn.Config(
             app, host=listen.host, port=listen.port, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
@@ -100,7 +103,7 @@ async def serve(settings: Settings, listen: Listen) -> int:
 
 
 def main(env: Mapping[str, str] | None = None) -> int:
-    """0 stopped, 1 a loop broke, 2 wrong environment."""
+    """The exit code: 0 stopped, 1 a loop ended, 2 wrong environment."""
     env = os.environ if env is None else env
     try:
         settings = Settings.from_env(env)

@@ -1,1 +1,1 @@
-"""Command lines of the jobs. The work itself is in app.services.nightly."""
+"""The commands `python -m jobs.NAME`. The jobs themselves are in app.services.nightly."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from jobs.runner import main, one
+from jobs.runner import main, single_job
 
 if __name__ == "__main__":
-    sys.exit(main(one("compute_metrics"), "Store the daily value of every portfolio."))
+    sys.exit(main(single_job("compute_metrics"), "Store the daily value of every portfolio."))

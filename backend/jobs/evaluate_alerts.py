@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from jobs.runner import main, one
+from jobs.runner import main, single_job
 
 if __name__ == "__main__":
-    sys.exit(main(one("evaluate_alerts"), "Notify owners of falls in value."))
+    sys.exit(main(single_job("evaluate_alerts"), "Notify owners of falls in value."))

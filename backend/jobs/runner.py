@@ -1,4 +1,4 @@
-"""What every job's command line shares: settings, services, exit codes."""
+"""The part that all job commands share: options, settings, services, exit codes."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from datetime import UTC, date, datetime, timedelta
 from app.container import connect
 from app.core.errors import DawsosError, PastDateError
 from app.services.context import Services
-from app.services.nightly import OF_TODAY, Night, Outcome, refuse_past, run_job
+from app.services.nightly import CURRENT_HOLDINGS_JOBS, JobContext, JobResult, refuse_past, run_job
 from app.settings import Settings, SettingsError
 from app.tracing import configure
 
-Work = Callable[[Night, Services], Awaitable[int]]
+Command = Callable[[JobContext, Services], Awaitable[int]]
 
 
 def today() -> date:
-    """The day a job is for when it is told none."""
+    """The date of a job without --date: today in UTC."""
     return datetime.now(UTC).date()
 
 
-def report(outcomes: Sequence[Outcome]) -> int:
-    """One line per job on stderr; 0 if all went well."""
+def report(outcomes: Sequence[JobResult]) -> int:
+    """Print one line a job on stderr; the exit code, 0 when all succeeded."""
     for outcome in outcomes:
         print(f"{outcome.job}: {'ok' if outcome.ok else 'FAILED'}: {outcome.detail}", file=sys.stderr)
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
 
-def main(work: Work, description: str, argv: Sequence[str] | None = None) -> int:
-    """Parse, connect, work. 0 done, 1 failed, 2 wrong call, date or environment."""
+def main(command: Command, description: str, argv: Sequence[str] | None = None) -> int:
+    """Run `command` with connected services. Exit code 0 done, 1 failed, 2 wrong call, date or environment."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--date", type=date.fromisoformat, default=None, help="as-of date (today, UTC)")
     options = parser.parse_args(argv)
 
     asof = options.date or today()
-    # Somewhere on earth it is tomorrow already; later than that is a mistake, and its pack would be the newest.
+    # East of Greenwich tomorrow may have begun. The pack of a later date would be served as the newest until then.
     if asof > today() + timedelta(days=1):
         print(f"error: {asof.isoformat()} is in the future", file=sys.stderr)
         return 2
 
     async def connected(settings: Settings) -> int:
         async with connect(settings) as services:
-            return await work(services.night(asof), services)
+            return await command(services.night(asof), services)
 
     stop_tracing = None
     try:
@@ -63,12 +63,12 @@ def main(work: Work, description: str, argv: Sequence[str] | None = None) -> int
             stop_tracing()
 
 
-def one(job: str) -> Work:
-    """The work that is one job of the night."""
+def single_job(job: str) -> Command:
+    """A command that runs one job of the night."""
 
-    async def work(night: Night, _: Services) -> int:
-        if job in OF_TODAY:
+    async def command(night: JobContext, _: Services) -> int:
+        if job in CURRENT_HOLDINGS_JOBS:
             await refuse_past(night, today())
         return report([await run_job(night, job)])
 
-    return work
+    return command

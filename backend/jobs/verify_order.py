@@ -1,4 +1,4 @@
-"""`python -m jobs.verify_order`: prints the newest night as JSON; 0 if it kept the sacred order, 1 if not."""
+"""`python -m jobs.verify_order`: prints the newest night as JSON; exit code 0 if its jobs ran in order, 1 if not."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 import sys
 
 from app.services.context import Services
-from app.services.nightly import SACRED_ORDER, Night, order_problem
+from app.services.nightly import SACRED_ORDER, JobContext, order_problem
 from jobs.runner import main
 
 
-async def work(night: Night, _: Services) -> int:
-    """Read the record and judge it."""
+async def command(night: JobContext, _: Services) -> int:
+    """Print the job record of the newest night and check its order."""
     runs = await night.jobs.last_night()
     problem = order_problem(runs)
     recorded = [{"seq": run.seq, "job": run.job, "status": run.status, "seconds": run.seconds} for run in runs]
@@ -20,4 +20,4 @@ async def work(night: Night, _: Services) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(work, "Check the order of the newest night."))
+    sys.exit(main(command, "Check the order of the newest night."))

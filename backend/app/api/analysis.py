@@ -19,8 +19,8 @@ from app.api.analysis_schemas import (
     PortfolioReturnOut,
     RegressionOut,
 )
-from app.api.dependencies import Svc, User
-from app.api.exact import ExactRoute
+from app.api.decimal_json import DecimalJsonRoute
+from app.api.dependencies import CurrentUser, ServicesDep
 from app.api.schemas import BookingDate
 from app.core import brinson
 from app.core.errors import AnalysisError
@@ -28,12 +28,14 @@ from app.core.performance import DatedPeriod, measure
 from app.core.regression import Moments, fit
 from app.core.twr import Period
 
-router = APIRouter(prefix="/v1", route_class=ExactRoute)
+router = APIRouter(prefix="/v1", route_class=DecimalJsonRoute)
 Day = Annotated[BookingDate | None, Query()]
 
 
 @router.get("/portfolios/{portfolio_id}/twr")
-async def twr(portfolio_id: UUID, user: User, services: Svc, start: Day = None, end: Day = None) -> PortfolioReturnOut:
+async def twr(
+    portfolio_id: UUID, user: CurrentUser, services: ServicesDep, start: Day = None, end: Day = None
+) -> PortfolioReturnOut:
     """Time-weighted return of the securities over the days with prices.
 
     A purchase counts from the start of its day, a sale to the end of its day.
@@ -47,7 +49,7 @@ async def twr(portfolio_id: UUID, user: User, services: Svc, start: Day = None, 
 
 @router.get("/portfolios/{portfolio_id}/attribution")
 async def attribution(
-    portfolio_id: UUID, user: User, services: Svc, start: Day = None, end: Day = None
+    portfolio_id: UUID, user: CurrentUser, services: ServicesDep, start: Day = None, end: Day = None
 ) -> AttributionOut:
     """How much of the return came from prices and how much from currencies, by holding and by currency."""
     last = end or services.bookings.today()
@@ -65,13 +67,13 @@ async def attribution(
 
 
 @router.get("/portfolios/{portfolio_id}/metrics")
-async def metrics(portfolio_id: UUID, user: User, services: Svc) -> list[MetricsOut]:
+async def metrics(portfolio_id: UUID, user: CurrentUser, services: ServicesDep) -> list[MetricsOut]:
     """What the last thirty nights found for a portfolio, newest first."""
     return [MetricsOut.of(m) for m in await services.analysis.performance.metrics(user, portfolio_id)]
 
 
 @router.post("/analytics/twr")
-async def returns(body: NewReturn, _: User) -> PerformanceOut:
+async def returns(body: NewReturn, _: CurrentUser) -> PerformanceOut:
     """Return of a series of values with flows. Without the value before a flow no such return exists: give that day."""
     first, *rest = body.values
     opening, periods = first.value, list[DatedPeriod]()
@@ -85,7 +87,7 @@ async def returns(body: NewReturn, _: User) -> PerformanceOut:
 
 
 @router.post("/analytics/brinson")
-async def compare(body: NewBrinson, _: User) -> BrinsonOut:
+async def compare(body: NewBrinson, _: CurrentUser) -> BrinsonOut:
     """Brinson-Fachler effects of one period, exact, or of several, linked."""
     try:
         periods = [brinson.attribute([s.domain() for s in segments]) for segments in body.periods]
@@ -95,7 +97,7 @@ async def compare(body: NewBrinson, _: User) -> BrinsonOut:
 
 
 @router.post("/analytics/factor-exposure")
-async def regress(body: NewRegression, _: User) -> RegressionOut:
+async def regress(body: NewRegression, _: CurrentUser) -> RegressionOut:
     """Exposure of a series of returns to factors, by least squares in exact arithmetic."""
     try:
         return RegressionOut.of(fit(Moments.of(body.returns, body.factors)))

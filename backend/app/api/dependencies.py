@@ -24,5 +24,5 @@ async def user(request: Request) -> UUID:
     return user_id
 
 
-Svc = Annotated[Services, Depends(services)]
-User = Annotated[UUID, Depends(user)]
+ServicesDep = Annotated[Services, Depends(services)]
+CurrentUser = Annotated[UUID, Depends(user)]

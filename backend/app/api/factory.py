@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import FastAPI
 
 from app.api import alerts, analysis, bookings, health, macro, market, openapi, portfolios, pricing, problems, quality
-from app.api.limits import BodyLimitMiddleware
+from app.api.body_limit import BodyLimitMiddleware
 from app.api.telemetry import MetricsMiddleware, Telemetry
 from app.api.tracing import TracingMiddleware
 from app.services.context import Services

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from app.api.dependencies import Svc
+from app.api.dependencies import ServicesDep
 from app.api.problems import problem
 from app.api.telemetry import ScrapeFacts
 from app.core.errors import PackWarmingError, StoreUnavailableError
@@ -19,13 +19,13 @@ router = APIRouter()
 
 
 @router.get("/health")
-async def health(services: Svc) -> dict[str, str]:
+async def health(services: ServicesDep) -> dict[str, str]:
     """Alive. Asks nobody, so that a lost database does not make the platform restart a healthy process."""
     return {"status": "healthy", "version": services.settings.git_sha}
 
 
 @router.get("/health/ready")
-async def ready(services: Svc) -> Response:
+async def ready(services: ServicesDep) -> Response:
     """Able to serve. Without Redis it is slower but right, hence degraded; without the database it is not ready."""
     cache = await services.cache.available()
     try:
@@ -44,7 +44,7 @@ async def ready(services: Svc) -> Response:
 
 
 @router.get("/health/pack")
-async def pack(services: Svc) -> dict[str, Any]:
+async def pack(services: ServicesDep) -> dict[str, Any]:
     """State of the pricing pack: warming until the first is fresh, error when the newest build failed."""
     try:
         served = await packs.current(services.packs, services.jobs)
@@ -66,7 +66,7 @@ async def pack(services: Svc) -> dict[str, Any]:
     response_class=PlainTextResponse,
     responses={HTTPStatus.OK: {"content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}}}},
 )
-async def metrics(request: Request, services: Svc) -> Response:
+async def metrics(request: Request, services: ServicesDep) -> Response:
     """Prometheus exposition. Still answers without the database: losing metrics is the worst time to lose metrics."""
     facts: ScrapeFacts | None
     try:

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from app.api.analysis_schemas import RegressionOut, tilts_out
-from app.api.dependencies import Svc, User
-from app.api.exact import ExactRoute
+from app.api.decimal_json import DecimalJsonRoute
+from app.api.dependencies import CurrentUser, ServicesDep
 from app.api.macro_schemas import ExposureOut, IndicatorOut, NewScenario, QuarterRegimeOut, RegimeOut, ScenarioOut
 from app.api.pricing import pack_headers
 from app.api.schemas import IsoDate
@@ -20,7 +20,7 @@ from app.core.errors import AnalysisError
 from app.core.money import multiply, quantize
 from app.core.scenario import DrawdownAtRisk
 
-router = APIRouter(prefix="/v1", route_class=ExactRoute)
+router = APIRouter(prefix="/v1", route_class=DecimalJsonRoute)
 SeriesList = Annotated[str, Query(pattern=r"^[A-Z0-9]{1,20}(,[A-Z0-9]{1,20}){0,19}$", examples=["GDP,CPIAUCSL,UNRATE"])]
 MacroDate = Annotated[IsoDate | None, Query(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
 ScenarioName = Annotated[str, Path(pattern=r"^[a-z_]{1,40}$", examples=["recession"])]
@@ -30,14 +30,14 @@ ALL_EQUITY = {"equity": Decimal(1)}
 
 
 @router.get("/economic/indicators")
-async def indicators(_: User, services: Svc, series: SeriesList) -> list[IndicatorOut]:
+async def indicators(_: CurrentUser, services: ServicesDep, series: SeriesList) -> list[IndicatorOut]:
     """The newest values of series by their FRED names, comma separated; 404 names the known ones."""
     today = services.bookings.today()
     return [IndicatorOut.of(i) for i in await services.analysis.macro.indicators(series.split(","), today)]
 
 
 @router.get("/macro/regime")
-async def regime(request: Request, _: User, services: Svc, date: MacroDate = None) -> RegimeOut:
+async def regime(request: Request, _: CurrentUser, services: ServicesDep, date: MacroDate = None) -> RegimeOut:
     """Where the economy stood at a date (today): label, confidence and the readings behind it."""
     found = await services.analysis.macro.regime(date or services.bookings.today())
     request.app.state.telemetry.regimes.labels(found.regime.label).inc()
@@ -45,14 +45,16 @@ async def regime(request: Request, _: User, services: Svc, date: MacroDate = Non
 
 
 @router.get("/macro/regimes")
-async def regimes(_: User, services: Svc, start: MacroDate = None, end: MacroDate = None) -> list[QuarterRegimeOut]:
+async def regimes(
+    _: CurrentUser, services: ServicesDep, start: MacroDate = None, end: MacroDate = None
+) -> list[QuarterRegimeOut]:
     """The regime of every quarter that began in a span, as the night stored it."""
     found = await services.analysis.macro.regimes(start or FIRST, end or services.bookings.today())
     return [QuarterRegimeOut.of(s) for s in found]
 
 
 @router.get("/macro/factor-exposure")
-async def exposure(portfolio_id: UUID, user: User, services: Svc, response: Response) -> ExposureOut:
+async def exposure(portfolio_id: UUID, user: CurrentUser, services: ServicesDep, response: Response) -> ExposureOut:
     """Style tilts under the pack being served, and a regression of the last year's returns once there are sixty."""
     found = await services.analysis.exposure.of(user, portfolio_id)
     response.headers.update(pack_headers(found.served.stale))
@@ -76,7 +78,12 @@ async def exposure(portfolio_id: UUID, user: User, services: Svc, response: Resp
 
 @router.post("/macro/scenarios/{name}")
 async def scenario(
-    name: ScenarioName, body: NewScenario, request: Request, user: User, services: Svc, response: Response
+    name: ScenarioName,
+    body: NewScenario,
+    request: Request,
+    user: CurrentUser,
+    services: ServicesDep,
+    response: Response,
 ) -> ScenarioOut:
     """Drawdown at risk: what past episodes of this kind would do, with the 90 % interval of their mean."""
     if body.portfolio_id is None:

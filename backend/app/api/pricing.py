@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from app.api.dependencies import Svc, User
+from app.api.dependencies import CurrentUser, ServicesDep
 from app.api.schemas import BookingDate, JobOut, NightOut, PackDetailOut, PackOut, PriceOut, RateOut
 from app.services import packs
 from app.services.nightly import order_problem
@@ -23,7 +23,7 @@ def pack_headers(stale: bool) -> dict[str, str]:
 
 
 @router.get("/pricing/latest")
-async def latest(_: User, services: Svc, response: Response, date: BookingDate | None = None) -> PackOut:
+async def latest(_: CurrentUser, services: ServicesDep, response: Response, date: BookingDate | None = None) -> PackOut:
     """The pack being served: the newest fresh one. With a date, the newest pack of that date, fresh or warming."""
     if date is not None:
         return PackOut.of(await packs.head_of(services.packs, date))
@@ -33,9 +33,9 @@ async def latest(_: User, services: Svc, response: Response, date: BookingDate |
 
 
 @router.get("/pricing/packs/{pack_id}")
-async def by_id(pack_id: PackId, _: User, services: Svc) -> PackDetailOut:
+async def by_id(pack_id: PackId, _: CurrentUser, services: ServicesDep) -> PackDetailOut:
     """Any pack with all its rows, superseded or not."""
-    header = await packs.exact(services.packs, pack_id)
+    header = await packs.by_id(services.packs, pack_id)
     content = await services.portfolios.pack_content(header)
     prices = [
         PriceOut(symbol=p.symbol, close=p.close, currency=p.currency, source=p.source, observed_on=p.observed_on)
@@ -49,7 +49,7 @@ async def by_id(pack_id: PackId, _: User, services: Svc) -> PackDetailOut:
 
 
 @router.get("/jobs/latest")
-async def latest_night(_: User, services: Svc) -> NightOut:
+async def latest_night(_: CurrentUser, services: ServicesDep) -> NightOut:
     """The newest night as recorded."""
     runs = await services.jobs.last_night()
     problem = order_problem(runs)

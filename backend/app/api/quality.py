@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from app.api.dependencies import Svc, User
+from app.api.dependencies import CurrentUser, ServicesDep
 from app.api.quality_schemas import MoatOut, RatingOut, ScoreOut, StoredRatingOut
 from app.core.ratings import Rating
 from app.services.context import Services
@@ -18,14 +18,14 @@ OneSymbol = Annotated[str, Query(pattern=f"^{ONE}$", examples=["JNJ"])]
 
 
 @router.get("/moat")
-async def moat(request: Request, _: User, services: Svc, symbols: SymbolList) -> list[MoatOut]:
+async def moat(request: Request, _: CurrentUser, services: ServicesDep, symbols: SymbolList) -> list[MoatOut]:
     """How well a company's returns are protected, 0 to 10; 404 when one of them has no five years of statements."""
     _count(request, "moat")
     return [_moat(services, rating) for rating in services.analysis.quality.rate(symbols.split(","))]
 
 
 @router.get("/dividend-safety")
-async def dividend_safety(request: Request, _: User, services: Svc, symbol: OneSymbol) -> ScoreOut:
+async def dividend_safety(request: Request, _: CurrentUser, services: ServicesDep, symbol: OneSymbol) -> ScoreOut:
     """Payout, coverage by free cash flow, streak of raises and net cash."""
     _count(request, "dividend_safety")
     (rating,) = services.analysis.quality.rate([symbol])
@@ -33,7 +33,7 @@ async def dividend_safety(request: Request, _: User, services: Svc, symbol: OneS
 
 
 @router.get("/ratings")
-async def ratings(request: Request, _: User, services: Svc, symbols: SymbolList) -> list[RatingOut]:
+async def ratings(request: Request, _: CurrentUser, services: ServicesDep, symbols: SymbolList) -> list[RatingOut]:
     """All scores of companies, and what the nights stored of them."""
     _count(request, "overall")
     quality = services.analysis.quality

@@ -25,11 +25,11 @@ COOLDOWN_MINUTES = 15
 MAX_ATTEMPTS = 3
 BACKOFF_SECONDS = (1.0, 4.0)
 # Nobody has verified that an address belongs to who names it: this is what one user can do to a stranger's mailbox.
-LIMIT_SPAN = timedelta(hours=1)
-MOST_TESTS = 10
-MOST_TESTS_OF_ONE = 5
-MOST_MAILS = 100
-MOST_MAILS_TO_ONE = 20
+LIMIT_WINDOW = timedelta(hours=1)
+MAX_TESTS = 10
+MAX_TESTS_PER_RECIPIENT = 5
+MAX_MAILS = 100
+MAX_MAILS_PER_RECIPIENT = 20
 # What stands in the place of a condition's digest where a message was asked for.
 TEST = "test"
 
@@ -73,14 +73,16 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LastNotification:
     """When a recipient was last told of a condition, and for which date."""
 
     at: datetime
     asof: date
 
 
-def may_tell(condition: Condition, last: Told | None, now: datetime, asof: date, cooldown_minutes: int) -> bool:
+def may_notify(
+    condition: Condition, last: LastNotification | None, now: datetime, asof: date, cooldown_minutes: int
+) -> bool:
     """Whether a recipient may be told (again) of a condition that holds."""
     if last is None:
         return True
@@ -90,7 +92,7 @@ def may_tell(condition: Condition, last: Told | None, now: datetime, asof: date,
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentMessage:
     """One message of a user in the last hour, on its way or there."""
 
     method: str
@@ -104,7 +106,9 @@ class Sent:
         return self.recipient.casefold()
 
 
-def wait_for_test(recipients: Iterable[tuple[str, str]], sent: Sequence[Sent], now: datetime) -> tuple[timedelta, str]:
+def delay_before_test(
+    recipients: Iterable[tuple[str, str]], sent: Sequence[SentMessage], now: datetime
+) -> tuple[timedelta, str]:
     """How long until the recipients may be sent a test, and why; no time at all if they may.
 
     The owner's own list gets one line of every test, so its limit is that of the user.
@@ -112,18 +116,18 @@ def wait_for_test(recipients: Iterable[tuple[str, str]], sent: Sequence[Sent], n
     longest, why = timedelta(0), ""
     for method, recipient in recipients:
         own = method == "in_app"
-        most = MOST_TESTS if own else MOST_TESTS_OF_ONE
+        most = MAX_TESTS if own else MAX_TESTS_PER_RECIPIENT
         to = sorted(s.at for s in sent if s.test and (s.method, s.mailbox) == (method, recipient.casefold()))
-        if len(to) >= most and (wait := to[-most] + LIMIT_SPAN - now) > longest:
+        if len(to) >= most and (wait := to[-most] + LIMIT_WINDOW - now) > longest:
             longest = wait
             why = f"{most} tests an hour are enough" if own else f"{most} test messages an hour go to {recipient}"
     return longest, why
 
 
-def may_mail(address: str, sent: Sequence[Sent]) -> bool:
+def may_send_mail(address: str, sent: Sequence[SentMessage]) -> bool:
     """Whether one more mail of this user may go to an address."""
     mails = [s.mailbox for s in sent if s.method == "email"]
-    return len(mails) < MOST_MAILS and mails.count(address.casefold()) < MOST_MAILS_TO_ONE
+    return len(mails) < MAX_MAILS and mails.count(address.casefold()) < MAX_MAILS_PER_RECIPIENT
 
 
 def next_attempt(attempts: int, now: datetime) -> datetime | None:

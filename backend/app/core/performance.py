@@ -19,9 +19,9 @@ DAYS_PER_YEAR = Decimal(365)
 TRADING_DAYS = Decimal(252)
 RISK_FREE = Decimal("0.04")
 # A return over a few days says nothing about a year: below this the annual figures are left out.
-SHORTEST_ANNUALISED = 30
+MIN_ANNUALISED_DAYS = 30
 # sqrt(252) is for daily returns; with weekends and holidays a day of trading is one and a half of the calendar.
-LONGEST_STEP = 3
+MAX_STEP = 3
 FEWEST_RETURNS = 2
 BISECTIONS = 100
 
@@ -120,10 +120,10 @@ def measure(start: date, periods: Sequence[DatedPeriod]) -> Performance:
     plain = [p.period for p in periods]
     total = time_weighted_return(plain)
     days = (periods[-1].day - start).days
-    yearly = annualise(total, days) if days >= SHORTEST_ANNUALISED else None
-    deviation = volatility([growth(p) - 1 for p in plain]) if days <= LONGEST_STEP * len(plain) else None
+    yearly = annualise(total, days) if days >= MIN_ANNUALISED_DAYS else None
+    deviation = volatility([growth(p) - 1 for p in plain]) if days <= MAX_STEP * len(plain) else None
     ratio = sharpe(yearly, deviation) if yearly is not None and deviation is not None else None
-    mwr = money_weighted_return(start, periods) if days >= SHORTEST_ANNUALISED else None
+    mwr = money_weighted_return(start, periods) if days >= MIN_ANNUALISED_DAYS else None
     return Performance(
         start,
         periods[-1].day,

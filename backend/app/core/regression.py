@@ -16,7 +16,7 @@ from operator import mul
 
 from app.core.money import quantize
 
-MOST_FACTORS = 6
+MAX_FACTORS = 6
 # Shifting the point must not round, whatever the number of digits.
 WIDE = Context(prec=200)
 
@@ -36,8 +36,8 @@ class Moments:
     @classmethod
     def of(cls, returns: Sequence[Decimal], factors: Mapping[str, Sequence[Decimal]]) -> Moments:
         """From series of equal length; raises ValueError if they are not, or if there are too many factors."""
-        if not 1 <= len(factors) <= MOST_FACTORS:
-            raise ValueError(f"between 1 and {MOST_FACTORS} factors are allowed, not {len(factors)}")
+        if not 1 <= len(factors) <= MAX_FACTORS:
+            raise ValueError(f"between 1 and {MAX_FACTORS} factors are allowed, not {len(factors)}")
         series = [*factors.values(), returns]
         if any(len(one) != len(returns) for one in series):
             raise ValueError("all series need the same number of observations")

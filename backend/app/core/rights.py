@@ -1,4 +1,4 @@
-"""Who may export what: a document may leave the service only if every source in it allows it. Unknown means no."""
+"""Export rights: a document may leave the service only if every source in it allows that. Unknown means no."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class Right:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class ExportDecision:
     """`refused` is empty when the export is allowed; `attributions` are the lines it must then carry."""
 
     refused: tuple[str, ...]
     attributions: tuple[str, ...]
 
 
-def may_export_pdf(sources: Iterable[str], rights: Mapping[str, Right]) -> Ruling:
-    """Rule on a document made of these sources."""
+def may_export_pdf(sources: Iterable[str], rights: Mapping[str, Right]) -> ExportDecision:
+    """Decide on a document made of these sources."""
     used = sorted(set(sources))
     refused = tuple(_reason(source, rights) for source in used if source not in rights or not rights[source].allows_pdf)
     lines = tuple(rights[source].attribution for source in used if source in rights and rights[source].attribution)
-    return Ruling(refused, () if refused else lines)
+    return ExportDecision(refused, () if refused else lines)
 
 
 def _reason(source: str, rights: Mapping[str, Right]) -> str:

@@ -1,4 +1,4 @@
-"""One door to a portfolio: it is the user's, or it does not exist and the attempt is kept."""
+"""Access to one portfolio of a user, with an audit entry for every attempt on a portfolio that is not theirs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from uuid import UUID
 from app.core.errors import NotFoundError
 from app.services.ports import Portfolio, TenantStore, TenantTx
 
-# One body for "does not exist" and "is not yours".
+# The same answer for a portfolio that does not exist and for one of another user.
 UNKNOWN_PORTFOLIO = "no such portfolio"
-# What the runbook greps for. Unknown ids are kept too: in this transaction nobody can tell them from foreign ones.
+# The audit action that the runbook searches for. It covers unknown ids too: row-level security makes them look alike.
 ATTEMPT = "404_idor"
 
 
@@ -19,7 +19,7 @@ ATTEMPT = "404_idor"
 async def owned(
     tenants: TenantStore, user_id: UUID, portfolio_id: UUID, snapshot: bool = False
 ) -> AsyncIterator[tuple[TenantTx, Portfolio]]:
-    """A transaction of the user and the portfolio in it; raises NotFoundError after writing the attempt down."""
+    """A transaction of the user, and the portfolio. Raises NotFoundError after it has audited the attempt."""
     async with tenants.begin(user_id, snapshot) as tx:
         portfolio = await tx.portfolio(portfolio_id)
         if portfolio is not None:

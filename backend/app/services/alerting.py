@@ -15,7 +15,7 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 from app.core import alerts
-from app.core.alerts import Condition, Sent, Window
+from app.core.alerts import Condition, SentMessage, Window
 from app.core.errors import DawsosError, NotFoundError, PackWarmingError, RateLimitedError, UnpricedError
 from app.core.money import quantize
 from app.core.signing import encode_secret
@@ -26,9 +26,9 @@ from app.services.ports import Clock, TenantStore
 from app.services.tracing import current_traceparent
 
 # One caller must not be able to keep the evaluator busy for everybody.
-MOST_RULES = 50
+MAX_RULES = 50
 # NUMERIC(28, 8) in the database; a rise from next to nothing can be larger.
-MOST_CHANGE = Decimal("1e19")
+MAX_CHANGE = Decimal("1e19")
 SECRET_BYTES = 24
 
 
@@ -79,8 +79,8 @@ class AlertService:
         async with self._store.begin(user_id) as tx:
             # Two requests at once must not both find the last free place.
             await tx.hold(user_id, "rules")
-            if len(await tx.rules()) >= MOST_RULES:
-                raise AlertRefusedError(f"there are {MOST_RULES} rules already: remove one first")
+            if len(await tx.rules()) >= MAX_RULES:
+                raise AlertRefusedError(f"there are {MAX_RULES} rules already: remove one first")
             await tx.add_rule(rule)
         return rule
 
@@ -111,8 +111,8 @@ class AlertService:
                 raise NotFoundError("no such alert")
             await tx.hold(user_id, alerts.TEST)
             now = self._clock()
-            sent = await tx.sent_since(now - alerts.LIMIT_SPAN)
-            wait, why = alerts.wait_for_test(rule.recipients(), sent, now)
+            sent = await tx.sent_since(now - alerts.LIMIT_WINDOW)
+            wait, why = alerts.delay_before_test(rule.recipients(), sent, now)
             if wait:
                 raise RateLimitedError(math.ceil(wait.total_seconds()), why)
             firing = self._firing(rule, now.date(), None)
@@ -134,7 +134,7 @@ class AlertService:
             async with self._store.begin(user_id) as tx:
                 await tx.evaluated(rule.id, self._clock())
                 if moved is not None and rule.condition.holds(moved):
-                    fired += await self._tell(tx, rule, asof, min(quantize(moved), MOST_CHANGE))
+                    fired += await self._tell(tx, rule, asof, min(quantize(moved), MAX_CHANGE))
         return fired
 
     async def _value(self, user_id: UUID, portfolio_id: UUID) -> Decimal | None:
@@ -167,19 +167,19 @@ class AlertService:
         now = self._clock()
         due = []
         for method, recipient in rule.recipients():
-            last = await tx.last_told(rule.portfolio_id, digest, method, recipient)
-            if alerts.may_tell(rule.condition, last, now, asof, rule.cooldown_minutes):
+            last = await tx.last_notification(rule.portfolio_id, digest, method, recipient)
+            if alerts.may_notify(rule.condition, last, now, asof, rule.cooldown_minutes):
                 due.append((method, recipient))
         # The owner's own list is not a reason to fire again when everybody else was told by a rule that says the same.
         if not due or (due == [("in_app", "owner")] and len(rule.recipients()) > 1):
             return False
         firing = self._firing(rule, asof, moved)
-        sent = await tx.sent_since(now - alerts.LIMIT_SPAN) if rule.emails else []
+        sent = await tx.sent_since(now - alerts.LIMIT_WINDOW) if rule.emails else []
         allowed = []
         for method, recipient in due:
-            if method != "email" or alerts.may_mail(recipient, sent):
+            if method != "email" or alerts.may_send_mail(recipient, sent):
                 allowed.append(_delivery(firing, method, recipient))
-                sent.append(Sent(method, recipient, now, test=False))
+                sent.append(SentMessage(method, recipient, now, test=False))
         await tx.add_firing(firing, digest, allowed)
         return True
 

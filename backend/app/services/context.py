@@ -17,11 +17,11 @@ from app.services.bookings import BookingService
 from app.services.cache import OptionalCache
 from app.services.delivery import DeliveryService
 from app.services.exports import ExportService
-from app.services.limits import RateLimiter
 from app.services.market import MarketService
-from app.services.nightly import Night
+from app.services.nightly import JobContext
 from app.services.portfolios import PortfolioService
 from app.services.ports import FxHistory, JobLog, JournalStore, PackStore, Probe, TenantStore
+from app.services.rate_limit import RateLimiter
 from app.services.reconciliation import Reconciler
 from app.settings import Settings
 
@@ -51,9 +51,9 @@ class Services:
     # Metrics of providers, deliveries and nights. Those of requests belong to the application that answers them.
     registry: CollectorRegistry
 
-    def night(self, asof: date) -> Night:
+    def night(self, asof: date) -> JobContext:
         """What the nightly jobs of one date work with."""
-        return Night(
+        return JobContext(
             asof=asof,
             market_data=self.settings.market_data,
             tenants=self.tenants,

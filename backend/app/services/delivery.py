@@ -1,9 +1,9 @@
-"""Working through the outbox: take due messages, send them, write down what came of it.
+"""Delivery from the outbox: claim due messages, send them, record the outcome.
 
-The row is taken in one transaction, the message sent outside of any, the outcome written in another. Whoever dies in
-between leaves a row that falls due again when its lease ends, so a message may arrive twice (with the same id) but
-never not at all. A message that failed three times is a dead letter; a replay makes it due again. What was delivered
-is never sent again, whatever is replayed.
+One transaction claims the row, the message is sent outside of any transaction, another transaction records the outcome.
+A process that dies in between leaves a row that is due again when its lease ends: delivery is at least once, and a
+repeated message has the same id. A message that failed three times becomes a dead letter; a replay makes it due again.
+A delivered message is never sent again.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from app.services.tracing import from_traceparent, span
 
 LEASE = timedelta(seconds=60)
 BATCH = 20
-# Dead letters are replayed by themselves so often, an hour apart; after that only by hand.
-MOST_REPLAYS = 3
+# The number of automatic replays, an hour apart; `jobs.replay_dlq` replays without a limit.
+MAX_REPLAYS = 3
 
 
 class DeliveryService:
-    """Delivers what the outbox holds."""
+    """Delivers the messages of the outbox."""
 
     def __init__(
         self, store: AlertStore, tenants: TenantStore, senders: Sequence[Sender], clock: Clock, meter: DeliveryMeter
@@ -35,11 +35,11 @@ class DeliveryService:
         self._senders: dict[Method, Sender] = {sender.method: sender for sender in senders}
         self._clock = clock
         self._meter = meter
-        # Users with a try to come, and when: for whoever would rather be woken than sweep everybody every second.
+        # When the next retry of a user is due, so that the worker can wait for it instead of polling all users.
         self.retries: dict[UUID, datetime] = {}
 
     async def deliver(self, user_id: UUID) -> int:
-        """Send everything of one user that is due; the number of messages taken by their recipients."""
+        """Send the due messages of one user; the number of messages delivered."""
         done = 0
         self.retries.pop(user_id, None)
         while True:
@@ -48,23 +48,23 @@ class DeliveryService:
                 claimed = await tx.claim(list(self._senders), now, now + LEASE, BATCH)
             if not claimed:
                 return done
-            # One slow receiver must not hold up the others.
-            done += sum(await asyncio.gather(*(self._one(user_id, delivery) for delivery in claimed)))
+            # Sent together, so that one slow receiver does not delay the others.
+            done += sum(await asyncio.gather(*(self._deliver_one(user_id, delivery) for delivery in claimed)))
 
     async def deliver_all(self) -> int:
-        """The same for every user."""
+        """Send the due messages of all users."""
         return sum([await self.deliver(user_id) for user_id in await self._tenants.users()])
 
-    async def replay(self, user_id: UUID, most_replays: int = MOST_REPLAYS) -> int:
+    async def replay(self, user_id: UUID, max_replays: int = MAX_REPLAYS) -> int:
         """Make the dead letters of one user due again; the number of them."""
         async with self._store.begin(user_id) as tx:
-            return await tx.replay(self._clock(), most_replays)
+            return await tx.replay(self._clock(), max_replays)
 
-    async def replay_all(self, most_replays: int = MOST_REPLAYS) -> int:
-        """The same for every user."""
-        return sum([await self.replay(user_id, most_replays) for user_id in await self._tenants.users()])
+    async def replay_all(self, max_replays: int = MAX_REPLAYS) -> int:
+        """Make the dead letters of all users due again; the number of them."""
+        return sum([await self.replay(user_id, max_replays) for user_id in await self._tenants.users()])
 
-    async def _one(self, user_id: UUID, delivery: Delivery) -> bool:
+    async def _deliver_one(self, user_id: UUID, delivery: Delivery) -> bool:
         sender = self._senders[delivery.method]
         with from_traceparent(delivery.traceparent), span("alert.deliver", method=delivery.method):
             try:

@@ -1,4 +1,4 @@
-"""A portfolio as a PDF, if the rights of everything in it allow that."""
+"""A portfolio as a PDF, if the export rights of every source in it allow that."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class ExportService:
         """The valuation under a pack. Raises NotFoundError, ExportRefusedError."""
         valued = await self._portfolios.value(user_id, portfolio_id, pack_id)
         document = json.loads(valued.body)
-        header = await packs.exact(self._packs, valued.pack.id)
+        header = await packs.by_id(self._packs, valued.pack.id)
         content = await self._portfolios.pack_content(header)
         held = {position["symbol"] for position in document["positions"]}
         sources = {price.source for price in content.prices if price.symbol in held} | {"ecb"}
-        ruling = may_export_pdf(sources, await self._rights.rights())
-        if ruling.refused:
-            raise ExportRefusedError("export refused: " + "; ".join(ruling.refused))
+        decision = may_export_pdf(sources, await self._rights.rights())
+        if decision.refused:
+            raise ExportRefusedError("export refused: " + "; ".join(decision.refused))
         portfolio = (await self._portfolios.get(user_id, portfolio_id)).portfolio
         sheet = Sheet(
             title=portfolio.name,
@@ -50,7 +50,7 @@ class ExportService:
                 for p in document["positions"]
             ),
             total=document["total"],
-            attributions=ruling.attributions,
+            attributions=decision.attributions,
         )
         # Laying out a page keeps a core busy; the loop has other requests.
         return await asyncio.to_thread(render, sheet)

@@ -1,8 +1,8 @@
-"""Live market data: from the first provider that answers, from memory when it is fresh, and marked when it is stale.
+"""Live market data from the first provider that answers, with a cache of earlier answers.
 
-The order is: what is remembered and fresh; the first provider; what is remembered and not older than a day, marked
-stale; the other providers; an error that says so. Remembered answers lie in the cache, and the last ones also in this
-process, so that losing the cache and the provider together still leaves something to show.
+The order is: a fresh answer of the cache; the first provider; an answer of the cache that is not older than a day,
+marked stale; the other providers; ProviderUnavailableError. The last answers are kept in this process too, so that an
+outage of the cache and of the providers at once still leaves a stale answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any, Generic, TypeVar
 from app.core.errors import NotFoundError
 from app.core.money import plain
 from app.services.cache import OptionalCache
-from app.services.guard import Guard
 from app.services.ports import Clock
 from app.services.provider_ports import (
     Endpoint,
@@ -29,18 +28,19 @@ from app.services.provider_ports import (
     Series,
     Statement,
 )
+from app.services.resilience import ResilientProvider
 
 T = TypeVar("T")
-FRESH = {"quote": timedelta(seconds=15), "fundamentals": timedelta(hours=12), "series": timedelta(hours=12)}
-KEPT = timedelta(days=1)
-REMEMBERED = 500
-# With nothing to fall back on, the caller gets the retries; otherwise the remembered answer is the better retry.
-TRIES_WITHOUT_MEMORY = 2
+FRESH_FOR = {"quote": timedelta(seconds=15), "fundamentals": timedelta(hours=12), "series": timedelta(hours=12)}
+USABLE_FOR = timedelta(days=1)
+MAX_LOCAL_ANSWERS = 500
+# Without a cached answer the provider is tried again; with one, the stale answer is better than a wait.
+TRIES_WITHOUT_CACHED = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """What was found, who said it and when it was fetched; `stale` when that was not now."""
+    """A value, the provider that gave it and when; `stale` when it is older than its kind stays fresh."""
 
     value: T
     provider: str
@@ -81,13 +81,13 @@ _SERIES: _Kind[Series] = _Kind(
 
 
 class MarketService:
-    """Quotes, fundamentals and series through guarded providers."""
+    """Quotes, fundamentals and series from the providers."""
 
-    def __init__(self, guards: Sequence[Guard], cache: OptionalCache, clock: Clock) -> None:
-        self.guards = tuple(guards)
+    def __init__(self, providers: Sequence[ResilientProvider], cache: OptionalCache, clock: Clock) -> None:
+        self._providers = tuple(providers)
         self._cache = cache
         self._clock = clock
-        self._last: dict[str, bytes] = {}
+        self._local: dict[str, bytes] = {}
 
     async def quote(self, symbol: str) -> Answer[Quote]:
         """The last price of a symbol."""
@@ -102,54 +102,54 @@ class MarketService:
         return await self._get(_SERIES, series_id)
 
     def states(self) -> dict[str, str]:
-        """The breaker of each provider."""
-        for guard in self.guards:
-            guard.show()
-        return {guard.provider.name: guard.state for guard in self.guards}
+        """The state of each provider's circuit breaker, by name; the gauges show it too."""
+        for resilient in self._providers:
+            resilient.update_gauge()
+        return {resilient.provider.name: resilient.state for resilient in self._providers}
 
     async def _get(self, kind: _Kind[T], key: str) -> Answer[T]:
-        remembered = await self._remembered(kind, key)
-        if remembered is not None and not remembered.stale:
-            return remembered
+        cached = await self._load(kind, key)
+        if cached is not None and not cached.stale:
+            return cached
         problems: list[str] = []
         unknown = False
-        tries = TRIES_WITHOUT_MEMORY if remembered is None else 1
-        for guard in self.guards:
+        tries = TRIES_WITHOUT_CACHED if cached is None else 1
+        for resilient in self._providers:
             try:
-                value = await guard.call(kind.endpoint, lambda p=guard.provider: kind.ask(p, key), tries)  # type: ignore[misc]
+                value = await resilient.call(kind.endpoint, lambda p=resilient.provider: kind.ask(p, key), tries)  # type: ignore[misc]
             except ProviderError as error:
                 # Another provider may know more listings than this one.
                 if error.reason in {"unknown", "unsupported"}:
                     unknown |= error.reason == "unknown"
                     continue
                 problems.append(str(error))
-                if remembered is not None:
-                    return remembered
+                if cached is not None:
+                    return cached
                 continue
-            return await self._remember(kind, key, value, guard.provider.name)
+            return await self._save(kind, key, value, resilient.provider.name)
         if unknown and not problems:
             raise NotFoundError(f"no provider knows {key}")
         raise ProviderUnavailableError(f"no market data now: {'; '.join(problems) or 'no provider offers this'}")
 
-    async def _remember(self, kind: _Kind[T], key: str, value: T, provider: str) -> Answer[T]:
+    async def _save(self, kind: _Kind[T], key: str, value: T, provider: str) -> Answer[T]:
         now = self._clock()
         text = json.dumps([provider, now.isoformat(), kind.pack(value)], separators=(",", ":")).encode()
         name = f"market:{kind.endpoint}:{key}"
-        self._last.pop(name, None)
-        if len(self._last) >= REMEMBERED:
-            self._last.pop(next(iter(self._last)))
-        self._last[name] = text
-        await self._cache.set(name, text, int(KEPT.total_seconds()))
+        self._local.pop(name, None)
+        if len(self._local) >= MAX_LOCAL_ANSWERS:
+            self._local.pop(next(iter(self._local)))
+        self._local[name] = text
+        await self._cache.set(name, text, int(USABLE_FOR.total_seconds()))
         return Answer(value, provider, now, stale=False)
 
-    async def _remembered(self, kind: _Kind[T], key: str) -> Answer[T] | None:
+    async def _load(self, kind: _Kind[T], key: str) -> Answer[T] | None:
         name = f"market:{kind.endpoint}:{key}"
-        text = await self._cache.get(name) or self._last.get(name)
+        text = await self._cache.get(name) or self._local.get(name)
         if text is None:
             return None
         provider, fetched, raw = json.loads(text)
         at = datetime.fromisoformat(fetched).astimezone(UTC)
         age = self._clock() - at
-        if age > KEPT:
+        if age > USABLE_FOR:
             return None
-        return Answer(kind.unpack(key, raw), provider, at, stale=age > FRESH[kind.endpoint])
+        return Answer(kind.unpack(key, raw), provider, at, stale=age > FRESH_FOR[kind.endpoint])

@@ -1,10 +1,9 @@
-"""The night: six jobs in one order that never changes. A failure stops everything after it.
+"""The nightly jobs: six jobs in a fixed order. A failure stops all later jobs.
 
-Every later job rests on the earlier ones (a pack must be reconciled before it is fresh, and only fresh values may
-alert), so "what depends on it" is simply the rest of the list.
+Every job depends on the ones before it: a pack is reconciled before it is fresh, and only fresh values may alert.
 
-The jobs see one tenant at a time: they walk through the users and open an ordinary transaction for each. No role in
-the system can read two tenants at once, so there is no worker privilege to leak.
+The jobs see one tenant at a time: they iterate over the users and open an ordinary transaction for each. No database
+role can read two tenants at once, so a worker has no privilege that could leak.
 """
 
 from __future__ import annotations
@@ -28,8 +27,9 @@ from app.services.ports import FxHistory, JobLog, JobRun, PackStore, Portfolio, 
 from app.services.reconciliation import Reconciler, details
 from app.services.tracing import span
 
-# Two nights at once would both be right and neither complete: they wait for each other.
+# Held while the jobs run: two nights at once would mix their records, and neither would be complete.
 NIGHT_LOCK = "nightly"
+# The order that the specification calls sacred; `jobs.verify_order` checks it.
 SACRED_ORDER = (
     "build_pack",
     "reconcile_ledger",
@@ -38,15 +38,13 @@ SACRED_ORDER = (
     "mark_pack_fresh",
     "evaluate_alerts",
 )
-
-
-# They look at holdings and values of now, which are not those of a day that is over.
-OF_TODAY = frozenset({"compute_metrics", "prewarm_factors", "evaluate_alerts"})
+# These jobs use the holdings of now, which are not those of a past date.
+CURRENT_HOLDINGS_JOBS = frozenset({"compute_metrics", "prewarm_factors", "evaluate_alerts"})
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
-    """What a job works with."""
+class JobContext:
+    """The date, the stores and the services of the nightly jobs. Without `alerts`, owners' rules are not evaluated."""
 
     asof: date
     market_data: Path
@@ -83,7 +81,7 @@ class Night:
         return count
 
 
-async def build_pack(night: Night) -> str:
+async def build_pack(night: JobContext) -> str:
     """Build the date's pack."""
     commit = await night.reconciler.head()
     header = await packs.build(night.packs, night.fx, night.market_data, night.asof, commit)
@@ -91,8 +89,11 @@ async def build_pack(night: Night) -> str:
     return f"{header.id} {header.hash[:12]}" + (f"; {newer.id} is newer" if newer else "")
 
 
-async def reconcile_ledger(night: Night) -> str:
-    """Bring every journal up to date, commit them, compare each with the database; report all differences."""
+async def reconcile_ledger(night: JobContext) -> str:
+    """Bring every journal up to date, commit them and compare each with the database.
+
+    Raises ReconciliationError with all differences.
+    """
     differences: list[str] = []
     await night.each_portfolio(night.reconciler.catch_up)
     commit = await night.reconciler.commit(f"nightly {night.asof.isoformat()}")
@@ -108,8 +109,8 @@ async def reconcile_ledger(night: Night) -> str:
     return f"{count} portfolios within 1 bp at {commit[:12]}"
 
 
-async def compute_metrics(night: Night) -> str:
-    """Store what every portfolio is worth under this night's pack, what it earned, and the currencies' part in it."""
+async def compute_metrics(night: JobContext) -> str:
+    """Store value, return and currency attribution of every portfolio under this night's pack."""
     header = await night.pack()
     content = await night.portfolios.pack_content(header)
     returns = 0
@@ -126,8 +127,8 @@ async def compute_metrics(night: Night) -> str:
     return f"{count} daily values, {returns} returns"
 
 
-async def prewarm_factors(night: Night) -> str:
-    """Load macro data, rate companies, tilt and value every portfolio, so that no reader of the morning waits."""
+async def prewarm_factors(night: JobContext) -> str:
+    """Load macro data, rate companies, store style tilts, and fill the valuation cache for every portfolio."""
     header = await night.pack()
     loaded = await night.analysis.macro.load()
     rated = await night.analysis.quality.store_night()
@@ -139,16 +140,16 @@ async def prewarm_factors(night: Night) -> str:
     return f"{await night.each_portfolio(warm)} valuations warmed, {rated} companies rated, {loaded}"
 
 
-async def mark_pack_fresh(night: Night) -> str:
+async def mark_pack_fresh(night: JobContext) -> str:
     """Open this night's pack to readers."""
     header = await night.pack()
     await night.packs.mark(header.id, "fresh", "nightly")
     newer = await night.newer(header)
-    return header.id + (f"; {newer.id} is newer and goes on being served" if newer else "")
+    return header.id + (f"; {newer.id} is newer and remains the one served" if newer else "")
 
 
-async def evaluate_alerts(night: Night) -> str:
-    """Note every fall of more than five percent since the value before, and evaluate the owners' daily rules."""
+async def evaluate_alerts(night: JobContext) -> str:
+    """Record every fall of more than 5 % since the previous value, and evaluate the owners' daily rules."""
     sent = fired = 0
 
     async def notify(user_id: UUID, portfolio: Portfolio) -> None:
@@ -172,7 +173,7 @@ async def evaluate_alerts(night: Night) -> str:
     return f"{sent} notifications, {fired} alerts"
 
 
-JOBS: Mapping[str, Callable[[Night], Awaitable[str]]] = {
+JOBS: Mapping[str, Callable[[JobContext], Awaitable[str]]] = {
     "build_pack": build_pack,
     "reconcile_ledger": reconcile_ledger,
     "compute_metrics": compute_metrics,
@@ -183,47 +184,47 @@ JOBS: Mapping[str, Callable[[Night], Awaitable[str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one job ended; a failure carries its message in `detail`."""
+class JobResult:
+    """The result of one job; `detail` has the message of a failure."""
 
     job: str
     ok: bool
     detail: str
 
 
-async def run_job(night: Night, job: str, night_id: UUID | None = None) -> Outcome:
-    """Run one job and record it. Expected failures become an outcome; bugs are recorded too and then raised."""
+async def run_job(night: JobContext, job: str, night_id: UUID | None = None) -> JobResult:
+    """Run one job and record it. A DawsosError becomes a failed result; any other exception is recorded and raised."""
     try:
         with span("job", job=job):
             async with night.jobs.record(job, night_id):
-                return Outcome(job, True, await JOBS[job](night))
+                return JobResult(job, True, await JOBS[job](night))
     except DawsosError as error:
-        return Outcome(job, False, str(error))
+        return JobResult(job, False, str(error))
 
 
-async def refuse_past(night: Night, today: date) -> None:
-    """Raises PastDateError for a day that is over and whose successor has a pack already."""
+async def refuse_past(night: JobContext, today: date) -> None:
+    """Raises PastDateError when the date is in the past and a later date has a pack already."""
     newest, old = await night.packs.newest(), night.asof.isoformat()
     if newest is not None and night.asof < min(today, newest.asof_date):
         raise PastDateError(
-            f"{old} is before the newest pack, {newest.id}: values and alerts are of what is held now. To rebuild the "
-            f"pack of that day: python -m jobs.build_pack --date {old} && python -m jobs.mark_pack_fresh --date {old}"
+            f"{old} is before the newest pack, {newest.id}: values and alerts use current holdings. To rebuild the "
+            f"pack of that date: python -m jobs.build_pack --date {old} && python -m jobs.mark_pack_fresh --date {old}"
         )
 
 
-async def run_night(night: Night) -> list[Outcome]:
-    """All six in order, up to and including the first that fails."""
+async def run_night(night: JobContext) -> list[JobResult]:
+    """Run the six jobs in order, up to and including the first that fails."""
     night_id = uuid4()
-    outcomes: list[Outcome] = []
+    results: list[JobResult] = []
     for job in SACRED_ORDER:
-        outcomes.append(await run_job(night, job, night_id))
-        if not outcomes[-1].ok:
+        results.append(await run_job(night, job, night_id))
+        if not results[-1].ok:
             break
-    return outcomes
+    return results
 
 
 def order_problem(runs: list[JobRun]) -> str | None:
-    """None if the runs (by seq) are the six jobs, each succeeded and each over before the next began."""
+    """None if the runs (by seq) are the six jobs, each succeeded and each finished before the next started."""
     names = tuple(run.job for run in runs)
     if names != SACRED_ORDER:
         return f"recorded order {list(names)} is not {list(SACRED_ORDER)}"
@@ -232,5 +233,5 @@ def order_problem(runs: list[JobRun]) -> str | None:
             return f"{run.job} is {run.status}"
     for earlier, later in pairwise(runs):
         if earlier.finished is None or earlier.finished > later.started:
-            return f"{later.job} began before {earlier.job} was over"
+            return f"{later.job} started before {earlier.job} had finished"
     return None

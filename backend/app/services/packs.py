@@ -53,7 +53,7 @@ async def current(store: PackStore, jobs: JobLog) -> Served:
     return Served(good, stale=failed or (newest is not None and newest.id != good.id))
 
 
-async def exact(store: PackStore, pack_id: str) -> PackHeader:
+async def by_id(store: PackStore, pack_id: str) -> PackHeader:
     """A pack by id, superseded or not: old valuations must stay reproducible."""
     header = await store.header(pack_id)
     if header is None:

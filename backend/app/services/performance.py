@@ -24,12 +24,12 @@ from app.services.analysis_ports import AnalysisStore, StoredMetrics
 from app.services.ports import PackStore, Portfolio, TenantStore
 
 DEFAULT_DAYS = 366
-MOST_MARKS = 800
-KEPT_METRICS = 30
+MAX_MARKS = 800
+METRICS_LIMIT = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PortfolioHistory:
     """What a portfolio did and the days it can be valued on, ascending."""
 
     portfolio: Portfolio
@@ -39,7 +39,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Attributed:
+class AttributionResult:
     """Contributions between two days, and the pack of the second."""
 
     parts: PortfolioAttribution
@@ -58,15 +58,15 @@ class PackHistory:
     async def headers(self, start: date, end: date) -> list[PackHeader]:
         """Fresh packs of a span, one per day, ascending."""
         found = await self._store.fresh_heads(start, end)
-        if len(found) > MOST_MARKS:
-            raise AnalysisError(f"{len(found)} days have prices in this span; ask for at most {MOST_MARKS}")
+        if len(found) > MAX_MARKS:
+            raise AnalysisError(f"{len(found)} days have prices in this span; ask for at most {MAX_MARKS}")
         return found
 
     async def content(self, header: PackHeader) -> PackContent:
         """The rows of a pack, checked against its hash."""
         if header.hash not in self._contents:
             loaded = await packs.verified_content(self._store, header)
-            while len(self._contents) >= MOST_MARKS:
+            while len(self._contents) >= MAX_MARKS:
                 self._contents.pop(next(iter(self._contents)))
             self._contents[header.hash] = loaded
         return self._contents[header.hash]
@@ -86,7 +86,7 @@ class PerformanceService:
 
     async def past(
         self, user_id: UUID, portfolio_id: UUID, span: tuple[date, date], tonight: PackHeader | None
-    ) -> Past:
+    ) -> PortfolioHistory:
         """Bookings and packs of a span. `tonight` is a pack that is not fresh yet but counts for its day."""
         async with owned(self._tenants, user_id, portfolio_id, snapshot=True) as (tx, portfolio):
             booked = [b.booking for b in await tx.bookings(portfolio_id)]
@@ -95,7 +95,7 @@ class PerformanceService:
             headers = [h for h in headers if h.asof_date < tonight.asof_date] + [tonight]
         if len(headers) < 2:
             raise AnalysisError(f"only {len(headers)} day of this span has prices; two are needed")
-        return Past(portfolio, events_of(booked), await self._history.marks(headers), headers[-1])
+        return PortfolioHistory(portfolio, events_of(booked), await self._history.marks(headers), headers[-1])
 
     async def twr(
         self, user_id: UUID, portfolio_id: UUID, start: date | None, end: date
@@ -104,11 +104,13 @@ class PerformanceService:
         past = await self.past(user_id, portfolio_id, _span(start, end), None)
         return performance_of(past), past.pack
 
-    async def attribution(self, user_id: UUID, portfolio_id: UUID, start: date | None, end: date) -> Attributed:
+    async def attribution(self, user_id: UUID, portfolio_id: UUID, start: date | None, end: date) -> AttributionResult:
         """Currency attribution from the first to the last day with prices in the span, of what was held at both."""
         past = await self.past(user_id, portfolio_id, _span(start, end), None)
         first, last = past.marks[0], past.marks[-1]
-        return Attributed(attribution_of(past, first), (first.day, last.day), past.pack, past.portfolio.base_currency)
+        return AttributionResult(
+            attribution_of(past, first), (first.day, last.day), past.pack, past.portfolio.base_currency
+        )
 
     async def regression(self, user_id: UUID, portfolio_id: UUID, end: date) -> Fit:
         """What explained the year's daily returns; AnalysisError that says why there is no answer."""
@@ -118,7 +120,7 @@ class PerformanceService:
         """What the last nights stored, newest first."""
         async with owned(self._tenants, user_id, portfolio_id, snapshot=True):
             pass
-        return await self._store.metrics(user_id, portfolio_id, KEPT_METRICS)
+        return await self._store.metrics(user_id, portfolio_id, METRICS_LIMIT)
 
     async def store_night(self, user_id: UUID, portfolio_id: UUID, tonight: PackHeader) -> bool:
         """Store the year's return and the attribution since the pack before; False where history is too short."""
@@ -139,7 +141,7 @@ class PerformanceService:
         return True
 
 
-def performance_of(past: Past) -> Performance:
+def performance_of(past: PortfolioHistory) -> Performance:
     """Figures of a past; AnalysisError where no return exists."""
     try:
         start, found = periods(past.events, past.marks, past.portfolio.base_currency)
@@ -148,7 +150,7 @@ def performance_of(past: Past) -> Performance:
         raise AnalysisError(str(error)) from error
 
 
-def regression_of(past: Past) -> Fit:
+def regression_of(past: PortfolioHistory) -> Fit:
     """What explains a past; AnalysisError where that cannot be told."""
     try:
         return explain(periods(past.events, past.marks, past.portfolio.base_currency)[1], past.marks)
@@ -156,7 +158,7 @@ def regression_of(past: Past) -> Fit:
         raise AnalysisError(str(error)) from error
 
 
-def attribution_of(past: Past, first: Mark) -> PortfolioAttribution:
+def attribution_of(past: PortfolioHistory, first: Mark) -> PortfolioAttribution:
     """From `first` to the last day; AnalysisError when nothing was held at both."""
     held = unchanged(past.events, first, past.marks[-1], past.portfolio.base_currency)
     try:

@@ -98,7 +98,7 @@ class PortfolioService:
         if pack_id is None:
             served = await packs.current(self._packs, self._jobs)
         else:
-            served = packs.Served(await packs.exact(self._packs, pack_id), stale=False)
+            served = packs.Served(await packs.by_id(self._packs, pack_id), stale=False)
         # The pack's hash is in the key, so that a restored database can never meet another one's cache.
         key = f"valuation:{portfolio_id}:{version}:{served.pack.id}:{served.pack.hash}"
         cached = await self._cache.get(key)

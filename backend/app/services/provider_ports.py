@@ -12,7 +12,7 @@ from app.core.errors import DawsosError
 Endpoint = Literal["quote", "fundamentals", "series"]
 # Why a call brought nothing. The first four say that the provider is unwell, and count against it.
 Reason = Literal["timeout", "unreachable", "status", "malformed", "limited", "open", "unknown", "unsupported"]
-UNWELL: frozenset[Reason] = frozenset({"timeout", "unreachable", "status", "malformed"})
+PROVIDER_FAULTS: frozenset[Reason] = frozenset({"timeout", "unreachable", "status", "malformed"})
 
 
 class ProviderError(DawsosError):

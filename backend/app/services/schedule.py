@@ -1,4 +1,4 @@
-"""When the night begins: once a day, whoever looks and however often; and when one that failed is tried again."""
+"""When the nightly jobs are due: once a day, whichever worker asks, and again after a failure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from app.services.nightly import order_problem
 from app.services.ports import JobRun
 
 MIDNIGHT = time(0, 0, tzinfo=UTC)
-# The pack is promised for 00:15. Until then a failed night is tried again soon, later patiently, and it is never given
-# up before the next night: whatever was away may be back at any time.
-PROMISED = timedelta(minutes=15)
-FIRST_WAIT, LONGEST_WAIT_BEFORE, WAIT_AFTER = timedelta(seconds=5), timedelta(seconds=60), timedelta(minutes=10)
-# A difference does not go away by itself, and looking for it again writes a line for every portfolio.
-LASTING = "ReconciliationError"
+# The pack has to be fresh by 00:15. A failed night is retried in seconds until then and every ten minutes afterwards,
+# until the next night: an outage may end at any time.
+PACK_DEADLINE = timedelta(minutes=15)
+FIRST_RETRY, MAX_RETRY_BEFORE_DEADLINE, RETRY_AFTER_DEADLINE = (
+    timedelta(seconds=5),
+    timedelta(seconds=60),
+    timedelta(minutes=10),
+)
+# A reconciliation difference needs a person; each retry adds a row for every portfolio, so retries are rare.
+PERSISTENT_ERROR = "ReconciliationError"
 
 
 def begin_of_night(now: datetime) -> datetime:
@@ -22,14 +26,15 @@ def begin_of_night(now: datetime) -> datetime:
 
 
 def seconds_to_night(now: datetime) -> float:
-    """Until the next midnight."""
+    """Seconds until the next midnight, UTC."""
     return (begin_of_night(now) + timedelta(days=1) - now).total_seconds()
 
 
 def due_at(now: datetime, last: list[JobRun], tries: int) -> datetime | None:
-    """When the night of this day is to be begun, given the newest night and how many this day has had; None if not.
+    """When the nightly jobs of this date must start; None when they need not.
 
-    The first night of all is not the schedule's: a database without any is being set up by somebody who runs it.
+    `last` are the runs of the newest night, `tries` the number of nights since midnight. Without an earlier night there
+    is nothing to schedule: whoever sets the database up runs the first one.
     """
     begin = begin_of_night(now)
     if not last:
@@ -39,6 +44,6 @@ def due_at(now: datetime, last: list[JobRun], tries: int) -> datetime | None:
     if order_problem(last) is None or any(run.status == "running" for run in last):
         return None
     ended = max(run.finished or run.started for run in last)
-    if ended >= begin + PROMISED or any(run.error.startswith(LASTING) for run in last):
-        return ended + WAIT_AFTER
-    return ended + min(FIRST_WAIT * (1 << min(max(tries - 1, 0), 10)), LONGEST_WAIT_BEFORE)
+    if ended >= begin + PACK_DEADLINE or any(run.error.startswith(PERSISTENT_ERROR) for run in last):
+        return ended + RETRY_AFTER_DEADLINE
+    return ended + min(FIRST_RETRY * (1 << min(max(tries - 1, 0), 10)), MAX_RETRY_BEFORE_DEADLINE)

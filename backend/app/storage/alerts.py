@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from app.core.alerts import TEST, Condition, Sent, Told
+from app.core.alerts import TEST, Condition, LastNotification, SentMessage
 from app.services.alert_ports import AlertRule, Delivery, Firing, Method
 from app.storage.db import Database
 
@@ -31,7 +31,7 @@ o.id, o.firing_id, f.portfolio_id, f.asof_date, f.change, o.method, o.recipient,
 o.delivered_at, o.last_error, a.webhook_secret AS secret, f.traceparent
 """
 JOINED = "FROM outbox AS o JOIN alert_firings AS f ON f.id = o.firing_id JOIN alerts AS a ON a.id = f.alert_id "
-LAST_TOLD = """
+LAST_NOTIFICATION = """
 SELECT f.triggered_at, f.asof_date FROM outbox AS o JOIN alert_firings AS f ON f.id = o.firing_id
 WHERE f.portfolio_id = $1 AND o.condition_digest = $2 AND o.method = $3 AND o.recipient = $4
 ORDER BY f.triggered_at DESC LIMIT 1
@@ -108,10 +108,12 @@ class PgAlertTx:
             "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{portfolio_id} {digest}"
         )
 
-    async def last_told(self, portfolio_id: UUID, digest: str, method: Method, recipient: str) -> Told | None:
+    async def last_notification(
+        self, portfolio_id: UUID, digest: str, method: Method, recipient: str
+    ) -> LastNotification | None:
         """When this recipient was last told of this condition."""
-        row = await self._connection.fetchrow(LAST_TOLD, portfolio_id, digest, method, recipient)
-        return Told(row["triggered_at"], row["asof_date"]) if row else None
+        row = await self._connection.fetchrow(LAST_NOTIFICATION, portfolio_id, digest, method, recipient)
+        return LastNotification(row["triggered_at"], row["asof_date"]) if row else None
 
     async def add_firing(self, firing: Firing, digest: str, deliveries: list[Delivery]) -> None:
         """The firing and its outbox rows; whoever listens hears of them when the transaction commits."""
@@ -141,9 +143,9 @@ class PgAlertTx:
         )
         await self._connection.execute("SELECT pg_notify($1, $2)", CHANNEL, str(self._user_id))
 
-    async def sent_since(self, time: datetime) -> list[Sent]:
+    async def sent_since(self, time: datetime) -> list[SentMessage]:
         """Mails, and test messages of any kind."""
-        return [Sent(*row) for row in await self._connection.fetch(SENT, time, TEST)]
+        return [SentMessage(*row) for row in await self._connection.fetch(SENT, time, TEST)]
 
     async def firings(self, limit: int) -> list[tuple[Firing, list[Delivery]]]:
         """Newest first."""
@@ -179,9 +181,9 @@ class PgAlertTx:
             *(delivery_id, error[:500], retry_at),
         )
 
-    async def replay(self, now: datetime, most_replays: int) -> int:
+    async def replay(self, now: datetime, max_replays: int) -> int:
         """Dead letters become due again."""
-        done = await self._connection.execute(REPLAY, now, most_replays)
+        done = await self._connection.execute(REPLAY, now, max_replays)
         return int(done.split()[-1])
 
     async def dead(self) -> int:

@@ -21,7 +21,7 @@ LAST_NIGHT = """
 SELECT seq, night, job, status, started, finished, error FROM job_run_state
 WHERE night = (SELECT night FROM job_runs WHERE night IS NOT NULL ORDER BY seq DESC LIMIT 1) ORDER BY seq
 """
-LONGEST_ERROR = 2000
+MAX_ERROR_LENGTH = 2000
 
 
 class PgJobLog:
@@ -81,6 +81,6 @@ class PgJobLog:
 async def _finish(connection: Connection, seq: int, status: str, error: str) -> None:
     await connection.execute(
         "UPDATE job_runs SET status = $2, error = $3, finished = clock_timestamp() WHERE seq = $1",
-        *(seq, status, error[:LONGEST_ERROR]),
+        *(seq, status, error[:MAX_ERROR_LENGTH]),
     )
     await connection.execute("SELECT pg_advisory_unlock($1::int, $2::int)", LOCK_CLASS, seq)

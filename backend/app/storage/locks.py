@@ -1,4 +1,4 @@
-"""Locks that all processes share, and the channel by which they tell each other of new messages."""
+"""Locks that all processes share, and notifications of new messages and rules."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from app.core.errors import StoreUnavailableError
 from app.storage.alerts import CHANNEL, RULES_CHANNEL
 from app.storage.db import CONNECT_SECONDS, UNAVAILABLE, Database
 
-HOLD = "SELECT pg_advisory_lock(hashtextextended($1, 1))"
-TRY = "SELECT pg_try_advisory_lock(hashtextextended($1, 1))"
-# The server ends a statement after seconds, a wait for a lock included, whatever this side is ready to wait. The pool
-# resets what a session has set when the connection is given back.
-PATIENCE = "SELECT set_config('statement_timeout', $1, false)"
-RELEASE = "SELECT pg_advisory_unlock(hashtextextended($1, 1))"
-# A night that waits for another one waits for minutes, not for a statement's three seconds.
+LOCK = "SELECT pg_advisory_lock(hashtextextended($1, 1))"
+TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 1))"
+# The server's statement timeout covers a wait for a lock as well, so it is raised for this session. The pool resets it
+# when the connection is returned.
+SET_TIMEOUT = "SELECT set_config('statement_timeout', $1, false)"
+UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 1))"
+# The nightly jobs of another process take minutes.
 WAIT_SECONDS = 1200.0
 PING_SECONDS = 10.0
 
@@ -32,42 +32,42 @@ class PgMutex:
 
     @asynccontextmanager
     async def hold(self, name: str, wait: bool) -> AsyncIterator[bool]:
-        """Whether the lock was taken; it is given back at the end."""
+        """Yield whether the lock was acquired; it is released on leaving."""
         async with self._db.connection() as connection:
             if wait:
-                await connection.execute(PATIENCE, f"{WAIT_SECONDS:.0f}s")
-                await connection.execute(HOLD, name, timeout=WAIT_SECONDS)
-                taken = True
+                await connection.execute(SET_TIMEOUT, f"{WAIT_SECONDS:.0f}s")
+                await connection.execute(LOCK, name, timeout=WAIT_SECONDS)
+                acquired = True
             else:
-                taken = bool(await connection.fetchval(TRY, name))
+                acquired = bool(await connection.fetchval(TRY_LOCK, name))
             try:
-                yield taken
+                yield acquired
             finally:
-                if taken and not connection.is_closed():
-                    await connection.execute(RELEASE, name)
+                if acquired and not connection.is_closed():
+                    await connection.execute(UNLOCK, name)
 
 
 @asynccontextmanager
-async def listening(
-    url: str, ruled: Callable[[UUID], None] = lambda _: None
+async def listen_for_messages(
+    url: str, rule_added: Callable[[UUID], None] = lambda _: None
 ) -> AsyncIterator[asyncio.Queue[UUID | None]]:
-    """Users with new messages, as they commit; None once the connection is lost. Raises StoreUnavailableError.
+    """A queue of the users with new messages, as they commit; None once the connection is lost.
 
-    `ruled` is told of users with new rules.
+    `rule_added` is called with each user who makes a rule. Raises StoreUnavailableError.
     """
-    heard: asyncio.Queue[UUID | None] = asyncio.Queue()
+    notified: asyncio.Queue[UUID | None] = asyncio.Queue()
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings={"application_name": "worker"})
     except UNAVAILABLE as error:
         raise StoreUnavailableError("the database does not answer") from error
     try:
-        await connection.add_listener(CHANNEL, lambda *told: heard.put_nowait(UUID(str(told[3]))))
-        await connection.add_listener(RULES_CHANNEL, lambda *told: ruled(UUID(str(told[3]))))
-        connection.add_termination_listener(lambda _: heard.put_nowait(None))
-        yield heard
+        await connection.add_listener(CHANNEL, lambda *event: notified.put_nowait(UUID(str(event[3]))))
+        await connection.add_listener(RULES_CHANNEL, lambda *event: rule_added(UUID(str(event[3]))))
+        connection.add_termination_listener(lambda _: notified.put_nowait(None))
+        yield notified
     finally:
         try:
             await asyncio.wait_for(connection.close(timeout=1), timeout=2)
         except UNAVAILABLE:
-            # A database that is away does not take its leave; why the listening ended must not get lost over that.
+            # The database is unavailable. The exception that ended the listening is the one to raise, not this one.
             connection.terminate()

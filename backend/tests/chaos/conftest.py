@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from app.api.auth import issue
-from tests.support.outside import wait_for
+from tests.support.external import wait_for
 from tests.support.proxy import Proxy, fault_api, proxied
 from tests.support.servers import SECRET, Running, Stack, address, at, migrated_stack, run, serving
 

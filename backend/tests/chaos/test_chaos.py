@@ -20,7 +20,7 @@ from app.core.errors import StoreUnavailableError
 from app.storage.db import Database
 from app.storage.tenants import PgTenantStore
 from tests.chaos.conftest import Site
-from tests.support.outside import standing_in
+from tests.support.external import standing_in
 from tests.support.proxy import Mode, proxied
 from tests.support.servers import Stack, address, at, run, serving
 

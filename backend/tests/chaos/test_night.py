@@ -14,14 +14,14 @@ import httpx
 import pytest
 
 from app.container import connect
-from app.container_outside import utc_now
+from app.container_clients import utc_now
 from app.services.nightly import order_problem
 from app.services.schedule import begin_of_night
-from app.services.working import nights_forever
+from app.services.worker_loops import nights_forever
 from app.settings import Settings
 from app.storage.db import Database
 from app.storage.jobs import PgJobLog
-from app.worker import work_of
+from app.worker import worker_context
 from tests.support.proxy import proxied
 from tests.support.servers import Stack, address, at
 
@@ -65,20 +65,20 @@ async def test_a_database_that_fails_over_costs_a_try_and_not_the_night(
         settings = Settings.from_env(stack.env(DATABASE_URL=at(stack.database_url, wire.port)))
         async with connect(settings) as services:
             await services.portfolios.create(uuid4(), "Night", "USD")
-            work = replace(work_of(services), sleep=sleep, clock=lambda: utc_now() + skipped)
+            context = replace(worker_context(services), sleep=sleep, clock=lambda: utc_now() + skipped)
             async with owner.transaction():
                 # The third job stands still, so that the cut is in the middle of it.
                 await owner.execute("LOCK TABLE portfolio_daily_values IN ACCESS EXCLUSIVE MODE")
-                running = asyncio.create_task(nights_forever(work))
+                running = asyncio.create_task(nights_forever(context))
                 await until(lambda: owner.fetchval(WAITING), "the night does not begin")
                 wire.set("refuse")
                 await until(logged("failed in compute_metrics (try"), "the cut is not noticed")
             try:
-                await until(logged("cannot be looked after"), "nobody waits for the database")
+                await until(logged("cannot start"), "the worker does not wait for the database")
                 assert not await whole()
                 wire.set("pass")
-                await until(whole, "the night is not tried again")
-                await until(logged("is over"), "nobody says that it went well")
+                await until(whole, "the night is not retried")
+                await until(logged(" succeeded "), "the success is not logged")
             finally:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)

@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from app.api.auth import issue
-from app.outside.mail import MailSender, MailServer
+from app.clients.mail import MailSender, MailServer
 from app.services.alert_ports import Delivery, DeliveryError
 from app.services.alerting import new_secret
 from tests.support import evidence
-from tests.support.outside import Receiver, StandIn, receiving, standing_in, wait_for, worker
+from tests.support.external import Receiver, StandIn, receiving, standing_in, wait_for, worker
 from tests.support.servers import SECRET, Running, Stack, run, serving
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]

@@ -16,19 +16,19 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from app.clients.webhook import WebhookSender
 from app.core.alerts import Condition
 from app.core.errors import PackWarmingError, StoreUnavailableError
-from app.meters import DeliveryMetrics
-from app.outside.webhook import WebhookSender
+from app.metrics import DeliveryMetrics
 from app.services.alert_ports import AlertRule, Delivery, DeliveryError, Firing
 from app.services.alerting import AlertService, NewAlert, new_secret
 from app.services.delivery import DeliveryService
 from app.services.portfolios import PortfolioService
 from app.storage.alerts import PgAlertStore
 from app.storage.db import Database
-from app.storage.locks import PgMutex, listening
+from app.storage.locks import PgMutex, listen_for_messages
 from app.storage.tenants import PgTenantStore
-from tests.support.outside import Receiver, receiving, wait_for
+from tests.support.external import Receiver, receiving, wait_for
 from tests.support.servers import Stack
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
@@ -129,7 +129,7 @@ async def test_two_evaluators_at_once_tell_once(post: Post, db: Database) -> Non
         digest = post.rule.condition.digest()
         async with post.store.begin(post.user) as tx:
             await tx.hold(post.portfolio, digest)
-            known = await tx.last_told(post.portfolio, digest, "webhook", "http://h/")
+            known = await tx.last_notification(post.portfolio, digest, "webhook", "http://h/")
             told.append(known is None)
             if known is None:
                 firing = Firing(uuid4(), post.rule.id, post.portfolio, now().date(), None, now(), None)
@@ -143,14 +143,14 @@ async def test_two_evaluators_at_once_tell_once(post: Post, db: Database) -> Non
 
 
 async def test_listeners_hear_of_a_letter_when_it_commits(post: Post, stack: Stack) -> None:
-    async with listening(stack.database_url) as heard:
+    async with listen_for_messages(stack.database_url) as heard:
         await post.letters(1)
         assert await asyncio.wait_for(heard.get(), 5) == post.user
 
 
 async def test_listeners_hear_of_a_rule_when_it_commits(post: Post, stack: Stack) -> None:
     ruled: asyncio.Queue[UUID] = asyncio.Queue()
-    async with listening(stack.database_url, ruled.put_nowait) as heard:
+    async with listen_for_messages(stack.database_url, ruled.put_nowait) as heard:
         async with post.store.begin(post.user) as tx:
             await tx.add_rule(replace(post.rule, id=uuid4()))
         assert await asyncio.wait_for(ruled.get(), 5) == post.user
@@ -229,7 +229,7 @@ async def test_a_listener_that_cannot_take_its_leave_hides_no_reason(
         raise TimeoutError
 
     async def listen() -> None:
-        async with listening(stack.database_url):
+        async with listen_for_messages(stack.database_url):
             monkeypatch.setattr(asyncpg.Connection, "close", silent)
             raise StoreUnavailableError("the listening connection was lost")
 
@@ -252,7 +252,7 @@ class NoPack:
 
 
 async def test_requests_at_once_do_not_pass_the_limit_of_rules(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.services.alerting.MOST_RULES", 3)
+    monkeypatch.setattr("app.services.alerting.MAX_RULES", 3)
     service = AlertService(post.store, post.tenants, cast("PortfolioService", NoPack()), now, mail=False)
     wanted = NewAlert(post.portfolio, post.rule.condition, 15, None, ())
     made = await asyncio.gather(*(service.create(post.user, wanted) for _ in range(8)), return_exceptions=True)

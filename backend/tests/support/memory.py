@@ -20,7 +20,7 @@ from app.core.errors import CacheUnavailableError, LedgerUnavailableError, Store
 from app.core.inventory import WHOLE
 from app.core.lots import Lot, Transaction
 from app.core.pack import PackContent, PackHeader, Security, pack_id
-from app.meters import DeliveryMetrics, ProviderMetrics
+from app.metrics import DeliveryMetrics, ProviderMetrics
 from app.services.alerting import AlertService
 from app.services.analysis import Analysis
 from app.services.bookings import BookingService
@@ -28,19 +28,19 @@ from app.services.cache import OptionalCache
 from app.services.context import Services
 from app.services.delivery import DeliveryService
 from app.services.exports import ExportService
-from app.services.guard import Guard, Timing
 from app.services.journals import Journals
-from app.services.limits import RateLimiter
 from app.services.market import MarketService
 from app.services.portfolios import PortfolioService
 from app.services.ports import JobRun, JournalState, Portfolio, Reconciliation
+from app.services.rate_limit import RateLimiter
 from app.services.reconciliation import Reconciler
 from app.services.reference import load_reference
+from app.services.resilience import CallPolicy, ResilientProvider
 from app.settings import PACKAGED_MARKET_DATA, Settings
 from app.storage.beancount import read_journal
 from app.storage.ecb import EcbHistory
 from tests.support.memory_analysis import MemoryAnalysis
-from tests.support.memory_outside import MemoryAlerts, MemoryMutex, MemoryProvider, MemoryRights, MemorySender
+from tests.support.memory_clients import MemoryAlerts, MemoryMutex, MemoryProvider, MemoryRights, MemorySender
 
 EPOCH = datetime(2026, 11, 24, tzinfo=UTC)
 # Read once for all tests; it never changes.
@@ -422,9 +422,9 @@ class World:
         self.meter = DeliveryMetrics(self.registry)
         self.deliveries = DeliveryService(self.alert_store, self.tenants, self.senders, clock, self.meter)
         self.provider = MemoryProvider()
-        timing = Timing(lambda: self.now, sleep=self.sleep, jitter=lambda: 0.0)
+        policy = CallPolicy(lambda: self.now, sleep=self.sleep, jitter=lambda: 0.0)
         self.market = MarketService(
-            [Guard(self.provider, timing, ProviderMetrics(self.registry))], self.cache, lambda: self.wall()
+            [ResilientProvider(self.provider, policy, ProviderMetrics(self.registry))], self.cache, lambda: self.wall()
         )
         self.exports = ExportService(self.portfolios, self.packs, self.rights)
         self.services = Services(

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core import alerts, rights, signing
-from app.core.alerts import Condition, Told
-from app.core.breaker import Breaker
-from app.core.bucket import Bucket
+from app.core.alerts import Condition, LastNotification
+from app.core.circuit_breaker import CircuitBreaker
+from app.core.token_bucket import TokenBucket
 from app.services.alerting import new_secret
 from app.services.nightly import SACRED_ORDER
 from app.services.ports import JobRun
@@ -52,17 +52,17 @@ def test_rules_that_say_the_same_have_one_digest() -> None:
 
 
 def test_intraday_keeps_quiet_for_its_cooldown() -> None:
-    told = Told(NOW, DAY)
+    told = LastNotification(NOW, DAY)
     early, due = NOW + timedelta(minutes=14, seconds=59), NOW + timedelta(minutes=15)
-    assert not alerts.may_tell(condition(), told, early, DAY, 15)
-    assert alerts.may_tell(condition(), told, due, DAY, 15)
-    assert alerts.may_tell(condition(), None, NOW, DAY, 15)
+    assert not alerts.may_notify(condition(), told, early, DAY, 15)
+    assert alerts.may_notify(condition(), told, due, DAY, 15)
+    assert alerts.may_notify(condition(), None, NOW, DAY, 15)
 
 
 def test_daily_tells_once_per_date_however_long_ago() -> None:
-    told = Told(NOW - timedelta(hours=23), DAY)
-    assert not alerts.may_tell(condition("daily"), told, NOW, DAY, 1)
-    assert alerts.may_tell(condition("daily"), told, NOW, DAY + timedelta(days=1), 1)
+    told = LastNotification(NOW - timedelta(hours=23), DAY)
+    assert not alerts.may_notify(condition("daily"), told, NOW, DAY, 1)
+    assert alerts.may_notify(condition("daily"), told, NOW, DAY + timedelta(days=1), 1)
 
 
 def test_three_tries_then_a_dead_letter() -> None:
@@ -71,7 +71,7 @@ def test_three_tries_then_a_dead_letter() -> None:
 
 
 def test_the_breaker_opens_at_the_third_failure_in_a_row() -> None:
-    twice = Breaker().failed(0).failed(0)
+    twice = CircuitBreaker().failed(0).failed(0)
     assert twice.state(0) == "closed"
     assert twice.succeeded().failed(0).failed(0).state(0) == "closed"
     assert twice.failed(0).state(59.9) == "open"
@@ -79,7 +79,7 @@ def test_the_breaker_opens_at_the_third_failure_in_a_row() -> None:
 
 
 def test_half_open_lets_one_probe_through_and_believes_it() -> None:
-    opened = Breaker().failed(0).failed(0).failed(0)
+    opened = CircuitBreaker().failed(0).failed(0).failed(0)
     probing = opened.admit(60)
     assert probing is not None
     assert probing.state(60) == "half_open"
@@ -92,7 +92,7 @@ def test_half_open_lets_one_probe_through_and_believes_it() -> None:
 
 @given(st.lists(st.sampled_from(["ok", "failed", "wait"]), max_size=60))
 def test_a_breaker_never_admits_while_open_and_never_two_probes(events: list[str]) -> None:
-    breaker, now, row = Breaker(), 0.0, 0
+    breaker, now, row = CircuitBreaker(), 0.0, 0
     for event in events:
         if event == "wait":
             now += 30
@@ -110,7 +110,7 @@ def test_a_breaker_never_admits_while_open_and_never_two_probes(events: list[str
 
 @given(st.lists(st.floats(min_value=0, max_value=20), min_size=1, max_size=80))
 def test_no_minute_gets_more_than_rate_and_burst(pauses: list[float]) -> None:
-    bucket, now = Bucket.full(60, 5, 0.0), 0.0
+    bucket, now = TokenBucket.full(60, 5, 0.0), 0.0
     taken: list[float] = []
     for pause in pauses:
         now += pause
@@ -123,7 +123,7 @@ def test_no_minute_gets_more_than_rate_and_burst(pauses: list[float]) -> None:
 
 
 def test_an_empty_bucket_refuses_until_time_refills_it() -> None:
-    bucket: Bucket | None = Bucket.full(60, 2, 0.0)
+    bucket: TokenBucket | None = TokenBucket.full(60, 2, 0.0)
     assert bucket is not None
     one = bucket.take(0)
     assert one is not None

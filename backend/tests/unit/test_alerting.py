@@ -15,12 +15,12 @@ from prometheus_client import CollectorRegistry
 
 from app.core.alerts import Condition
 from app.core.errors import NotFoundError, RateLimitedError, StoreUnavailableError
-from app.meters import NightMetrics
-from app.services import working
+from app.metrics import NightMetrics
+from app.services import worker_loops
 from app.services.alert_ports import AlertRule, Delivery, DeliveryError
-from app.services.alerting import MOST_RULES, AlertRefusedError, AlertService, NewAlert
-from app.services.nightly import SACRED_ORDER, Night, run_night
-from app.services.working import Work
+from app.services.alerting import MAX_RULES, AlertRefusedError, AlertService, NewAlert
+from app.services.nightly import SACRED_ORDER, JobContext, run_night
+from app.services.worker_loops import WorkerContext
 from tests.support.memory import EPOCH, World
 
 ANNA, BEN = uuid4(), uuid4()
@@ -41,7 +41,7 @@ class Town:
 
     async def portfolio(self, user: UUID) -> UUID:
         w = self.world
-        night = Night(
+        night = JobContext(
             DAY,
             w.settings.market_data,
             w.tenants,
@@ -166,7 +166,7 @@ async def test_rules_are_refused_for_strangers_without_mail_and_in_masses(town: 
     town.alerts._mail = False
     with pytest.raises(AlertRefusedError, match="e-mail is not set up"):
         await town.rule(ANNA, portfolio)
-    for _ in range(MOST_RULES):
+    for _ in range(MAX_RULES):
         await town.rule(ANNA, portfolio, emails=())
     with pytest.raises(AlertRefusedError, match="remove one"):
         await town.rule(ANNA, portfolio, emails=())
@@ -318,9 +318,9 @@ async def test_the_latency_is_measured(town: Town) -> None:
     assert sample("alert_delivery_failures_total", {"delivery_method": "webhook", "error": "timeout"}) == 1
 
 
-def work(town: Town, **changes: object) -> Work:
+def worker_context(town: Town, **changes: object) -> WorkerContext:
     w = town.world
-    night = Night(
+    night = JobContext(
         DAY, w.settings.market_data, w.tenants, w.packs, w.jobs, w.portfolios, w.services.fx, w.reconciler, w.analysis
     )
 
@@ -332,7 +332,7 @@ def work(town: Town, **changes: object) -> Work:
         yield heard
 
     known = {"sleep": asyncio.sleep, "night": lambda: night, "listen": listen} | changes
-    return Work(
+    return WorkerContext(
         w.tenants, w.jobs, town.alerts, w.deliveries, w.mutex, known["night"], known["listen"],  # type: ignore[arg-type]
         lambda: town.now, 60.0, NightMetrics(CollectorRegistry()), known["sleep"],  # type: ignore[arg-type]
     )  # fmt: skip
@@ -341,8 +341,8 @@ def work(town: Town, **changes: object) -> Work:
 async def test_a_worker_evaluates_when_nobody_else_does(town: Town) -> None:
     await fallen(town)
     async with town.world.mutex.hold("intraday", wait=False):
-        assert await working.evaluate_once(work(town)) == 0
-    assert await working.evaluate_once(work(town)) == 1
+        assert await worker_loops.evaluate_once(worker_context(town)) == 0
+    assert await worker_loops.evaluate_once(worker_context(town)) == 1
 
 
 async def test_a_look_is_at_those_with_rules_and_now_and_then_at_everybody(
@@ -359,24 +359,24 @@ async def test_a_look_is_at_those_with_rules_and_now_and_then_at_everybody(
 
     async def look() -> list[UUID]:
         looked.clear()
-        await working.evaluate_once(made)
+        await worker_loops.evaluate_once(made)
         return sorted(looked)
 
     town.alerts.rules = counted  # type: ignore[method-assign]
-    made = work(town)
+    made = worker_context(town)
     portfolio, other = await town.portfolio(ANNA), await town.portfolio(BEN)
     everybody = sorted([ANNA, BEN])
     assert (await look(), await look()) == (everybody, [])
     rule = await town.rule(ANNA, portfolio)
     await town.rule(BEN, other, Condition("<", Decimal("-0.05"), "daily"))
-    made.watched.ruled(ANNA)
-    made.watched.ruled(BEN)
+    made.watchlist.rule_added(ANNA)
+    made.watchlist.rule_added(BEN)
     assert (await look(), await look()) == (everybody, [ANNA])
     await town.alerts.remove(ANNA, rule.id)
     assert (await look(), await look()) == ([ANNA], [])
-    made.watched.doubt()
+    made.watchlist.request_full_scan()
     assert (await look(), await look()) == (everybody, [])
-    seconds += working.WALK_SECONDS
+    seconds += worker_loops.FULL_SCAN_SECONDS
     assert await look() == everybody
 
 
@@ -384,20 +384,20 @@ async def test_a_worker_delivers_what_it_hears_of_and_says_when_it_hears_no_more
     portfolio = await fallen(town)
     await town.alerts.evaluate(ANNA, portfolio, "intraday")
     with pytest.raises(StoreUnavailableError):
-        await working.listen_and_deliver(work(town))
+        await worker_loops.listen_and_deliver(worker_context(town))
     assert len(town.world.senders[0].sent) == 1
 
 
 async def test_a_worker_sweeps_now_and_then(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(working, "SWEEP_SECONDS", 0.001)
-    assert await working._until_sweep(work(town), asyncio.Queue())
+    monkeypatch.setattr(worker_loops, "SWEEP_SECONDS", 0.001)
+    assert await worker_loops._deliver_until_sweep(worker_context(town), asyncio.Queue())
 
 
 async def test_a_worker_runs_the_night_once(town: Town) -> None:
     await town.portfolio(ANNA)
-    assert await working.night_once(work(town)) == 86400
+    assert await worker_loops.night_once(worker_context(town)) == 86400
     town.now = EPOCH + timedelta(days=1)
-    assert await working.night_once(work(town)) == working.AGAIN_SECONDS
+    assert await worker_loops.night_once(worker_context(town)) == worker_loops.RETRY_SECONDS
     assert (len(town.world.jobs.runs), town.world.jobs.runs[-1].status) == (12, "succeeded")
 
 
@@ -428,13 +428,15 @@ async def test_a_night_that_failed_is_tried_again_until_it_is_whole(
             raise EnoughError
 
     town.world.tenants.begin = failing  # type: ignore[method-assign,assignment]
-    made = work(town, sleep=sleep)
+    made = worker_context(town, sleep=sleep)
     with pytest.raises(EnoughError):
-        await working.nights_forever(made)
+        await worker_loops.nights_forever(made)
     assert [run.job for run in town.world.jobs.runs[at:]] == 2 * list(SACRED_ORDER[:3]) + list(SACRED_ORDER)
     assert max(waits) <= 10
     told = [record.getMessage() for record in caplog.records]
-    assert "failed in compute_metrics (try 1, before 00:15) and is tried again: the database does not answer" in told[0]
+    assert (
+        "failed in compute_metrics (try 1, before the deadline of 00:15); it will be retried: the database" in told[0]
+    )
     assert "at try 3" in told[-1]
     sample = made.nights._nights.collect()[0].samples  # type: ignore[attr-defined]
     assert {s.labels["outcome"]: s.value for s in sample if s.name == "nights_total"} == {"succeeded": 1, "failed": 2}
@@ -444,7 +446,7 @@ class EnoughError(Exception):
     """Ends a loop that has no end."""
 
 
-@pytest.mark.parametrize("loop", working.LOOPS)
+@pytest.mark.parametrize("loop", worker_loops.LOOPS)
 async def test_every_loop_waits_for_a_database_that_is_away(town: Town, loop: object) -> None:
     waits: list[float] = []
 
@@ -461,19 +463,19 @@ async def test_every_loop_waits_for_a_database_that_is_away(town: Town, loop: ob
     town.world.mutex.hold = away  # type: ignore[method-assign,assignment]
     town.world.alert_store.begin = away  # type: ignore[method-assign,assignment]
     with pytest.raises(EnoughError):
-        await loop(work(town, sleep=sleep, listen=away))  # type: ignore[operator]
-    assert working.AGAIN_SECONDS in waits or loop is working.replay_forever
+        await loop(worker_context(town, sleep=sleep, listen=away))  # type: ignore[operator]
+    assert worker_loops.RETRY_SECONDS in waits or loop is worker_loops.replay_forever
 
 
 async def test_a_worker_wakes_for_a_retry(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(working, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(worker_loops, "SWEEP_SECONDS", 0.05)
     portfolio = await fallen(town)
     await town.alerts.evaluate(ANNA, portfolio, "intraday")
     town.world.senders[0].failures = [DeliveryError("status", "500")]
     await town.world.deliveries.deliver(ANNA)
     assert town.world.deliveries.retries == {ANNA: town.now + timedelta(seconds=1)}
     town.now += timedelta(seconds=1)
-    assert await working._until_sweep(work(town), asyncio.Queue())
+    assert await worker_loops._deliver_until_sweep(worker_context(town), asyncio.Queue())
     assert (len(town.world.senders[0].sent), town.world.deliveries.retries) == (1, {})
 
 

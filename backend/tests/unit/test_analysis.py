@@ -151,7 +151,7 @@ def test_every_booking_becomes_what_the_history_knows() -> None:
 
 
 async def test_a_span_of_too_many_days_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.services.performance.MOST_MARKS", 2)
+    monkeypatch.setattr("app.services.performance.MAX_MARKS", 2)
     history = PackHistory(site.world.packs)
     with pytest.raises(AnalysisError, match="4 days have prices in this span; ask for at most 2"):
         await history.headers(date(2023, 1, 1), DAY)

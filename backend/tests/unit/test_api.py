@@ -17,9 +17,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from app.api import alerts, analysis, auth, bookings, macro, market, portfolios, pricing, quality
-from app.api.exact import ExactRoute
+from app.api.decimal_json import DecimalJsonRoute
 from app.api.factory import create_app
-from app.services.nightly import Night, run_job, run_night
+from app.services.nightly import JobContext, run_job, run_night
 from tests.support.memory import FX, SECRET, World
 
 ANNA, BEN = uuid4(), uuid4()
@@ -39,10 +39,10 @@ class Site:
     async def night(self, **changes: Any) -> None:
         await run_night(self.context(**changes))
 
-    def context(self, market_data: Path | None = None, asof: date = DAY) -> Night:
+    def context(self, market_data: Path | None = None, asof: date = DAY) -> JobContext:
         w = self.world
         file = market_data or w.settings.market_data
-        return Night(asof, file, w.tenants, w.packs, w.jobs, w.portfolios, FX, w.reconciler, w.analysis)
+        return JobContext(asof, file, w.tenants, w.packs, w.jobs, w.portfolios, FX, w.reconciler, w.analysis)
 
     async def portfolio(self, user: UUID = ANNA) -> str:
         answer = await self.http.post(
@@ -341,7 +341,7 @@ def test_no_route_reads_numbers_in_any_other_way() -> None:
     routes = [route for router in routers for route in router.routes]
     read = [route for route in routes if isinstance(route, APIRoute) and route.body_field is not None]
     assert len(read) > 10
-    assert {type(route) for route in read} == {ExactRoute}
+    assert {type(route) for route in read} == {DecimalJsonRoute}
 
 
 @pytest.mark.parametrize("day", ["0", "86400000", '"0"', '"2024-01-02T00:00:00Z"', '"20240102"'])

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from app.services.limits import RateLimiter
+from app.services.rate_limit import RateLimiter
 from tests.support.memory import EPOCH
 from tests.unit.test_api import ANNA, BEN, Site, opened, token
 

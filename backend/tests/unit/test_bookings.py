@@ -16,7 +16,7 @@ from app.core.errors import LedgerUnavailableError, NotFoundError, TradeRefusedE
 from app.core.lots import Side, Transaction
 from app.services.access import ATTEMPT, owned
 from app.services.bookings import DividendOrder, TradeOrder
-from app.services.nightly import Night, run_job
+from app.services.nightly import JobContext, run_job
 from app.services.packs import load_market_data
 from app.settings import PACKAGED_MARKET_DATA
 from tests.support.memory import FX, World
@@ -275,10 +275,10 @@ async def test_the_position_that_differs_is_named_with_both_numbers() -> None:
     assert (await world.reconciler.run(ANNA, portfolio, DAY)).status == "OK"
 
 
-def night(world: World) -> Night:
+def night(world: World) -> JobContext:
     w = world
     market = w.settings.market_data
-    return Night(DAY, market, w.tenants, w.packs, w.jobs, w.portfolios, FX, w.reconciler, w.analysis)
+    return JobContext(DAY, market, w.tenants, w.packs, w.jobs, w.portfolios, FX, w.reconciler, w.analysis)
 
 
 async def test_the_night_commits_and_the_next_pack_names_the_commit() -> None:

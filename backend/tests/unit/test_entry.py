@@ -14,7 +14,7 @@ import pytest
 from app import migrate, seed, serve, token
 from app.api.auth import verify
 from app.settings import PACKAGED_MARKET_DATA, Listen, Settings, SettingsError
-from jobs.runner import main, one
+from jobs.runner import main, single_job
 from tests.support.memory import SECRET
 
 BACKEND = Path(__file__).parents[2]
@@ -129,7 +129,7 @@ def test_seed_without_environment_exits_2(env: dict[str, str], monkeypatch: pyte
 @pytest.mark.parametrize("job", ["nightly", "build_pack"])
 def test_a_job_of_a_day_to_come_is_refused(job: str, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     """Its pack would be the newest, and served, until that day."""
-    assert main(one(job), "", ["--date", "2999-01-01"]) == 2
+    assert main(single_job(job), "", ["--date", "2999-01-01"]) == 2
     assert "2999-01-01 is in the future" in capsys.readouterr().err
 
 

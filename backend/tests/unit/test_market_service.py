@@ -1,4 +1,4 @@
-"""Providers: adapters against the recorded stand-in (in process), the guard, and where an answer comes from."""
+"""Providers: adapters against the recorded stand-in (in process), resilience, and where an answer comes from."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
+from app.clients.providers import Fmp, Fred, Polygon
 from app.core.errors import NotFoundError
-from app.outside.providers import Fmp, Fred, Polygon
-from app.services.guard import Guard, Timing
 from app.services.market import MarketService
 from app.services.provider_ports import Endpoint, ProviderError, ProviderUnavailableError
+from app.services.resilience import CallPolicy, ResilientProvider
 from app.settings import PACKAGED_MARKET_DATA
 from app.standin.recorded import Inbox, create_standin
 from tests.support.memory import World
-from tests.support.memory_outside import MemoryProvider
+from tests.support.memory_clients import MemoryProvider
 
 
 @pytest.fixture
@@ -135,14 +135,14 @@ class Meter:
 
 
 class Bench:
-    """A guard over a provider that fails as told, in virtual time."""
+    """A resilient provider over one that fails as told, in virtual time."""
 
     def __init__(self, per_minute: float = 6000.0) -> None:
         self.now, self.waits, self.meter = 0.0, [], Meter()  # type: ignore[var-annotated]
         self.provider = MemoryProvider()
         self.provider.per_minute = per_minute
-        timing = Timing(lambda: self.now, self.sleep, lambda: 1.0, timeout=0.05)
-        self.guard = Guard(self.provider, timing, self.meter)
+        policy = CallPolicy(lambda: self.now, self.sleep, lambda: 1.0, timeout=0.05)
+        self.resilient = ResilientProvider(self.provider, policy, self.meter)
 
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -150,7 +150,7 @@ class Bench:
 
     async def quote(self, tries: int = 1) -> str:
         try:
-            await self.guard.call("quote", lambda: self.provider.quote("AAPL"), tries)
+            await self.resilient.call("quote", lambda: self.provider.quote("AAPL"), tries)
         except ProviderError as error:
             return error.reason
         return "ok"
@@ -165,8 +165,8 @@ async def test_three_timeouts_open_the_breaker_and_then_nobody_waits() -> None:
 
     for _ in range(3):
         with pytest.raises(ProviderError, match="did not answer in"):
-            await bench.guard.call("quote", never)
-    assert bench.guard.state == "open"
+            await bench.resilient.call("quote", never)
+    assert bench.resilient.state == "open"
     assert await bench.quote() == "open"
     assert bench.meter.statuses == ["timeout"] * 3 + ["open"]
     assert bench.provider.calls == 0
@@ -177,7 +177,7 @@ async def test_a_minute_later_one_probe_closes_it() -> None:
     bench.provider.failure = ProviderError("status", "500")
     assert [await bench.quote() for _ in range(4)] == ["status"] * 3 + ["open"]
     bench.now += 60
-    bench.guard.show()
+    bench.resilient.update_gauge()
     bench.provider.failure = None
     assert [await bench.quote() for _ in range(2)] == ["ok", "ok"]
     assert [g for i, g in enumerate(bench.meter.gauges) if i == 0 or g != bench.meter.gauges[i - 1]] == [0, 1, 2, 0]
@@ -194,13 +194,13 @@ async def test_an_answer_that_says_no_is_not_retried_and_no_failure() -> None:
     bench = Bench()
     bench.provider.failure = ProviderError("unknown", "no such symbol")
     assert [await bench.quote(tries=3) for _ in range(5)] == ["unknown"] * 5
-    assert (bench.guard.state, bench.waits) == ("closed", [])
+    assert (bench.resilient.state, bench.waits) == ("closed", [])
 
 
 async def test_the_rate_limit_is_ours_and_not_the_providers_failure() -> None:
     bench = Bench(per_minute=1)
     assert [await bench.quote() for _ in range(12)] == ["ok"] * 10 + ["limited"] * 2
-    assert bench.guard.state == "closed"
+    assert bench.resilient.state == "closed"
     bench.now += 60
     assert await bench.quote() == "ok"
 
@@ -216,7 +216,7 @@ async def test_a_caller_who_goes_away_leaves_the_probe_free() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await bench.guard.call("quote", gone)
+        await bench.resilient.call("quote", gone)
     bench.provider.failure = None
     assert await bench.quote() == "ok"
 
@@ -258,9 +258,9 @@ async def test_without_provider_and_cache_memory_still_serves(world: World) -> N
 
 
 async def test_the_second_provider_answers_when_nothing_is_remembered(world: World) -> None:
-    timing = Timing(lambda: world.now, world.sleep)
-    second = Guard(MemoryProvider("fmp"), timing, Meter())
-    market = MarketService([*world.market.guards, second], world.cache, world.wall)
+    policy = CallPolicy(lambda: world.now, world.sleep)
+    second = ResilientProvider(MemoryProvider("fmp"), policy, Meter())
+    market = MarketService([*world.market._providers, second], world.cache, world.wall)
     down(world)
     assert (await market.quote("AAPL")).provider == "fmp"
     assert world.provider.calls == 2, "with nothing to fall back on the first provider gets a retry"
@@ -284,8 +284,8 @@ async def test_statements_and_series_survive_the_cache(world: World, ask: Ask) -
     assert world.provider.calls == 1
 
 
-async def test_only_so_much_is_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.services.market.REMEMBERED", 1)
+async def test_the_number_of_local_answers_is_limited(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.services.market.MAX_LOCAL_ANSWERS", 1)
     await world.market.quote("AAPL")
     await world.market.series("UNRATE")
-    assert list(world.market._last) == ["market:series:UNRATE"]
+    assert list(world.market._local) == ["market:series:UNRATE"]

@@ -15,7 +15,7 @@ from app.core.errors import MarketDataError, NotFoundError, PackWarmingError, Pa
 from app.core.lots import Side
 from app.services import packs
 from app.services.demo import seed
-from app.services.nightly import JOBS, SACRED_ORDER, Night, order_problem, refuse_past, run_job, run_night
+from app.services.nightly import JOBS, SACRED_ORDER, JobContext, order_problem, refuse_past, run_job, run_night
 from app.services.packs import load_market_data
 from app.services.portfolios import TradeOrder
 from app.settings import PACKAGED_MARKET_DATA
@@ -26,9 +26,9 @@ DAY = date(2026, 11, 24)
 ANNA, BEN = uuid4(), uuid4()
 
 
-def night(world: World, asof: date = DAY, market_data: Path | None = None) -> Night:
+def night(world: World, asof: date = DAY, market_data: Path | None = None) -> JobContext:
     file = market_data or world.settings.market_data
-    return Night(
+    return JobContext(
         asof, file, world.tenants, world.packs, world.jobs, world.portfolios, FX, world.reconciler, world.analysis
     )
 
@@ -291,7 +291,10 @@ async def test_an_old_pack_is_rebuilt_and_opened_and_the_newest_is_served_on(tmp
     assert "PP-2023-10-31-v1" in built.detail
     assert "PP-2026-11-24-v1 is newer" in built.detail
     opened = await run_job(night(world, OLD), "mark_pack_fresh")
-    assert (opened.ok, opened.detail) == (True, "PP-2023-10-31-v1; PP-2026-11-24-v1 is newer and goes on being served")
+    assert (opened.ok, opened.detail) == (
+        True,
+        "PP-2023-10-31-v1; PP-2026-11-24-v1 is newer and remains the one served",
+    )
     assert world.packs.headers["PP-2023-10-31-v1"].is_fresh
     served = await packs.current(world.packs, world.jobs)
     assert (served.pack.id, served.stale) == ("PP-2026-11-24-v1", False)
@@ -342,10 +345,10 @@ async def test_order_problems_are_named() -> None:
     assert "recorded order" in (order_problem(swapped) or "")
     assert order_problem([*runs[:5], replace(runs[5], status="failed")]) == "evaluate_alerts is failed"
     overlap = [replace(runs[0], finished=datetime(2027, 1, 1, tzinfo=UTC)), *runs[1:]]
-    assert order_problem(overlap) == "reconcile_ledger began before build_pack was over"
+    assert order_problem(overlap) == "reconcile_ledger started before build_pack had finished"
     endless = [replace(runs[0], finished=None), *runs[1:]]
     assert endless[0].seconds is None
-    assert order_problem(endless) == "reconcile_ledger began before build_pack was over"
+    assert order_problem(endless) == "reconcile_ledger started before build_pack had finished"
 
 
 async def test_a_job_on_its_own_is_no_night() -> None:

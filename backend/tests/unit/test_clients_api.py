@@ -20,15 +20,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from app import tracing, worker
 from app.api import auth
 from app.api.factory import create_app
+from app.clients.mail import MailSender, MailServer, message_of
+from app.clients.webhook import WebhookSender, body_of
 from app.core.rights import Right
-from app.outside.mail import MailSender, MailServer, message_of
-from app.outside.webhook import WebhookSender, body_of
 from app.services.alert_ports import Delivery, DeliveryError
 from app.services.nightly import run_night
 from app.services.pdf import Sheet, render
 from app.services.provider_ports import ProviderError
 from app.services.tracing import current_traceparent, from_traceparent, query_span, span
-from app.settings import Outside, Settings, SettingsError
+from app.settings import ClientSettings, Settings, SettingsError
 from tests.support.memory import SECRET, World
 
 ANNA, BEN = uuid4(), uuid4()
@@ -294,12 +294,12 @@ def test_a_worker_without_a_port_says_so(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_settings_of_the_world_outside() -> None:
-    found = Outside.from_env(
+    found = ClientSettings.from_env(
         {"PROVIDERS_URL": "http://s/", "FRED_URL": "http://f", "WEBHOOK_NETWORKS": "127.0.0.0/8, ::1/128"}
     )
     assert found.provider_urls == {"polygon": "http://s/polygon", "fmp": "http://s/fmp", "fred": "http://f"}
     assert [str(network) for network in found.webhook_networks] == ["127.0.0.0/8", "::1/128"]
-    assert Outside.from_env({}).provider_urls == {}
+    assert ClientSettings.from_env({}).provider_urls == {}
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_settings_of_the_world_outside() -> None:
 )
 def test_bad_settings_say_which_and_how(env: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        Outside.from_env(env)
+        ClientSettings.from_env(env)
 
 
 def test_messages_name_the_change_and_carry_the_deliverys_id() -> None:
@@ -384,7 +384,7 @@ async def test_a_receiver_that_answers_without_end_is_not_read_to_its_end() -> N
 
 
 async def test_the_whole_exchange_with_a_receiver_has_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.outside.webhook.TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("app.clients.webhook.TIMEOUT_SECONDS", 0.05)
 
     async def dripping(_: httpx.Request) -> httpx.Response:
         # Each byte is in time, so no limit of a single read ends this.

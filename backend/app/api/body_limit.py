@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem
 
-MOST_DIGITS = 19
+MAX_DIGITS = 19
 TOO_LARGE = "the request body is too large"
 
 
@@ -27,7 +27,7 @@ class BodyLimitMiddleware:
             return
         declared = dict(scope["headers"]).get(b"content-length", b"")
         # By its digits first: a number of thousands of them is none that Python converts.
-        if declared.isdigit() and (len(declared) > MOST_DIGITS or int(declared) > self._max_bytes):
+        if declared.isdigit() and (len(declared) > MAX_DIGITS or int(declared) > self._max_bytes):
             await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)(scope, receive, send)
             return
         received = 0

@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 
-class ExactRequest(Request):
+class DecimalJsonRequest(Request):
     """A request that reads its JSON without rounding."""
 
     async def json(self) -> Any:
@@ -23,7 +23,7 @@ class ExactRequest(Request):
         return json.loads(await self.body(), parse_float=Decimal)
 
 
-class ExactRoute(APIRoute):
+class DecimalJsonRoute(APIRoute):
     """A route of such requests."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -31,6 +31,6 @@ class ExactRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def exact(request: Request) -> Response:
-            return await handle(ExactRequest(request.scope, request.receive))
+            return await handle(DecimalJsonRequest(request.scope, request.receive))
 
         return exact

@@ -17,7 +17,7 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.support.outside import Receiver, StandIn, receiving, wait_for
+from tests.support.external import Receiver, StandIn, receiving, wait_for
 from tests.uat.world import opened, order, required, seen
 
 uat = pytest.mark.uat

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from app.core.alerts import TEST, Sent, Told
+from app.core.alerts import TEST, LastNotification, SentMessage
 from app.core.rights import Right
 from app.services.alert_ports import AlertRule, Delivery, DeliveryError, DeliveryStatus, Firing, Method
 from app.services.provider_ports import Fundamentals, ProviderError, Quote, Series, Statement
@@ -56,9 +56,11 @@ class MemoryAlertTx:
     async def hold(self, portfolio_id: UUID, digest: str) -> None:
         """One user's books have one writer at a time here."""
 
-    async def last_told(self, portfolio_id: UUID, digest: str, method: Method, recipient: str) -> Told | None:
+    async def last_notification(
+        self, portfolio_id: UUID, digest: str, method: Method, recipient: str
+    ) -> LastNotification | None:
         told = [
-            Told(letter.delivery.triggered_at, letter.delivery.asof_date)
+            LastNotification(letter.delivery.triggered_at, letter.delivery.asof_date)
             for letter in self._books.letters.values()
             if (letter.delivery.portfolio_id, letter.digest) == (portfolio_id, digest)
             and (letter.delivery.method, letter.delivery.recipient) == (method, recipient)
@@ -72,9 +74,11 @@ class MemoryAlertTx:
             known = replace(delivery, secret=rule.webhook_secret if rule else None)
             self._books.letters[delivery.id] = Letter(known, digest, delivery.triggered_at)
 
-    async def sent_since(self, time: datetime) -> list[Sent]:
+    async def sent_since(self, time: datetime) -> list[SentMessage]:
         return [
-            Sent(letter.delivery.method, letter.delivery.recipient, letter.delivery.triggered_at, letter.digest == TEST)
+            SentMessage(
+                letter.delivery.method, letter.delivery.recipient, letter.delivery.triggered_at, letter.digest == TEST
+            )
             for letter in self._books.letters.values()
             if letter.delivery.triggered_at > time and (letter.delivery.method == "email" or letter.digest == TEST)
         ]
@@ -106,11 +110,11 @@ class MemoryAlertTx:
         status: DeliveryStatus = "pending" if retry_at else "dead"
         letter.delivery = replace(letter.delivery, status=status, last_error=error)
 
-    async def replay(self, now: datetime, most_replays: int) -> int:
+    async def replay(self, now: datetime, max_replays: int) -> int:
         dead = [
             letter
             for letter in self._books.letters.values()
-            if letter.delivery.status == "dead" and letter.replays < most_replays
+            if letter.delivery.status == "dead" and letter.replays < max_replays
         ]
         for letter in dead:
             letter.delivery = replace(letter.delivery, status="pending", attempts=0)

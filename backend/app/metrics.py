@@ -35,7 +35,7 @@ class ProviderMetrics:
 
 
 class NightMetrics:
-    """Implements services.working.NightMeter, for the nights that this worker ran."""
+    """Implements services.worker_loops.NightMeter, for the nights that this worker ran."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._nights = Counter("nights_total", "Nights run here, whole or not.", ["outcome"], registry=registry)
