@@ -17,10 +17,10 @@ import argparse
 import time
 from pathlib import Path
 
-from dawsos.canary.judges import make_judge
-from dawsos.canary.simulation.contest import Outcome, contest
-from dawsos.canary.simulation.picture import picture
-from dawsos.canary.simulation.scenarios import World, parse_scenario
+from dawsos.analysis.judges import make_judge
+from dawsos.analysis.simulation.contest import SimulationResult, contest
+from dawsos.analysis.simulation.picture import picture
+from dawsos.analysis.simulation.scenarios import World, parse_scenario
 from dawsos.model.rollout import Counts, LadderStep, RolloutPolicy, Sample, WarmUp
 
 STEPS = ((5, 300), (25, 600), (45, 300), (65, 300), (85, 300), (100, 300))
@@ -56,7 +56,7 @@ EDGES = tuple(
 )
 
 
-def show(outcome: Outcome) -> None:
+def show(outcome: SimulationResult) -> None:
     def number(value: float | None) -> str:
         return "-" if value is None else f"{value:.0f}"
 

@@ -1,7 +1,7 @@
 """Everything CI must hold, as one command: ``./dawsos test [NAME ...]``.
 
 Checks run one after the other with the tool's development environment; all run even if one is red, and the last lines say which.
-Each runs under the tool's own guard: whether it ends by itself, runs out of time, or this script is stopped or killed, no
+Each runs under the tool's own reaper: whether it ends by itself, runs out of time, or this script is stopped or killed, no
 process of it is left, not even a daemon that an end-to-end test had started.
 """
 
@@ -44,7 +44,7 @@ SLOW: dict[str, tuple[str, ...]] = {
 }
 BUDGETS = {"e2e": 2400.0, "slow": 7200.0, "kills": 7200.0}
 _BUDGET = 600.0
-# How long the tests have to stop their servers in order before the guard ends them.
+# How long the tests have to stop their servers in order before the reaper ends them.
 _GRACE = 30.0
 _OUT_OF_TIME = 124
 
@@ -70,9 +70,17 @@ def main(wanted: list[str]) -> int:
 
 def _run(name: str) -> int:
     """Run one check to its end or its budget's and return its exit code."""
-    guard = (sys.executable, "-I", "-S", str(ROOT / "src" / "dawsos" / "adapters" / "guard.py"), str(_GRACE), "-", "--")
+    reaper = (
+        sys.executable,
+        "-I",
+        "-S",
+        str(ROOT / "src" / "dawsos" / "adapters" / "reaper.py"),
+        str(_GRACE),
+        "-",
+        "--",
+    )
     process = subprocess.Popen(
-        (*guard, *(CHECKS | SLOW)[name]),
+        (*reaper, *(CHECKS | SLOW)[name]),
         cwd=ROOT,
         env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")},
         stdin=subprocess.PIPE,
@@ -84,7 +92,7 @@ def _run(name: str) -> int:
         print(f"{name} took longer than {BUDGETS.get(name, _BUDGET):g} s and was ended", flush=True)
         return _OUT_OF_TIME
     finally:
-        # The guard ends the whole tree when its standard input closes.
+        # The reaper ends the whole tree when its standard input closes.
         if process.stdin is not None:
             process.stdin.close()
         process.wait()

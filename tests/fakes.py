@@ -9,7 +9,7 @@ from typing import Any
 from dawsos.errors import InfrastructureError
 from dawsos.model.events import Event, EventKind
 from dawsos.model.fold import fold
-from dawsos.model.rollout import Counts, Sample, Silence
+from dawsos.model.rollout import Counts, Drained, Sample
 from dawsos.model.run import Run
 
 
@@ -74,8 +74,8 @@ class ScriptedTraffic:
     async def sample(self, at: float, weight: int) -> Sample:
         return self.script(at, weight)
 
-    async def canary_silent(self, deadline: float) -> Silence:
-        return Silence(0.02, 0.5)
+    async def wait_until_drained(self, deadline: float) -> Drained:
+        return Drained(0.02, 0.5)
 
 
 def counts(requests: int, errors: int = 0, slow: int = 0) -> Counts:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dawsos.cli import main
+from dawsos.cli.main import main
 
 PIPELINES = Path(__file__).parent / "pipelines"
 

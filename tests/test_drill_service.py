@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dawsos.app.project import load
 from dawsos.model.pipeline import Pipeline
+from dawsos.runs.project import load
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,27 +13,27 @@ SOURCE = TESTS.parent / "src" / "dawsos"
 # This list may only become shorter: a module that is new comes with its test file, and one that gets a test file leaves it.
 WITHOUT: dict[str, str] = {
     "ports.py": "Protocols; contracts/test_ports.py holds every implementation and fake against them",
-    "errors.py": "exit codes of a few classes; test_cli.py sees each of them end a command",
-    "digests.py": "two functions over bytes; test_cache.py and test_evidence.py alter a byte and see it noticed",
-    "engine/work.py": "frozen values and type aliases; engine/test_stage.py and app/test_bodies.py work with them",
+    "errors.py": "exit codes of a few classes; cli/test_main.py sees each of them end a command",
+    "adapters/digests.py": "two functions over bytes; test_cache.py and test_evidence.py alter a byte and see it noticed",
+    "engine/contract.py": "frozen values and type aliases; engine/test_attempt.py and actions/test_bodies.py work with them",
     "adapters/services/common.py": "contracts/test_services.py holds every service to it: private, idempotent, loopback",
-    "adapters/services/postgres.py": "contracts/test_services.py prepares it, adapters/test_ephemeral.py starts it",
-    "adapters/services/redis.py": "contracts/test_services.py prepares it, adapters/test_ephemeral.py starts it",
-    "attestations/check.py": "app/test_evidence.py alters every byte of a run's evidence and sees it refused",
-    "attestations/statements.py": "app/test_evidence.py writes and checks every kind of statement",
-    "canary/judges.py": "one choice by name; canary/test_judge.py and simulation/test_vector.py make each judge by it",
-    "canary/manifest_metrics.py": "canary/test_manifest.py reads whole manifests through it",
-    "canary/proof.py": "canary/test_judge.py sees what is proven and what is not",
-    "canary/sentences.py": "canary/test_judge.py and test_power.py read what it says",
-    "canary/simulation/contenders.py": "canary/simulation/test_contest.py lets each of them judge",
-    "canary/simulation/draws.py": "canary/simulation/test_vector.py draws from it and compares moments",
-    "canary/simulation/scenarios.py": "canary/simulation/test_vector.py and test_contest.py run through them",
+    "adapters/services/postgres.py": "contracts/test_services.py prepares it, adapters/services/test_ephemeral.py starts it",
+    "adapters/services/redis.py": "contracts/test_services.py prepares it, adapters/services/test_ephemeral.py starts it",
+    "provenance/verification.py": "runs/test_evidence.py alters every byte of a run's evidence and sees it refused",
+    "provenance/statements.py": "runs/test_evidence.py writes and checks every kind of statement",
+    "analysis/judges.py": "one choice by name; analysis/statistical/test_judge.py and simulation/test_vector.py make each judge by it",
+    "importers/flagger_metrics.py": "importers/test_flagger.py reads whole manifests through it",
+    "analysis/statistical/proof.py": "analysis/statistical/test_judge.py sees what is proven and what is not",
+    "analysis/statistical/sentences.py": "analysis/statistical/test_judge.py and test_power.py read what it says",
+    "analysis/simulation/contenders.py": "analysis/simulation/test_contest.py lets each of them judge",
+    "analysis/simulation/draws.py": "analysis/simulation/test_vector.py draws from it and compares moments",
+    "analysis/simulation/scenarios.py": "analysis/simulation/test_vector.py and test_contest.py run through them",
     "model/findings.py": "one frozen value, made and read by gates/test_findings.py",
 }
 
 
 def modules() -> set[str]:
-    found = (path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
+    found = (path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if not path.name.startswith("__"))
     return set(found)
 
 
@@ -67,6 +67,6 @@ def _of_a_module(file: Path) -> bool:
 
 
 def test_a_module_without_a_test_file_would_be_found() -> None:
-    assert "cli.py" in modules()
-    assert has_tests("cli.py")
+    assert "cli/main.py" in modules()
+    assert has_tests("cli/main.py")
     assert not has_tests("platforms/local/no_such_module.py")

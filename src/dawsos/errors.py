@@ -1,7 +1,7 @@
 """The few errors that a person may see: what went wrong, where, and how to mend it.
 
 Each class carries the exit code that the command line ends with.  Everything else that is raised is a defect
-and is reported as one by the boundary in ``dawsos.cli``.
+and is reported as one by the boundary in ``dawsos.cli.main``.
 """
 
 from __future__ import annotations

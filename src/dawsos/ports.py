@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from dawsos.model.events import Event, EventKind
 from dawsos.model.process import Command, CommandOutcome, ProcessSpec
-from dawsos.model.rollout import Sample, Silence
+from dawsos.model.rollout import Drained, Sample
 from dawsos.model.verdicts import GateVerdict
 
 
@@ -70,7 +70,7 @@ class Traffic(Protocol):
         """Return what happened since the last sample."""
         ...
 
-    async def canary_silent(self, deadline: float) -> Silence:
+    async def wait_until_drained(self, deadline: float) -> Drained:
         """Wait, ``deadline`` seconds at most, until the canary has answered everything; return when its last came and went."""
         ...
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dawsos.adapters.cache import StageCache
-from dawsos.digests import tree_digests
+from dawsos.adapters.digests import tree_digests
 from dawsos.model.plan import Fingerprint
 from dawsos.model.run import StageRecord
 from dawsos.model.verdicts import GateVerdict

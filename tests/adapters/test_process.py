@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from dawsos.adapters.clock import SystemClock
-from dawsos.adapters.guards import guards
-from dawsos.adapters.process import GuardedRunner
-from dawsos.adapters.redact import Masker
+from dawsos.adapters.process import ProcessRunner
+from dawsos.adapters.reapers import reapers
+from dawsos.adapters.redactor import Masker
 from dawsos.model.process import Command, CommandOutcome
 from waiting import is_gone, pids_in, wait_until
 
@@ -38,7 +38,7 @@ def command(
 
 
 def run(wanted: Command, *secrets: str) -> tuple[CommandOutcome, str]:
-    outcome = asyncio.run(GuardedRunner(SystemClock(), Masker(secrets)).run(wanted))
+    outcome = asyncio.run(ProcessRunner(SystemClock(), Masker(secrets)).run(wanted))
     log = Path(wanted.log)
     return outcome, log.read_text() if log.exists() else ""
 
@@ -73,7 +73,7 @@ def test_a_program_that_is_not_there_is_the_command_s_fault(tmp_path: Path) -> N
 
 
 def test_a_folder_that_is_not_there_is_the_machine_s_fault(tmp_path: Path) -> None:
-    guards().start()
+    reapers().start()
     before = psutil.Process().num_fds()
     wanted = Command(("true",), str(tmp_path / "nowhere"), ENV, str(tmp_path / "log"), 10.0)
     outcome, _ = run(wanted)
@@ -116,7 +116,7 @@ def test_a_command_that_obeys_may_clean_up_before_it_ends(tmp_path: Path) -> Non
 
 def test_cancelling_ends_the_tree_first(tmp_path: Path) -> None:
     async def cancelled() -> None:
-        runner = GuardedRunner(SystemClock(), Masker())
+        runner = ProcessRunner(SystemClock(), Masker())
         task = asyncio.create_task(runner.run(command(STUBBORN + "sleep 60", tmp_path)))
         await asyncio.to_thread(pids_in, tmp_path, 3)
         task.cancel()
@@ -128,19 +128,19 @@ def test_cancelling_ends_the_tree_first(tmp_path: Path) -> None:
 
 
 def test_cancelling_while_a_command_is_being_started_leaves_no_descriptor_open(tmp_path: Path) -> None:
-    guards().start()
+    reapers().start()
     before = psutil.Process().num_fds()
 
     async def cancelled() -> None:
         loop_s = psutil.Process().num_fds() - before
-        runner = GuardedRunner(SystemClock(), Masker())
+        runner = ProcessRunner(SystemClock(), Masker())
         for steps in range(6):
             task = asyncio.create_task(runner.run(command("sleep 60", tmp_path)))
             for _ in range(steps):
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        # The streams of a guard that never got to work are closed with it.
+        # The streams of a reaper that never got to work are closed with it.
         async with asyncio.timeout(20):
             while psutil.Process().num_fds() > before + loop_s:
                 await asyncio.sleep(0.01)
@@ -152,12 +152,12 @@ def test_cancelling_while_a_command_is_being_started_leaves_no_descriptor_open(t
 _CALLER = """
 import asyncio, sys
 from dawsos.adapters.clock import SystemClock
-from dawsos.adapters.process import GuardedRunner
-from dawsos.adapters.redact import Masker
+from dawsos.adapters.process import ProcessRunner
+from dawsos.adapters.redactor import Masker
 from dawsos.model.process import Command
 script, folder = sys.argv[1:]
 command = Command(("/bin/sh", "-euc", script), folder, {"PATH": "/usr/bin:/bin"}, folder + "/log", 60.0, 0.1)
-asyncio.run(GuardedRunner(SystemClock(), Masker()).run(command))
+asyncio.run(ProcessRunner(SystemClock(), Masker()).run(command))
 """
 
 
@@ -179,12 +179,12 @@ def test_when_the_caller_is_killed_nothing_of_the_command_is_left(tmp_path: Path
 
 def test_a_killed_guard_is_the_machine_s_fault(tmp_path: Path) -> None:
     async def killed() -> CommandOutcome:
-        runner = GuardedRunner(SystemClock(), Masker())
-        # The shell's parent is the guard.
+        runner = ProcessRunner(SystemClock(), Masker())
+        # The shell's parent is the reaper.
         return await runner.run(command("kill -KILL $PPID; sleep 0.05", tmp_path))
 
     outcome = asyncio.run(killed())
-    assert (outcome.classification, outcome.message) == ("infrastructure", "the guard was killed")
+    assert (outcome.classification, outcome.message) == ("infrastructure", "the reaper was killed")
 
 
 def test_a_line_longer_than_any_buffer_is_kept_whole(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_second_attempt_s_log_is_added_to_the_first(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_at_once_and_not_after_the_budget(tmp_path: Path) -> None:
     script = "head -c 1000000 /dev/zero | tr '\\0' x; echo done > done"
     wanted = Command(("/bin/sh", "-euc", script), str(tmp_path), ENV, "/dev/full", 10.0, 0.1)
-    outcome = asyncio.run(GuardedRunner(SystemClock(), Masker()).run(wanted))
+    outcome = asyncio.run(ProcessRunner(SystemClock(), Masker()).run(wanted))
     assert outcome.classification == "infrastructure"
     assert "cannot write /dev/full" in outcome.message
     assert outcome.seconds < 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dawsos.app.project import gate_options
 from dawsos.config.schema import schema_text
+from dawsos.runs.project import gate_options
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "pipeline.schema.json"
 

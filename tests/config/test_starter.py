@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawsos.app.project import gate_options
 from dawsos.config.load import load_pipeline
 from dawsos.config.starter import TOOLS, Found, pipeline_text
 from dawsos.model.pipeline import Pipeline, Stage
+from dawsos.runs.project import gate_options
 
 BARE = Found("tiny", ())
 FULL = Found(

@@ -8,12 +8,12 @@ from typing import get_args
 
 import pytest
 
-from dawsos.adapters.builders import BUILDERS
-from dawsos.adapters.builders.common import Shop
 from dawsos.adapters.clock import SystemClock
-from dawsos.adapters.process import GuardedRunner
-from dawsos.adapters.redact import Masker
+from dawsos.adapters.process import ProcessRunner
+from dawsos.adapters.redactor import Masker
 from dawsos.model.pipeline import Image, Service
+from dawsos.releases.builders import BUILDERS
+from dawsos.releases.builders.common import BuildTools
 
 IMAGE = Image(name="backend", dockerfile="Dockerfile", base="localhost/nobody-made-this")
 every_builder = pytest.mark.parametrize("name", sorted(BUILDERS))
@@ -32,6 +32,6 @@ def test_a_builder_is_registered_under_its_own_name(name: str) -> None:
 @every_builder
 def test_a_machine_without_its_program_is_told_apart(name: str, tmp_path: Path) -> None:
     """Run for real, with a PATH on which nothing is."""
-    runner = GuardedRunner(SystemClock(), Masker())
-    shop = Shop(runner, {"PATH": str(tmp_path)}, tmp_path / "log", tmp_path)
+    runner = ProcessRunner(SystemClock(), Masker())
+    shop = BuildTools(runner, {"PATH": str(tmp_path)}, tmp_path / "log", tmp_path)
     assert asyncio.run(BUILDERS[name].problem((IMAGE,), shop)) == "not installed"

@@ -9,18 +9,18 @@ import pytest
 import fakes
 from dawsos import ports
 from dawsos.adapters.clock import SystemClock
-from dawsos.adapters.process import GuardedRunner
-from dawsos.adapters.redact import MaskedStream, Masker
+from dawsos.adapters.process import ProcessRunner
+from dawsos.adapters.redactor import MaskedStream, Masker
 from dawsos.adapters.services import SERVICES
-from dawsos.app.session import Session
 from dawsos.platforms.local.traffic import EnvoyTraffic
 from dawsos.reporting.terminal import TerminalReporter
-from engine.test_commands import ScriptedRunner
+from dawsos.runs.recorder import Session
+from executors.test_local import ScriptedRunner
 
 IMPLEMENTATIONS: dict[type, tuple[type, ...]] = {
     ports.Clock: (SystemClock, fakes.VirtualClock),
     ports.Recorder: (Session, fakes.MemoryRecorder),
-    ports.Runner: (GuardedRunner, ScriptedRunner),
+    ports.Runner: (ProcessRunner, ScriptedRunner),
     ports.Service: tuple(type(service) for service in SERVICES.values()),
     ports.Traffic: (EnvoyTraffic, fakes.ScriptedTraffic),
     ports.Reporter: (TerminalReporter,),

@@ -19,8 +19,8 @@ import httpx
 import psutil
 from rich.console import Console
 
-from dawsos.app import reading
-from dawsos.app.project import Project, find_project
+from dawsos.runs.project import Project, find_project
+from dawsos.verbs import reading
 
 ROOT = Path(__file__).resolve().parents[2]
 _SHIP_WITHIN = 900.0

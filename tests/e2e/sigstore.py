@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
-from dawsos.loopback import free_ports
+from dawsos.adapters.loopback import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVERS = ("fulcio", "rekor", "timestamp", "tesseract")

@@ -17,20 +17,21 @@ from typing import Any
 import httpx
 import pytest
 
-from dawsos.adapters import git, images
-from dawsos.adapters import release as releases
-from dawsos.adapters.builders import BUILDERS
-from dawsos.adapters.builders.common import Order, Shop
+from dawsos.actions.images import docker_client
+from dawsos.adapters import git
 from dawsos.adapters.clock import SystemClock
-from dawsos.adapters.ephemeral import services
-from dawsos.adapters.process import GuardedRunner
-from dawsos.adapters.redact import Masker
-from dawsos.adapters.release import Release
+from dawsos.adapters.loopback import free_ports
+from dawsos.adapters.process import ProcessRunner
+from dawsos.adapters.redactor import Masker
 from dawsos.adapters.services import SERVICES
+from dawsos.adapters.services.ephemeral import services
 from dawsos.adapters.toolchain import base_environment, ensure
-from dawsos.app.imaging import docker_client
-from dawsos.app.project import load
-from dawsos.loopback import free_ports
+from dawsos.releases import bundle as releases
+from dawsos.releases import images
+from dawsos.releases.builders import BUILDERS
+from dawsos.releases.builders.common import BuildTools, ImageBuild
+from dawsos.releases.bundle import Release
+from dawsos.runs.project import load
 from e2e.clone import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -41,7 +42,7 @@ SECRET = "-".join(("a", "secret", "of", "this", "test", "and", "of", "nothing", 
 def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     """The backend as it is built for staging."""
     folder = tmp_path_factory.mktemp("release")
-    runner, commit = GuardedRunner(SystemClock(), Masker()), git.commit(ROOT)
+    runner, commit = ProcessRunner(SystemClock(), Masker()), git.commit(ROOT)
 
     async def build() -> Release:
         toolchain = await ensure(ROOT / "backend" / "requirements-dev.txt", ROOT / ".dawsos" / "toolchains", runner)
@@ -78,13 +79,15 @@ def test_two_builds_are_one_image_that_holds_no_shell_and_runs_as_nobody(
         environment = base_environment(tmp_path)
         environment["PATH"] += ":/usr/sbin:/sbin"
         client = docker_client(os.environ, Path.home())
-        shop = Shop(GuardedRunner(SystemClock(), Masker()), environment, tmp_path / "images.log", tmp_path, client)
+        shop = BuildTools(
+            ProcessRunner(SystemClock(), Masker()), environment, tmp_path / "images.log", tmp_path, client
+        )
         problem = await BUILDERS[name].problem(pipeline.service.images, shop)
         if problem:
             pytest.skip(f"{name}: {problem}")
         choice = await images.choose(name, pipeline.service.images, shop)
         assert choice.builder is BUILDERS[name]
-        orders = [Order(image, ROOT, release.path, commit) for image in pipeline.service.images]
+        orders = [ImageBuild(image, ROOT, release.path, commit) for image in pipeline.service.images]
         return [await images.build(choice.builder, order, shop) for order in orders]
 
     for facts in asyncio.run(build()):

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from dawsos.attestations.certificate import BUNDLE_FILE, CERTIFICATE_FILE
+from dawsos.provenance.certificate import BUNDLE_FILE, CERTIFICATE_FILE
 from e2e.clone import Clone, Said, git
 from e2e.sigstore import ROOT, CiService, Sigstore, built_servers, running
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.test_load import SMALL, load
 from dawsos.model.pipeline import Approval, Pipeline, Profile, Retry, Signing, Stage, Step, Worker
-from dawsos.planning.fingerprints import matches
+from dawsos.planning.fingerprint import matches
 
 PIPELINE = load(SMALL)
 GATES = [{"kind": "exit_status", "name": "exit_status"}]

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from dawsos.model.fold import fold
 from dawsos.model.run import RolloutRecord
-from dawsos.reporting import story, tables
+from dawsos.reporting import summary as story
+from dawsos.reporting import tables
 from dawsos.reporting.html_canary import _marks, canary_view, charts
 from dawsos.reporting.series import ticks
 from dawsos.reporting.terminal import TerminalReporter

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dawsos.app.project import load
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting.objectives import objectives
+from dawsos.runs.project import load
 
 PIPELINE: Pipeline = load(Path(__file__).parents[2])
 

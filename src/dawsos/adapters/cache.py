@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dawsos.adapters.leftovers import owned_folder
-from dawsos.digests import tree_digests
+from dawsos.adapters.digests import tree_digests
+from dawsos.adapters.scratch import owned_folder
 from dawsos.model.plan import Fingerprint
 from dawsos.model.run import StageRecord
 

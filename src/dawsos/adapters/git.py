@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dawsos.adapters.keyless import without_identity
-from dawsos.adapters.leftovers import owned_folder
+from dawsos.adapters.scratch import owned_folder
 from dawsos.errors import BadInput, InfrastructureError
+from dawsos.provenance.sigstore import without_identity
 
 # What the person at the keyboard ignores in every repository is no matter of the project.
 _OWN_IGNORES = ("-c", "core.excludesFile=/dev/null")

@@ -1,4 +1,4 @@
-"""Runs commands under the guard: live log capture with secrets masked, a time budget, the whole tree gone at the end."""
+"""Runs commands under the reaper: live log capture with secrets masked, a time budget, the whole tree gone at the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from io import FileIO
 from pathlib import Path
 from typing import TextIO
 
-from dawsos.adapters.guards import guards
+from dawsos.adapters.reapers import reapers
 from dawsos.model.process import Command, CommandOutcome
 from dawsos.ports import Clock, Redactor
 
@@ -19,7 +19,7 @@ _MISSING = 127
 _PIECE = 1 << 16
 
 
-class GuardedRunner:
+class ProcessRunner:
     """Implements ``ports.Runner``; every text is cleaned by ``redactor`` before it is written to a log."""
 
     def __init__(self, clock: Clock, redactor: Redactor) -> None:
@@ -31,38 +31,38 @@ class GuardedRunner:
         started = self._clock.monotonic()
         Path(command.log).parent.mkdir(parents=True, exist_ok=True)
         try:
-            guard = await _Guard.of(command)
+            reaper = await _Guard.of(command)
         except OSError as error:
             return CommandOutcome("infrastructure", None, 0.0, f"cannot start: {error}")
         timed_out = False
-        capture = asyncio.create_task(self._capture(guard.output, Path(command.log)))
+        capture = asyncio.create_task(self._capture(reaper.output, Path(command.log)))
         try:
             try:
                 async with asyncio.timeout(command.budget):
-                    await asyncio.shield(guard.ended)
+                    await asyncio.shield(reaper.ended)
             except TimeoutError:
                 timed_out = True
         finally:
-            # Closing the lifeline makes the guard end the tree, also when this task is being cancelled.
-            os.close(guard.lifeline)
-            await asyncio.shield(self._finish(guard, capture, command.grace))
+            # Closing the lifeline makes the reaper end the tree, also when this task is being cancelled.
+            os.close(reaper.lifeline)
+            await asyncio.shield(self._finish(reaper, capture, command.grace))
         seconds = self._clock.monotonic() - started
         unwritten = "" if capture.cancelled() else capture.result()
-        said = "" if guard.ended.cancelled() else guard.ended.result()
+        said = "" if reaper.ended.cancelled() else reaper.ended.result()
         if unwritten:
             return CommandOutcome("infrastructure", _code(said), seconds, unwritten)
         return _classify(said, timed_out, seconds, command.budget)
 
-    async def _finish(self, guard: _Guard, capture: asyncio.Task[str], grace: float) -> None:
+    async def _finish(self, reaper: _Guard, capture: asyncio.Task[str], grace: float) -> None:
         try:
             async with asyncio.timeout(grace + 10):
-                await asyncio.shield(guard.ended)
+                await asyncio.shield(reaper.ended)
                 await capture
         except TimeoutError:
-            guard.kill()
-            guard.ended.cancel()
+            reaper.kill()
+            reaper.ended.cancel()
             capture.cancel()
-            await asyncio.gather(guard.ended, capture, return_exceptions=True)
+            await asyncio.gather(reaper.ended, capture, return_exceptions=True)
 
     async def _capture(self, output: asyncio.StreamReader, path: Path) -> str:
         """Write what comes from ``output`` to ``path``; return why that failed, an empty text when it did not."""
@@ -89,7 +89,7 @@ class GuardedRunner:
 
 
 class _Guard:
-    """A guard at work: what its command says, and how it ended."""
+    """A reaper at work: what its command says, and how it ended."""
 
     def __init__(self, lifeline: int, output: asyncio.StreamReader, status: asyncio.StreamReader) -> None:
         self.lifeline = lifeline
@@ -99,12 +99,12 @@ class _Guard:
 
     @classmethod
     async def of(cls, command: Command) -> _Guard:
-        """Have ``command`` started; raises OSError when no guard can be had."""
+        """Have ``command`` started; raises OSError when no reaper can be had."""
         theirs, ours = os.pipe()
         output, output_end = os.pipe()
         status, status_end = os.pipe()
         try:
-            guards().ask(command, theirs, output_end, status_end)
+            reapers().ask(command, theirs, output_end, status_end)
         except OSError:
             for number in (ours, output, status):
                 os.close(number)
@@ -112,7 +112,7 @@ class _Guard:
         finally:
             for number in (theirs, output_end, status_end):
                 os.close(number)
-        # A pipe that became a stream is closed by the loop, when the guard ends at the latest; one that did not is ours to close.
+        # A pipe that became a stream is closed by the loop, when the reaper ends at the latest; one that did not is ours to close.
         pipes = [os.fdopen(number, "rb", 0) for number in (output, status)]
         try:
             said = await _stream(pipes.pop(0))
@@ -124,12 +124,12 @@ class _Guard:
             raise
 
     async def _listen(self, status: asyncio.StreamReader) -> str:
-        """Return what the guard says at its end, an empty text when it was killed."""
+        """Return what the reaper says at its end, an empty text when it was killed."""
         self._pid = int(await status.readline() or 0)
         return (await status.read()).decode(errors="replace")
 
     def kill(self) -> None:
-        """Kill a guard that does not end; it is alive, for its end of the status pipe is open."""
+        """Kill a reaper that does not end; it is alive, for its end of the status pipe is open."""
         if self._pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
@@ -151,7 +151,7 @@ def _classify(said: str, timed_out: bool, seconds: float, budget: float) -> Comm
     if timed_out:
         return CommandOutcome("timeout", code, seconds, f"stopped after its budget of {budget:g} s")
     if code is None:
-        return CommandOutcome("infrastructure", None, seconds, said or "the guard was killed")
+        return CommandOutcome("infrastructure", None, seconds, said or "the reaper was killed")
     if code == 0:
         return CommandOutcome("ok", 0, seconds)
     if code == _MISSING:

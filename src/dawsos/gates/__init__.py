@@ -30,7 +30,7 @@ from dawsos.gates import (
     threshold,
     vulnerabilities,
 )
-from dawsos.gates.evidence import Malformed, Missing
+from dawsos.gates.documents import Malformed, Missing
 from dawsos.model.pipeline import Gate
 from dawsos.model.verdicts import GateVerdict
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dawsos.gates.evidence import Malformed, Missing, get, one, parse_json, rows, verdict
+from dawsos.gates.documents import Malformed, Missing, get, one, parse_json, rows, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 

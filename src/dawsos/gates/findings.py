@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from dawsos.gates.evidence import EvidencePath, Malformed, one, several, text, verdict
+from dawsos.gates.documents import EvidencePath, Malformed, one, several, text, verdict
 from dawsos.gates.readers.linters import read_linter
 from dawsos.model.findings import Finding
 from dawsos.model.rollout import Strict

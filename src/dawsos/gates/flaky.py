@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from dawsos.gates.evidence import (
+from dawsos.gates.documents import (
     EvidencePath,
     Malformed,
     Missing,

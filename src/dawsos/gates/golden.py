@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dawsos.gates.evidence import EvidencePath, Malformed, Missing, get, one, parse_json, verdict
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, one, parse_json, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from dawsos.gates.evidence import Malformed, get, number, one, parse_json, verdict
+from dawsos.gates.documents import Malformed, get, number, one, parse_json, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from dawsos.gates.evidence import EvidencePath, Malformed, get, number, one, parse_json, rows, verdict
+from dawsos.gates.documents import EvidencePath, Malformed, get, number, one, parse_json, rows, verdict
 from dawsos.gates.size import parse_size
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from dawsos.gates.evidence import EvidencePath, junit_cases, several, verdict
+from dawsos.gates.documents import EvidencePath, junit_cases, several, verdict
 from dawsos.gates.readers.asked import ASKED
 from dawsos.gates.readers.quarantine import read_quarantine
 from dawsos.gates.readers.waivers import earliest

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from license_expression import LicenseExpression, LicenseSymbol, LicenseWithExceptionSymbol
 from pydantic import Field
 
-from dawsos.gates.evidence import EvidencePath, Missing, canonical, get, one, parse_json, rows, verdict
+from dawsos.gates.documents import EvidencePath, Missing, canonical, get, one, parse_json, rows, verdict
 from dawsos.gates.readers.licence_words import expression_of
 from dawsos.gates.readers.spdx import Package, read_packages
 from dawsos.model.rollout import Strict

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from dawsos.gates.evidence import EvidencePath, Missing, Regex, TestCase, junit_cases, several, verdict
+from dawsos.gates.documents import EvidencePath, Missing, Regex, TestCase, junit_cases, several, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.units import Share
 from dawsos.model.verdicts import GateVerdict

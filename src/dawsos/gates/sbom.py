@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dawsos.gates.evidence import EvidencePath, Malformed, canonical, one, parse_json, verdict
+from dawsos.gates.documents import EvidencePath, Malformed, canonical, one, parse_json, verdict
 from dawsos.gates.readers.resolved import read_resolved
 from dawsos.gates.readers.spdx import read_packages
 from dawsos.model.rollout import Strict

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from dawsos.gates.evidence import EvidencePath, Malformed, Missing, get, one, parse_json, rows, verdict
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, one, parse_json, rows, verdict
 from dawsos.model.findings import Finding
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict

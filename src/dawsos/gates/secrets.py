@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from dawsos.gates.evidence import EvidencePath, Malformed, Missing, get, number, one, parse_json, rows, verdict
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, number, one, parse_json, rows, verdict
 from dawsos.gates.readers.asked import ASKED, read_asked
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
 from dawsos.model.findings import Finding

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import field_validator
 
-from dawsos.gates.evidence import EvidencePath, get, number, one, parse_json, verdict
+from dawsos.gates.documents import EvidencePath, get, number, one, parse_json, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 

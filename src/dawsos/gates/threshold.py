@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from dawsos.gates.evidence import EvidencePath, Malformed, Missing, number, one, parse_json, verdict
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, number, one, parse_json, verdict
 from dawsos.model.rollout import Strict
 from dawsos.model.verdicts import GateVerdict
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from dawsos.gates.evidence import EvidencePath, canonical, one, verdict
+from dawsos.gates.documents import EvidencePath, canonical, one, verdict
 from dawsos.gates.readers.advisories import SEVERITIES, UNKNOWN, Audit, Vulnerability, read_audit
 from dawsos.gates.readers.asked import ASKED, PRODUCTION, Asked, read_asked
 from dawsos.gates.readers.resolved import Resolved, read_resolved

@@ -158,7 +158,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Silence:
+class Drained:
     """How the canary fell silent, in seconds from the question: ``received`` until it was sent its last request,
     ``answered`` until it had answered all it had (None when it had not by the deadline)."""
 

@@ -17,7 +17,8 @@ from markupsafe import Markup
 
 from dawsos.model.run import Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
-from dawsos.reporting import story, words
+from dawsos.reporting import formatting as words
+from dawsos.reporting import summary as story
 from dawsos.reporting.gantt import Bar, gantt
 from dawsos.reporting.html_canary import canary_view
 from dawsos.reporting.series import last_weight

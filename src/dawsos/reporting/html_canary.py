@@ -8,10 +8,10 @@ from typing import Any
 from markupsafe import Markup
 
 from dawsos.model.run import RolloutRecord
-from dawsos.reporting import words
+from dawsos.reporting import formatting as words
 from dawsos.reporting.charts import Chart, Line, Mark, line_chart
 from dawsos.reporting.series import Side, Tick, last_weight, rolling, rungs, thin, ticks, weight_steps
-from dawsos.reporting.story import fired_rule, rollback_text
+from dawsos.reporting.summary import fired_rule, rollback_text
 
 _POINTS = 180
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dawsos.model.run import Run
-from dawsos.reporting import story
+from dawsos.reporting import summary as story
 
 
 def run_to_json(run: Run) -> dict[str, Any]:

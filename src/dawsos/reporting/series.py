@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from dawsos.model.run import RolloutRecord
-from dawsos.reporting.words import clean, number
+from dawsos.reporting.formatting import clean, number
 
 
 @dataclass(frozen=True)

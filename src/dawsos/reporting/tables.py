@@ -13,7 +13,9 @@ from rich.text import Text
 from dawsos.model.plan import Plan
 from dawsos.model.run import RolloutRecord, Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
-from dawsos.reporting import series, story, words
+from dawsos.reporting import formatting as words
+from dawsos.reporting import series
+from dawsos.reporting import summary as story
 
 _STYLES = {"good": "green", "bad": "bold red", "warn": "yellow", "busy": "cyan", "idle": "dim"}
 # A window of samples for the numbers of the canary: one second alone jumps too much to read.

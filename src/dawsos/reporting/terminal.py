@@ -13,7 +13,9 @@ from dawsos.model.events import Event
 from dawsos.model.fold import fold, verdict_from
 from dawsos.model.run import Run
 from dawsos.ports import Clock
-from dawsos.reporting import series, story, tables, words
+from dawsos.reporting import formatting as words
+from dawsos.reporting import series, tables
+from dawsos.reporting import summary as story
 from dawsos.reporting.sarif import annotation
 
 # Without a terminal the canary is reported when something changes, and at least so often (seconds).
@@ -176,7 +178,7 @@ _TELLERS = {
     "power_estimated": lambda e: "; ".join(
         [f"stable has {e.body['rate']:g} requests/s", *(f"warning: {warning}" for warning in e.body["warnings"])]
     ),
-    "weight_confirmed": lambda e: f"canary at {e.body['weight']} %{story.lighting(e.body.get('why', ''))}",
+    "weight_confirmed": lambda e: f"canary at {e.body['weight']} %{story.dimming_note(e.body.get('why', ''))}",
     "rollback_requested": lambda e: f"{e.body['name']} asks for a rollback: {e.body['reason']}",
     "rollout_decided": lambda e: f"decision: {words.words(e.body['decision'])}: {words.one_line(e.body['reason'])}",
     "rollout_finished": _rollout_text,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dawsos.gates.evidence import Malformed, Missing
+from dawsos.gates.documents import Malformed, Missing
 from dawsos.gates.readers.asked import ASKED, PRODUCTION, Asked, end_of, read_asked
 from gates.samples import NOW, asked, encoded
 

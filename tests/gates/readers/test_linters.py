@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dawsos.gates.evidence import Malformed, Missing
+from dawsos.gates.documents import Malformed, Missing
 from dawsos.gates.readers.linters import LINTERS, read_linter
 
 RUFF = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dawsos.gates.evidence import Malformed, Missing, canonical
+from dawsos.gates.documents import Malformed, Missing, canonical
 from dawsos.gates.readers.resolved import Resolved, read_resolved
 from gates.samples import encoded
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dawsos.gates.evidence import Malformed
+from dawsos.gates.documents import Malformed
 from dawsos.gates.licences import Options, allowed
 from dawsos.gates.readers.spdx import BASE_KINDS, BUNDLES, SAYS, Package, read_packages
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dawsos.gates.evidence import Malformed
+from dawsos.gates.documents import Malformed
 from dawsos.gates.readers.asked import end_of
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
 

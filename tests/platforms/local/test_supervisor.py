@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.loopback import free_ports
+from dawsos.adapters.loopback import free_ports
 from dawsos.model.process import Probe, ProcessSpec
 from dawsos.platforms.local import processes, supervisor
 from dawsos.platforms.local.state import (
@@ -28,7 +28,7 @@ from dawsos.platforms.local.state import (
     write_json,
     write_roles,
 )
-from dawsos.platforms.local.supervisor import Orders, Supervisor, supervisor_runs
+from dawsos.platforms.local.supervisor import DesiredReader, Supervisor, supervisor_runs
 from waiting import asked_by_many, is_gone, pids_in, wait_until
 
 SLEEP = "exec sleep 60"
@@ -475,7 +475,7 @@ def test_readiness_is_asked_of_the_process(stand: Stand) -> None:
 
 
 def test_an_order_is_read_once_and_again_when_another_stands_in_its_place(stand: Stand) -> None:
-    orders = Orders(stand.folder)
+    orders = DesiredReader(stand.folder)
     assert orders.read() == Desired()
     for script in ("exec sleep 61", "exec sleep 62", "exec sleep 63"):
         spec = stand.spec(script=script)
@@ -493,7 +493,7 @@ def test_an_order_that_cannot_be_read_is_tried_again_although_it_stays_as_it_is(
 ) -> None:
     """A process out of descriptors: the file is as good as before, and so is what it says once it can be read."""
     stand.want(stand.spec())
-    orders = Orders(stand.folder)
+    orders = DesiredReader(stand.folder)
     answers = iter([None, None, Desired({"a.0": stand.spec()})])
     monkeypatch.setattr(supervisor, "told_to_run", lambda _folder: next(answers))
     assert orders.read() is None

@@ -12,8 +12,8 @@ from dawsos.platforms.local.workers import (
     choose_ports,
     filled,
     is_replica,
-    park,
     specs,
+    suspend_standby,
 )
 
 QUEUE = Worker("queue", ("python", "-m", "queue"), ports=("QUEUE_PORT",), ready_path="/ready")
@@ -57,16 +57,16 @@ def desired() -> Desired:
 def test_a_standby_does_no_work_and_works_again_when_it_returns(tmp_path: Path) -> None:
     state = desired()
     before = dict(state.processes)
-    assert park(state, Roles(stable="d2", standby="d1"))
+    assert suspend_standby(state, Roles(stable="d2", standby="d1"))
     assert sorted(state.processes) == ["d1.0", "d1.mail", "d2.queue"]
-    assert not park(state, Roles(stable="d2", standby="d1"))
+    assert not suspend_standby(state, Roles(stable="d2", standby="d1"))
     # What is parked is written and read as everything else: another process brings it back.
     write_desired(tmp_path, state)
     state = read_desired(tmp_path)
-    assert park(state, Roles(stable="d1", canary="d2", weight=100))
+    assert suspend_standby(state, Roles(stable="d1", canary="d2", weight=100))
     assert state.processes == before
 
 
 def test_a_deployment_of_an_older_version_has_nothing_to_park() -> None:
     state = Desired({}, {"d1": {"release": "r1", "ports": [1]}})
-    assert not park(state, Roles(stable=None, standby="d1"))
+    assert not suspend_standby(state, Roles(stable=None, standby="d1"))

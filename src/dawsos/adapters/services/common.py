@@ -10,8 +10,8 @@ import secrets
 import shutil
 from pathlib import Path
 
+from dawsos.adapters.loopback import free_ports, is_free
 from dawsos.errors import InfrastructureError
-from dawsos.loopback import free_ports, is_free
 
 NOBODY = (65534, 65534)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from dawsos.gates.evidence import Malformed, canonical, get, parse_json, rows
+from dawsos.gates.documents import Malformed, canonical, get, parse_json, rows
 from dawsos.gates.readers.resolved import Resolved
 
 SEVERITIES = ("LOW", "MEDIUM", "HIGH", "CRITICAL")

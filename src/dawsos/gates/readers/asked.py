@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
-from dawsos.gates.evidence import Malformed, get, number, one, parse_json
+from dawsos.gates.documents import Malformed, get, number, one, parse_json
 
 ASKED = "asked.json"
 PRODUCTION = "production"

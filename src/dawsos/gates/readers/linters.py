@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from dawsos.gates.evidence import Malformed, Missing, get, parse_json, rows, text
+from dawsos.gates.documents import Malformed, Missing, get, parse_json, rows, text
 from dawsos.model.findings import Finding, Level
 
 Reader = Callable[[str, bytes], list[Finding]]

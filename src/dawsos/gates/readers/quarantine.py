@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dawsos.gates.evidence import one
+from dawsos.gates.documents import one
 from dawsos.gates.readers.asked import Asked, read_asked
 from dawsos.gates.readers.waivers import Waiver, read_waivers
 

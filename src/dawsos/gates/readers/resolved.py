@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from dawsos.gates.evidence import Malformed, Missing, canonical, get, parse_json, rows, text
+from dawsos.gates.documents import Malformed, Missing, canonical, get, parse_json, rows, text
 from dawsos.gates.readers.spdx import components
 
 _PIN = re.compile(

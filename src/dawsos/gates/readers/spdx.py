@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dawsos.gates.evidence import Malformed, get, rows
+from dawsos.gates.documents import Malformed, get, rows
 
 # Kinds of packages that come with a base image; everything else is a dependency of the application.
 BASE_KINDS = frozenset({"deb", "apk", "rpm", "alpm"})

@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from dawsos.gates.evidence import Malformed, text
+from dawsos.gates.documents import Malformed, text
 from dawsos.gates.readers.asked import end_of
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dawsos.adapters.loopback import free_ports
 from dawsos.errors import InfrastructureError, ReleaseFailed
-from dawsos.loopback import free_ports
 from dawsos.model.process import Probe, ProcessSpec
 from dawsos.model.rollout import CrashLoop
 from dawsos.platforms.local import lifecycle, processes, workers
@@ -297,7 +297,7 @@ class LocalPlatform:
             version = write_routes(self.folder, after)
         await self._confirm("routes.json", version)
         with changing(self.folder) as desired:
-            workers.park(desired, after)
+            workers.suspend_standby(desired, after)
         await self._confirm("clusters.json", write_clusters(self.folder, after, faulty))
 
     def withdraw(self) -> None:

@@ -16,6 +16,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from dawsos.adapters.probes import is_ready
 from dawsos.model.process import ProcessSpec
 from dawsos.platforms.local import processes
 from dawsos.platforms.local.envoy_config import write_weight
@@ -29,7 +30,6 @@ from dawsos.platforms.local.state import (
     told_to_run,
     write_json,
 )
-from dawsos.probing import is_ready
 
 _TICK = 0.1
 _PROBE_READY_EVERY = 1.0
@@ -57,7 +57,7 @@ class Watched:
     stopping_until: float | None = None
 
 
-class Orders:
+class DesiredReader:
     """``desired.json``, read again only when another one stands in its place: ten times a second is too often for all of it."""
 
     def __init__(self, folder: Path) -> None:
@@ -91,7 +91,7 @@ class Supervisor:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.orders = Orders(folder)
+        self.orders = DesiredReader(folder)
         self.watched: dict[str, Watched] = {}
         self.lease_expired: float | None = None
         self.lease: float | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from dawsos.model.rollout import Counts, CrashLoop, Sample, Silence
+from dawsos.model.rollout import Counts, CrashLoop, Drained, Sample
 from dawsos.platforms.local.admin import Admin
 from dawsos.platforms.local.envoy_config import write_weight
 from dawsos.platforms.local.locking import PATIENT, URGENT, locked
@@ -87,12 +87,12 @@ class EnvoyTraffic:
             complete=True,
         )
 
-    async def canary_silent(self, deadline: float) -> Silence:
+    async def wait_until_drained(self, deadline: float) -> Drained:
         """Wait until the canary has answered all it was sent; what was in flight at the decision is not cut off."""
         started = received = answered = time.monotonic()
         canary = read_roles(self._folder).canary
         if canary is None:
-            return Silence(0.0, 0.0)
+            return Drained(0.0, 0.0)
         before: dict[str, float] = {}
         while time.monotonic() - started < deadline:
             try:
@@ -109,10 +109,10 @@ class EnvoyTraffic:
             ):
                 answered = now
             if values["upstream_rq_active"] == 0 and now - max(received, answered) > _SILENT:
-                return Silence(received - started, answered - started)
+                return Drained(received - started, answered - started)
             before = values
             await asyncio.sleep(0.02)
-        return Silence(received - started, None)
+        return Drained(received - started, None)
 
     async def _values(self, deployments: list[str]) -> dict[str, dict[str, float]]:
         """Return deployment -> counter -> value since Envoy started.

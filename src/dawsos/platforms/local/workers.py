@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dawsos.loopback import free_ports
+from dawsos.adapters.loopback import free_ports
 from dawsos.model.process import Probe, ProcessSpec
 from dawsos.platforms.local.state import Desired, Roles, spec_from
 
@@ -93,7 +93,7 @@ def is_replica(process: str) -> bool:
     return process.rpartition(".")[2].isdigit()
 
 
-def park(desired: Desired, roles: Roles) -> bool:
+def suspend_standby(desired: Desired, roles: Roles) -> bool:
     """Take the workers of the standby out of what should run, put those of all others back in; whether that changed anything."""
     changed = False
     for name, deployment in desired.deployments.items():

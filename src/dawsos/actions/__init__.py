@@ -1,0 +1,1 @@
+"""What a stage does: one action for each ``uses`` of pipeline.yaml."""

@@ -1,0 +1,94 @@
+"""The body of a stage that deploys the run's release to an environment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+from dawsos.actions import environments
+from dawsos.actions.bodies import ActionContext, step_record
+from dawsos.actions.release_commands import ReleaseCommands
+from dawsos.adapters.http import get
+from dawsos.engine.contract import StageAttempt, StageOutcome
+from dawsos.errors import ReleaseFailed
+from dawsos.model.pipeline import Pipeline
+from dawsos.platforms.local.workers import is_replica
+from dawsos.releases import bundle as releases
+from dawsos.runs.project import write_json
+
+
+async def deploy_release(scene: ActionContext, work: StageAttempt) -> StageOutcome:
+    """Deploy the run's release to the stage's environment and leave ``health.json`` as evidence."""
+    tools, session = scene.tools, scene.session
+    release = releases.load(tools.project.releases, session.state.release)
+    environment = await environments.prepare(tools, scene.pipeline, work.stage.environment or "staging")
+    platform = environment.platform
+    deployment, old = f"{release.digest[:8]}-{session.id[-9:]}", platform.roles().stable
+    if old is not None and platform.release_of(old) == release.digest and platform.is_ready(old):
+        deployment = old
+    inside = ReleaseCommands(tools, scene.pipeline, environment, release, deployment)
+    log, evidence = work.artifacts / "deploy.log", work.artifacts / "steps.json"
+    steps: list[dict[str, Any]] = []
+
+    async def step(name: str, action: Awaitable[object]) -> None:
+        try:
+            await action
+        except ReleaseFailed as error:
+            steps.append({**step_record(name, "failed", 1, log), "tail": str(error).splitlines()})
+            raise
+        else:
+            steps.append(step_record(name, "ok", 0, log))
+        finally:
+            write_json(evidence, steps)
+
+    await step("migrate", inside.migrate(log))
+    await step("seed", inside.seed(log))
+    wanted = environments.deployment_of(scene.pipeline, environment, release, deployment)
+    await step("start", platform.deploy(wanted))
+    try:
+        await step("jobs before traffic", inside.before_traffic(work.artifacts))
+    except ReleaseFailed:
+        if deployment != old:
+            await platform.remove(deployment)
+        raise
+    await platform.route(stable=deployment, canary=None, weight=0)
+    for stale in platform.deployments():
+        if stale != deployment:
+            await platform.remove(stale)
+    session.record(
+        "deployed", work.stage.id, environment=environment.name, release=release.digest, deployment=deployment,
+        url=environment.url, replicas=scene.pipeline.service.replicas,
+    )  # fmt: skip
+    await write_health(scene.pipeline, environment, deployment, release.commit, work.artifacts / "health.json")
+    return StageOutcome("passed")
+
+
+async def write_health(
+    pipeline: Pipeline, environment: environments.Environment, deployment: str, commit: str, path: Path
+) -> None:
+    """Ask the environment for its health (for up to ten seconds until it answers) and write the evidence."""
+    answer: dict[str, Any] = {}
+    for _ in range(20):
+        answer = await get(environment.url + pipeline.service.health)
+        if answer["status_code"] == 200:
+            break
+        await asyncio.sleep(0.5)
+    processes = [process for process in environment.platform.status().processes if process.group == deployment]
+    replicas = [process for process in processes if is_replica(process.name)]
+    write_json(
+        path,
+        {
+            "url": answer["url"],
+            "status_code": answer["status_code"],
+            "error": answer["error"],
+            "body": answer["body"],
+            "expected_version": commit,
+            "replicas": len(replicas),
+            "ready": sum(process.state == "ready" for process in replicas),
+            "workers_not_ready": sorted(p.name for p in processes if p not in replicas and p.state != "ready"),
+            "restarts": sum(len(process.restarts) for process in processes),
+            "crash_looping": any(process.crash_looping for process in processes),
+        },
+    )

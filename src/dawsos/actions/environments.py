@@ -1,0 +1,97 @@
+"""Environments as a pipeline sees them: a release with its services, variables and jobs, running behind the proxy."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dawsos.adapters.redactor import secrets_in
+from dawsos.adapters.services import SERVICES
+from dawsos.adapters.toolchain import base_environment
+from dawsos.model.pipeline import Pipeline
+from dawsos.platforms.local.platform import Deployment, LocalPlatform
+from dawsos.platforms.local.workers import Worker, filled
+from dawsos.releases.bundle import Release
+from dawsos.runs.project import Tools
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One prepared environment: its platform and the variables that its users need."""
+
+    name: str
+    platform: LocalPlatform
+    variables: Mapping[str, str]
+    url: str
+
+
+async def prepare(tools: Tools, pipeline: Pipeline, name: str) -> Environment:
+    """Start the environment's services and proxy (kept when they run) and return it; raises InfrastructureError."""
+    platform = LocalPlatform(tools.project.environment(name), name)
+    await platform.ensure_supervisor()
+    variables = await platform.start_services([SERVICES[service] for service in pipeline.service.services])
+    variables = {
+        **variables,
+        **platform.secrets(pipeline.service.secrets),
+        **platform.folders(pipeline.service.folders),
+    }
+    variables |= pipeline.service.env
+    mask(tools, variables, pipeline)
+    url = await platform.ensure_proxy()
+    return Environment(name, platform, variables, url)
+
+
+def mask(tools: Tools, variables: Mapping[str, str], pipeline: Pipeline) -> None:
+    """Teach the masker the environment's secrets: the declared ones and those that can be told by their form."""
+    declared = [variables[name] for name in pipeline.service.secrets if name in variables]
+    tools.masker.add([*declared, *secrets_in(variables)])
+
+
+def variables_of(environment: Environment, deployment: str | None) -> dict[str, str]:
+    """Return what users of one deployment are told: the environment's variables, with its workers' ports in them."""
+    ports = environment.platform.named_ports(deployment) if deployment else {}
+    return filled(environment.variables, ports)
+
+
+def release_environment(environment: Environment, release: Release, deployment: str) -> dict[str, str]:
+    """Return the variables of one deployment of ``release``; the ports of its workers are still to be filled in."""
+    return {
+        **base_environment(environment.platform.folder),
+        **environment.variables,
+        "PYTHONPATH": str(release.site),
+        "GIT_SHA": release.commit,
+        "DEPLOYMENT_ID": deployment,
+    }
+
+
+def release_argv(command: str, release: Release) -> tuple[str, ...]:
+    """Return ``command`` as argv; ``python`` and ``{python}`` are the release's interpreter.
+
+    It runs without the machine's own packages: what a release forgot to lock must be missing here as it would be elsewhere,
+    and a ``.pth`` file of the machine must not run code within the release (one was seen to rewrite its certificates).
+    Nor does the folder that it is started in hold modules.
+    """
+    python = (release.interpreter, "-S", "-P")
+    words = shlex.split(command)
+    return tuple(part for word in words for part in (python if word in ("python", "{python}") else (word,)))
+
+
+def deployment_of(pipeline: Pipeline, environment: Environment, release: Release, deployment: str) -> Deployment:
+    """Return what the platform needs to run ``release`` as ``deployment``."""
+    service = pipeline.service
+    return Deployment(
+        id=deployment,
+        release=release.digest,
+        argv=release_argv(service.command, release),
+        cwd=str(environment.platform.folder),
+        env=release_environment(environment, release, deployment),
+        replicas=service.replicas,
+        workers=tuple(
+            Worker(w.name, release_argv(w.command, release), w.replicas, w.ports, w.ready, w.keep_on_standby)
+            for w in service.workers
+        ),
+        ready_path=service.ready,
+        ready_within=service.ready_within,
+        stop_grace=service.stop_grace,
+    )

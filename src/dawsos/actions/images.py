@@ -1,0 +1,48 @@
+"""Container images beside the bundle: built where there is a builder, and said to be missing, with the reason, where there is none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from dawsos.actions.bodies import ActionContext
+from dawsos.adapters.scratch import owned_folder
+from dawsos.adapters.toolchain import base_environment
+from dawsos.engine.contract import StageAttempt
+from dawsos.releases import images
+from dawsos.releases.builders.common import BuildTools, ImageBuild
+from dawsos.releases.bundle import Release
+from dawsos.releases.images import Choice
+from dawsos.runs.project import write_json
+
+# What the builders printed, among the stage's artifacts.
+LOG = "images.log"
+
+
+def docker_client(environment: Mapping[str, str], home: Path) -> dict[str, str]:
+    """Return what says which Docker a person uses; the builders' own HOME would hide it."""
+    named = {key: environment[key] for key in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG") if key in environment}
+    return {"DOCKER_CONFIG": str(home / ".docker")} | named
+
+
+async def build_images(scene: ActionContext, work: StageAttempt, release: Release) -> Choice:
+    """Build the service's images from ``release``; leave ``image-NAME.json`` for each and return which builder was used and why.
+
+    Raises InfrastructureError when the builder that pipeline.yaml demands is not to be had, ReleaseFailed when a build fails.
+    """
+    service, home = scene.pipeline.service, scene.tools.project.home
+    with owned_folder(home, "images-") as folder:
+        environment = base_environment(home / "home")
+        environment["PATH"] += ":/usr/sbin:/sbin"
+        docker = docker_client(os.environ, Path.home())
+        shop = BuildTools(scene.runner(), environment, work.artifacts / LOG, folder, docker)
+        choice = await images.choose(service.builder, service.images, shop)
+        for image in service.images:
+            facts = (
+                {"name": image.name, "not_built": choice.reason}
+                if choice.builder is None
+                else await images.build(choice.builder, ImageBuild(image, scene.root, release.path, scene.commit), shop)
+            )
+            write_json(work.artifacts / f"image-{image.name}.json", facts)
+    return choice

@@ -1,0 +1,1 @@
+"""Judges of a canary: samples in, judgements out.  Replay and simulation of the same judges.  Pure."""

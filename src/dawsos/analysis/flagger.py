@@ -1,0 +1,82 @@
+"""``judge: flagger``: what Flagger does with the same limits, so that both can be compared.  Pure.
+
+From fluxcd/flagger, ``pkg/controller/scheduler.go`` at 15bd6ad.  Each ``check_interval``, in this order: (a) roll back when
+the failed checks have reached the threshold; (b) run the checks over the last minute, or the interval where it is longer,
+and when one fails, add one to the failed checks and stay; (c) else advance.  So:
+
+- the rollback comes on the tick *after* the last failed check allowed;
+- failed checks add up over the whole rollout; a check that passes takes none away;
+- a minute without requests is a failed check;
+- an interval below 10 s is 10 s;
+- there is no comparison with the stable release, and no statistics.
+
+Flagger has no durations: a step of this ladder needs as many checks passed as fit into its duration.
+"""
+
+from __future__ import annotations
+
+from dawsos.analysis.statistical.proof import proof_at_once, unusable
+from dawsos.analysis.thresholds import Check, Recent, check
+from dawsos.model.rollout import Counts, Judgement, RolloutPolicy, Sample, Verdict
+
+WINDOW = 60.0
+SHORTEST_INTERVAL = 10.0
+
+
+class FlaggerRule:
+    """Implements ``judge.Judge``."""
+
+    def __init__(self, policy: RolloutPolicy) -> None:
+        # Flagger knows no minimum of requests: one is enough, none is a failure.
+        self._policy = policy.model_copy(update={"min_requests": 1})
+        self._interval = max(SHORTEST_INTERVAL, policy.check_interval)
+        self._every = max(1, round(self._interval / policy.tick))
+        self._recent = Recent(max(1, round(max(WINDOW, self._interval) / policy.tick)))
+        self._durations = {step.weight: step.duration for step in policy.ladder}
+        self._seen = self._failures = self._passes = 0
+        self._weight = 0
+        self._last = Check()
+        self._rolled_back = False
+
+    def observe(self, sample: Sample) -> Judgement:
+        """Take in one more sample; the judgement changes when an interval is over.
+
+        A sample at weight 0 was taken before the analysis: the canary had no traffic that could be checked.
+        """
+        if not sample.weight:
+            return Judgement("no_data", "the canary has no traffic yet")
+        if sample.weight != self._weight:
+            self._weight, self._passes = sample.weight, 0
+        counts = self._recent.add(Counts() if unusable(sample) else sample.canary)
+        self._seen += 1
+        if self._seen % self._every == 0:
+            self._rolled_back = self._rolled_back or self._failures >= self._policy.failed_checks
+            self._last = check(counts, self._policy)
+            good = self._last.failed is False
+            self._failures += not good
+            self._passes += good
+        verdict, reason = self._conclude(proof_at_once(sample))
+        return Judgement(
+            verdict,
+            reason,
+            error_rate=self._last.error_rate,
+            p95=self._last.p95,
+            requests=self._last.requests,
+            consecutive_failures=self._failures,
+        )
+
+    def _conclude(self, proof: str) -> tuple[Verdict, str]:
+        limit = self._policy.failed_checks
+        why = self._last.why or "no values found"
+        if proof:
+            return "failing", proof
+        if self._rolled_back:
+            return "failing", f"failed checks threshold reached {limit}: {why}"
+        if self._seen < self._every:
+            return "no_data", "the first check is not over yet"
+        if self._last.failed is not False:
+            return "inconclusive", f"{self._failures} of {limit} failed checks: {why}"
+        needed = max(1, round(self._durations.get(self._weight, 0.0) / self._interval))
+        if self._passes < needed:
+            return "inconclusive", f"{self._passes} of {needed} checks passed at {self._weight} %"
+        return "healthy", f"{self._passes} checks passed at {self._weight} %"

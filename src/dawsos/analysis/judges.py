@@ -1,0 +1,23 @@
+"""Every judge by the name it has in ``pipeline.yaml``.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dawsos.analysis.flagger import FlaggerRule
+from dawsos.analysis.statistical.judge import Judge, Statistical
+from dawsos.analysis.thresholds import Thresholds
+from dawsos.model.rollout import JudgeName, RolloutPolicy
+
+JUDGES: dict[JudgeName, Callable[[RolloutPolicy], Judge]] = {
+    "statistical": Statistical,
+    "thresholds": Thresholds,
+    "flagger": FlaggerRule,
+}
+
+
+def make_judge(policy: RolloutPolicy, *, first: bool = False) -> Judge:
+    """Return the judge that ``policy`` names; ``first``: there is no stable release to compare with."""
+    if first and policy.judge == "statistical":
+        return Statistical(policy, first=True)
+    return JUDGES[policy.judge](policy)

@@ -1,0 +1,307 @@
+"""The statistical judge's evidence as a state machine: one bin in, O(1) work, the state of all its bets out.  Pure.
+
+Rule 1: what is bet next (stakes, cap, length of bins, epochs) depends on the past and on how much traffic there is, never on
+        how the requests of the bin end.  Only then is the wealth of a bet evidence.
+Rule 2: a bin is judged by comparison only while both versions took their share of the same traffic: not while what is in
+        flight was routed by an earlier, higher weight.
+Rule 3: growth is capped.  A fault must last about ``shortest_fault`` seconds before it can be proof, so that one short
+        burst is not, unless the canary plainly fails (the fast path).
+Rule 4: the same arithmetic, in the same order, stands in ``simulation.vector`` for thousands of rollouts at once; a test
+        keeps the two equal.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dawsos.analysis.statistical.statistics import Coin, Mixture, Table, bet, log_likelihood, log_sum
+
+# Odds ratios bet on, and how the stakes are split over them.
+ERROR_ODDS = {2.5: 0.17, 4.0: 0.27, 8.0: 0.33, 16.0: 0.19, 50.0: 0.037, 500.0: 0.003}
+LATENCY_ODDS = {2.0: 0.15, 3.0: 0.2, 5.0: 0.25, 10.0: 0.2, 30.0: 0.12, 200.0: 0.08}
+# Errors, and requests slower than the stable release's median, p90 and p99.
+STREAMS = ("errors", "slower than stable's median", "slower than stable's p90", "slower than stable's p99")
+STREAM_WEIGHTS = (0.6, 0.09, 0.08, 0.23)
+LATENCY_QUANTILES = (0.5, 0.9, 0.99)
+
+PLAINLY_DOWN = 0.25
+_DOWN_SHARES = (0.5, 0.7, 0.9, 0.99)
+_ABOVE = {"errors": (1.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 198.0), "slow": (1.3, 1.6, 2.0, 3.0, 5.0, 10.0, 18.0)}
+_BELOW = (1e-9, 0.1, 0.2, 0.4, 0.6)
+
+FIRST_STAKE = 0.6
+STEP_STAKE = 0.12
+SPREAD_STAKE = 0.6
+FAST_PART = 0.1
+BURST = math.log(6.0)
+SUSPICION = math.log(5.0)
+CLEARED = math.log(2.0)
+WORSE = math.log(2.0)
+NEARLY_DOWN = math.log(4.0)
+HOLD = math.log(20.0)
+ROUNDING = 1e-9
+HOLD_MOST = math.log(100.0)
+BIN_REQUESTS, LONGEST_BIN, EPOCH = 40, 30.0, 10.0
+SETTLE = 2.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What of the policy the evidence depends on.  Rates are shares, times seconds.
+
+    ``alpha`` bounds the probability that a rollout of a healthy canary is ever rolled back by these bets; ``tolerance`` is
+    the odds ratio that is still forgiven; ``cluster`` is the most requests that come from one user or connection together.
+    """
+
+    alpha: float = 0.01
+    tolerance: float = 1.5
+    error_limit: float = 0.005
+    slow_limit: float = 0.05
+    shortest_fault: float = 10.0
+    planned: float = 2100.0
+    cluster: int = 1
+    warm_up: float = 0.0
+    warm_up_errors: bool = True
+    beta: float = 0.05
+    patience: float = 120.0
+
+    @property
+    def proof(self) -> float:
+        """Log wealth at which the comparison is proof.  Less by a rounding error, for the cap may end exactly here."""
+        return -math.log(self.alpha * (1.0 - FAST_PART)) - ROUNDING
+
+    @property
+    def fast_proof(self) -> float:
+        """Log wealth that both bets of the fast path must reach."""
+        return -math.log(self.alpha * FAST_PART)
+
+    @property
+    def growth(self) -> float:
+        """Log wealth a second that the cap allows beyond one burst."""
+        return max(0.0, self.proof + ROUNDING - BURST) / (self.shortest_fault + 1.0)
+
+
+class Bin(NamedTuple):
+    """What one tick saw.  ``tables`` are the streams in the order of ``STREAMS`` (latency tables empty when there are no
+    edges yet); ``slow`` is (canary requests, of these above the latency limit)."""
+
+    seconds: float
+    weight: int
+    tables: tuple[Table, ...]
+    slow: tuple[int, int]
+
+
+@dataclass
+class Window:
+    """The time since the comparison last held nothing against the canary: what the sentence for a person is about."""
+
+    seconds: float = 0.0
+    growth: float = 0.0
+    tables: list[Table] = field(default_factory=lambda: [Table()] * len(STREAMS))
+
+    def add(self, tables: list[Table], seconds: float, growth: float) -> None:
+        """Take in one more judged bin."""
+        self.tables = [old.plus(new) for old, new in zip(self.tables, tables, strict=True)]
+        self.seconds += seconds
+        self.growth += growth
+
+
+class Evidence:
+    """All bets of one rollout.  ``observe`` takes one bin; the attributes are the state after it."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        odds = (tuple(ERROR_ODDS), *[tuple(LATENCY_ODDS)] * 3)
+        tolerated = (rules.tolerance, 1.0, 1.0, 1.0)
+        self.bets = tuple(zip(odds, tolerated, strict=True))
+        self._power = 1.0 / rules.cluster
+        shares = (tuple(ERROR_ODDS.values()), *[tuple(LATENCY_ODDS.values())] * 3)
+        weights = [w * s / sum(split) for w, split in zip(STREAM_WEIGHTS, shares, strict=True) for s in split]
+        self.comparison = Mixture(weights)
+        self.error_rate_apart = Mixture(shares[0])
+        self.down = Mixture([1.0] * len(_DOWN_SHARES))
+        self.above = {name: Mixture([1.0] * len(_ABOVE[name])) for name in _ABOVE}
+        limits = {"errors": rules.error_limit, "slow": rules.slow_limit}
+        self.coins = {"down": Coin.against(PLAINLY_DOWN, _DOWN_SHARES)}
+        for name, limit in limits.items():
+            self.coins[f"above {name}"] = Coin.against(limit, _shares(limit, _ABOVE[name]))
+            self.coins[f"below {name}"] = Coin.against(limit, _shares(limit, _BELOW))
+        self.below: dict[str, Mixture] = {}
+        self.window = Window()
+        self.down_table = Table()
+        self.log_e = 0.0
+        self.suspected = False
+        self._alarm, self._peak, self._stale = SUSPICION, CLEARED, 0.0
+        self.seconds = 0.0
+        self._weight = self._highest = 0
+        self._settle = 0.0
+        self._ceiling = BURST
+        self._since_restart = self._epoch_seconds = 0.0
+        self._epoch_requests = 0
+        self._pending = [Table()] * len(STREAMS)
+        self._pending_seconds = 0.0
+        self._restart(FIRST_STAKE)
+        self._begin_step()
+
+    def observe(self, seen: Bin) -> None:
+        """Take in one tick's bin.  Its counts must be consistent: no more bad requests than requests."""
+        self._boundaries(seen)
+        self._absolute(seen)
+        self._settle = max(0.0, self._settle - seen.seconds)
+        if self._settle <= 0.0:
+            self._pending = [old.plus(new) for old, new in zip(self._pending, seen.tables, strict=True)]
+        self._pending_seconds += seen.seconds
+        self.seconds += seen.seconds
+        requests = seen.tables[0].requests
+        self._epoch_seconds += seen.seconds
+        self._since_restart += seen.seconds
+        self._epoch_requests += requests
+        if self._pending[0].requests >= BIN_REQUESTS or self._pending_seconds >= LONGEST_BIN:
+            self._flush()
+        self._suspect(seen.seconds)
+
+    def _suspect(self, seconds: float) -> None:
+        """Suspicion begins at an alarm and ends when it is cleared, or goes stale: no new peak for ``patience`` seconds.
+        What went stale must get worse before it alarms again, so that bad luck of long ago holds nothing for ever."""
+        # Less than a rounding error is no peak.
+        self._stale = 0.0 if self.log_e > self._peak + ROUNDING else self._stale + seconds
+        self._peak = max(self._peak, self.log_e)
+        if self.log_e < CLEARED:
+            self.suspected, self._alarm, self._peak = False, SUSPICION, CLEARED
+        elif not self.suspected:
+            self.suspected = self.log_e >= self._alarm
+        elif self._stale > self.rules.patience:
+            self.suspected, self._alarm = False, self._peak + WORSE
+
+    @property
+    def failing(self) -> bool:
+        """True with proof that the canary is worse than stable."""
+        return self.log_e >= self.rules.proof or self.plainly_down
+
+    @property
+    def plainly_down(self) -> bool:
+        """True with proof that the canary fails more than a quarter of its requests, and more than stable does."""
+        return self._towards_down >= self.rules.fast_proof
+
+    @property
+    def _towards_down(self) -> float:
+        """Return the log wealth of that bet of the fast path which has less."""
+        return min(self.down.log_wealth(), self.error_rate_apart.log_wealth())
+
+    @property
+    def above_limit(self) -> str:
+        """Return which absolute limit the canary is shown to miss (``errors``, ``slow``), empty for none."""
+        return next((name for name, mixture in self.above.items() if mixture.log_wealth() >= HOLD), "")
+
+    @property
+    def within_limits(self) -> bool:
+        """True with proof, since this weight was set, that errors and slow requests are below their limits."""
+        least = -math.log(self.rules.beta)
+        return all(mixture.log_wealth() >= least for mixture in self.below.values())
+
+    @property
+    def leading(self) -> int:
+        """Return the number of the stream that speaks against the canary most."""
+        found = self.by_stream()
+        return found.index(max(found))
+
+    def by_stream(self) -> list[float]:
+        """Return the log wealth that each stream's stakes make up."""
+        found, start = [], 0
+        for odds, _tolerated in self.bets:
+            found.append(log_sum(self.comparison.stakes[start : start + len(odds)]))
+            start += len(odds)
+        return found
+
+    @property
+    def dim_factor(self) -> float:
+        """Return to which part of its weight the canary may be lowered so that proof still comes as fast as it may count.
+
+        Not at all when the canary looks plainly down: that way nothing is capped, each request counts, and proof is a few away.
+        """
+        if self._towards_down >= NEARLY_DOWN:
+            return 1.0
+        if self.window.growth <= 0.0 or self.window.seconds <= 0.0:
+            return 1.0
+        pace = self.window.growth / self.window.seconds
+        return min(1.0, max(0.1, 2.0 * self.rules.growth / pace))
+
+    def epoch_over(self) -> bool:
+        """True when the next bin begins a new epoch; depends on time and traffic only."""
+        busy = self._epoch_seconds >= EPOCH and self._epoch_requests >= BIN_REQUESTS
+        return busy or self._epoch_seconds >= LONGEST_BIN
+
+    def _boundaries(self, seen: Bin) -> None:
+        if seen.weight != self._weight:
+            self._flush()
+            if seen.weight < self._weight:
+                self._settle = SETTLE + seen.seconds
+            if seen.weight > self._highest and self._highest:
+                self._restart(STEP_STAKE)
+                self._begin_step()
+            self._highest = max(self._highest, seen.weight)
+            self._weight = seen.weight
+        elif self.epoch_over():
+            self._flush()
+            self._restart(1.0 - math.exp(-SPREAD_STAKE * self._since_restart / self.rules.planned))
+
+    def _restart(self, share: float) -> None:
+        for mixture in (self.comparison, self.error_rate_apart, self.down, *self.above.values()):
+            mixture.restart(share)
+        self._since_restart = self._epoch_seconds = 0.0
+        self._epoch_requests = 0
+        self.down_table = Table()
+
+    def _begin_step(self) -> None:
+        self.below = {name: Mixture([1.0] * len(_BELOW)) for name in _ABOVE}
+        for mixture in self.below.values():
+            mixture.restart(1.0)
+
+    def _absolute(self, seen: Bin) -> None:
+        errors = seen.tables[0]
+        self.down_table = self.down_table.plus(errors)
+        self.down.multiply(self.coins["down"].factors(errors.canary, errors.bad_canary, self._power))
+        for name, (requests, bad) in {"errors": errors[:2], "slow": seen.slow}.items():
+            self.above[name].multiply(self.coins[f"above {name}"].factors(requests, bad, self._power))
+            self.above[name].cap(HOLD_MOST)
+            self.below[name].multiply(self.coins[f"below {name}"].factors(requests, bad, self._power))
+
+    def _flush(self) -> None:
+        """Judge what is pending as one bin: its odds are independent of how many requests it took to fill it."""
+        pending, seconds = self._pending, self._pending_seconds
+        if not seconds:
+            return
+        self._pending, self._pending_seconds = [Table()] * len(STREAMS), 0.0
+        warm = self.seconds - seconds >= self.rules.warm_up - 1e-9
+        factors = [self._factors(table, *odds) for table, odds in zip(pending, self.bets, strict=True)]
+        self.error_rate_apart.multiply(factors[0])
+        if not warm and not self.rules.warm_up_errors:
+            factors[0] = [0.0] * len(factors[0])
+        if not warm:
+            factors[1:] = [[0.0] * len(latency) for latency in factors[1:]]
+        self.comparison.multiply([factor for stream in factors for factor in stream])
+        # The first bin of a burst may hold only the end of it: it earns no time.
+        self._ceiling += self.rules.growth * seconds if self.log_e > ROUNDING else 0.0
+        raw = self.comparison.log_wealth()
+        growth = raw - self.log_e
+        self.comparison.cap(self._ceiling)
+        self.log_e = min(raw, self._ceiling)
+        self._ceiling = min(self._ceiling, max(0.0, self.log_e) + BURST)
+        if self.log_e <= ROUNDING:
+            self.window = Window()
+        else:
+            self.window.add(pending, seconds, growth)
+
+    def _factors(self, table: Table, odds: tuple[float, ...], tolerated: float) -> list[float]:
+        made = bet(table)
+        if not made.size:
+            return [0.0] * len(odds)
+        base = log_likelihood(made, tolerated)
+        return [self._power * (log_likelihood(made, psi) - base) for psi in odds]
+
+
+def _shares(limit: float, factors: tuple[float, ...]) -> tuple[float, ...]:
+    """Return shares around ``limit``: multiples of it, below 1."""
+    return tuple(min(0.99, limit * factor) if limit * factor < 1.0 else 0.99 for factor in factors)

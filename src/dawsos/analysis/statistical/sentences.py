@@ -1,0 +1,100 @@
+"""What the statistical judge found, in words for a person at three in the morning, and in numbers for the record.  Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from dawsos.analysis.statistical.evidence import HOLD, PLAINLY_DOWN, Evidence
+from dawsos.analysis.statistical.latency import Edge
+from dawsos.analysis.statistical.statistics import Table, confidence
+from dawsos.model.rollout import Reading, RolloutPolicy
+
+
+def against(evidence: Evidence, edges: Sequence[Edge]) -> str:
+    """Return what speaks against the canary most, with counts of both versions and how likely it is luck."""
+    table = evidence.window.tables[evidence.leading]
+    if evidence.plainly_down and evidence.log_e < evidence.rules.proof:
+        table = evidence.down_table
+        failed = f"{_of(table.bad_canary, table.canary)} requests failed"
+        return f"the canary is down: {failed}, {_of(table.bad_stable, table.stable)} of stable's"
+    seconds = f"in the last {evidence.window.seconds:.0f} s"
+    luck = f"a healthy canary looks so bad in fewer than 1 of {_round(math.exp(evidence.log_e)):,} rollouts"
+    if evidence.leading == 0 or not edges:
+        counts = f"{_of(table.bad_canary, table.canary)} requests against {_of(table.bad_stable, table.stable)}"
+        return f"the canary answers with an error {_times(table)} stable does: {counts} {seconds}; {luck}"
+    edge = edges[evidence.leading - 1]
+    slow = f"{_of(table.bad_canary, table.canary)} requests took longer than {_latency(edge.canary)}"
+    usual = f"{_of(table.bad_stable, table.stable)} of stable's longer than {_latency(edge.stable)}"
+    return f"the canary is slower than stable: {slow}, {usual} {seconds}; {luck}"
+
+
+def above_limit(name: str, step: Table, policy: RolloutPolicy) -> str:
+    """Return why the step is held: an absolute limit is missed, which alone does not blame the canary."""
+    if name == "slow":
+        slow = f"more than 5 % of the canary's requests take longer than {_latency(policy.p95)}"
+        return f"held: {slow}; not shown to be worse than stable"
+    canary = (
+        f"{_of(step.bad_canary, step.canary)} requests on the canary, {_of(step.bad_stable, step.stable)} on stable"
+    )
+    return f"held: errors above {policy.error_rate:.2%}: {canary}; not shown to be worse than stable"
+
+
+def unproven(step: Table, policy: RolloutPolicy) -> str:
+    """Return how far the canary is from being shown to be good."""
+    low, high = confidence(step.canary, step.bad_canary)
+    seen = f"{_of(step.bad_canary, step.canary)} requests failed at this weight, so between {low:.2%} and {high:.2%} do"
+    return f"not yet shown to be within the limits: {seen}; the limit is {policy.error_rate:.2%}"
+
+
+def healthy(evidence: Evidence, step: Table, policy: RolloutPolicy) -> str:
+    """Return what a healthy verdict rests on."""
+    shown = "shown to be within its limits" if evidence.within_limits else "nothing speaks against the canary"
+    counts = (
+        f"{_of(step.bad_canary, step.canary)} requests failed against {_of(step.bad_stable, step.stable)} of stable's"
+    )
+    return f"{shown}: {counts} at this weight"
+
+
+def readings(evidence: Evidence, step: Table, names: Sequence[str]) -> tuple[Reading, ...]:
+    """Return every test's evidence beside its limit."""
+    rules = evidence.rules
+    low, high = confidence(step.canary, step.bad_canary)
+    rate = step.bad_canary / step.canary if step.canary else None
+    usual = step.bad_stable / step.stable if step.stable else None
+    made = [
+        Reading("worse than stable", evidence.log_e, rules.proof, rate, low, high, step.canary, step.bad_canary, usual)
+    ]
+    for name, wealth, table in zip(names, evidence.by_stream(), evidence.window.tables, strict=True):
+        share = table.bad_canary / table.canary if table.canary else None
+        compared = table.bad_stable / table.stable if table.stable else None
+        made.append(Reading(name, wealth, rules.proof, share, None, None, table.canary, table.bad_canary, compared))
+    made.append(Reading(f"fails more than {PLAINLY_DOWN:.0%}", evidence.down.log_wealth(), rules.fast_proof))
+    for name, label in (("errors", "errors above the limit"), ("slow", "slower than the limit")):
+        made.append(Reading(label, evidence.above[name].log_wealth(), HOLD))
+    for name, label in (("errors", "errors below the limit"), ("slow", "as fast as the limit")):
+        made.append(Reading(label, evidence.below[name].log_wealth(), -math.log(rules.beta)))
+    return tuple(made)
+
+
+def _times(table: Table) -> str:
+    if not table.bad_stable:
+        return "more often than"
+    times = (table.bad_canary / max(1, table.canary)) / (table.bad_stable / max(1, table.stable))
+    return f"{times:.1f} times as often as" if times < 10 else f"{times:.0f} times as often as"
+
+
+def _of(bad: int, requests: int) -> str:
+    return f"{bad:,} of {requests:,}"
+
+
+def _round(value: float) -> int:
+    """Return two digits of ``value``, rounded down: a bound must not be said to be better than it is."""
+    if value < 100:
+        return max(1, int(value))
+    scale = 10 ** (int(math.log10(value)) - 1)
+    return int(value // scale * scale)
+
+
+def _latency(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

@@ -1,1 +1,0 @@
-"""The composition root: builds the parts, hands them to one another, one function per verb."""

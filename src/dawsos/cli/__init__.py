@@ -1,0 +1,1 @@
+"""The command line: the grammar of every verb, the error boundary, exit codes and the console."""

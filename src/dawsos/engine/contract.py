@@ -1,0 +1,67 @@
+"""What a stage needs to be carried out, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dawsos.model.pipeline import Gate, Stage
+from dawsos.model.plan import Fingerprint
+from dawsos.model.verdicts import GateVerdict
+from dawsos.ports import Clock, Recorder
+
+StageResult = Literal[
+    "passed", "failed", "infrastructure", "timeout", "cancelled", "waiting", "rejected", "rolled_back"
+]
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """How the work of a stage ended, before its gates are asked."""
+
+    result: StageResult
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class StageAttempt:
+    """One attempt at one stage.  ``artifacts`` is where the work leaves its evidence.
+
+    ``done`` says that an earlier owner of the run did the work and left the evidence: only the gates and the approval are
+    asked, so that a person approves what was shown to them and not a later repetition of it.
+    """
+
+    stage: Stage
+    attempt: int
+    artifacts: Path
+    fingerprint: Fingerprint | None
+    recorder: Recorder
+    clock: Clock
+    done: bool = False
+
+
+Action = Callable[[StageAttempt], Awaitable[StageOutcome]]
+Evaluate = Callable[[Gate, Path], GateVerdict]
+Approve = Callable[[StageAttempt, tuple[GateVerdict, ...]], Awaitable[StageOutcome]]
+Keep = Callable[[StageAttempt], None]
+Prepare = Callable[[StageAttempt], Awaitable[None]]
+
+
+async def nothing_to_prepare(_work: StageAttempt) -> None:
+    """Prepare nothing."""
+
+
+@dataclass(frozen=True)
+class StageRuntime:
+    """The effects a stage is run with: the body for each ``uses``, the gates, the approval, the cache.
+
+    ``prepare`` fetches what the machine lacks, before the stage's budget begins to run.
+    """
+
+    bodies: Mapping[str, Action]
+    evaluate: Evaluate
+    approve: Approve
+    keep: Keep
+    prepare: Prepare = nothing_to_prepare

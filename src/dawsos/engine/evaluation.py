@@ -1,0 +1,89 @@
+"""Asks the gates of a stage: lays beside the evidence what a pure gate cannot know, and reads the evidence for it.
+
+That is the hour and the profile (``asked.json``), and how the tests of the stage ended in earlier runs on the very same
+inputs (``history.json``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dawsos.gates import GATES
+from dawsos.gates.documents import Malformed
+from dawsos.gates.flaky import HISTORY, outcomes
+from dawsos.gates.readers.asked import ASKED
+from dawsos.model.pipeline import Gate
+from dawsos.model.verdicts import GateVerdict
+from dawsos.runs.project import Tools, evaluate, write_json
+
+# So many earlier runs of one stage on one set of inputs are remembered.
+_REMEMBERED = 50
+
+
+class GateEvaluator:
+    """Implements ``engine.work.Evaluate`` for one run; ``root`` is the project's tree, from which findings are named."""
+
+    def __init__(self, tools: Tools, run: str, root: Path, profile: str) -> None:
+        self._tools = tools
+        self._run = run
+        self._root = root
+        self._profile = profile
+        # Stage -> its fingerprint in this run; told by whoever runs the stage.
+        self.fingerprints: dict[str, str] = {}
+
+    def __call__(self, gate: Gate, artifacts: Path) -> GateVerdict:
+        """Return the gate's verdict on what lies below ``artifacts``."""
+        module = GATES[gate.kind]
+        wanted = module.files(module.Options(**gate.options))
+        if ASKED in wanted:
+            write_json(artifacts / ASKED, {"at": self._tools.clock.now(), "profile": self._profile})
+        if HISTORY in wanted:
+            self._lay_history(gate, artifacts)
+        return below(self._root, evaluate(gate, artifacts))
+
+    def _lay_history(self, gate: Gate, artifacts: Path) -> None:
+        """Write what earlier runs saw, then remember what this one saw, for the next."""
+        stage = artifacts.parent.name
+        place = self._tools.project.home / "outcomes" / stage / f"{self.fingerprints.get(stage, 'unknown')}.json"
+        try:
+            known: list[dict[str, Any]] = json.loads(place.read_text())["runs"]
+        except (OSError, ValueError, KeyError, TypeError):
+            known = []
+        attempt = f"{self._run} {artifacts.name}"
+        earlier = [run for run in known if not str(run.get("run")).startswith(attempt)]
+        write_json(artifacts / HISTORY, {"runs": earlier})
+        seen = [
+            {"run": f"{attempt} {path.name}", "outcomes": found}
+            for path in sorted(artifacts.glob(gate.options.get("reports", "junit*.xml")))
+            if (found := _outcomes(path)) is not None
+        ]
+        write_json(place, {"runs": [*earlier, *seen][-_REMEMBERED:]})
+
+
+def _outcomes(path: Path) -> Mapping[str, str] | None:
+    try:
+        return outcomes(path.name, path.read_bytes())
+    except (OSError, Malformed):
+        # The gate itself will say that the report cannot be read.
+        return None
+
+
+def below(root: Path, verdict: GateVerdict) -> GateVerdict:
+    """Return ``verdict`` with paths relative to ``root``: some tools name them absolutely, and a checkout's are nobody's."""
+    prefix = f"{root}/"
+    # Only where a path begins: a short root, such as /app, lies within other paths, too.
+    begin = re.compile(rf"(?<![\w./-]){re.escape(prefix)}")
+    return replace(
+        verdict,
+        message=begin.sub("", verdict.message),
+        findings=tuple(begin.sub("", finding) for finding in verdict.findings),
+        places=tuple(
+            replace(place, path=place.path.removeprefix(prefix), message=begin.sub("", place.message))
+            for place in verdict.places
+        ),
+    )

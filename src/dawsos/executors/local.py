@@ -1,0 +1,71 @@
+"""The body of a stage that runs commands: each step through ``sh``, its log kept, ``steps.json`` as evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dawsos.engine.contract import StageAttempt, StageOutcome
+from dawsos.model.pipeline import Step
+from dawsos.model.process import Command, CommandOutcome
+from dawsos.ports import Runner
+
+_TAIL = 40
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """Where steps run: the project's root and the whole environment they see."""
+
+    root: Path
+    env: Mapping[str, str]
+
+
+async def run_steps(work: StageAttempt, place: StepContext, runner: Runner) -> StageOutcome:
+    """Run the stage's steps in order.
+
+    A step that fails ends the stage, unless it says ``keep_going``; all repetitions of one step run, because the gate on
+    flaky tests needs each.  What failed is left to the gates to say.
+    """
+    results: list[dict[str, object]] = []
+    failed = False
+    for index, step in enumerate(work.stage.steps, start=1):
+        step_failed = False
+        for turn in range(1, step.repeat + 1):
+            name = (step.name or f"step {index}") + (f" ({turn} of {step.repeat})" if step.repeat > 1 else "")
+            outcome, record = await _step(work, place, runner, step, (index, turn, name))
+            results.append(record)
+            (work.artifacts / "steps.json").write_text(json.dumps(results, indent=1))
+            if outcome.classification == "infrastructure":
+                return StageOutcome("infrastructure", f"{name}: {outcome.message}")
+            step_failed = step_failed or outcome.classification not in ("ok", "judged")
+        failed = failed or step_failed
+        if step_failed and not step.keep_going:
+            break
+    return StageOutcome("failed", "a step failed") if failed else StageOutcome("passed")
+
+
+async def _step(
+    work: StageAttempt, place: StepContext, runner: Runner, step: Step, label: tuple[int, int, str]
+) -> tuple[CommandOutcome, dict[str, object]]:
+    index, turn, name = label
+    log = work.artifacts / f"step-{index}-{turn}.log"
+    work.recorder.record("step_started", work.stage.id, index=index, name=name, command=step.run)
+    env = {**place.env, "ARTIFACTS": str(work.artifacts), "REPEAT": str(turn)}
+    outcome = await runner.run(
+        Command(("/bin/sh", "-euc", step.run), str(place.root), env, str(log), work.stage.budget)
+    )
+    if outcome.classification == "failed" and outcome.exit_code in step.judged_exits:
+        # The program did its work and found something; whether that blocks is for the gate on its evidence to say.
+        outcome = replace(outcome, classification="judged")
+    fields = {
+        "classification": outcome.classification,
+        "exit_code": outcome.exit_code,
+        "seconds": round(outcome.seconds, 3),
+    }
+    work.recorder.record("step_finished", work.stage.id, index=index, name=name, log=log.name, **fields)
+    tail = log.read_text(errors="replace").splitlines()[-_TAIL:] if log.exists() else []
+    record: dict[str, object] = {"name": name, "command": step.run, "log": log.name, "tail": tail, **fields}
+    return outcome, record

@@ -1,0 +1,1 @@
+"""Foreign manifests in, findings out.  Pure."""

@@ -1,0 +1,109 @@
+"""Keyless signatures (sigstore): who the CI service says we are, and the library's own process that signs and verifies.
+
+The library is large and needed by few: it lies in an environment of its own, locked in ``sigstore.txt`` beside this file and made
+when first needed, like the toolchains of a project.  Nothing here waits for a network unless there is an identity to sign with.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dawsos.adapters import toolchain
+from dawsos.errors import BadInput, InfrastructureError
+from dawsos.model.process import Command
+from dawsos.ports import Runner
+
+LOCK = Path(__file__).with_name("sigstore.txt")
+CHILD = Path(__file__).with_name("sigstore_child.py")
+_BUDGET = 90.0
+_TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105
+_REQUEST_URL, _REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+
+# Whoever has one of these can sign as the CI job: no process gets them that is not told to have them.
+IDENTITY_VARIABLES = (_TOKEN, _REQUEST_URL, _REQUEST_TOKEN)
+
+
+def identity(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return those of ``variables`` by which a CI service says who the job is, none where there is no such identity.
+
+    GitHub Actions gives an address to ask for a token (the workflow needs ``id-token: write``), GitLab and others the token.
+    """
+    if variables.get(_TOKEN):
+        return {_TOKEN: variables[_TOKEN]}
+    asked = {name: variables.get(name, "") for name in (_REQUEST_URL, _REQUEST_TOKEN)}
+    return {**asked, "GITHUB_ACTIONS": "true"} if all(asked.values()) else {}
+
+
+def without_identity(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return ``variables`` for a process that has no business with the job's identity."""
+    return {name: value for name, value in variables.items() if name not in IDENTITY_VARIABLES}
+
+
+@dataclass(frozen=True)
+class Keyless:
+    """``home`` is the project's folder of state, ``toolchains`` where environments are made; ``instance`` a file that describes the
+    sigstore servers (a client trust config), None for the public ones."""
+
+    home: Path
+    toolchains: Path
+    runner: Runner
+    instance: Path | None = None
+
+    async def sign(self, statement: str, variables: Mapping[str, str]) -> dict[str, str]:
+        """Sign ``statement`` with the identity in ``variables``; return ``bundle``, ``identity`` and ``issuer``.
+
+        Raises InfrastructureError when a server refuses or cannot be reached.
+        """
+        environment = {**toolchain.tool_environment(self._home), **variables}
+        answer = await self._ask({"verb": "sign", "statement": statement}, environment)
+        if "error" in answer:
+            raise InfrastructureError(f"sigstore did not sign: {_first_line(answer['error'])}", fix=_FIX)
+        return answer
+
+    async def verify(self, bundle: str, identity: str, issuer: str) -> dict[str, str]:
+        """Check ``bundle`` without the network; return ``payload`` (base64), ``identity`` and ``issuer``, or why it is ``refused``.
+
+        Raises InfrastructureError when that cannot be found out here.
+        """
+        order = {"verb": "verify", "bundle": bundle, "identity": identity, "issuer": issuer}
+        answer = await self._ask(order, toolchain.base_environment(self._home))
+        return {**answer, "refused": _first_line(answer["refused"])} if "refused" in answer else answer
+
+    @property
+    def _home(self) -> Path:
+        """Where the library keeps what it learned of the public servers."""
+        return self.home / "keyless"
+
+    async def _ask(self, order: dict[str, Any], environment: dict[str, str]) -> dict[str, str]:
+        """Give ``order`` to the library's process and return its answer."""
+        if self.instance is not None and not self.instance.is_file():
+            raise BadInput(f"there is no {self.instance}", fix="correct signing.instance in pipeline.yaml")
+        venv = await toolchain.ensure(LOCK, self.toolchains, self.runner)
+        folder = toolchain.temporary_folder(self._home, "order-")
+        given, answer, log = folder / "order.json", folder / "answer.json", folder / "log"
+        try:
+            given.write_text(json.dumps({**order, "instance": str(self.instance or "")}))
+            argv = (str(venv / "bin" / "python"), "-I", str(CHILD), str(given), str(answer))
+            environment = {**environment, "HOME": str(self._home)}
+            outcome = await self.runner.run(Command(argv, str(folder), environment, str(log), _BUDGET))
+            if outcome.classification != "ok":
+                said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+                raise InfrastructureError(
+                    f"sigstore could not {order['verb']}: {outcome.message}{''.join(f'; {line}' for line in said)}",
+                    fix=_FIX,
+                )
+            return {str(key): str(value) for key, value in json.loads(answer.read_text()).items()}
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+_FIX = "are the sigstore servers reachable, and may the job have an identity (on GitHub: permissions: id-token: write)?"
+
+
+def _first_line(text: str) -> str:
+    return " ".join(text.split())[:400]

@@ -1,0 +1,210 @@
+"""Does the evidence of a release hold?  Pure: envelopes and file digests in, problems in words out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dawsos.adapters.digests import sha256
+from dawsos.ports import Keyring
+from dawsos.provenance import statements
+from dawsos.provenance.envelope import Untrusted, open_envelope
+
+PROVENANCE_FILE = "provenance.json"
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a release must show of one stage.  ``gates`` are the names of its gates, None when they are not known.
+
+    ``approvals_may_be_old``: they need only have held when they were given, for going back to what once was approved.
+    """
+
+    stage: str
+    gates: tuple[str, ...] | None = None
+    may_be_skipped: bool = False
+    approvals: int = 0
+    of: tuple[str, ...] = ()
+    approvals_may_be_old: bool = False
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The evidence of one run about one release: ``envelopes`` maps file name -> text; ``digests(folder)`` is what lies there now."""
+
+    run: str
+    release: str
+    envelopes: Mapping[str, str]
+    digests: Callable[[str], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class StatementCheck:
+    """One file of the evidence: what it says, who signed it, what is wrong with it.
+
+    ``doubts`` are why an approval does not count; they are a problem only when too few others do.
+    """
+
+    name: str
+    stage: str
+    result: str
+    predicate: Mapping[str, Any]
+    key_id: str = ""
+    problems: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+def read(bundle: Bundle, name: str, kind: str, keyring: Keyring, *, of_this_run: bool = True) -> StatementCheck:
+    """Return what the file ``name`` says, checked as far as it goes alone: signature, kind, release, run."""
+    text = bundle.envelopes.get(name)
+    if text is None:
+        return StatementCheck(name, "", "missing", {}, problems=("its statement is missing",))
+    try:
+        opened = open_envelope(text, keyring)
+    except Untrusted as reason:
+        return StatementCheck(
+            name, "", "untrusted", {}, problems=(f"its statement {name} cannot be trusted: {reason}",)
+        )
+    said = opened.statement
+    predicate = said.get("predicate")
+    if (
+        said.get("_type") != statements.STATEMENT
+        or said.get("predicateType") != kind
+        or not isinstance(predicate, dict)
+    ):
+        return StatementCheck(
+            name, "", "unknown", {}, opened.key_id, (f"{name} is not a statement of the kind {kind}",)
+        )
+    problems = []
+    digest = subject(said)
+    if digest != bundle.release:
+        problems.append(f"{name} is about another release ({digest[:12]}, this is {bundle.release[:12]})")
+    if of_this_run and predicate.get("run", bundle.run) != bundle.run:
+        problems.append(f"{name} is of another run ({predicate.get('run')})")
+    result = str(predicate.get("result") or predicate.get("decision") or "")
+    return StatementCheck(name, str(predicate.get("stage", "")), result, predicate, opened.key_id, tuple(problems))
+
+
+def subject(said: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the one subject, an empty string when there is not exactly one."""
+    match said.get("subject"):
+        case [{"digest": {"sha256": str(digest)}}]:
+            return digest
+    return ""
+
+
+def stage(bundle: Bundle, demand: Demand, keyring: Keyring, now: float) -> StatementCheck:
+    """Return the finding on one demanded stage: it passed, for this release, on the evidence that still lies there."""
+    name = f"{demand.stage}.json"
+    found = read(bundle, name, statements.STAGE, keyring)
+    if found.problems:
+        return StatementCheck(name, demand.stage, found.result, found.predicate, found.key_id, found.problems)
+    said = found.predicate
+    problems: list[str] = []
+    if found.stage != demand.stage:
+        problems.append(f"{name} is about the stage {found.stage!r}")
+    if found.result == "skipped":
+        if not (demand.may_be_skipped and said.get("hotfix")):
+            problems.append("it was skipped, and only a hotfix may skip a stage marked hotfix_skips")
+    elif found.result not in ("passed", "restored"):
+        problems.append(f"it did not pass ({found.result})")
+    else:
+        problems += _gates(demand, said, now)
+    problems += _files(said.get("evidence") or {}, bundle.digests(str(said.get("folder", ""))))
+    if found.result == "restored":
+        problems += _original(bundle, said, keyring)
+    return StatementCheck(name, demand.stage, found.result, said, found.key_id, tuple(problems))
+
+
+def _gates(demand: Demand, said: Mapping[str, Any], now: float) -> list[str]:
+    gates = {gate["gate"]: gate for gate in said.get("gates", ())}
+    problems = [f"gate {name} was not asked" for name in demand.gates or () if name not in gates]
+    for name, gate in gates.items():
+        if gate["result"] != "pass":
+            problems.append(f"gate {name} did not pass ({gate['result']})")
+        until = gate.get("valid_until")
+        if until is not None and until <= now:
+            problems.append(f"gate {name} passed on a waiver that ended on {statements.utc(until)}")
+    return problems
+
+
+def _files(told: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
+    problems = [f"evidence {name} is missing" for name in sorted(told.keys() - found.keys())]
+    problems += [f"evidence {name} was not there when the stage ended" for name in sorted(found.keys() - told.keys())]
+    changed = sorted(name for name in told.keys() & found.keys() if told[name] != found[name])
+    return problems + [f"evidence {name} was altered after the stage ended" for name in changed]
+
+
+def _original(bundle: Bundle, said: Mapping[str, Any], keyring: Keyring) -> list[str]:
+    """Compare a restored stage with the statement of the run in which it really ran."""
+    restored = said.get("restored") or {}
+    name = statements.original_name(str(said.get("stage")))
+    text = bundle.envelopes.get(name)
+    if text is None or sha256(text.encode()) != restored.get("statement", {}).get("digest", {}).get("sha256"):
+        return [f"the statement of the run it was restored from, {name}, is missing or was altered"]
+    try:
+        first = open_envelope(text, keyring).statement
+    except Untrusted as reason:
+        return [f"the statement of the run it was restored from, {name}, cannot be trusted: {reason}"]
+    predicate = first.get("predicate", {})
+    same = all(predicate.get(key) == said.get(key) for key in ("stage", "fingerprint", "gates", "evidence"))
+    if not same or subject(first) != said.get("fingerprint") or predicate.get("run") != restored.get("run"):
+        return [f"the statement of the run it was restored from, {name}, says something else"]
+    return [] if predicate.get("result") == "passed" else [f"it did not pass in run {restored.get('run')}"]
+
+
+def approvals(bundle: Bundle, demand: Demand, wanted: str, keyring: Keyring, now: float) -> list[StatementCheck]:
+    """Return a finding for each approval of the stage, and one when they are too few; ``wanted`` is the digest asked about."""
+    names = sorted(name for name in bundle.envelopes if name.startswith(f"{demand.stage}.approval-"))
+    found = [_approval(bundle, demand, wanted, (name, keyring), now) for name in names]
+    yes = {one.predicate["name"] for one in found if not one.problems and not one.doubts}
+    if len(yes) < demand.approvals:
+        text = f"{len(yes)} of {demand.approvals} needed approvals hold"
+        worst = next(((*one.problems, *one.doubts)[0] for one in found if one.problems or one.doubts), "")
+        found.append(
+            StatementCheck(
+                f"{demand.stage}.approval", demand.stage, "missing", {}, "", (f"{text}: {worst}" if worst else text,)
+            )
+        )
+    return found
+
+
+def _approval(bundle: Bundle, demand: Demand, wanted: str, signed: tuple[str, Keyring], now: float) -> StatementCheck:
+    name, keyring = signed
+    # A restored approval was given in the run that the stage comes from, over the same release.
+    found = read(bundle, name, statements.APPROVAL, keyring, of_this_run=False)
+    said, problems, doubts = found.predicate, list(found.problems), []
+    if said and not problems:
+        if said.get("stage") != demand.stage or said.get("digest") != wanted:
+            doubts.append(f"{name} is over other evidence")
+        elif said.get("decision") != "approved":
+            problems.append(f"{said.get('name')} rejected it: {said.get('reason')}")
+        if demand.of and said.get("name") not in demand.of:
+            doubts.append(f"{said.get('name')} may not approve")
+        if not demand.approvals_may_be_old and float(said.get("expires") or 0) <= now:
+            doubts.append(f"the approval by {said.get('name')} expired on {statements.utc(said.get('expires'))}")
+    return StatementCheck(name, demand.stage, found.result, said, found.key_id, tuple(problems), tuple(doubts))
+
+
+def release(
+    bundle: Bundle,
+    demands: Sequence[Demand],
+    keyring: Keyring,
+    now: float,
+    approved_over: Callable[[Mapping[str, Any]], str],
+) -> list[StatementCheck]:
+    """Return the findings on everything that ``demands`` ask of the release, in their order, and its provenance.
+
+    ``approved_over`` maps a stage's predicate to the digest that a person was asked about.
+    """
+    found: list[StatementCheck] = []
+    for demand in demands:
+        one = stage(bundle, demand, keyring, now)
+        found.append(one)
+        if demand.approvals:
+            wanted = approved_over(one.predicate) if one.predicate else ""
+            found += approvals(bundle, demand, wanted, keyring, now)
+    made = read(bundle, PROVENANCE_FILE, statements.PROVENANCE, keyring)
+    found.append(StatementCheck(made.name, "build", "provenance", made.predicate, made.key_id, made.problems))
+    return found

@@ -1,0 +1,146 @@
+"""Builds a release: the service's wheel and its locked dependencies in one immutable folder, named by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from dawsos.adapters.git import Commit
+from dawsos.adapters.scratch import owned_folder
+from dawsos.adapters.toolchain import base_python, python_version, tool_environment
+from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.ports import Runner
+from dawsos.releases import packages
+from dawsos.releases.packages import tree_manifest
+
+
+@dataclass(frozen=True)
+class Release:
+    """A built release.  ``digest`` is the SHA-256 over its manifest, ``size`` the bytes on disk."""
+
+    digest: str
+    path: Path
+    commit: str
+    size: int
+    python: str
+
+    @property
+    def site(self) -> Path:
+        return self.path / "site"
+
+    @property
+    def interpreter(self) -> str:
+        return base_python()
+
+
+def _digest(manifest: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def load(folder: Path, digest: str) -> Release:
+    """Return the release ``digest`` kept below ``folder`` after comparing every file with its manifest.
+
+    Raises InfrastructureError when it is missing or was altered.
+    """
+    path = folder / digest
+    try:
+        manifest = json.loads((path / "release.json").read_text())
+    except (OSError, ValueError) as error:
+        raise InfrastructureError(f"release {digest[:12]} is not here: {error}", fix="ship its commit again") from error
+    if _digest(manifest) != digest or tree_manifest(path / "site") != manifest["files"]:
+        raise InfrastructureError(
+            f"release {digest[:12]} was altered after it was built", fix=f"remove {path} and ship its commit again"
+        )
+    if manifest["python"] != python_version():
+        raise InfrastructureError(
+            f"release {digest[:12]} was built for {manifest['python']}, this is {python_version()}", fix="ship again"
+        )
+    size = sum(file.stat().st_size for file in (path / "site").rglob("*") if file.is_file())
+    return Release(digest, path, manifest["commit"], size, manifest["python"])
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a release is made of: the project's folder ``source``, its hash-locked ``requirements``, the ``commit`` both are of."""
+
+    source: Path
+    requirements: Path
+    commit: Commit
+
+
+async def build(recipe: Recipe, python: Path, *, folder: Path, kept: Path, log: Path, runner: Runner) -> Release:
+    """Build ``recipe`` with the build backend of ``python`` and return the release kept below ``folder``; ``kept`` is where
+    installed packages are, for the next build.
+
+    Everything that depends on the place or the hour (launch scripts with their interpreter's path, installation
+    records) is left out, so that two builds of one commit are one release.  Raises ReleaseFailed with the log's end, and
+    InfrastructureError when the locked packages cannot be fetched.
+    """
+    with owned_folder(folder, "build-") as work:
+        environment = {
+            **tool_environment(folder),
+            "SOURCE_DATE_EPOCH": str(recipe.commit.time),
+            "PYTHONHASHSEED": "0",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
+        pip = packages.Pip(python, environment, log, runner)
+        await pip.run(
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--no-index",
+            "-w",
+            str(work / "dist"),
+            str(recipe.source),
+        )
+        wheels = sorted((work / "dist").glob("*.whl"))
+        own, site = work / "own", work / "site"
+        await pip.run(
+            "install", "--quiet", "--no-compile", "--no-deps", "--no-index", "--target", str(own), *map(str, wheels)
+        )
+        packages.strip(own)
+        await packages.install(recipe.requirements, site, kept=kept, pip=pip)
+        _refuse_clashes(own, site)
+        await pip.compile(own)
+        # A folder that both have, of a namespace, gets the files of both.
+        shutil.copytree(own, site, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(own)
+        return _seal(work, recipe.commit, folder)
+
+
+def _refuse_clashes(own: Path, site: Path) -> None:
+    """Raise ReleaseFailed where a file of the release's own code would take the place of a locked package's.
+
+    The package would no longer be what the lock and the bill of materials say that it is.
+    """
+    for path in sorted(own.rglob("*")):
+        name = path.relative_to(own).as_posix()
+        theirs = site / name
+        if not theirs.exists() or (path.is_dir() and theirs.is_dir()):
+            continue
+        if path.is_dir() or theirs.is_dir() or path.read_bytes() != theirs.read_bytes():
+            raise ReleaseFailed(
+                f"both the service's own code and a locked package install {name}",
+                fix="rename the service's file or folder, or take the package out of the requirements",
+            )
+
+
+def _seal(work: Path, commit: Commit, folder: Path) -> Release:
+    site = work / "site"
+    manifest: dict[str, object] = {"commit": commit.sha, "python": python_version(), "files": tree_manifest(site)}
+    digest = _digest(manifest)
+    target = folder / digest
+    if not target.exists():
+        (work / "release.json").write_text(json.dumps(manifest, sort_keys=True, indent=1))
+        for path in [work, *work.rglob("*")]:
+            if path.is_file():
+                path.chmod(path.stat().st_mode & ~0o222)
+        shutil.rmtree(work / "dist", ignore_errors=True)
+        work.chmod(0o755)
+        os.rename(work, target)  # noqa: PTH104 - os.rename refuses a non-empty target, which is what we want
+    return load(folder, digest)

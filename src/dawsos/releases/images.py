@@ -1,0 +1,70 @@
+"""Container images of a release: which builder makes them here, and that it makes the same one twice.
+
+The choice is made in the open: each candidate says why it cannot.  An image is made from the release's own folder, so that
+it holds the very files that were tested, and twice, so that it can be compared with itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dawsos.errors import InfrastructureError
+from dawsos.model.pipeline import Image
+from dawsos.releases.builders import BUILDERS
+from dawsos.releases.builders.common import Builder, BuildTools, ImageBuild
+from dawsos.releases.layouts import image_facts, manifest_digest
+
+BUNDLE = "bundle"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The builder that is used and why; None when the bundle is all that is made."""
+
+    builder: Builder | None
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The builder as pipeline.yaml names it."""
+        return self.builder.name if self.builder else BUNDLE
+
+
+async def choose(demanded: str, images: tuple[Image, ...], shop: BuildTools) -> Choice:
+    """Return the builder to use: ``demanded`` when it is named, else the first that works, else the bundle alone.
+
+    Raises InfrastructureError when the one that is demanded does not work here.
+    """
+    if demanded == BUNDLE:
+        return Choice(None, "pipeline.yaml demands it")
+    if not images:
+        return Choice(None, "service.images names none")
+    problems: list[str] = []
+    for name, builder in BUILDERS.items():
+        if demanded not in ("auto", name):
+            continue
+        problem = await builder.problem(images, shop)
+        if not problem:
+            why = "pipeline.yaml demands it" if demanded == name else "it works here and has the base image"
+            return Choice(builder, "; ".join([*problems, why]))
+        problems.append(f"{name}: {problem}")
+    if demanded != "auto":
+        raise InfrastructureError(f"pipeline.yaml demands {problems[0]}", fix="docs/images.md, or builder: auto")
+    return Choice(None, f"no image was built: {'; '.join(problems)}")
+
+
+async def build(builder: Builder, order: ImageBuild, shop: BuildTools) -> dict[str, Any]:
+    """Build ``order`` twice, keep the image, and return its facts, as the image gate reads them.
+
+    Raises ReleaseFailed with the end of the builder's words.
+    """
+    layouts = [shop.folder / f"{order.image.name}-{turn}" for turn in (1, 2)]
+    for layout in layouts:
+        await builder.lay_out(order, shop, layout)
+    await builder.keep(order, shop, layouts[0])
+    return {
+        **image_facts(layouts[0]), "name": order.image.name, "tag": order.name, "base": order.image.base,
+        "base_id": await builder.base_id(order.image.base, shop), "builder": builder.name,
+        "digests": [manifest_digest(layout) for layout in layouts],
+    }  # fmt: skip

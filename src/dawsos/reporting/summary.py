@@ -1,0 +1,351 @@
+"""What happened in a run, as sentences: the headline, the rule that fired, what was not checked, what to do next.  Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dawsos.model.run import RolloutRecord, Run, StageRecord
+from dawsos.model.verdicts import GateVerdict
+from dawsos.reporting.formatting import count, latency, number, one_line, percent, policy_number, short, span, words
+from dawsos.reporting.series import last_weight, tick_of
+
+BAD_STATES = ("failed", "infrastructure", "timeout", "rejected", "rolled_back")
+# The share of the declared load below which a rollout is told to have had less than was asked for.
+_ENOUGH_LOAD = 0.9
+_DOUBT = re.compile(
+    r"\b(not (audited|checked|scanned|measured|verified|covered)|warn(ing)?s?|no data|unknown)\b", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The rule that ended a rollout: what was measured against which limit, in words."""
+
+    name: str
+    measured: str
+    limit: str
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that was not checked, and why."""
+
+    where: str
+    what: str
+
+
+def headline(run: Run) -> str:
+    """Return what happened in one sentence or two."""
+    if run.rollout is not None and run.rollout.drill:
+        return _drill(run, run.rollout)
+    tell = {
+        "": _running,
+        "passed": _passed,
+        "failed": _failed,
+        "rejected": _rejected,
+        "waiting": _waiting,
+        "rolled_back": _rolled_back,
+    }.get(run.result, _stopped)
+    return tell(run)
+
+
+def _running(run: Run) -> str:
+    if not run.id:
+        return "Nothing is known of this run."
+    if run.rollout is not None and not run.rollout.outcome:
+        return f"Running: the canary has {run.rollout.weight} % of the traffic."
+    at_work = [stage.id for stage in run.stages.values() if stage.state == "running"]
+    done = sum(stage.done for stage in run.stages.values())
+    tail = f"; now {', '.join(at_work)}" if at_work else ""
+    return f"Running: {done} of {count(len(run.stages), 'stage')} done{tail}."
+
+
+def _passed(run: Run) -> str:
+    amount = count(len(run.stages), "stage")
+    if run.rollout is not None and run.rollout.outcome == "promoted":
+        return f"Commit {short(run.commit, 8)} is in production: {amount} done, and its canary was promoted to 100 %."
+    if not run.stages:
+        return f"{one_line(run.command or 'The run').capitalize()} done{_because(run.reason)}."
+    return f"{amount[0].upper()}{amount[1:]} done, every gate passed."
+
+
+def _failed(run: Run) -> str:
+    stage = first_bad(run)
+    if stage is None:
+        return f"Failed{_because(run.reason)}. {production_note(run)}"
+    gate = next((gate for gate in stage.gates if not gate.passed), None)
+    told = gate is not None and gate.result == "no_data" and stage.reason and not stage.reason.startswith("gate ")
+    if gate is None or told:
+        return f"Failed at {stage.id}{_because(stage.reason or run.reason)}. {production_note(run)}"
+    return f"Failed at {stage.id}: gate {one_line(gate.gate)} measured {measured_against(gate)}. {production_note(run)}"
+
+
+def _rejected(run: Run) -> str:
+    last = next((record for record in reversed(run.approvals) if record.decision == "rejected"), None)
+    if last is None:
+        return f"Rejected{_because(run.reason)}. {production_note(run)}"
+    return f"Rejected by {one_line(last.name)}{_because(last.reason)}. {production_note(run)}"
+
+
+def _waiting(run: Run) -> str:
+    if not run.approval_requests:
+        return f"Waiting{_because(run.reason)}."
+    request = run.approval_requests[-1]
+    role, digest = one_line(request.get("role", "approver")), short(str(request.get("digest", "")))
+    return f"Waiting for the {role} to approve {digest}. {production_note(run)}"
+
+
+def _rolled_back(run: Run) -> str:
+    rollout = run.rollout
+    if rollout is None:
+        return f"Rolled back{_because(run.reason)}."
+    reason = one_line(rollout.reason or run.reason)
+    if rollout.outcome == "withdrawn" or not rollout.stable_deployment:
+        return f"The first release was withdrawn: {reason}. There was no release before it to go back to."
+    return (
+        f"The canary was rolled back from {last_weight(rollout)} %: {reason}. The stable release has all traffic again."
+    )
+
+
+def _stopped(run: Run) -> str:
+    stage = first_bad(run)
+    where = f" at {stage.id}" if stage is not None else ""
+    reason = run.reason or (stage.reason if stage else "")
+    return f"Stopped{where} by {words(run.result)}{_because(reason)}. {production_note(run)}"
+
+
+def _drill(run: Run, rollout: RolloutRecord) -> str:
+    if rollout.drill == "none" and rollout.outcome:
+        fate = "promoted, as it must be" if rollout.outcome == "promoted" else f"rolled back{_because(rollout.reason)}"
+        return f"Drill without a fault: the canary was {fate}."
+    fault = f"Drill {one_line(rollout.drill)}:"
+    if not rollout.outcome:
+        return f"{fault} the canary has {rollout.weight} % of the traffic."
+    if rollout.outcome == "promoted":
+        return f"{fault} the fault was not found, the canary went through."
+    return f"{fault} the fault was found and the canary rolled back from {last_weight(rollout)} %{_because(rollout.reason)}."
+
+
+def _because(reason: str) -> str:
+    return f": {one_line(reason).rstrip('.')}" if reason else ""
+
+
+def first_bad(run: Run) -> StageRecord | None:
+    """Return the first stage that ended badly."""
+    return next((stage for stage in run.stages.values() if stage.state in BAD_STATES), None)
+
+
+def production_note(run: Run) -> str:
+    """Say whether production was touched; only what the journal proves."""
+    if run.rollout is None and not any(one.get("environment") == "production" for one in run.deployments):
+        return "Production was not touched."
+    if run.rollout is not None and run.rollout.outcome == "promoted":
+        return "The release serves production."
+    if run.rollout is not None and run.rollout.outcome:
+        return "The canary has no traffic any more."
+    return "Production may be in between: see dawsos status."
+
+
+def measured_against(gate: GateVerdict) -> str:
+    """Return ``91.2 %, limit >= 95 %``."""
+    limit = one_line(gate.limit)
+    measured = one_line(gate.measured) or words(gate.result)
+    return f"{measured}, limit {limit}" if limit else measured
+
+
+def fired_rule(rollout: RolloutRecord) -> Rule:
+    """Return the rule that rolled back, with its numbers where the last sample has them."""
+    reason = one_line(rollout.reason)
+    last = rollout.samples[-1] if rollout.samples else {}
+    check = _mapping(last.get("check"))
+    limits = rollout.policy
+    if reason.startswith("asked for by"):
+        return Rule("a person", reason, "")
+    if "crash loop" in reason:
+        crash = _mapping(limits.get("crash_loop"))
+        wanted = (
+            f"fewer than {crash['restarts']} in {span(number(crash.get('window')))}" if crash.get("restarts") else ""
+        )
+        return Rule("crash loop", count(int(number(last.get("restarts")) or 0), "restart"), wanted)
+    if "rose by" in reason:
+        name, _, amount = reason.partition(" rose by ")
+        return Rule(name, amount.removesuffix(" on the canary"), "0")
+    if "error rate" in reason:
+        return Rule(
+            "error rate", percent(number(check.get("error_rate"))), percent(policy_number(limits, "error_rate"))
+        )
+    if "p95" in reason:
+        return Rule("p95", latency(number(check.get("p95"))), latency(policy_number(limits, "p95")))
+    told = evidence_text(last)
+    return Rule("the judge's comparison", f"{reason} ({told})", "") if told else Rule(reason or "not recorded", "", "")
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def gate_totals(run: Run) -> tuple[int, int]:
+    """Return (gates passed, gates evaluated)."""
+    gates = [gate for stage in run.stages.values() for gate in stage.gates]
+    return sum(gate.passed for gate in gates), len(gates)
+
+
+def doubtful(gate: GateVerdict) -> bool:
+    """True for a gate that let something through without checking it, or that had nothing to look at."""
+    if gate.result in ("no_data", "error"):
+        return True
+    return gate.passed and (bool(gate.findings) or bool(_DOUBT.search(f"{gate.measured} {gate.message}")))
+
+
+def not_checked(run: Run) -> tuple[Remark, ...]:
+    """Return everything that this run did not check, so that nobody takes silence for a pass."""
+    remarks: list[Remark] = []
+    if run.command == "ship" and run.dirty:
+        remarks.append(Remark("working tree", f"{count(run.dirty, 'file')} changed but not committed, so not shipped"))
+    for stage in run.stages.values():
+        if stage.state in ("skipped", "cancelled"):
+            remarks.append(Remark(stage.id, f"{words(stage.state)}{_because(stage.reason)}"))
+        remarks += [
+            Remark(f"{stage.id} · {one_line(gate.gate)}", _doubt(gate)) for gate in stage.gates if doubtful(gate)
+        ]
+    pending = [stage.id for stage in run.stages.values() if stage.state == "pending"]
+    if pending:
+        remarks.append(Remark(count(len(pending), "stage"), f"not started: {', '.join(pending)}"))
+    remarks += [Remark(changed["stage"], changed_files(changed)) for changed in run.changed_files]
+    return (*remarks, *_rollout_remarks(run), *_restored(run))
+
+
+_HOW = {
+    "put back": "had been changed by an earlier step, and was put back before this stage",
+    "seen": "had been changed by a step, and other stages were at work: this one did not see it as it is in the commit",
+    "built": "went into the release as a step had changed it, not as it is in the commit",
+    "added": "went into the release, and is not in the commit: a step had made it",
+}
+
+
+def changed_files(body: Mapping[str, Any]) -> str:
+    """Return what became of tracked files that a step had changed (the body of a ``files_changed``)."""
+    files, amount = body.get("files", ()), body.get("count", 0)
+    more = f" and {amount - 3} more" if amount > 3 else ""
+    return f"{one_line(', '.join(files[:3]))}{more} {_HOW.get(body.get('how', ''), 'was changed')}"
+
+
+def _doubt(gate: GateVerdict) -> str:
+    first = one_line(gate.message) or one_line(gate.measured)
+    # A summary that begins as its findings do has said what they say.
+    kind = " ".join(first.removeprefix("warning: ").split()[:2])
+    fresh = [finding for finding in map(one_line, gate.findings) if not finding.startswith(kind)]
+    more = f" ({'; '.join(fresh[:3])})" if fresh else ""
+    verdict = "passed with a remark" if gate.passed else words(gate.result)
+    return f"{verdict}: {first}{more}"
+
+
+def _rollout_remarks(run: Run) -> Sequence[Remark]:
+    remarks: list[Remark] = []
+    rollout = run.rollout
+    if rollout is not None and rollout.traffic == "synthetic":
+        remarks.append(Remark("canary traffic", "synthetic load only: what real users send was not seen"))
+    if rollout is not None and not rollout.stable_deployment:
+        remarks.append(Remark("canary comparison", "first release: there was no stable release to compare with"))
+    if rollout is not None:
+        remarks += _underfed(rollout)
+        remarks += [Remark("canary power", one_line(warning)) for warning in rollout.power.get("warnings", ())]
+    blind = sum(sample.get("complete") is False for sample in rollout.samples) if rollout else 0
+    if blind:
+        remarks.append(Remark("canary samples", f"{count(blind, 'sample')} could not be read and proved nothing"))
+    if run.certificate.get("problem"):
+        remarks.append(Remark("signing key", one_line(str(run.certificate["problem"]))))
+    if run.command == "ship" and run.result == "passed" and not run.verified:
+        remarks.append(Remark("verification", "the checks after deployment did not run"))
+    return remarks
+
+
+def _underfed(rollout: RolloutRecord) -> Sequence[Remark]:
+    """Say when the declared load did not come through; without a stable release the load climbs the ladder, and is less on purpose."""
+    declared = number((rollout.policy.get("load") or {}).get("rate"))
+    # A sample that says nothing of itself was whole.
+    ticks = [tick_of(sample, rollout.started_at) for sample in rollout.samples if sample.get("complete", True)]
+    seconds = sum(tick.seconds for tick in ticks)
+    if declared is None or not rollout.stable_deployment or not seconds:
+        return []
+    reached = sum(tick.canary.requests + tick.stable.requests for tick in ticks) / seconds
+    if reached >= _ENOUGH_LOAD * declared:
+        return []
+    text = (
+        f"{reached:.0f} of the declared {declared:g} requests/s came through, so that small faults take longer to find"
+    )
+    return [Remark("canary load", text)]
+
+
+def _restored(run: Run) -> Sequence[Remark]:
+    sources = Counter(stage.from_run or "an earlier run" for stage in run.stages.values() if stage.state == "restored")
+    return [
+        Remark("cache", f"{count(amount, 'stage')} not run again: inputs unchanged since run {one_line(source)}")
+        for source, amount in sources.items()
+    ]
+
+
+def next_commands(run: Run) -> tuple[str, ...]:
+    """Return the commands that carry on from here, ready to paste."""
+    if run.result == "waiting":
+        return f"dawsos approve {run.id} --as NAME --reason TEXT", f"dawsos resume {run.id}"
+    if run.result in ("failed", "rolled_back") and not (run.rollout and run.rollout.drill):
+        return (f"dawsos show {run.id}",)
+    if run.result in ("infrastructure", "interrupted", ""):
+        return (f"dawsos resume {run.id}",) if run.id else ()
+    return ()
+
+
+def summary(run: Run, *, report: str = "", url: str = "", hints: bool = True) -> tuple[tuple[str, str], ...]:
+    """Return the end of a run as (label, text) lines: result, what happened, the rule that fired, where to look, what next."""
+    took = span(run.finished_at - run.started_at) if run.finished_at else ""
+    lines = [("result", f"{words(run.result)}{f' in {took}' if took else ''}"), ("", headline(run))]
+    rollout = run.rollout
+    if rollout is not None and rollout.outcome in ("rolled_back", "withdrawn"):
+        rule = fired_rule(rollout)
+        numbers = f": {rule.measured}" + (f", limit {rule.limit}" if rule.limit else "") if rule.measured else ""
+        lines.append(("rule", f"{rule.name}{numbers}"))
+        lines.append(("rollback", rollback_text(rollout)))
+    lines += [
+        ("check", f"{one_line(c.get('name', ''))}: {words(str(c.get('result', '')))}")
+        for c in run.verified
+        if c.get("result") != "pass"
+    ]
+    lines += [("report", report)] if report else []
+    lines += [("service", url)] if url and run.result == "passed" else []
+    if hints:
+        lines += [("next" if index == 0 else "then", command) for index, command in enumerate(next_commands(run))]
+    return tuple(lines)
+
+
+def dimming_note(why: str) -> str:
+    """Return ``, dimmed`` or ``, restored`` for a change of weight that suspicion caused; its reason is told elsewhere."""
+    return f", {one_line(why).partition(':')[0]}" if why else ""
+
+
+def evidence_text(sample: Mapping[str, Any]) -> str:
+    """Return how much a sample's evidence is worth: ``evidence 3.2 of 111``; empty when the judge keeps none."""
+    readings = sample.get("evidence") or ()
+    first = _mapping(readings[0]) if readings else {}
+    found, limit = number(first.get("log_e")), number(first.get("limit"))
+    if found is None or limit is None:
+        return ""
+    dimmed = number(sample.get("weight")) != number(sample.get("rung"))
+    worth = math.exp(min(found, 20.0))
+    shown = f"{worth:.1f}" if worth < 10 else f"{worth:,.0f}"
+    return f"evidence {shown} of {math.exp(limit):.0f}" + (", dimmed" if dimmed else "")
+
+
+def rollback_text(rollout: RolloutRecord) -> str:
+    """Say how long the canary went on being sent requests after the decision."""
+    if rollout.rollback_seconds is None:
+        return "the time from the decision to the last request sent to the canary is not known"
+    text = f"{span(rollout.rollback_seconds)} from the decision to the last request sent to the canary"
+    if rollout.drained is not None and rollout.drained - rollout.rollback_seconds > 0.1:
+        text += f"; what it had in flight was answered {span(rollout.drained)} after the decision"
+    return text

@@ -1,0 +1,100 @@
+"""The ladder of weights as a state table.
+
+Rule 1: every decision about the weight is made here, from the state, a judgement and the time; nothing else moves it.
+Rule 2: a verdict that is missing from the table is a defect (KeyError), never a silent hold.
+Rule 3: suspicion dims: the canary's weight is lowered at once and restored when the judge has cleared it.  A dimmed canary
+        does not advance; it is rolled back, or restored and then judged again.
+
+=============  =======================  ============================  =========================
+verdict        within the step's time   time is over                  deadline passed as well
+=============  =======================  ============================  =========================
+healthy        hold                     advance (promote at the top)  advance
+inconclusive   hold                     hold                          rollback, or hold
+no_data        hold                     hold                          rollback, or hold
+failing        rollback                 rollback                      rollback
+=============  =======================  ============================  =========================
+
+With ``advance: evidence`` the step's time is over as soon as the canary is shown to be within its limits, not before
+``shortest_step``.  ``at_deadline`` chooses between rollback and hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dawsos.model.rollout import Decision, Judgement, RolloutPolicy, Verdict
+
+Phase = Literal["within", "over", "late"]
+
+_TABLE: dict[tuple[Verdict, Phase], Decision] = {
+    ("healthy", "within"): "hold",
+    ("healthy", "over"): "advance",
+    ("healthy", "late"): "advance",
+    ("inconclusive", "within"): "hold",
+    ("inconclusive", "over"): "hold",
+    ("inconclusive", "late"): "rollback",
+    ("no_data", "within"): "hold",
+    ("no_data", "over"): "hold",
+    ("no_data", "late"): "rollback",
+    ("failing", "within"): "rollback",
+    ("failing", "over"): "rollback",
+    ("failing", "late"): "rollback",
+}
+
+
+# Lowering the weight by less is not worth a change of routes.
+WORTH_DIMMING = 0.7
+
+
+@dataclass(frozen=True)
+class LadderState:
+    """Which rung the canary stands on and since when (seconds on the controller's clock); ``dimmed`` is the weight it has
+    instead of the rung's while it is under suspicion, 0 when it is not."""
+
+    index: int
+    since: float
+    dimmed: int = 0
+
+
+def phase(state: LadderState, now: float, policy: RolloutPolicy, *, proven: bool = False) -> Phase:
+    """Return where ``now`` lies in the step's time; the deadline counts from the end of the step's duration."""
+    elapsed = now - state.since
+    duration = policy.ladder[state.index].duration
+    if elapsed < duration:
+        early = policy.advance == "evidence" and proven and elapsed >= policy.shortest_step
+        return "over" if early else "within"
+    return "over" if elapsed < duration + policy.no_data_deadline else "late"
+
+
+def decide(state: LadderState, judgement: Judgement, now: float, policy: RolloutPolicy) -> tuple[Decision, str]:
+    """Return the decision and its reason, a sentence for a person."""
+    when = phase(state, now, policy, proven=judgement.proven)
+    decision = _TABLE[judgement.verdict, when]
+    if decision == "rollback" and judgement.verdict != "failing":
+        late = f"no healthy verdict within {policy.no_data_deadline:g} s after the step's time: {judgement.reason}"
+        if policy.at_deadline == "rollback":
+            return "rollback", late
+        decision = "hold"
+    if decision != "rollback":
+        dimming_note = _lighting(state, judgement, policy)
+        if dimming_note:
+            return dimming_note, judgement.reason
+    if decision == "advance" and state.index == len(policy.ladder) - 1:
+        return "promote", f"healthy at {policy.ladder[-1].weight} % for {policy.ladder[-1].duration:g} s"
+    return decision, judgement.reason
+
+
+def dimmed_weight(weight: int, factor: float) -> int:
+    """Return the weight to dim to from ``weight``, 1 at least; ``weight`` itself when that is not worth it."""
+    lower = max(1, round(weight * factor))
+    return lower if lower <= WORTH_DIMMING * weight else weight
+
+
+def _lighting(state: LadderState, judgement: Judgement, policy: RolloutPolicy) -> Decision | None:
+    if state.dimmed:
+        return "hold" if judgement.suspected else "restore"
+    weight = policy.ladder[state.index].weight
+    if policy.dim and judgement.suspected and dimmed_weight(weight, judgement.dim_factor) < weight:
+        return "dim"
+    return None

@@ -1,0 +1,1 @@
+"""Runs on disk: paths, journal, recorder, evidence, reports, approvals."""

@@ -1,0 +1,243 @@
+"""The evidence of a run on disk: statements written when a stage ends, read and checked before anything goes to production.
+
+A statement is written once, by the owner of the run, from the journal.  Nothing mends it later: what is missing or
+altered when production is asked for is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dawsos.adapters.digests import sha256, tree_digests
+from dawsos.errors import ReleaseFailed
+from dawsos.model.pipeline import Approval, Pipeline, Stage
+from dawsos.model.run import Run
+from dawsos.planning.graph import closure
+from dawsos.provenance import certificate, statements
+from dawsos.provenance import envelope as dsse
+from dawsos.provenance import verification as check
+from dawsos.provenance.certificate import NOBODY, Confirmed
+from dawsos.provenance.verification import Bundle, Demand, StatementCheck
+from dawsos.runs.project import Tools, write_text
+
+# What the approver was shown, kept beside the evidence of the stage that asks.
+SHOWN_REPORT = "approval-report.html"
+SUMMARY_FILE = "summary.json"
+
+
+def asked_of_people(approval: Approval | None) -> dict[str, Any] | None:
+    """Return what a stage's statement says about approvals."""
+    return None if approval is None else {"role": approval.role, "of": list(approval.of), "needed": approval.needed}
+
+
+def approval_digest(release: str, gates: Iterable[Mapping[str, Any]], files: Mapping[str, str]) -> str:
+    """Return what a person approves: the SHA-256 over the release, every verdict, the evidence they name and the report shown.
+
+    ``gates`` are verdicts as plain values, ``files`` maps the names in the stage's folder to their SHA-256.
+    """
+    told = [dict(gate) for gate in gates]
+    named = {name for gate in told for name in gate["evidence"]} | {SHOWN_REPORT}
+    chosen = {name: files[name] for name in sorted(named) if name in files}
+    return sha256(json.dumps({"release": release, "gates": told, "files": chosen}, sort_keys=True).encode())
+
+
+def write_statements(tools: Tools, pipeline: Pipeline, run: Run) -> None:
+    """Write the statement of every stage that has ended and has none yet, the provenance and the approvals.
+
+    Before there is a release there is nothing that a statement could be about.
+    """
+    if not run.release:
+        return
+    folder, signer = tools.project.evidence(run.id), tools.signer()
+    for stage in run.stages.values():
+        path = folder / f"{stage.id}.json"
+        if stage.state in statements.FINAL_STATES and not path.exists():
+            asked = asked_of_people(_approval_of(pipeline, stage.id))
+            write_text(path, dsse.sign(statements.stage_for_release(run, stage, asked), signer))
+            if pipeline.stage(stage.id).uses == "release":
+                made = statements.provenance(run, stage, _packages(tools.project.releases / run.release))
+                write_text(folder / check.PROVENANCE_FILE, dsse.sign(made, signer))
+    asked_digests = {request["stage"]: request["digest"] for request in run.approval_requests}
+    numbers: dict[str, int] = {}
+    for record in run.approvals:
+        if record.statement and record.digest == asked_digests.get(record.stage, record.digest):
+            number = numbers[record.stage] = numbers.get(record.stage, 0) + 1
+            path = folder / statements.approval_name(record.stage, number)
+            if not path.exists():
+                write_text(path, record.statement)
+
+
+def _approval_of(pipeline: Pipeline, stage_id: str) -> Approval | None:
+    return next((stage.approval for stage in pipeline.stages if stage.id == stage_id), None)
+
+
+def _packages(release: Path) -> list[dict[str, Any]]:
+    """Return the packages that lie in the release as SLSA resource descriptors."""
+    found = sorted(path.name.removesuffix(".dist-info") for path in (release / "site").glob("*.dist-info"))
+    return [{"uri": "pkg:pypi/{}@{}".format(*name.replace("_", "-").lower().rsplit("-", 1))} for name in found]
+
+
+def keep_original(tools: Tools, run: str, stage: str, text: str) -> str:
+    """Put the first statement of a restored stage into the run's evidence and return its SHA-256."""
+    write_text(tools.project.evidence(run) / statements.original_name(stage), text)
+    return sha256(text.encode())
+
+
+def genuine(tools: Tools) -> Any:
+    """Return the question whether a kept result of a stage is what its signed statement says (see ``StageCache``)."""
+    keyring = tools.keyring()
+
+    def ask(fingerprint: str, kept: dict[str, Any]) -> bool:
+        try:
+            said = dsse.open_envelope(kept["statement"], keyring).statement
+        except dsse.Untrusted:
+            return False
+        told = said.get("predicate", {})
+        pairs = (("run", "run"), ("gates", "gates"), ("evidence", "evidence"))
+        return (
+            check.subject(said) == fingerprint
+            and said.get("predicateType") == statements.STAGE
+            and told.get("result") == "passed"
+            and told.get("finishedOn") == statements.utc(kept.get("finished_at"))
+            and all(told.get(name) == kept.get(key) for name, key in pairs)
+        )
+
+    return ask
+
+
+def sign_summary(tools: Tools, run: Run) -> None:
+    """Sign how ``run`` ends: the head of its journal, its report and every file of its evidence."""
+    folder = tools.project.run_folder(run.id)
+    said = statements.summary(run, tools.journal.head(run.id), _signed_files(tools, run.id))
+    write_text(folder / "evidence" / SUMMARY_FILE, dsse.sign(said, tools.signer()))
+
+
+def _signed_files(tools: Tools, run: str) -> dict[str, str]:
+    folder = tools.project.run_folder(run)
+    digests = {f"evidence/{name}": digest for name, digest in tree_digests(folder / "evidence").items()}
+    digests.pop(f"evidence/{SUMMARY_FILE}", None)
+    for path in (tools.project.report(run), tools.project.sarif(run), tools.project.summary(run)):
+        if path.exists():
+            digests[path.name] = sha256(path.read_bytes())
+    return digests
+
+
+def bundle(tools: Tools, run: Run) -> Bundle:
+    """Return what lies in the evidence folder of ``run``."""
+    folder = tools.project.run_folder(run.id)
+    envelopes = {}
+    for path in sorted((folder / "evidence").glob("*.json")):
+        envelopes[path.name] = path.read_bytes().decode(errors="replace")
+    return Bundle(run.id, run.release, envelopes, lambda name: tree_digests(folder / name) if name else {})
+
+
+def demands(stages: Iterable[Stage]) -> list[Demand]:
+    """Return what a release must show of ``stages`` to go to production."""
+    return [
+        Demand(
+            stage.id, tuple(gate.name for gate in stage.gates), stage.hotfix_skips,
+            stage.approval.needed if stage.approval else 0, stage.approval.of if stage.approval else (),
+        )
+        for stage in stages
+    ]  # fmt: skip
+
+
+def recorded_demands(tools: Tools, run: Run, stages: Iterable[str], certified: Confirmed = NOBODY) -> list[Demand]:
+    """Return what the statements themselves say was demanded of ``stages``: for a release of another day's pipeline."""
+    given, keyring = bundle(tools, run), tools.keyring(certified.key)
+    found = []
+    for stage in stages:
+        asked = check.read(given, f"{stage}.json", statements.STAGE, keyring).predicate.get("approval") or {}
+        found.append(
+            Demand(stage, None, True, asked.get("needed", 0), tuple(asked.get("of", ())), approvals_may_be_old=True)
+        )
+    return found
+
+
+def examine(tools: Tools, run: Run, wanted: list[Demand], certified: Confirmed = NOBODY) -> list[StatementCheck]:
+    """Return the findings on the certificate of the run's key and on everything ``wanted`` of its release."""
+    given, keyring = bundle(tools, run), tools.keyring(certified.key)
+
+    def approved_over(predicate: Mapping[str, Any]) -> str:
+        return approval_digest(run.release, predicate.get("gates", ()), predicate.get("evidence", {}))
+
+    found = certificate.by_the_certified_key(
+        check.release(given, wanted, keyring, tools.clock.now(), approved_over), certified
+    )
+    return [*certificate.findings(given, certified, keyring), *found]
+
+
+def summary_problems(tools: Tools, run: Run, certified: Confirmed = NOBODY) -> list[str]:
+    """Return what is wrong with the end of ``run``: its chain, its signed summary and the files that the summary lists."""
+    problems = tools.journal.verify(run.id, tools.project.summary(run.id))
+    path = tools.project.evidence(run.id) / SUMMARY_FILE
+    if not path.exists():
+        missing = "its signed summary is missing: removed, or older than signed evidence"
+        return problems + ([missing] if run.result else [])
+    try:
+        keyring = tools.keyring(certified.key)
+        said = dsse.open_envelope(path.read_bytes().decode(errors="replace"), keyring).statement
+    except dsse.Untrusted as reason:
+        return [*problems, f"its summary cannot be trusted: {reason}"]
+    told = said.get("predicate", {})
+    if said.get("predicateType") != statements.SUMMARY or told.get("run") != run.id:
+        return [*problems, "its summary is of another run"]
+    if not tools.journal.reaches(run.id, told["journal"]["events"], told["journal"]["head"]):
+        problems.append("the chain does not reach the head in its signed summary: events were cut off or replaced")
+    if told["result"] != run.result and told["result"] != "waiting":
+        problems.append(
+            f"it ended {told['result']}, which its journal does not say (killed at its very end? resume it)"
+        )
+    now = _signed_files(tools, run.id)
+    if run.result:
+        changed = sorted(name for name in now.keys() | told["files"].keys() if now.get(name) != told["files"].get(name))
+        problems += [f"{name} is not what was signed" for name in changed]
+    return problems
+
+
+def admit(tools: Tools, pipeline: Pipeline, run: Run, stage: Stage, certified: Confirmed) -> None:
+    """Let the run's release go to production by ``stage``, or raise ReleaseFailed with the first stage that speaks against it."""
+    before = closure(pipeline.stages, (stage.id,)) - {stage.id}
+    wanted = demands(one for one in pipeline.stages if one.id in before)
+    broken = tools.journal.verify(run.id)
+    if broken:
+        raise _refused(run, f"its journal: {broken[0]}")
+    _refuse(run, examine(tools, run, wanted, certified))
+
+
+def admit_again(tools: Tools, run: Run, certified: Confirmed) -> None:
+    """Let a release that ``run`` once shipped go back to production, or raise ReleaseFailed."""
+    broken = summary_problems(tools, run, certified)
+    if broken:
+        raise _refused(run, f"run {run.id}: {broken[0]}")
+    _refuse(run, examine(tools, run, recorded_demands(tools, run, run.stages, certified), certified))
+
+
+def _refuse(run: Run, findings: Iterable[StatementCheck]) -> None:
+    for finding in findings:
+        if finding.problems:
+            about = "" if finding.name == certificate.BUNDLE_FILE else "stage "
+            raise _refused(run, f"{about}{finding.stage}: {finding.problems[0]}")
+
+
+def _refused(run: Run, reason: str) -> ReleaseFailed:
+    return ReleaseFailed(
+        f"release {run.release[:12]} may not go to production: {reason}",
+        fix=f"dawsos evidence {run.id} --verify shows everything; ship the commit again to make its evidence anew",
+    )
+
+
+def find_run(runs: Iterable[Run], name: str) -> Run | None:
+    """Return the newest ship of the release or commit that begins with ``name``; one that passed comes first."""
+    ships = [run for run in runs if run.command == "ship" and run.release]
+    named = [run for run in ships if run.release.startswith(name) or run.commit.startswith(name)]
+    passed = [run for run in named if run.result == "passed"]
+    return next(iter(reversed(passed or named)), None)
+
+
+def attested(run: Run) -> list[str]:
+    """Return the stages of ``run`` that have come to an end, in its order."""
+    return [stage.id for stage in run.stages.values() if stage.state in statements.FINAL_STATES]

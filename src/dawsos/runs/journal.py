@@ -1,0 +1,205 @@
+"""The journal on disk: SQLite, write-ahead log, full sync, one hash chain per run.
+
+Any process may append (an approval comes from another terminal); only the run's owner acts.  ``append`` returns
+after the fact is on disk, where no crash of the machine can take it back, unless it is of a kind in ``FOLLOWED``: nobody
+acts on those before the next fact of the same stage, and that one's sync takes them along (the log is written in order).
+The chain alone cannot show that its tail was cut off, so ``anchor`` writes the head beside the run's report and ``verify``
+compares with it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dawsos.errors import InfrastructureError
+from dawsos.model.events import EVENT_KINDS, Event, EventKind
+from dawsos.ports import Clock
+from dawsos.runs.codec import GENESIS, canonical, chain, from_row
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    run TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, kind TEXT NOT NULL, stage TEXT NOT NULL,
+    body TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (run, seq)
+) WITHOUT ROWID
+"""
+# In which order runs began: the clock may be set back.  What is missing there (an older dawsos wrote it) is taken in.
+_ORDER = "CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE)"
+# Of the primary key, from one run to the next: as many steps as there are runs, not events.
+_UNLISTED = """
+WITH RECURSIVE known(run) AS (
+    SELECT min(run) FROM events
+    UNION ALL SELECT (SELECT min(run) FROM events WHERE events.run > known.run) FROM known WHERE known.run IS NOT NULL
+)
+SELECT events.run FROM known JOIN events ON events.run = known.run AND events.seq = 1
+WHERE known.run NOT IN (SELECT run FROM runs) ORDER BY events.at, events.run
+"""
+# Facts that only tell how something goes on; the end of the stage, on which others act, comes after them and is synced.
+FOLLOWED: frozenset[str] = frozenset({"step_finished", "gate_evaluated"})
+_COLUMNS = "run, seq, at, kind, stage, body"
+
+
+def _event(row: tuple[str, int, float, str, str, str]) -> Event:
+    try:
+        return from_row(row)
+    except ValueError as error:
+        raise InfrastructureError(
+            f"event {row[1]} of run {row[0]} cannot be read: it was altered",
+            fix="somebody changed journal.sqlite: bring it back from a copy",
+        ) from error
+
+
+def _fits(prev: str, row: tuple[Any, ...]) -> bool:
+    """Return whether the hash of a row (its columns, prev, hash) is that of what stands in it."""
+    try:
+        return bool(row[7] == chain(prev, from_row(row[:6])))
+    except ValueError:
+        return False
+
+
+@contextmanager
+def _opening(folder: Path) -> Iterator[None]:
+    """Let one process at a time switch to the write-ahead log: SQLite's busy timeout does not cover that switch."""
+    with (folder / "journal.open").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+class Journal:
+    """The store of all runs of one project.  ``folder`` holds ``journal.sqlite`` and one folder per run."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(folder / "journal.sqlite", timeout=30, isolation_level=None)
+            self._synced = False
+            self._sync(True)
+            with _opening(folder):
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute(_SCHEMA)
+                self._db.execute(_ORDER)
+                # Who finds all of them there writes nothing, and waits for no writer.
+                for row in self._db.execute(_UNLISTED).fetchall():
+                    self._db.execute("INSERT OR IGNORE INTO runs (run) VALUES (?)", row)
+        except sqlite3.Error as error:
+            raise InfrastructureError(
+                f"cannot open the journal {folder / 'journal.sqlite'}: {error}", fix="check the disk and the rights"
+            ) from error
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def append(self, run: str, kind: EventKind, stage: str = "", /, **body: Any) -> Event:
+        """Append one fact to ``run`` and return it once it is on disk.
+
+        Raises ValueError for an unknown kind, InfrastructureError when the disk refuses.
+        """
+        if kind not in EVENT_KINDS:
+            raise ValueError(f"unknown event kind {kind!r}")
+        try:
+            self._sync(kind not in FOLLOWED)
+            with self._transaction():
+                row = self._db.execute(
+                    "SELECT seq, hash FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)
+                ).fetchone()
+                seq, prev = (row[0] + 1, row[1]) if row else (1, GENESIS)
+                event = Event(run, seq, self._clock.now(), kind, stage, body)
+                if not row:
+                    self._db.execute("INSERT OR IGNORE INTO runs (run) VALUES (?)", (run,))
+                self._db.execute(
+                    "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (run, seq, event.at, kind, stage, canonical(body), prev, chain(prev, event)),
+                )
+        except sqlite3.Error as error:
+            raise InfrastructureError(f"the journal refused an event: {error}", fix="check the disk") from error
+        return event
+
+    def events(self, run: str, after: int = 0) -> list[Event]:
+        """Return the run's events with a number above ``after``, in order."""
+        query = f"SELECT {_COLUMNS} FROM events WHERE run = ? AND seq > ? ORDER BY seq"  # noqa: S608 - constant columns
+        return [_event(row) for row in self._db.execute(query, (run, after))]
+
+    def of_kinds(self, kinds: Sequence[EventKind]) -> list[Event]:
+        """Return the events of these kinds of all runs, in the order in which they came."""
+        marks = ", ".join("?" for _ in kinds)
+        query = f"SELECT {_COLUMNS} FROM events WHERE kind IN ({marks}) ORDER BY at, run, seq"  # noqa: S608 - marks only
+        return [_event(row) for row in self._db.execute(query, tuple(kinds))]
+
+    def runs(self) -> list[str]:
+        """Return the ids of all runs in the order in which they began."""
+        query = "SELECT run FROM runs WHERE EXISTS (SELECT 1 FROM events WHERE events.run = runs.run AND seq = 1)"
+        return [row[0] for row in self._db.execute(f"{query} ORDER BY number")]
+
+    def head(self, run: str) -> tuple[int, str]:
+        """Return the number of events and the hash of the last one."""
+        row = self._db.execute(
+            "SELECT seq, hash FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)
+        ).fetchone()
+        return (row[0], row[1]) if row else (0, GENESIS)
+
+    def reaches(self, run: str, count: int, digest: str) -> bool:
+        """Return whether the run's event number ``count`` has the hash ``digest``."""
+        row = self._db.execute("SELECT hash FROM events WHERE run = ? AND seq = ?", (run, count)).fetchone()
+        return row is not None and row[0] == digest
+
+    def anchor(self, run: str, path: Path, **summary: Any) -> None:
+        """Write the run's summary with the head of its chain, so that a cut tail is detected later."""
+        count, digest = self.head(run)
+        temporary = path.with_suffix(".tmp")
+        text = json.dumps({**summary, "run": run, "events": count, "head": digest}, indent=2, sort_keys=True)
+        with temporary.open("w") as stream:
+            stream.write(text + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+
+    def verify(self, run: str, anchor: Path | None = None) -> list[str]:
+        """Return what is wrong with the run's chain, one line each; an empty list means that it is intact."""
+        problems: list[str] = []
+        prev = GENESIS
+        hashes = {}
+        query = f"SELECT {_COLUMNS}, prev, hash FROM events WHERE run = ? ORDER BY seq"  # noqa: S608 - constant columns
+        for expected, row in enumerate(self._db.execute(query, (run,)), start=1):
+            if row[1] != expected:
+                problems.append(f"event {expected} is missing")
+                break
+            if row[6] != prev or not _fits(prev, row):
+                problems.append(f"event {row[1]} ({row[3]}) was altered")
+                break
+            prev = hashes[row[1]] = row[7]
+        if anchor is not None and anchor.exists():
+            try:
+                summary = json.loads(anchor.read_bytes())
+                reached = hashes.get(summary["events"]) == summary["head"]
+            except (ValueError, TypeError, LookupError):
+                return [*problems, f"{anchor.name} cannot be read: it was altered"]
+            if not reached:
+                problems.append(
+                    f"the chain does not reach the head anchored in {anchor.name}: events were cut off or replaced"
+                )
+        return problems
+
+    def _sync(self, at_once: bool) -> None:
+        """Say whether the next commit waits for the disk.  With a write-ahead log both settings keep the order of commits."""
+        if at_once != self._synced:
+            self._db.execute(f"PRAGMA synchronous={'FULL' if at_once else 'NORMAL'}")
+            self._synced = at_once
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")

@@ -1,0 +1,251 @@
+"""A project on disk: where everything lies, and its pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.process import ProcessRunner
+from dawsos.adapters.redactor import Masker
+from dawsos.adapters.scratch import sweep
+from dawsos.adapters.services.common import remove_outside
+from dawsos.adapters.services.ephemeral import PREFIX
+from dawsos.config.load import load_pipeline
+from dawsos.errors import BadInput, InfrastructureError
+from dawsos.gates import GATES, evaluate_gate
+from dawsos.model.fold import fold
+from dawsos.model.pipeline import Gate, Pipeline
+from dawsos.model.run import Run
+from dawsos.model.verdicts import GateVerdict
+from dawsos.ports import Keyring, Signer
+from dawsos.provenance.keys import LocalKeyring, local_signer
+from dawsos.runs.journal import Journal
+
+PIPELINE_FILE = "pipeline.yaml"
+_TRIES = 2000
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folders of one project.  ``home`` is never committed; ``DAWSOS_HOME`` moves it."""
+
+    root: Path
+    home: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.home / "journal"
+
+    @property
+    def cache(self) -> Path:
+        return self.home / "cache"
+
+    @property
+    def templates(self) -> Path:
+        return self.home / "templates"
+
+    @property
+    def releases(self) -> Path:
+        return self.home / "releases"
+
+    @property
+    def packages(self) -> Path:
+        return self.home / "packages"
+
+    @property
+    def toolchains(self) -> Path:
+        return self.home / "toolchains"
+
+    @property
+    def deploy_lock(self) -> Path:
+        return self.home / "deploy.lock"
+
+    def run_folder(self, run: str) -> Path:
+        return self.home / "runs" / run
+
+    def report(self, run: str) -> Path:
+        return self.run_folder(run) / "report.html"
+
+    def sarif(self, run: str) -> Path:
+        return self.run_folder(run) / "findings.sarif"
+
+    def summary(self, run: str) -> Path:
+        return self.run_folder(run) / "summary.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.home / "metrics" / "dawsos.prom"
+
+    @property
+    def keys(self) -> Path:
+        return self.home / "keys"
+
+    def evidence(self, run: str) -> Path:
+        return self.run_folder(run) / "evidence"
+
+    def run_lock(self, run: str) -> Path:
+        return self.run_folder(run) / "owner.lock"
+
+    def environment(self, name: str) -> Path:
+        return self.home / "environments" / name
+
+    def checkout(self, sha: str) -> Path:
+        return self.home / "checkouts" / sha[:16]
+
+
+def find_project(start: Path) -> Project:
+    """Return the project that ``start`` lies in; raises BadInput when no folder above it has a pipeline.yaml."""
+    for folder in (start, *start.parents):
+        if (folder / PIPELINE_FILE).is_file():
+            home = os.environ.get("DAWSOS_HOME")
+            return Project(folder, Path(home).resolve() if home else folder / ".dawsos")
+    raise BadInput(
+        f"there is no {PIPELINE_FILE} in {start} or above it",
+        fix="change into your project, or write one: docs/pipeline-yaml.md",
+    )
+
+
+def gate_options() -> dict[str, Any]:
+    """Return gate kind -> model of its options."""
+    return {kind: module.Options for kind, module in GATES.items()}
+
+
+def load(folder: Path) -> Pipeline:
+    """Return the pipeline of the project in ``folder``; raises BadInput with every problem of the file."""
+    path = folder / PIPELINE_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read {path}: {error}", fix="write the file in UTF-8") from error
+    return load_pipeline(text, PIPELINE_FILE, gate_options())
+
+
+def evaluate(gate: Gate, artifacts: Path) -> GateVerdict:
+    """Read the evidence that ``gate`` asks for below ``artifacts`` and return its verdict."""
+    module = GATES[gate.kind]
+    evidence: dict[str, bytes] = {}
+    inside = artifacts.resolve()
+    for pattern in module.files(module.Options(**gate.options)):
+        for path in sorted(artifacts.glob(pattern)):
+            # Of a link only the target's name has a digest: what lies elsewhere could be changed after it was read.
+            if path.is_file() and path.resolve().is_relative_to(inside):
+                evidence[path.relative_to(artifacts).as_posix()] = path.read_bytes()
+    return evaluate_gate(gate, evidence)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every verb needs: the project, its journal, the clock, the masker of secrets."""
+
+    project: Project
+    journal: Journal
+    clock: SystemClock
+    masker: Masker
+
+    def signer(self) -> Signer:
+        """Return the project's signer; raises InfrastructureError."""
+        return local_signer(self.project.keys)
+
+    def keyring(self, certified: bytes = b"") -> Keyring:
+        """Return the keys that are believed here, and the one that is ``certified``; raises InfrastructureError."""
+        return LocalKeyring(self.project.keys, certified)
+
+    def runner(self) -> ProcessRunner:
+        """Return what runs commands and masks secrets in what they say."""
+        return ProcessRunner(self.clock, self.masker)
+
+
+def open_tools(project: Project) -> Tools:
+    """Open the project's journal; raises InfrastructureError when its home cannot be written."""
+    clock = SystemClock()
+    ignore = project.home / ".gitignore"
+    try:
+        project.home.mkdir(parents=True, exist_ok=True)
+        if not ignore.exists():
+            # The state must not make the project's own tree look changed, whatever its .gitignore says.
+            ignore.write_text("*\n")
+        return Tools(project, Journal(project.journal, clock), clock, Masker())
+    except OSError as error:
+        raise InfrastructureError(
+            f"cannot write to {project.home}: {error}", fix="check the disk and the rights, or set DAWSOS_HOME"
+        ) from error
+
+
+def sweep_leftovers(project: Project) -> None:
+    """Remove the folders in which a process worked that was killed; one look at each place, none at what lies in them."""
+    places = (
+        (project.releases, "build-*"), (project.packages, "build-*"), (project.home / "checkouts", "*"),
+        (project.home, "images-*"),
+        (project.cache, "*/new-*"), (Path(tempfile.gettempdir()), f"{PREFIX}*"),
+    )  # fmt: skip
+    sweep(places, remove_outside)
+
+
+def new_run(project: Project, sha: str) -> str:
+    """Return the id of a run that nobody else has, with its folder made: date, time, commit, two random digits against a tie.
+
+    Raises InfrastructureError when there is none to be had."""
+    for _ in range(_TRIES):
+        name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{sha[:7]}-{secrets.token_hex(1)}"
+        try:
+            project.run_folder(name).mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return name
+    raise InfrastructureError(
+        f"no free id for a run in {project.home / 'runs'}", fix="is the clock set right? Try again"
+    )
+
+
+def load_run(tools: Tools, run: str) -> Run:
+    """Return the run called ``run`` (a unique beginning or end is enough, ``last`` is the newest).
+
+    Raises BadInput, and InfrastructureError when its events were altered beyond reading.
+    """
+    ids = tools.journal.runs()
+    if run == "last" and ids:
+        found = [ids[-1]]
+    else:
+        found = [name for name in ids if name == run] or [
+            name for name in ids if name.startswith(run) or name.endswith(run)
+        ]
+    if len(found) != 1:
+        known = ", ".join(ids[-3:]) or "none yet"
+        problem = "is ambiguous" if found else "is unknown"
+        raise BadInput(f"run {run!r} {problem}; the newest runs: {known}", fix="see dawsos history")
+    events = tools.journal.events(found[0])
+    try:
+        return fold(events)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        altered = tools.journal.verify(found[0])
+        if not altered:
+            raise
+        raise InfrastructureError(
+            f"run {found[0]} cannot be read: {altered[0]}",
+            fix="somebody changed journal.sqlite: bring it back from a copy",
+        ) from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write ``value`` as JSON by rename, so that no reader sees half of it."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` by rename, so that no reader sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own: two runs that end at once write the same metrics.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

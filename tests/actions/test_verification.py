@@ -1,0 +1,113 @@
+"""Verification after a deployment: each check can fail, and says what it measured against what."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dawsos.actions import verification as verify
+from dawsos.actions.verification import checks, verify_production
+from dawsos.errors import InfrastructureError
+from support.paper import URL, Paper
+from support.world import COMMIT
+
+WELL: dict[str, dict[str, Any]] = {
+    "/health": {"status_code": 200, "body": {"status": "healthy", "version": COMMIT}},
+    "/metrics": {"status_code": 200, "body": "# TYPE http_requests_total counter\nhttp_requests_total 1\n"},
+    "/latest/7": {"status_code": 200, "body": {}},
+}
+
+
+def look(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch, pages: dict[str, dict[str, Any]] | None = None
+) -> dict[str, tuple[str, str, str]]:
+    """Return name -> (result, measured, limit) where the service answers ``pages``."""
+    asked: dict[str, str] = {}
+
+    async def get(url: str, *, token: str = "") -> dict[str, Any]:
+        asked[url.removeprefix(URL)] = token
+        nothing = {"status_code": None, "body": None, "headers": {}, "error": "ConnectError: refused"}
+        return {**nothing, **{**WELL, **(pages or {})}.get(url.removeprefix(URL), {})}
+
+    monkeypatch.setattr(verify, "get", get)
+    found = asyncio.run(checks(paper.tools, paper.pipeline, paper.environment(), paper.project.home / "verify"))
+    assert not any(token for page, token in asked.items() if not page.startswith("/latest"))
+    return {check["name"]: (check["result"], check["measured"], check["limit"]) for check in found}
+
+
+@pytest.fixture
+def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
+    made = Paper(tmp_path / "project", monkeypatch)
+    made.serve(made.release())
+    return made
+
+
+def test_a_service_that_is_well(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert look(paper, monkeypatch) == {
+        "health": ("pass", "200 healthy", "200 healthy"),
+        "version": ("pass", COMMIT, COMMIT),
+        "metrics": ("pass", "http_requests_total", "http_requests_total"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("page", "answer", "wrong"),
+    [
+        ("/health", {"status_code": 503, "body": {"status": "degraded", "version": COMMIT}}, {"health": "503 degraded"}),
+        ("/health", {"status_code": 200, "body": {"status": "healthy", "version": "b0" * 20}}, {"version": "b0" * 20}),
+        ("/health", {"status_code": 200, "body": "fine"}, {"health": "200 ConnectError: refused", "version": ""}),
+        ("/metrics", {"status_code": 404, "body": ""}, {"metrics": "status 404"}),
+        ("/metrics", {"status_code": 200, "body": "up 1"}, {"metrics": "200 without http_requests_total"}),
+    ],
+    ids=["degraded", "another version", "no JSON", "no metrics page", "no request counter"],
+)  # fmt: skip
+def test_what_is_wrong_is_found_and_nothing_else(
+    page: str, answer: dict[str, Any], wrong: dict[str, str], paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = look(paper, monkeypatch, {page: answer})
+    assert {name: measured for name, (result, measured, _) in found.items() if result != "pass"} == wrong
+
+
+def test_a_service_that_does_not_answer_at_all(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = {"status_code": None, "body": None}
+    found = look(paper, monkeypatch, {"/health": gone, "/metrics": gone})
+    assert {result for result, _, _ in found.values()} == {"fail"}
+    assert found["health"][1] == "None ConnectError: refused"
+
+
+def test_the_latest_page_and_the_service_s_own_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = {
+        "latest": "/latest/7", "seed": "echo '{}'", "token": "echo key-of-ada",
+        "verify": [{"name": "report", "run": "sh -c 'exit $CODE'", "env": {"CODE": "3"}}, {"name": "idle", "run": "true"}],
+    }  # fmt: skip
+    paper = Paper(tmp_path / "project", monkeypatch, service)
+    paper.serve(paper.release())
+    found = look(paper, monkeypatch)
+    assert found["/latest/7"] == ("pass", "200", "200")
+    assert (found["report"], found["idle"]) == (("fail", "exit 3", "exit 0"), ("pass", "exit 0", "exit 0"))
+    stale = {"status_code": 200, "headers": {"x-pricing-pack-stale": "true"}}
+    assert look(paper, monkeypatch, {"/latest/7": stale})["/latest/7"] == ("fail", "200 stale", "200")
+    assert look(paper, monkeypatch, {"/latest/7": {"status_code": 401}})["/latest/7"] == ("fail", "401", "200")
+
+
+def test_where_nothing_serves_there_is_nothing_to_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = Paper(tmp_path / "project", monkeypatch)
+    with pytest.raises(InfrastructureError, match="no release serves production"):
+        asyncio.run(verify_production(paper.tools, paper.pipeline, paper.session()))
+
+
+def test_a_ship_keeps_what_its_checks_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = Paper(tmp_path / "project", monkeypatch, {"verify": [{"name": "report", "run": "echo as usual"}]})
+    paper.serve(paper.release())
+    session = paper.session()
+
+    async def get(url: str, *, token: str = "") -> dict[str, Any]:
+        return {"error": "", "headers": {}, **WELL[url.removeprefix(URL)]}
+
+    monkeypatch.setattr(verify, "get", get)
+    found = asyncio.run(verify_production(paper.tools, paper.pipeline, session))
+    assert [check["result"] for check in found] == ["pass"] * 4
+    assert (paper.project.run_folder(session.id) / "verify" / "report.log").read_text() == "as usual\n"

@@ -1,0 +1,221 @@
+"""One stage: what is tried again and what is not, its budget, its gates, its approval, its place in the cache."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dawsos.engine.attempt import run_stage
+from dawsos.engine.contract import StageAttempt, StageOutcome, StageRuntime, nothing_to_prepare
+from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
+from dawsos.model.pipeline import Approval, Gate, Retry
+from dawsos.model.plan import Fingerprint
+from dawsos.model.verdicts import GateVerdict
+from engine.stages import stage
+from fakes import MemoryRecorder, VirtualClock
+
+
+def answer(gate: Gate, result: str = "pass") -> GateVerdict:
+    return GateVerdict(gate.name, gate.kind, result, "7", "at most 5", "too many", ("x.json",))  # type: ignore[arg-type]
+
+
+class World:
+    """A stage with fakes around it: ``body`` is called for each attempt; ``kept`` and ``asked`` are what came of it."""
+
+    def __init__(self, folder: Path, body: Callable[[StageAttempt], Any], **fields: Any) -> None:
+        self.clock = VirtualClock()
+        self.recorder = MemoryRecorder(self.clock)
+        self.recorder.record("run_started", stages=["lint"])
+        self.stage = stage("lint", **fields)
+        self.folder = folder
+        self.body = body
+        self.verdicts: dict[str, str] = {}
+        self.prepare: Callable[[StageAttempt], Awaitable[None]] = nothing_to_prepare
+        self.approval = StageOutcome("passed")
+        self.kept = 0
+        self.asked = 0
+        self.attempts: list[StageAttempt] = []
+
+    def run(self, *, done: bool = False) -> StageOutcome:
+        async def body(work: StageAttempt) -> StageOutcome:
+            self.attempts.append(work)
+            result = self.body(work)
+            return await result if asyncio.iscoroutine(result) else result
+
+        async def approve(_work: StageAttempt, _verdicts: tuple[GateVerdict, ...]) -> StageOutcome:
+            self.asked += 1
+            return self.approval
+
+        def keep(_work: StageAttempt) -> None:
+            self.kept += 1
+
+        def evaluate(gate: Gate, _artifacts: Path) -> GateVerdict:
+            return answer(gate, self.verdicts.get(gate.name, "pass"))
+
+        hands = StageRuntime({"commands": body}, evaluate, approve, keep, self.prepare)
+        print_ = Fingerprint("f" * 64, {})
+        work = StageAttempt(self.stage, 1, self.folder / "attempt-1", print_, self.recorder, self.clock, done)
+        return asyncio.run(run_stage(work, hands))
+
+    @property
+    def record(self) -> Any:
+        return self.recorder.state.stages["lint"]
+
+
+def passing(_work: StageAttempt) -> StageOutcome:
+    return StageOutcome("passed")
+
+
+def raising(error: Exception) -> Callable[[StageAttempt], StageOutcome]:
+    def body(_work: StageAttempt) -> StageOutcome:
+        raise error
+
+    return body
+
+
+def test_a_passed_stage_has_its_gates_in_the_journal_and_its_evidence_in_the_cache(tmp_path: Path) -> None:
+    world = World(tmp_path, passing)
+    assert world.run() == StageOutcome("passed")
+    assert world.recorder.kinds == ["run_started", "stage_started", "gate_evaluated", "stage_finished"]
+    assert (world.record.state, world.record.fingerprint, world.kept) == ("passed", "f" * 64, 1)
+
+
+@pytest.mark.parametrize("result", ["fail", "no_data", "error"])
+def test_a_gate_that_does_not_pass_makes_the_stage_red_and_is_told_in_full(result: str, tmp_path: Path) -> None:
+    gates = (Gate(kind="junit", name="junit"), Gate(kind="size", name="size"))
+    world = World(tmp_path, passing, gates=gates, approval=Approval())
+    world.verdicts = {"junit": result}
+    outcome = world.run()
+    assert outcome == StageOutcome("failed", "gate junit: too many (measured 7, limit at most 5)")
+    assert [gate.result for gate in world.record.gates] == [result, "pass"]
+    assert (world.kept, world.asked, len(world.attempts)) == (0, 0, 1)
+
+
+def test_what_stopped_the_work_is_told_and_not_the_evidence_that_is_missing_for_it(tmp_path: Path) -> None:
+    gates = (Gate(kind="size", name="size"),)
+    world = World(tmp_path, raising(ReleaseFailed("`docker save` failed: no space left")), gates=gates)
+    world.verdicts = {"size": "no_data"}
+    assert "no space left" in world.run().reason
+    world.verdicts = {"size": "fail"}
+    assert world.run().reason.startswith("gate size: too many")
+
+
+def test_a_failed_step_that_no_gate_saw_fails_the_stage_all_the_same(tmp_path: Path) -> None:
+    world = World(tmp_path, lambda _work: StageOutcome("failed", "a step failed"))
+    assert world.run() == StageOutcome("failed", "a step failed")
+    assert world.kept == 0
+    assert len(world.record.gates) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "result", "attempts"),
+    [
+        (InfrastructureError("no port"), "infrastructure", 2),
+        (OSError("disk full"), "infrastructure", 2),
+        (BadInput("no such lock"), "failed", 1),
+        (RuntimeError("odd"), "infrastructure", 2),
+        (ReleaseFailed("does not start"), "failed", 1),
+    ],
+)
+def test_only_infrastructure_is_tried_again(error: Exception, result: str, attempts: int, tmp_path: Path) -> None:
+    world = World(tmp_path, raising(error))
+    outcome = world.run()
+    assert outcome.result == result
+    assert str(error).splitlines()[0] in outcome.reason or result == "failed"
+    assert [work.attempt for work in world.attempts] == list(range(1, attempts + 1))
+    assert world.record.attempt == attempts
+
+
+def test_a_defect_of_ours_is_called_one(tmp_path: Path) -> None:
+    assert World(tmp_path, raising(RuntimeError("odd"))).run().reason == "a defect of dawsos: RuntimeError: odd"
+
+
+def test_each_attempt_has_its_own_folder_and_a_second_one_may_pass(tmp_path: Path) -> None:
+    def body(work: StageAttempt) -> StageOutcome:
+        return StageOutcome("infrastructure", "killed") if work.attempt < 3 else StageOutcome("passed")
+
+    world = World(tmp_path, body, retry=Retry(attempts=3))
+    assert world.run() == StageOutcome("passed")
+    assert [work.artifacts.name for work in world.attempts] == ["attempt-1", "attempt-2", "attempt-3"]
+    assert all(work.artifacts.is_dir() for work in world.attempts)
+    assert world.record.state == "passed"
+
+
+def test_a_stage_over_its_budget_is_stopped_and_cleans_up(tmp_path: Path) -> None:
+    cleaned = []
+
+    async def slow(_work: StageAttempt) -> StageOutcome:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.append(True)
+        return StageOutcome("passed")
+
+    world = World(tmp_path, slow, budget=0.01)
+    assert world.run() == StageOutcome("timeout", "stopped after its budget of 0.01 s")
+    assert cleaned == [True]
+    assert (world.record.state, len(world.attempts), world.record.gates) == ("timeout", 1, ())
+
+
+def test_cancelling_is_recorded_before_it_is_passed_on(tmp_path: Path) -> None:
+    async def cancelled(_work: StageAttempt) -> StageOutcome:
+        raise asyncio.CancelledError
+
+    world = World(tmp_path, cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        world.run()
+    assert world.record.state == "cancelled"
+
+
+def test_an_approval_is_asked_for_once_the_gates_have_passed(tmp_path: Path) -> None:
+    world = World(tmp_path, passing, approval=Approval())
+    assert world.run() == StageOutcome("passed")
+    assert (world.asked, world.kept) == (1, 1)
+
+
+@pytest.mark.parametrize("result", ["waiting", "rejected"])
+def test_without_a_yes_nothing_is_kept(result: str, tmp_path: Path) -> None:
+    world = World(tmp_path, passing, approval=Approval())
+    world.approval = StageOutcome(result, "the product owner")  # type: ignore[arg-type]
+    assert world.run().result == result
+    assert (world.kept, len(world.attempts), world.record.state) == (0, 1, result)
+
+
+def test_work_that_was_done_and_shown_is_not_done_again(tmp_path: Path) -> None:
+    world = World(tmp_path, raising(AssertionError("must not run")), approval=Approval())
+    assert world.run(done=True) == StageOutcome("passed")
+    assert (world.attempts, world.asked, world.kept) == ([], 1, 1)
+
+
+def test_a_rollback_stays_one_whatever_its_gates_say(tmp_path: Path) -> None:
+    world = World(tmp_path, lambda _work: StageOutcome("rolled_back", "errors"))
+    world.verdicts = {"exit_status": "fail"}
+    assert world.run() == StageOutcome("rolled_back", "errors")
+    assert len(world.record.gates) == 1
+    assert world.kept == 0
+
+
+def test_what_is_prepared_does_not_count_against_the_budget(tmp_path: Path) -> None:
+    async def slow(_work: StageAttempt) -> None:
+        await asyncio.sleep(0.2)
+
+    world = World(tmp_path, passing, budget=0.05)
+    world.prepare = slow
+    assert world.run() == StageOutcome("passed")
+
+
+def test_what_cannot_be_prepared_is_the_machines_fault_and_tried_again(tmp_path: Path) -> None:
+    tried = []
+
+    async def away(work: StageAttempt) -> None:
+        tried.append(work.attempt)
+        raise InfrastructureError("the registry is away")
+
+    world = World(tmp_path, passing)
+    world.prepare = away
+    assert world.run().result == "infrastructure"
+    assert (tried, world.attempts) == ([1, 2], [])

@@ -1,0 +1,192 @@
+"""Asking a gate: it is told the hour, the profile and the earlier outcomes, and names files from the project's root."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dawsos.engine.evaluation import GateEvaluator, below
+from dawsos.gates.readers.asked import Asked
+from dawsos.model.findings import Finding
+from dawsos.model.pipeline import Gate
+from dawsos.model.verdicts import GateVerdict
+from dawsos.runs.project import Tools
+from fakes import VirtualClock
+from gates.samples import NOW, asked, junit, secrets
+from support.world import world
+
+SECRETS = Gate(kind="secrets", name="secrets", options={"waivers": "w.yaml"})
+FLAKY = Gate(kind="flaky", name="flaky", options={"runs": 2, "history": True})
+TODAY = Asked(NOW, "laptop").day
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Tools:
+    return replace(world(tmp_path / "project").tools, clock=VirtualClock(NOW))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def ask_flaky(tools: Tools) -> Callable[..., GateVerdict]:
+    """Ask the flaky gate of the stage ``unit`` in ``run``, where both repetitions of the test a had ``outcome``."""
+
+    def ask(run: str, outcome: str, inputs: str = "f1", attempt: int = 1, gate: Gate = FLAKY) -> GateVerdict:
+        artifacts = tools.project.run_folder(run) / "unit" / f"attempt-{attempt}"
+        artifacts.mkdir(parents=True, exist_ok=True)
+        for repeat in (1, 2):
+            (artifacts / f"junit-{repeat}.xml").write_text(junit({"a": outcome}))
+        asker = GateEvaluator(tools, run, tools.project.root, "laptop")
+        asker.fingerprints["unit"] = inputs
+        return asker(gate, artifacts)
+
+    return ask
+
+
+def remembered(tools: Tools, inputs: str = "f1") -> Path:
+    return tools.project.home / "outcomes" / "unit" / f"{inputs}.json"
+
+
+def look(tools: Tools, artifacts: Path, until: date) -> GateVerdict:
+    artifacts.mkdir(exist_ok=True)
+    (artifacts / "secrets.json").write_text(json.dumps(secrets("AWS Access Key")))
+    mark = secrets("AWS Access Key")["secrets"][0]["fingerprint"]
+    (artifacts / "w.yaml").write_text(f'- {{id: "{mark}", by: Ada, why: revoked, until: {until}}}\n')
+    return GateEvaluator(tools, "run-1", artifacts, "production")(SECRETS, artifacts)
+
+
+def test_a_gate_that_asks_is_told_the_hour_and_the_profile(tools: Tools, tmp_path: Path) -> None:
+    verdict = look(tools, tmp_path / "a", TODAY)
+    assert verdict.passed, verdict
+    assert "asked.json" in verdict.evidence
+    assert json.loads((tmp_path / "a" / "asked.json").read_text()) == asked("production")
+
+
+def test_the_hour_is_that_of_the_asking_and_not_one_that_lay_there_before(tools: Tools, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    yesterday = TODAY - timedelta(days=1)
+    (tmp_path / "a" / "asked.json").write_text(json.dumps(asked(at=NOW - 2 * 86_400)))
+    assert look(tools, tmp_path / "a", yesterday).result == "fail"
+
+
+def test_a_gate_that_does_not_ask_is_told_nothing(tools: Tools, tmp_path: Path) -> None:
+    (tmp_path / "junit.xml").write_text(junit({"a": "passed"}))
+    before = set(tmp_path.iterdir())
+    verdict = GateEvaluator(tools, "run-1", tmp_path, "laptop")(Gate(kind="junit", name="junit"), tmp_path)
+    assert verdict.passed
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_the_first_run_has_no_history_and_the_second_sees_the_first(ask_flaky: Callable[..., GateVerdict]) -> None:
+    first = ask_flaky("run-1", "passed")
+    assert (first.result, first.measured) == ("pass", "0 of 1 tests flaky over 2 runs")
+    second = ask_flaky("run-2", "failed")
+    assert (second.result, second.measured) == ("fail", "1 of 1 tests flaky over 4 runs")
+    assert second.findings == ("tests.test_x::a: failed, failed; earlier passed, passed",)
+
+
+def test_running_again_until_it_is_green_shows_the_flaky_test(ask_flaky: Callable[..., GateVerdict]) -> None:
+    assert ask_flaky("run-1", "failed", attempt=1).passed
+    assert ask_flaky("run-1", "passed", attempt=2).result == "fail"
+
+
+def test_other_inputs_have_a_history_of_their_own(ask_flaky: Callable[..., GateVerdict], tools: Tools) -> None:
+    ask_flaky("run-1", "passed")
+    assert ask_flaky("run-2", "failed", inputs="f2").passed
+    assert remembered(tools).is_file()
+    assert remembered(tools, "f2").is_file()
+
+
+def test_an_attempt_that_is_asked_twice_is_not_its_own_history(
+    ask_flaky: Callable[..., GateVerdict], tools: Tools
+) -> None:
+    """An owner that was killed after asking asks again; what it saw then is what it sees now."""
+    ask_flaky("run-1", "passed")
+    again = ask_flaky("run-1", "passed")
+    assert again.measured == "0 of 1 tests flaky over 2 runs"
+    assert [run["run"] for run in json.loads(remembered(tools).read_text())["runs"]] == [
+        "run-1 attempt-1 junit-1.xml", "run-1 attempt-1 junit-2.xml",
+    ]  # fmt: skip
+
+
+def test_the_last_fifty_reports_are_remembered(ask_flaky: Callable[..., GateVerdict], tools: Tools) -> None:
+    for number in range(27):
+        assert ask_flaky(f"run-{number:02}", "passed").passed
+    known = [run["run"] for run in json.loads(remembered(tools).read_text())["runs"]]
+    assert len(known) == 50
+    assert known[0] == "run-02 attempt-1 junit-1.xml"
+    assert known[-1] == "run-26 attempt-1 junit-2.xml"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\0"])
+def test_a_memory_that_cannot_be_read_begins_anew(
+    ask_flaky: Callable[..., GateVerdict], tools: Tools, content: str
+) -> None:
+    ask_flaky("run-1", "failed")
+    remembered(tools).write_text(content)
+    assert ask_flaky("run-2", "passed").measured == "0 of 1 tests flaky over 2 runs"
+    assert ask_flaky("run-3", "passed").measured == "0 of 1 tests flaky over 4 runs"
+
+
+def test_a_report_that_cannot_be_read_is_told_by_the_gate_and_not_remembered(
+    ask_flaky: Callable[..., GateVerdict], tools: Tools
+) -> None:
+    artifacts = tools.project.run_folder("run-1") / "unit" / "attempt-1"
+    artifacts.mkdir(parents=True)
+    (artifacts / "junit-3.xml").write_text("<testsuite")
+    verdict = ask_flaky("run-1", "passed")
+    assert verdict.result == "error"
+    assert "junit-3.xml is not XML" in verdict.message
+    assert len(json.loads(remembered(tools).read_text())["runs"]) == 2
+
+
+def test_only_the_reports_that_the_gate_names_are_remembered(
+    ask_flaky: Callable[..., GateVerdict], tools: Tools
+) -> None:
+    artifacts = tools.project.run_folder("run-1") / "unit" / "attempt-1"
+    artifacts.mkdir(parents=True)
+    for repeat in (1, 2):
+        (artifacts / f"slow-{repeat}.xml").write_text(junit({"slow": "passed"}))
+    gate = FLAKY.model_copy(update={"options": {**FLAKY.options, "reports": "slow-*.xml"}})
+    assert ask_flaky("run-1", "failed", gate=gate).passed
+    kept = json.loads(remembered(tools).read_text())["runs"]
+    assert [run["outcomes"] for run in kept] == [{"tests.test_x::slow": "passed"}] * 2
+
+
+def verdict(**told: Any) -> GateVerdict:
+    return GateVerdict("lint", "findings", "fail", "1", "0", **told)
+
+
+def test_an_absolute_path_below_the_root_is_named_from_there() -> None:
+    place = Finding("ruff", "F401", "unused, see /srv/demo/app/y.py", "/srv/demo/app/x.py", 3)
+    made = below(
+        Path("/srv/demo"),
+        verdict(message="/srv/demo/app/x.py:3: F401", findings=("at (/srv/demo/a)",), places=(place,)),
+    )
+    assert (made.message, made.findings) == ("app/x.py:3: F401", ("at (a)",))
+    assert made.places == (Finding("ruff", "F401", "unused, see app/y.py", "app/x.py", 3),)
+
+
+def test_a_path_that_only_holds_the_root_stays_as_it_is() -> None:
+    """A project in /app must not cut /usr/lib/app/x.py in two."""
+    place = Finding("mypy", "e", "in /usr/lib/app/y.pyi", "/usr/lib/app/x.py")
+    told = verdict(message="/usr/lib/app/x.py", findings=("./app/x", "/application/x", "my-/app/x"), places=(place,))
+    assert below(Path("/app"), told) == told
+
+
+def test_every_path_of_a_line_is_named_from_the_root_and_nothing_else_changes() -> None:
+    told = verdict(message='"/app/a.py", file=/app/b.py', evidence=("/app/c.json",), valid_until=7.0)
+    assert below(Path("/app"), told) == replace(told, message='"a.py", file=b.py')
+
+
+def test_what_a_gate_finds_is_named_from_the_root(tools: Tools, tmp_path: Path) -> None:
+    (tmp_path / "ruff.txt").write_text(f"{tmp_path}/app/x.py:3:1: F401 unused\n")
+    gate = Gate(kind="findings", name="ruff", options={"files": "ruff.txt"})
+    made = GateEvaluator(tools, "run-1", tmp_path, "laptop")(gate, tmp_path)
+    assert made.result == "fail"
+    assert all(str(tmp_path) not in line for line in (made.message, *made.findings))
+    assert made.message.startswith("app/x.py:3")

@@ -1,0 +1,194 @@
+"""Flagger manifests: the request's own one has every one of its faults found; a correct one has none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from dawsos.errors import BadInput
+from dawsos.importers.flagger import Manifest, read_manifest
+
+REQUESTED = """
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: dawsos-backend, namespace: production}
+spec:
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: dawsos-backend}
+  service: {port: 8000}
+  analysis:
+    interval: 1m
+    threshold: 5  # rollback after 5 failed checks
+    maxWeight: 100
+    stepWeight: 20  # 5% 25% 45% 65% 85% 100%
+    metrics:
+      - name: request-success-rate
+        thresholdRange: {min: 99.5}
+        interval: 1m
+      - name: request-duration-p95
+        thresholdRange: {max: 1200}
+        interval: 1m
+      - name: pricing-pack-health
+        query: |
+          sum(rate(pricing_pack_build_failures_total[1m])) == 0
+        thresholdRange: {max: 0}
+        interval: 5m
+"""
+GOOD = """
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: pricing, namespace: prod}
+spec:
+  provider: nginx
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: pricing}
+  ingressRef: {apiVersion: networking.k8s.io/v1, kind: Ingress, name: pricing}
+  service: {port: 80}
+  analysis:
+    interval: 1m
+    threshold: 5
+    stepWeights: [5, 25, 45, 65, 85, 100]
+    metrics:
+    - {name: request-success-rate, interval: 1m, thresholdRange: {min: 99.5}}
+    - {name: slow, interval: 1m, templateRef: {name: slow}, thresholdRange: {max: 1200}}
+    webhooks: [{name: load, type: rollout, url: "http://loadtester/"}]
+---
+apiVersion: flagger.app/v1beta1
+kind: MetricTemplate
+metadata: {name: slow}
+spec:
+  query: >-
+    histogram_quantile(0.95, sum(rate(http_request_duration_seconds_bucket{namespace="{{ namespace }}",
+    pod=~"{{ target }}-[0-9a-zA-Z]+(-[0-9a-zA-Z]+)"}[{{ interval }}])) by (le)) * 1000
+"""
+
+
+SECONDS = 'histogram_quantile(0.9, a_seconds_bucket{b="c"})'
+
+
+def _read(text: str, **analysis: Any) -> Manifest:
+    documents = list(YAML(typ="safe", pure=True).load_all(text))
+    documents[0]["spec"]["analysis"].update(analysis)
+    return read_manifest(documents)[0]
+
+
+def _said(manifest: Manifest, *levels: str) -> str:
+    return "\n".join(
+        finding.message for finding in manifest.findings if finding.level in (levels or ("error", "warning", "note"))
+    )
+
+
+def test_every_fault_of_the_requested_manifest_is_found() -> None:
+    manifest = _read(REQUESTED)
+    said = _said(manifest)
+    for fault in (
+        "the walk is 20 40 60 80 100 %",
+        "request-duration-p95 is no metric of Flagger",
+        "an inline query is deprecated",
+        "a comparison filters",
+        "a counter that was never raised is not exported",
+        "interval 5m does not say how often it is checked",
+        "the query is not scoped",
+        "unless there are 16.7 requests/s in all",
+        "5 failed checks in all, not in a row",
+        "the rollback comes one tick later, after 6 min",
+        "no load test",
+        "request-duration-p95 fails on every tick: no canary is ever promoted",
+        "nothing is checked after the promotion",
+    ):
+        assert fault in said
+    assert (manifest.rollback_seconds, manifest.promote_seconds) == (360.0, None)
+    policy = manifest.policy()
+    assert [step.weight for step in policy.ladder] == [20, 40, 60, 80, 100]
+    assert (policy.judge, policy.error_rate, policy.p95) == ("flagger", 0.005, 1.2)
+
+
+def test_a_good_manifest_has_no_errors() -> None:
+    manifest = _read(GOOD)
+    assert _said(manifest, "error") == ""
+    assert manifest.weights == (5, 25, 45, 65, 85, 100)
+    assert manifest.promote_seconds == 360.0
+    assert manifest.needed_rate == pytest.approx(200 / 60 / 0.05)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stepWeights": [5, 25, 25, 50]}, "the walk stalls at 25 %"),
+        ({"stepWeights": [50, 25]}, "the walk stalls at 50 %"),
+        ({"stepWeight": 10}, "stepWeight and stepWeights together are refused"),
+        ({"stepWeights": None}, "neither stepWeight nor stepWeights"),
+        ({"stepWeights": None, "stepWeight": -1}, "the canary stays at 0 % for ever"),
+        ({"stepWeights": None, "stepWeight": 20, "maxWeight": 50}, "it overshoots maxWeight 50: 60 %"),
+        ({"maxWeight": 50}, "maxWeight is ignored beside stepWeights"),
+        ({"threshold": 0}, "means 1: the first failed check rolls back"),
+        ({"interval": "5s"}, "is raised to 10 s"),
+        ({"interval": "soon"}, "cannot be read: 60 s is used"),
+        ({"interval": None}, "no interval"),
+        ({"interval": "1h"}, "the API server refuses hours"),
+        ({"metrics": []}, "every canary is promoted"),
+        ({"webhooks": []}, "no load test"),
+        ({"iterations": 10}, "blue/green"),
+        ({"metrics": [{"name": "request-duration", "thresholdRange": {"max": 1.2}}]}, "max 1.2 is in milliseconds"),
+        ({"metrics": [{"name": "request-duration", "thresholdRange": {"max": 500}}]}, "request-duration is the mean"),
+        ({"metrics": [{"name": "x", "templateRef": {"name": "gone"}}]}, "'gone' is not in this file"),
+        ({"metrics": [{"name": "x", "query": "sum(rate(a_total{job=\"b\"}[1m]))"}]}, "the most allowed is 0"),
+        ({"metrics": [{"name": "x", "query": "a{b=\"c\"} # why"}]}, "a # comments out the rest"),
+        ({"metrics": [{"name": "x", "query": "a{b=\"c\"} or vector(0)"}]}, "hides an exporter that is dead"),
+        (
+            {"metrics": [{"name": "d", "thresholdRange": {"max": 500}, "query": SECONDS}]},
+            "the query gives seconds",
+        ),
+    ],
+)  # fmt: skip
+def test_each_fault_is_named(changes: dict[str, Any], message: str) -> None:
+    assert message in _said(_read(GOOD, **changes))
+    assert message not in _said(_read(GOOD)) or message == "request-duration is the mean"
+
+
+def test_a_comparison_with_bool_and_label_selectors_are_no_filters() -> None:
+    query = 'sum(rate(a_total{code!="500",namespace="{{ namespace }}"}[1m])) == bool 0'
+    assert "a comparison filters" not in _said(_read(GOOD, metrics=[{"name": "x", "query": query}]))
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("targetRef", "no targetRef"),
+        ("service", "service.port is missing"),
+        ("ingressRef", "provider nginx needs an ingressRef"),
+    ],
+)
+def test_what_a_canary_needs(path: str, message: str) -> None:
+    documents = list(YAML(typ="safe", pure=True).load_all(GOOD))
+    del documents[0]["spec"][path]
+    assert message in _said(read_manifest(documents)[0], "error")
+
+
+def test_no_canary_and_no_numbers_are_refused() -> None:
+    with pytest.raises(BadInput, match="no Canary"):
+        read_manifest([{"kind": "Deployment"}])
+    with pytest.raises(BadInput, match="whole numbers"):
+        _read(GOOD, stepWeights=["5%", 10])
+    with pytest.raises(BadInput, match="no ladder"):
+        _read(GOOD, stepWeights=None, stepWeight=0).policy()
+
+
+@pytest.mark.parametrize("most", [0, -1, None])
+def test_no_greatest_weight_means_the_whole_traffic(most: int | None) -> None:
+    manifest = _read(GOOD, stepWeights=None, stepWeight=25, maxWeight=most)
+    assert (manifest.weights, manifest.ends) == ((25, 50, 75, 100), True)
+
+
+def test_blue_and_green_take_as_long_as_their_iterations() -> None:
+    manifest = _read(GOOD, stepWeights=None, iterations=10)
+    assert manifest.promote_seconds == 600.0
+    assert [(step.weight, step.duration) for step in manifest.policy().ladder] == [(100, 600.0)]
+
+
+def test_the_deprecated_threshold_of_a_metric_is_its_limit_where_there_is_no_range() -> None:
+    old = [{"name": "request-success-rate", "threshold": 99}, {"name": "request-duration", "threshold": 500}]
+    policy = _read(GOOD, metrics=old).policy()
+    assert (policy.error_rate, policy.p95) == (0.01, 0.5)
+    ranged = [{"name": "request-success-rate", "threshold": 99, "thresholdRange": {"min": 98}}]
+    assert _read(GOOD, metrics=ranged).policy().error_rate == 0.02

@@ -1,0 +1,74 @@
+"""The state table of the ladder: every verdict in every phase has its decision."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from dawsos.model.rollout import Judgement, LadderStep, RolloutPolicy, Verdict
+from dawsos.rollout.decision import LadderState, decide, dimmed_weight, phase
+
+POLICY = RolloutPolicy(
+    ladder=(LadderStep(weight=5, duration=10), LadderStep(weight=100, duration=10)),
+    check_interval=1, error_rate=0.005, p95=1.2, no_data_deadline=20,
+)  # fmt: skip
+
+TABLE = {
+    "healthy": ("hold", "advance", "advance"),
+    "inconclusive": ("hold", "hold", "rollback"),
+    "no_data": ("hold", "hold", "rollback"),
+    "failing": ("rollback", "rollback", "rollback"),
+}
+
+
+def test_the_table_covers_every_verdict() -> None:
+    assert set(TABLE) == set(get_args(Verdict))
+
+
+@pytest.mark.parametrize("verdict", TABLE)
+@pytest.mark.parametrize(("column", "elapsed"), [(0, 0.0), (0, 9.9), (1, 10.0), (1, 29.9), (2, 30.0), (2, 1e9)])
+def test_decisions(verdict: Verdict, column: int, elapsed: float) -> None:
+    decision, reason = decide(LadderState(0, 100.0), Judgement(verdict, "because"), 100.0 + elapsed, POLICY)
+    assert decision == TABLE[verdict][column]
+    assert "because" in reason
+
+
+def test_the_top_rung_promotes() -> None:
+    decision, _ = decide(LadderState(1, 0.0), Judgement("healthy", ""), 10.0, POLICY)
+    assert decision == "promote"
+    assert phase(LadderState(1, 0.0), 9.0, POLICY) == "within"
+
+
+def test_at_the_deadline_the_policy_may_hold_instead() -> None:
+    patient = POLICY.model_copy(update={"at_deadline": "hold"})
+    assert decide(LadderState(0, 0.0), Judgement("inconclusive", ""), 1e6, patient)[0] == "hold"
+    assert decide(LadderState(0, 0.0), Judgement("failing", ""), 1e6, patient)[0] == "rollback"
+
+
+def test_suspicion_dims_and_a_cleared_canary_is_restored() -> None:
+    steep = RolloutPolicy(
+        ladder=(LadderStep(weight=50, duration=10), LadderStep(weight=100, duration=10)), error_rate=0.005, p95=1.2
+    )
+    suspected = Judgement("inconclusive", "hm", suspected=True, dim_factor=0.1)
+    assert decide(LadderState(0, 0.0), suspected, 1.0, steep) == ("dim", "hm")
+    assert decide(LadderState(0, 0.0, 5), suspected, 1.0, steep)[0] == "hold"
+    assert decide(LadderState(0, 0.0, 5), Judgement("healthy", ""), 20.0, steep)[0] == "restore"
+    assert decide(LadderState(0, 0.0, 5), Judgement("failing", ""), 1.0, steep)[0] == "rollback"
+    assert decide(LadderState(0, 0.0, 5), suspected, 1e6, steep)[0] == "rollback"
+    assert decide(LadderState(0, 0.0), suspected, 1.0, steep.model_copy(update={"dim": False}))[0] == "hold"
+    nearly = Judgement("inconclusive", "hm", suspected=True, dim_factor=0.9)
+    assert decide(LadderState(0, 0.0), nearly, 1.0, steep)[0] == "hold"
+
+
+@pytest.mark.parametrize(("weight", "factor", "lower"), [(50, 0.1, 5), (5, 0.1, 1), (1, 0.1, 1), (10, 0.8, 10)])
+def test_a_dimmed_weight_is_never_nothing(weight: int, factor: float, lower: int) -> None:
+    assert dimmed_weight(weight, factor) == lower
+
+
+def test_evidence_ends_a_step_early_but_not_before_its_shortest_time() -> None:
+    quick = POLICY.model_copy(update={"advance": "evidence", "shortest_step": 4.0})
+    proven = Judgement("healthy", "", proven=True)
+    assert decide(LadderState(0, 0.0), proven, 3.9, quick)[0] == "hold"
+    assert decide(LadderState(0, 0.0), proven, 4.0, quick)[0] == "advance"
+    assert decide(LadderState(0, 0.0), proven, 4.0, POLICY)[0] == "hold"

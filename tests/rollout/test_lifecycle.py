@@ -1,0 +1,489 @@
+"""A rollout from its first process to its last trace: promoted, rolled back, first, found again, lost, drilled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dawsos.engine.contract import StageOutcome
+from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.model.rollout import Load, LoadRequest, Sample
+from dawsos.platforms.local.load_process import LoadProcess
+from dawsos.platforms.local.platform import Deployment
+from dawsos.platforms.local.state import Roles
+from dawsos.releases.bundle import Release
+from dawsos.rollout import lifecycle as rollout
+from dawsos.rollout.lifecycle import Fault, RolloutContext, _ramp, begin, conduct, roll_out
+from dawsos.runs.recorder import Session
+from support.paper import ROLLOUT, Paper, erring, healthy
+
+
+@pytest.fixture
+def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
+    return Paper(tmp_path / "project", monkeypatch)
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
+    """A ladder that is not over before a drill has done its harm."""
+    return Paper(tmp_path / "project", monkeypatch, rollout=ROLLOUT.replace("2s", "60s"))
+
+
+def roll(paper: Paper, session: Session, release: Release) -> tuple[StageOutcome, dict[str, Any]]:
+    """Roll ``release`` out and return what came of it, with the evidence."""
+    work = paper.work(session, "canary")
+    outcome = asyncio.run(roll_out(paper.tools, paper.pipeline, session, release, work))
+    return outcome, json.loads((work.artifacts / "rollout.json").read_text())
+
+
+def kinds(session: Session) -> list[str]:
+    return [event.kind for event in session.since(0)]
+
+
+def test_a_healthy_release_takes_over_and_the_one_before_stays_warm(paper: Paper) -> None:
+    paper.serve(paper.release("0"), "oldest")
+    old, new = paper.release("1"), paper.release("2")
+    asyncio.run(paper.production.deploy(Deployment("spare", old.digest, ("x",), "/", {}, 1)))
+    session = paper.session()
+    outcome, told = roll(paper, session, new)
+    canary = f"{new.digest[:8]}-0ffee0-aa"
+    assert outcome == StageOutcome("passed")
+    assert paper.production.roles() == Roles(canary, None, "oldest", 0)
+    # What serves and what an instant rollback needs; nothing else.
+    assert set(paper.production.deployments()) == {canary, "oldest"}
+    assert (told["outcome"], told["weight"], told["release"]) == ("promoted", 100, new.digest)
+    record = session.state.rollout
+    assert record is not None
+    assert (record.stable_deployment, record.ladder, record.traffic) == ("oldest", (50, 100), "real")
+    assert [weight for _, weight in record.weights if weight] == [50, 100]
+    assert paper.production.leases[0] == 15.0
+    assert paper.production.faults == [(0, 0)]
+
+
+def test_a_release_that_errs_is_taken_back(paper: Paper) -> None:
+    paper.serve(paper.release("1"))
+    new = paper.release("2")
+    paper.production.script = erring
+    session = paper.session()
+    outcome, told = roll(paper, session, new)
+    assert outcome.result == "rolled_back"
+    assert "error rate" in outcome.reason
+    assert paper.production.roles() == Roles("old", None, None, 0)
+    assert paper.production.deployments() == ("old",)
+    assert (told["outcome"], told["weight"], told["error_rate"]) == ("rolled_back", 50, 0.5)
+    assert told["rollback_seconds"] is not None
+    order = kinds(session)
+    assert order.index("deployed") < order.index("rollout_started") < order.index("rollout_decided")
+
+
+def test_the_first_release_has_nothing_beside_it(paper: Paper) -> None:
+    new = paper.release("1")
+    session = paper.session()
+    outcome, told = roll(paper, session, new)
+    assert (outcome.result, told["weight"]) == ("passed", 100)
+    assert paper.production.roles().stable == f"{new.digest[:8]}-0ffee0-aa"
+
+
+def test_a_first_release_that_errs_is_withdrawn(paper: Paper) -> None:
+    paper.production.script = erring
+    outcome, told = roll(paper, paper.session(), paper.release("1"))
+    assert (outcome.result, told["outcome"]) == ("rolled_back", "withdrawn")
+    assert (paper.production.roles(), paper.production.deployments()) == (Roles(), ())
+
+
+def test_what_serves_already_is_not_rolled_out_again(paper: Paper) -> None:
+    release = paper.release("1")
+    paper.serve(release)
+    session = paper.session()
+    outcome, told = roll(paper, session, release)
+    assert outcome == StageOutcome("passed")
+    assert (told["outcome"], told["reason"]) == ("promoted", "this release already serves 100 % of the traffic")
+    assert session.state.rollout is None
+    assert paper.production.told == []
+
+
+def test_a_canary_that_does_not_start_changes_nothing(paper: Paper) -> None:
+    paper.serve(paper.release("1"))
+    paper.production.broken = {"*"}
+    session = paper.session()
+    with pytest.raises(ReleaseFailed, match="is not ready"):
+        roll(paper, session, paper.release("2"))
+    told = json.loads((session.artifacts("canary") / "rollout.json").read_text())
+    assert (told["outcome"], told["weight"]) == ("not started", 0)
+    assert "is not ready" in told["reason"]
+    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old"), ("old",))
+    assert "rollout_started" not in kinds(session)
+
+
+def test_a_job_before_traffic_that_fails_stops_the_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = {"name": "pack", "run": "sh -c 'echo no prices; exit 3'"}
+    service = {"jobs": [job], "before_traffic": ["pack"]}
+    paper = Paper(tmp_path / "project", monkeypatch, service)
+    paper.serve(paper.release("1"))
+    session = paper.session()
+    with pytest.raises(ReleaseFailed, match="no prices"):
+        roll(paper, session, paper.release("2"))
+    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old"), ("old",))
+    assert "rollout_started" not in kinds(session)
+
+
+def stand(paper: Paper, session: Session, release: Release) -> RolloutContext:
+    session.artifacts("canary").mkdir(parents=True, exist_ok=True)
+    return RolloutContext(
+        paper.tools, paper.pipeline, session, paper.environment(), release, paper.pipeline.rollout, "canary",
+        session.artifacts("canary"),
+    )  # fmt: skip
+
+
+def begun(paper: Paper) -> tuple[Session, Release]:
+    """A rollout whose controller died right after it had begun."""
+    paper.serve(paper.release("1"))
+    session, new = paper.session(), paper.release("2")
+    asyncio.run(begin(stand(paper, session, new), drill=""))
+    return session, new
+
+
+def test_a_controller_that_comes_back_goes_on_with_the_same_canary(paper: Paper) -> None:
+    session, new = begun(paper)
+    outcome, _ = roll(paper, session, new)
+    assert outcome == StageOutcome("passed")
+    assert kinds(session).count("rollout_started") == 1
+    assert kinds(session).count("deployed") == 1
+
+
+def test_promoted_and_killed_before_it_was_written_down(paper: Paper) -> None:
+    session, new = begun(paper)
+    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    session.record("rollout_decided", "canary", decision="promote", reason="every step was healthy")
+    asyncio.run(paper.production.route(stable=canary, canary=None, weight=0))
+    outcome, told = roll(paper, session, new)
+    assert (outcome.result, told["outcome"]) == ("passed", "promoted")
+    (end,) = [event for event in session.since(0) if event.kind == "rollout_finished"]
+    assert (end.body["outcome"], end.body["reason"]) == ("promoted", "found promoted after a restart")
+
+
+def test_a_canary_that_died_meanwhile_is_rolled_back(paper: Paper) -> None:
+    session, new = begun(paper)
+    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    paper.production.broken = {canary}
+    outcome, _ = roll(paper, session, new)
+    assert (outcome.result, outcome.reason) == ("rolled_back", "the canary is not running any more")
+    assert paper.production.roles() == Roles("old", None, None, 0)
+    assert paper.clock.elapsed >= 10, "it was given ten seconds to come back"
+
+
+@pytest.mark.parametrize("stable_too", [False, True], ids=["the canary alone", "the stable release as well"])
+def test_a_canary_that_was_removed_meanwhile_leaves_nothing_to_judge(paper: Paper, stable_too: bool) -> None:
+    session, new = begun(paper)
+    asyncio.run(paper.production.remove(session.state.rollout.deployment))  # type: ignore[union-attr]
+    if stable_too:
+        asyncio.run(paper.production.route(stable=None, canary=None, weight=0))
+        asyncio.run(paper.production.remove("old"))
+    outcome, told = roll(paper, session, new)
+    assert (outcome.result, outcome.reason) == ("rolled_back", "the canary was removed while no controller was there")
+    assert paper.production.roles() == Roles(None if stable_too else "old", None, None, 0)
+    assert told["rollback_seconds"] is None
+
+
+def drilled(paper: Paper, fault: Fault) -> tuple[Session, str]:
+    release = paper.release("1")
+    paper.serve(release)
+    session = paper.session("20260301-120000-c0ffee0-dd", command="drill", stages=[])
+    here = stand(paper, session, release)
+
+    async def drill() -> str:
+        return (await conduct(here, await begin(here, drill=fault.name), fault)).outcome
+
+    return session, asyncio.run(drill())
+
+
+def test_a_drill_puts_the_fault_on_the_canary_and_takes_it_away(slow: Paper) -> None:
+    told = slow.production.faults
+    slow.production.script = lambda at, weight: (erring if (0.5, 0.0) in told else healthy)(at, weight)
+    session, outcome = drilled(slow, Fault("errors=50%", errors=0.5))
+    assert outcome == "rolled_back"
+    assert told == [(0.5, 0.0), (0, 0)]
+    assert (slow.production.roles(), slow.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+    assert session.state.rollout.drill == "errors=50%"  # type: ignore[union-attr]
+
+
+def test_a_drill_that_is_over_before_its_fault_leaves_none_behind(paper: Paper) -> None:
+    paper.production.script = erring
+    drilled(paper, Fault("crash", crash=True))
+    assert paper.production.faults == [(0, 0)]
+
+
+def test_a_crash_drill_kills_the_canary_until_it_is_noticed(slow: Paper) -> None:
+    killed = slow.production.crashed
+    slow.production.script = lambda at, weight: (erring if len(killed) > 2 else healthy)(at, weight)
+    session, outcome = drilled(slow, Fault("crash", crash=True))
+    assert outcome == "rolled_back"
+    assert set(killed) == {session.state.rollout.deployment}  # type: ignore[union-attr]
+
+
+def test_a_drill_of_the_service_s_own_is_mended_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = {"name": "pack", "run": "sh -c 'echo $DEPLOYMENT_ID $PRICES >> packs'", "env": {"PRICES": "good"}}
+    service = {"jobs": [job], "drills": {"stale": {"job": "pack", "env": {"PRICES": "stale"}}}}
+    paper = Paper(tmp_path / "project", monkeypatch, service, ROLLOUT.replace("2s", "10h"))
+    packs = paper.production.folder / "packs"
+    paper.production.script = lambda at, weight: (erring if packs.exists() else healthy)(at, weight)
+    pass_on = paper.clock.sleep
+
+    async def sleep(seconds: float) -> None:
+        # The job runs in the machine's time, which the ladder's must not outrun.
+        await pass_on(seconds)
+        await asyncio.sleep(0 if packs.exists() else 0.02)
+
+    monkeypatch.setattr(paper.clock, "sleep", sleep)
+    session, outcome = drilled(paper, Fault("stale", job="stale"))
+    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    assert outcome == "rolled_back"
+    assert packs.read_text().splitlines() == [f"{canary} stale", "old good"]
+
+
+def test_without_a_stable_release_the_load_itself_climbs_the_ladder() -> None:
+    declared = Load(rate=40.0, requests=(LoadRequest(path="/"),))
+    load = LoadProcess("http://127.0.0.1:1", declared, "")
+    climb = _ramp(load, declared)
+    rates = []
+    for weight in (1, 25, 100):
+        climb(weight)
+        rates.append(load.rate)
+    assert rates == [1.0, 10.0, 40.0]
+    _ramp(None, None)(50)
+
+
+def ended(session: Session, outcome: str) -> None:
+    """Tell that the rollout was decided and is over; whoever was to tell how the stage ended died before."""
+    session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    session.record("rollout_finished", "canary", outcome=outcome, seconds=0.5, drained=0.6, reason="errors")
+
+
+def test_a_release_that_was_rolled_back_gets_no_second_chance_in_the_same_run(paper: Paper) -> None:
+    session, new = begun(paper)
+    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    asyncio.run(paper.production.route(stable="old", canary=canary, weight=0))
+    ended(session, "rolled_back")
+    outcome, told = roll(paper, session, new)
+    assert (outcome.result, outcome.reason) == ("rolled_back", "errors")
+    assert (told["outcome"], told["rollback_seconds"]) == ("rolled_back", 0.5)
+    assert kinds(session).count("rollout_started") == 1
+    # What the one before had no time for.
+    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+
+
+def overtaken(paper: Paper) -> tuple[Session, Release]:
+    """A rollout whose controller died, and after which another release was shipped."""
+    session, new = begun(paper)
+    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    asyncio.run(paper.production.route(stable="old", canary=canary, weight=50))
+    other = paper.session("20260302-120000-c0ffee0-bb")
+    assert roll(paper, other, paper.release("3"))[0] == StageOutcome("passed")
+    return session, new
+
+
+@pytest.mark.parametrize("decided", [False, True], ids=["undecided", "decided"])
+def test_a_rollout_that_was_overtaken_by_another_release_leaves_that_one_serving(paper: Paper, decided: bool) -> None:
+    session, new = overtaken(paper)
+    before = paper.production.roles()
+    if decided:
+        session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    outcome, _ = roll(paper, session, new)
+    assert outcome.result == "rolled_back"
+    assert paper.production.roles() == before
+    assert "another release" in outcome.reason
+    assert session.state.rollout is not None
+    assert session.state.rollout.outcome == "rolled_back"
+
+
+def test_a_first_release_that_is_to_be_withdrawn_gets_no_traffic_again(paper: Paper) -> None:
+    new = paper.release("1")
+    session = paper.session()
+    asyncio.run(begin(stand(paper, session, new), drill=""))
+    session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    weights: list[int] = []
+    route = paper.production.route
+
+    async def spy(stable: str | None, canary: str | None, weight: int) -> None:
+        weights.append(weight)
+        await route(stable, canary, weight)
+
+    paper.production.route = spy  # type: ignore[method-assign]
+    outcome, _ = roll(paper, session, new)
+    assert outcome.result == "rolled_back"
+    assert set(weights) == {0}
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["beside a stable release", "first"])
+def test_a_release_that_cannot_be_put_under_load_is_rolled_back(
+    first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = "  load: {rate: 5, requests: [{path: /, authenticated: true}]}\n"
+    service = {"token": "sh -c 'echo no key; exit 3'"}
+    paper = Paper(tmp_path / "project", monkeypatch, service, rollout=ROLLOUT + load)
+    if not first:
+        paper.serve(paper.release("1"))
+    session = paper.session()
+    outcome, _ = roll(paper, session, paper.release("2"))
+    assert outcome.result == "rolled_back"
+    assert "made no token" in outcome.reason
+    assert paper.production.roles() == (Roles() if first else Roles("old", None, None, 0))
+    assert paper.production.deployments() == (() if first else ("old",))
+
+
+def test_a_fault_that_a_killed_drill_left_on_the_wire_does_not_meet_the_next_release(paper: Paper) -> None:
+    release = paper.release("1")
+    paper.serve(release)
+    session = paper.session("20260301-120000-c0ffee0-dd", command="drill", stages=[])
+
+    async def killed() -> None:
+        record = await begin(stand(paper, session, release), drill="errors=50%")
+        await paper.production.route(stable="old", canary=record.deployment, weight=50)
+        await paper.production.set_fault(errors=0.5)
+
+    asyncio.run(killed())
+    clusters = paper.production.folder / "envoy" / "clusters.json"
+    through_the_fault = '"port_value": 9'
+    assert through_the_fault in clusters.read_text()
+    seen: list[str] = []
+
+    def look(at: float, weight: int) -> Sample:
+        seen.append(clusters.read_text())
+        return healthy(at, weight)
+
+    paper.production.script = look
+    outcome, _ = roll(paper, paper.session(), paper.release("2"))
+    assert outcome == StageOutcome("passed")
+    assert seen
+    assert not any(through_the_fault in one for one in seen)
+
+
+def test_a_drill_whose_fault_cannot_be_brought_about_is_tidied_up_all_the_same(paper: Paper) -> None:
+    paper.production.script = erring
+    set_fault = paper.production.set_fault
+
+    async def refuse(errors: float = 0.0, latency: float = 0.0, share: float = 1.0, path: str = "/") -> None:
+        if errors:
+            raise InfrastructureError("Envoy did not take over faults.json")
+        await set_fault(errors, latency, share, path)
+
+    paper.production.set_fault = refuse  # type: ignore[method-assign]
+    paper.pipeline = paper.pipeline.model_copy(
+        update={"rollout": paper.pipeline.rollout.model_copy(update={"failed_checks": 5})}
+    )
+    with pytest.raises(InfrastructureError, match=r"faults\.json"):
+        drilled(paper, Fault("errors=50%", errors=0.5))
+    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+
+
+def test_a_drill_hears_who_asked_for_a_rollback_while_it_began(paper: Paper) -> None:
+    release = paper.release("1")
+    paper.serve(release)
+    session = paper.session("20260301-120000-c0ffee0-dd", command="drill", stages=[])
+    here = stand(paper, session, release)
+
+    async def drill() -> str:
+        record = await begin(here, drill="none")
+        session.record("rollback_requested", "canary", name="Ada", reason="not now")
+        return (await conduct(here, record, Fault("none"))).reason
+
+    assert asyncio.run(drill()) == "asked for by Ada: not now"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "beside a stable release"])
+@pytest.mark.parametrize("error", [InfrastructureError("Envoy is away"), OSError(28, "disk full"), KeyboardInterrupt()])
+def test_a_release_whose_controller_ends_by_an_error_has_no_traffic_and_may_be_gone_on_with(
+    first: bool, error: BaseException, paper: Paper
+) -> None:
+    """It was never accepted, so what it has must not depend on how its controller came to its end."""
+    if not first:
+        paper.serve(paper.release("1"))
+    new, session = paper.release("2"), paper.session()
+    seen: list[int] = []
+
+    def away(at: float, weight: int) -> Sample:
+        seen.append(paper.production.roles().weight)
+        if seen[-1]:
+            raise error
+        return healthy(at, weight)
+
+    paper.production.script = away
+    with pytest.raises(type(error)):
+        roll(paper, session, new)
+    canary = f"{new.digest[:8]}-0ffee0-aa"
+    assert seen[-1] == (100 if first else 50), "it had traffic"
+    assert paper.production.roles() == Roles(None if first else "old", canary, None, 0)
+    assert session.state.rollout is not None
+    assert session.state.rollout.outcome == ""
+    paper.production.script = healthy
+    assert roll(paper, session, new)[0] == StageOutcome("passed")
+    assert paper.production.roles().stable == canary
+
+
+def test_a_first_release_gets_no_traffic_before_its_controller_watches_it(paper: Paper) -> None:
+    weights: list[tuple[int, int]] = []
+    route = paper.production.route
+
+    async def spy(stable: str | None, canary: str | None, weight: int) -> None:
+        weights.append((weight, len(paper.production.leases)))
+        await route(stable, canary, weight)
+
+    paper.production.route = spy  # type: ignore[method-assign]
+    assert roll(paper, paper.session(), paper.release("1"))[0] == StageOutcome("passed")
+    assert weights[0] == (0, 0)
+    assert all(leases for weight, leases in weights if weight)
+
+
+def test_a_first_release_that_is_found_again_keeps_its_traffic_meanwhile(paper: Paper) -> None:
+    new, session = paper.release("1"), paper.session()
+    record = asyncio.run(begin(stand(paper, session, new), drill=""))
+    asyncio.run(paper.production.route(stable=None, canary=record.deployment, weight=100))
+    weights: list[int] = []
+    route = paper.production.route
+
+    async def spy(stable: str | None, canary: str | None, weight: int) -> None:
+        weights.append(weight)
+        await route(stable, canary, weight)
+
+    paper.production.route = spy  # type: ignore[method-assign]
+    assert roll(paper, session, new)[0] == StageOutcome("passed")
+    assert set(weights) == {100}
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["beside a stable release", "first"])
+def test_a_canary_that_nobody_watches_loses_its_traffic_before_the_load_is_awaited(
+    first: bool, paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load ends only when what is under way has been answered, which may take seconds."""
+    if not first:
+        paper.serve(paper.release("1"))
+    weights: list[tuple[str, int]] = []
+
+    class SlowLoad:
+        async def stop(self) -> dict[str, Any]:
+            weights.append(("load stopped", paper.production.roles().weight))
+            return {}
+
+    async def start_load(_stand: RolloutContext) -> Any:
+        return SlowLoad()
+
+    def dying(at: float, weight: int) -> Sample:
+        if not weight:
+            return healthy(at, weight)
+        weights.append(("controller died", weight))
+        raise InfrastructureError("the proxy does not answer")
+
+    monkeypatch.setattr(rollout, "_start_load", start_load)
+    session, new = paper.session(), paper.release("2")
+    record = asyncio.run(begin(stand(paper, session, new), drill=""))
+    paper.production.script = dying
+    with pytest.raises(InfrastructureError, match="does not answer"):
+        asyncio.run(conduct(stand(paper, session, new), record))
+    died, stopped = weights[-2:]
+    assert died[0] == "controller died"
+    assert stopped == ("load stopped", 0)
+    assert paper.production.roles().weight == 0

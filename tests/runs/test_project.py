@@ -1,0 +1,188 @@
+"""A project on disk: found from any folder in it; runs by any part of their name; evidence by its globs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dawsos.errors import BadInput, InfrastructureError
+from dawsos.model.pipeline import Gate
+from dawsos.runs import project as project_module
+from dawsos.runs.project import (
+    Project,
+    evaluate,
+    find_project,
+    load,
+    load_run,
+    new_run,
+    open_tools,
+    sweep_leftovers,
+    write_json,
+    write_text,
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAWSOS_HOME", raising=False)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "pipeline.yaml").write_text("version: 1\n")
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    return tmp_path
+
+
+def test_a_project_is_found_from_within(root: Path) -> None:
+    assert find_project(root / "deep" / "down") == find_project(root) == Project(root, root / ".dawsos")
+
+
+def test_its_home_may_lie_elsewhere(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAWSOS_HOME", str(root / "deep" / ".." / "home"))
+    assert find_project(root).home == (root / "home").resolve()
+
+
+def test_a_folder_without_a_pipeline_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"there is no pipeline\.yaml") as refused:
+        find_project(tmp_path)
+    assert "docs/pipeline-yaml.md" in refused.value.fix
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b""])
+def test_a_file_that_is_no_text_is_bad_input(content: bytes, root: Path) -> None:
+    (root / "pipeline.yaml").write_bytes(content)
+    with pytest.raises(BadInput):
+        load(root)
+
+
+def test_evidence_is_read_by_its_glob_and_named_from_the_artifact_folder(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.txt").write_text("x.py:1: bad\n")
+    (tmp_path / "deep" / "folder.txt").mkdir()
+    verdict = evaluate(Gate(kind="findings", name="ruff", options={"files": "**/*.txt"}), tmp_path)
+    assert (verdict.result, verdict.evidence) == ("fail", ("deep/a.txt",))
+    assert evaluate(Gate(kind="junit", name="junit"), tmp_path).result == "no_data"
+
+
+def test_a_run_is_found_by_any_part_that_is_its_own(root: Path) -> None:
+    tools = open_tools(find_project(root))
+    for run in ("20260101-aaa-01", "20260101-bbb-02"):
+        tools.journal.append(run, "run_started", stages=[])
+    assert load_run(tools, "last").id == load_run(tools, "02").id == "20260101-bbb-02"
+    assert load_run(tools, "20260101-aaa").id == "20260101-aaa-01"
+    for name, words in (("20260101", "is ambiguous"), ("nothing", "is unknown; the newest runs: 20260101-aaa-01")):
+        with pytest.raises(BadInput, match=words):
+            load_run(tools, name)
+    tools.journal.close()
+
+
+def test_the_state_does_not_make_the_tree_look_changed(root: Path) -> None:
+    open_tools(find_project(root)).journal.close()
+    assert (root / ".dawsos" / ".gitignore").read_text() == "*\n"
+
+
+def test_a_run_id_names_its_time_and_its_commit(root: Path) -> None:
+    name = new_run(find_project(root), "c0ffee" * 6)
+    assert re.fullmatch(r"\d{8}-\d{6}-c0ffeec-[0-9a-f]{2}", name)
+
+
+def test_runs_that_begin_in_the_same_second_have_each_an_id_of_their_own(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes may draw the same two digits: who comes second draws again."""
+    project, drawn = find_project(root), iter(["aa", "aa", "aa", "bb", "bb", "cc"])
+    monkeypatch.setattr(project_module.time, "gmtime", lambda: (2026, 3, 1, 12, 0, 0, 6, 60, 0))
+    monkeypatch.setattr(project_module.secrets, "token_hex", lambda _bytes: next(drawn))
+    assert [new_run(project, "c0ffee" * 6)[-2:] for _ in range(3)] == ["aa", "bb", "cc"]
+    monkeypatch.setattr(project_module.secrets, "token_hex", lambda _bytes: "aa")
+    with pytest.raises(InfrastructureError, match="no free id for a run"):
+        new_run(project, "c0ffee" * 6)
+
+
+def test_json_is_written_whole_or_not(tmp_path: Path) -> None:
+    write_json(tmp_path / "deep" / "x.json", {"b": 1, "a": 2})
+    assert (tmp_path / "deep" / "x.json").read_text() == '{\n "a": 2,\n "b": 1\n}\n'
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "deep" / "x.json", object())
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x.json"]
+
+
+def test_evidence_is_read_only_where_its_digest_is_taken(tmp_path: Path) -> None:
+    """The digest of a link is that of its target's name: what it leads to could be changed after the gate had read it."""
+    artifacts = tmp_path / "artifacts"
+    (artifacts / "deep").mkdir(parents=True)
+    (tmp_path / "outside.txt").write_text("x.py:1: bad\n")
+    (artifacts / "a.txt").symlink_to(tmp_path / "outside.txt")
+    gate = Gate(kind="findings", name="ruff", options={"files": "*.txt"})
+    assert evaluate(gate, artifacts).result == "no_data"
+    # Within the folder the target has a digest of its own.
+    (artifacts / "deep" / "inside").write_text("x.py:1: bad\n")
+    (artifacts / "b.txt").symlink_to("deep/inside")
+    assert evaluate(gate, artifacts).result == "fail"
+
+
+def test_two_processes_may_write_the_same_file_at_once(tmp_path: Path) -> None:
+    failed: list[OSError] = []
+
+    def write(text: str) -> None:
+        for _ in range(300):
+            try:
+                write_text(tmp_path / "dawsos.prom", text)
+            except OSError as error:
+                failed.append(error)
+
+    writers = [threading.Thread(target=write, args=(letter * 50_000,)) for letter in "ab"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failed == []
+    assert set((tmp_path / "dawsos.prom").read_text()) in ({"a"}, {"b"})
+    assert [path.name for path in tmp_path.iterdir()] == ["dawsos.prom"]
+
+
+@pytest.mark.parametrize("taken", [".dawsos", ".dawsos/journal"])
+def test_a_home_that_cannot_be_made_is_told_with_its_place(taken: str, root: Path) -> None:
+    path = root / taken
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a file where a folder belongs\n")
+    with pytest.raises(InfrastructureError, match=r"\.dawsos"):
+        open_tools(find_project(root))
+
+
+def test_a_run_whose_events_were_emptied_is_told_as_altered(root: Path) -> None:
+    tools = open_tools(find_project(root))
+    tools.journal.append("20260101-aaa-01", "run_started", stages=["lint"])
+    tools.journal.append("20260101-aaa-01", "stage_finished", "lint", result="failed")
+    with sqlite3.connect(root / ".dawsos" / "journal" / "journal.sqlite") as other:
+        other.execute("UPDATE events SET body = '{}' WHERE seq = 2")
+    other.close()
+    with pytest.raises(InfrastructureError, match=r"event 2 \(stage_finished\) was altered"):
+        load_run(tools, "last")
+    tools.journal.close()
+
+
+def test_what_killed_runs_left_behind_is_swept_wherever_it_lies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project_module.tempfile, "gettempdir", lambda: str(root / "tmp"))
+    project, old = find_project(root), time.time() - 3600
+    outside = root / "outside"
+    outside.mkdir()
+    names = ["releases/build-x", "checkouts/c0ffee.x", "images-x", "cache/unit/new-x", "../tmp/dawsos-services-x"]
+    left = [project.home / f"{name}.owned" for name in names]
+    kept = [project.home / name for name in ("releases/ab12", "checkouts/c0ffee", "cache/unit/f1f1", "runs/r1")]
+    for folder in (*left, *kept):
+        folder.mkdir(parents=True)
+        (folder / "outside.json").write_text(json.dumps({"folders": [str(outside)]}))
+        os.utime(folder, (old, old))
+    sweep_leftovers(project)
+    assert [folder for folder in left if folder.exists()] == []
+    assert all(folder.exists() for folder in kept)
+    assert not outside.exists(), "another user had to reach it, and its note lay in the folder"
