@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from functools import partial
 
-from app.container_clients import open_clients
+from app.container_clients import open_clients, utc_now
 from app.services.alerting import AlertService
 from app.services.analysis import Analysis, AnalysisStores
 from app.services.bookings import BookingService
@@ -49,12 +47,12 @@ async def connect(settings: Settings) -> AsyncIterator[Services]:
     packs = PgPackStore(database)
     jobs = PgJobLog(database, settings.git_sha, settings.deployment_id)
     fx = EcbHistory()
-    clock = partial(datetime.now, UTC)
+    clock = utc_now
     ledger = GitLedger(settings.ledger_dir)
     journals = Journals(tenants, ledger)
     bookings = BookingService(tenants, packs, fx, journals, clock)
     reconciler = Reconciler(tenants, journals, read_journal)
-    portfolios = PortfolioService(tenants, packs, jobs, cache, bookings)
+    portfolios = PortfolioService(tenants, packs, jobs, cache)
     limiter = RateLimiter(cache, clock, settings.rate_limit_per_minute)
     stores = AnalysisStores(PgMacroStore(database), PgRatingStore(database), PgAnalysisStore(database))
     analysis = Analysis.over(tenants, packs, jobs, stores, load_reference())

@@ -24,7 +24,7 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 @router.post("/portfolios", status_code=HTTPStatus.CREATED)
 async def create(request: Request, body: NewPortfolio, user: CurrentUser, services: ServicesDep) -> PortfolioOut:
     """Open a portfolio and its journal, with an opening balance in its base currency."""
-    made = await services.portfolios.create(user, body.name, body.base_currency, body.opening_cash)
+    made = await services.bookings.open(user, body.name, body.base_currency, body.opening_cash)
     request.app.state.telemetry.portfolios.inc()
     cash: dict[str, Decimal] = {body.base_currency: body.opening_cash} if body.opening_cash else {}
     return PortfolioOut.of(Holdings(made, [], cash))

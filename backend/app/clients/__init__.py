@@ -1,1 +1,1 @@
-"""Adapters to the world outside: data providers, webhooks, mail. No rules live here."""
+"""Clients of other services: data providers, webhooks, mail. They hold no business rules."""

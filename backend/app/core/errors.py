@@ -1,4 +1,4 @@
-"""The failures the service tells apart. Each leaf is caught by name somewhere; everything else is a bug (500)."""
+"""The expected failures of the service. `app.api.problems` maps each to a status; any other exception is a 500."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class UnpricedError(MarketDataError):
 
 
 class NotFoundError(DawsosError):
-    """The thing does not exist, or belongs to somebody else: the caller must not be able to tell which."""
+    """The object does not exist, or belongs to another user: the caller must not be able to tell which."""
 
 
 class PastDateError(DawsosError):
-    """A job was asked for a day that is over, with work that rests on what is held now."""
+    """A job that uses current holdings was requested for a past date."""
 
 
 class PackWarmingError(DawsosError):
@@ -41,7 +41,7 @@ class CacheUnavailableError(DawsosError):
 
 
 class RateLimitedError(DawsosError):
-    """The user asked too often; in `retry_after` seconds he may ask again."""
+    """The user sent too many requests; the next one is allowed in `retry_after` seconds."""
 
     def __init__(self, retry_after: int, message: str = "too many requests") -> None:
         super().__init__(message)
@@ -49,23 +49,23 @@ class RateLimitedError(DawsosError):
 
 
 class AuthError(DawsosError):
-    """The bearer token is missing, forged, expired or meant for somebody else."""
+    """The bearer token is missing, forged, expired or for another audience."""
 
 
 class ReconciliationError(DawsosError):
-    """Lots and transactions tell different stories."""
+    """Lots, journal and transactions differ."""
 
 
 class AnalysisError(DawsosError):
-    """The question cannot be answered from what there is: too few days, weights that do not add up, data too short."""
+    """The data does not suffice for an answer: too few days, weights that do not add up, too short a series."""
 
 
 class NotReadyError(DawsosError):
-    """Reference data that the night loads is not there yet."""
+    """The nightly jobs have not loaded the reference data yet."""
 
 
 class JournalError(DawsosError):
-    """A journal cannot be read, does not add up, or is not what was written: somebody else changed the file."""
+    """A journal cannot be read, does not add up, or was changed by another program."""
 
 
 class LedgerUnavailableError(DawsosError):

@@ -1,1 +1,1 @@
-"""Use cases. They speak to the outside only through the Protocols in `ports` and never import `app.storage`."""
+"""Use cases. They reach databases and other services through the Protocols in the `ports` modules only."""

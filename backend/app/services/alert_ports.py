@@ -1,4 +1,4 @@
-"""What alerts need from the outside: rules, firings and deliveries of one user, and somebody who sends."""
+"""The ports of the alerts: rules, firings and deliveries of one user, and the senders of messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DeliveryStatus = Literal["pending", "delivered", "dead"]
 
 
 class DeliveryError(DawsosError):
-    """A message was not taken. `reason` is a short word for metrics; `final` says that no retry can help."""
+    """A message was not delivered. `reason` is a metric label; `final` means that no retry can succeed."""
 
     def __init__(self, reason: str, message: str, *, final: bool = False) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class DeliveryError(DawsosError):
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """A rule as its owner made it. `reference` is the portfolio's value then, for as long as no night has valued it."""
+    """A rule of one owner. `reference` is the portfolio's value at its making, used until a night has valued it."""
 
     id: UUID
     portfolio_id: UUID
@@ -41,7 +41,7 @@ class AlertRule:
     last_evaluated_at: datetime | None = None
 
     def recipients(self) -> list[tuple[Method, str]]:
-        """Everybody who is to be told. The owner always finds it in the application."""
+        """All recipients by method. The owner is always one of them, by the list in the application."""
         told: list[tuple[Method, str]] = [("in_app", "owner")]
         if self.webhook_url is not None:
             told.append(("webhook", self.webhook_url))
@@ -50,7 +50,7 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A rule held. `change` is None for a test message, which no change caused."""
+    """A rule whose condition held. `change` is a fraction; None for a test message."""
 
     id: UUID
     alert_id: UUID
@@ -63,7 +63,7 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message to one recipient. Its id is the same for every try: receivers recognise a repetition by it."""
+    """One message to one recipient. Its id is the same for every try, so that receivers can recognise a repetition."""
 
     id: UUID
     firing_id: UUID
@@ -82,38 +82,36 @@ class Delivery:
 
     @property
     def seconds(self) -> float | None:
-        """From the moment the condition was seen to hold until the recipient had the message."""
+        """Seconds from the firing to the delivery; None before it."""
         return (self.delivered_at - self.triggered_at).total_seconds() if self.delivered_at else None
 
 
 class AlertTx(Protocol):
-    """One transaction on behalf of one user; the rows of others do not exist in it."""
+    """One transaction of one user; rows of other users are invisible in it."""
 
     async def add_rule(self, rule: AlertRule) -> None: ...
     async def rules(self, portfolio_id: UUID | None = None) -> list[AlertRule]: ...
     async def remove_rule(self, rule_id: UUID) -> bool: ...
     async def evaluated(self, rule_id: UUID, at: datetime) -> None: ...
 
-    # Holds everybody else off one condition of one portfolio until the transaction ends: two evaluators at once must
-    # not both find that nobody was told yet.
+    # Locks one condition of one portfolio until the transaction ends: of two evaluators at once only one may notify.
     async def hold(self, portfolio_id: UUID, digest: str) -> None: ...
     async def last_notification(
         self, portfolio_id: UUID, digest: str, method: Method, recipient: str
     ) -> LastNotification | None: ...
     async def add_firing(self, firing: Firing, digest: str, deliveries: list[Delivery]) -> None: ...
 
-    # Mails, and test messages of any kind, that were asked for after a time.
+    # Mails, and test messages by any method, that were requested after a time.
     async def sent_since(self, time: datetime) -> list[SentMessage]: ...
     async def firings(self, limit: int) -> list[tuple[Firing, list[Delivery]]]: ...
 
-    # Takes due deliveries for a while: whoever dies with them loses them to the next one when `until` has passed.
+    # Leases due deliveries until `until`; after that another process may claim those without an outcome.
     async def claim(self, methods: list[Method], now: datetime, until: datetime, limit: int) -> list[Delivery]: ...
     async def delivered(self, delivery_id: UUID, at: datetime) -> None: ...
     async def failed(self, delivery_id: UUID, error: str, retry_at: datetime | None) -> None: ...
 
-    # Dead letters become due again, with all their tries; those delivered stay as they are. The number of them.
+    # Makes dead letters due again with all their tries, and returns their number. Delivered messages stay as they are.
     async def replay(self, now: datetime, max_replays: int) -> int: ...
-    async def dead(self) -> int: ...
 
 
 class AlertStore(Protocol):
@@ -123,7 +121,7 @@ class AlertStore(Protocol):
 
 
 class Sender(Protocol):
-    """One way to reach a recipient. Raises DeliveryError, and nothing else, when the message was not taken."""
+    """One delivery method. Raises DeliveryError, and nothing else, when the message was not delivered."""
 
     method: Method
 
@@ -131,7 +129,7 @@ class Sender(Protocol):
 
 
 class DeliveryMeter(Protocol):
-    """Counts what happened to deliveries."""
+    """Counts deliveries and failed tries."""
 
     def delivered(self, method: Method, seconds: float) -> None: ...
     def failed(self, method: Method, reason: str) -> None: ...
@@ -140,5 +138,5 @@ class DeliveryMeter(Protocol):
 class Mutex(Protocol):
     """A lock that all processes share."""
 
-    # Yields True while held; with `wait` false it yields False at once when somebody else has it.
+    # Yields True while it holds the lock; without `wait` it yields False at once when another process holds it.
     def hold(self, name: str, wait: bool) -> AbstractAsyncContextManager[bool]: ...

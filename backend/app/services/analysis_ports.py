@@ -1,4 +1,4 @@
-"""What the analysis needs from the outside, besides the ports of the ledger."""
+"""The ports of the analysis, besides those in `ports`."""
 
 from __future__ import annotations
 

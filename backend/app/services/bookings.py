@@ -76,8 +76,8 @@ class BookingService:
         """The day that counts when a request names none."""
         return self._clock().date()
 
-    async def open(self, user_id: UUID, name: str, base_currency: str, cash: Decimal) -> Portfolio:
-        """Open a portfolio with its journal; the user becomes known with the first one."""
+    async def open(self, user_id: UUID, name: str, base_currency: str, cash: Decimal = Decimal(0)) -> Portfolio:
+        """Open a portfolio with its journal and an opening balance; the first one also creates the user."""
         async with self._tenants.begin(user_id) as tx:
             portfolio = await tx.create_portfolio(name, base_currency)
             await self._journals.open(tx, portfolio, cash)

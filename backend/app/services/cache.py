@@ -1,4 +1,4 @@
-"""A cache the service can live without: when it is gone, every read is a miss and every write is dropped."""
+"""A cache that may be unavailable: every read is a miss then, and every write is dropped."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from app.core.errors import CacheUnavailableError
 from app.services.ports import Cache
 from app.services.tracing import span
 
-# After a failure the cache is left alone this long. Without the pause a cache that swallows packets (rather than
-# refusing) would add its timeout to every single request.
+# The pause after a failure. Without it, a cache that drops packets would add its timeout to every request.
 PAUSE_SECONDS = 1.0
 
 
 class OptionalCache:
-    """Wraps a cache that can fail; never raises CacheUnavailableError from get or set."""
+    """Wraps a cache that can fail; it never raises CacheUnavailableError."""
 
     def __init__(self, inner: Cache, monotonic: Callable[[], float]) -> None:
         self._inner = inner
@@ -35,7 +34,7 @@ class OptionalCache:
             return value
 
     async def set(self, key: str, value: bytes, ttl_seconds: int) -> bool:
-        """Store the value; False means that it was not stored and the next read goes to the database."""
+        """Store the value for `ttl_seconds`; False when it was not stored."""
         if self._monotonic() < self._retry_at:
             return False
         try:
@@ -56,7 +55,7 @@ class OptionalCache:
             return None
 
     async def available(self) -> bool:
-        """Ask now, whatever happened before: readiness must notice both loss and return."""
+        """Ping the cache, also within the pause: readiness must notice an outage and its end."""
         try:
             await self._inner.ping()
         except CacheUnavailableError:

@@ -36,7 +36,7 @@ async def seed(
                 return DEMO_USER, portfolio.id
         created = await tx.create_portfolio(DEMO_NAME, BASE)
         for transaction in _trades(market, fx.fixing(asof), asof):
-            await tx.add_transaction(created.id, transaction)
+            await tx.add_booking(created.id, transaction)
             await tx.open_lot(created.id, transaction)
         return DEMO_USER, created.id
 

@@ -13,7 +13,6 @@ from app.core.lots import Lot
 from app.core.pack import PackContent, PackHeader
 from app.services import packs
 from app.services.access import owned
-from app.services.bookings import BookingService
 from app.services.bookings import TradeOrder as TradeOrder
 from app.services.bookings import TradeResult as TradeResult
 from app.services.cache import OptionalCache
@@ -45,23 +44,12 @@ class ValuationResult:
 class PortfolioService:
     """The use cases behind /v1/portfolios."""
 
-    def __init__(
-        self, tenants: TenantStore, packs_: PackStore, jobs: JobLog, cache: OptionalCache, bookings: BookingService
-    ) -> None:
+    def __init__(self, tenants: TenantStore, packs_: PackStore, jobs: JobLog, cache: OptionalCache) -> None:
         self._tenants = tenants
         self._packs = packs_
         self._jobs = jobs
         self._cache = cache
-        self._bookings = bookings
         self._contents: dict[str, PackContent] = {}
-
-    async def create(self, user_id: UUID, name: str, base_currency: str, cash: Decimal = Decimal(0)) -> Portfolio:
-        """Open a portfolio; the user becomes known with the first one."""
-        return await self._bookings.open(user_id, name, base_currency, cash)
-
-    async def trade(self, user_id: UUID, order: TradeOrder) -> TradeResult:
-        """Book a trade."""
-        return await self._bookings.trade(user_id, order)
 
     async def all_of(self, user_id: UUID) -> list[Portfolio]:
         """All of the user's portfolios."""

@@ -1,5 +1,4 @@
-"""What the services need from the outside. `app.storage` implements these over PostgreSQL and Redis; the unit tests
-implement them in memory."""
+"""The ports of the services. `app.storage` implements them over PostgreSQL, Redis and files; tests in memory."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ class Portfolio:
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """One row of the job record; a run whose worker died reads as failed."""
+    """One row of the job record; a run whose process died has the status failed."""
 
     seq: int
     night: UUID | None
@@ -46,13 +45,13 @@ class JobRun:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, once it is over."""
+        """Its duration in seconds; None while it runs."""
         return (self.finished - self.started).total_seconds() if self.finished else None
 
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """How far a journal is: what was decided, up to which transaction, and how many bytes are surely on disk."""
+    """The state of a journal: its entries and bytes, the last transaction in it, and the bytes known to be on disk."""
 
     entries: int = 0
     bytes: int = 0
@@ -127,8 +126,6 @@ class TenantTx(LedgerTx, Protocol):
 
     # Holds the lots of one symbol until the transaction ends, so that two sales cannot use up the same lot.
     async def lock_lots(self, portfolio_id: UUID, symbol: str) -> list[Lot]: ...
-    async def transactions(self, portfolio_id: UUID) -> list[Transaction]: ...
-    async def add_transaction(self, portfolio_id: UUID, transaction: Transaction) -> None: ...
     async def open_lot(self, portfolio_id: UUID, opened_by: Transaction) -> None: ...
     async def set_lot_quantity(self, lot_id: UUID, quantity: Decimal) -> None: ...
 
@@ -188,7 +185,7 @@ class JobLog(Protocol):
     async def last_attempt(self, job: str) -> JobRun | None: ...
     async def last_night(self) -> list[JobRun]: ...
 
-    # The number of nights that were begun, whatever became of them.
+    # The number of nights that have started since a time, of any outcome.
     async def nights_since(self, time: datetime) -> int: ...
     async def of_deployment(self, job: str) -> list[JobRun]: ...
 
@@ -204,7 +201,7 @@ class Cache(Protocol):
 
 
 class RightsStore(Protocol):
-    """What the contracts with data providers allow."""
+    """The export rights that the contracts with data providers give."""
 
     async def rights(self) -> dict[str, Right]: ...
 

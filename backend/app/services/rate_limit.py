@@ -1,7 +1,7 @@
-"""How often a user may ask: a number per minute, counted in the cache for all processes together.
+"""The rate limit of a user: requests a minute, counted in the cache for all processes together.
 
-Without the cache each process counts for itself. That lets a user through more often, by the number of processes, but
-never without limit, and never refuses anybody because the cache is gone.
+Without the cache each process counts for itself. The limit is then multiplied by the number of processes, but there is
+still one, and no request is refused because the cache is unavailable.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Alert rules, firings and the outbox in PostgreSQL. As in `tenants`, safety is row-level security and not a WHERE."""
+"""Alert rules, firings and the outbox in PostgreSQL. As in `tenants`, row-level security isolates the users."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from app.storage.db import Connection
 
-# Told to whoever listens, so that a message is on its way at once and not at the next sweep. The payload is the user.
+# Notified when messages are committed, so that the worker delivers them at once. The payload is the user's id.
 CHANNEL = "outbox"
-# The same for rules, so that nobody has to ask every user every second whether he has made one.
+# Notified when a rule is made, so that the worker need not poll all users. The payload is the user's id.
 RULES_CHANNEL = "rules"
 RULES = """
 SELECT id, portfolio_id, op, threshold, span, cooldown_minutes, webhook_url, webhook_secret, emails, reference_value,
@@ -41,7 +41,7 @@ SELECT o.method, o.recipient, f.triggered_at, o.condition_digest = $2
 FROM outbox AS o JOIN alert_firings AS f ON f.id = o.firing_id
 WHERE f.triggered_at > $1 AND (o.method = 'email' OR o.condition_digest = $2)
 """
-# SKIP LOCKED: two workers (one of the canary, one of the stable release) share the work instead of doing it twice.
+# SKIP LOCKED: two workers (of the canary and of the stable release) share the rows instead of claiming them twice.
 CLAIM = """
 WITH due AS (
     SELECT id FROM outbox WHERE status = 'pending' AND due_at <= $2 AND method = ANY($1::text [])
@@ -99,7 +99,7 @@ class PgAlertTx:
         return await self._connection.fetchval(query, rule_id) is not None
 
     async def evaluated(self, rule_id: UUID, at: datetime) -> None:
-        """Note that somebody looked."""
+        """Record the time of an evaluation."""
         await self._connection.execute("UPDATE alerts SET last_evaluated_at = $2 WHERE id = $1", rule_id, at)
 
     async def hold(self, portfolio_id: UUID, digest: str) -> None:
@@ -111,12 +111,12 @@ class PgAlertTx:
     async def last_notification(
         self, portfolio_id: UUID, digest: str, method: Method, recipient: str
     ) -> LastNotification | None:
-        """When this recipient was last told of this condition."""
+        """The last notification of this recipient for this condition."""
         row = await self._connection.fetchrow(LAST_NOTIFICATION, portfolio_id, digest, method, recipient)
         return LastNotification(row["triggered_at"], row["asof_date"]) if row else None
 
     async def add_firing(self, firing: Firing, digest: str, deliveries: list[Delivery]) -> None:
-        """The firing and its outbox rows; whoever listens hears of them when the transaction commits."""
+        """Insert the firing and its outbox rows; listeners are notified when the transaction commits."""
         await self._connection.execute(
             "INSERT INTO alert_firings (id, alert_id, portfolio_id, user_id, asof_date, change, triggered_at, "
             "traceparent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -144,7 +144,7 @@ class PgAlertTx:
         await self._connection.execute("SELECT pg_notify($1, $2)", CHANNEL, str(self._user_id))
 
     async def sent_since(self, time: datetime) -> list[SentMessage]:
-        """Mails, and test messages of any kind."""
+        """Mails, and test messages by any method, after a time."""
         return [SentMessage(*row) for row in await self._connection.fetch(SENT, time, TEST)]
 
     async def firings(self, limit: int) -> list[tuple[Firing, list[Delivery]]]:
@@ -161,12 +161,12 @@ class PgAlertTx:
         return [(firing, sent[firing.id]) for firing in found]
 
     async def claim(self, methods: list[Method], now: datetime, until: datetime, limit: int) -> list[Delivery]:
-        """Take due deliveries until a time."""
+        """Claim due deliveries until a time."""
         taken = [row["id"] for row in await self._connection.fetch(CLAIM, list(methods), now, until, limit)]
         return await self._deliveries("WHERE o.id = ANY($1::uuid [])", taken) if taken else []
 
     async def delivered(self, delivery_id: UUID, at: datetime) -> None:
-        """The recipient has it."""
+        """Record a delivery."""
         await self._connection.execute(
             "UPDATE outbox SET status = 'delivered', delivered_at = $2, last_error = '' "
             "WHERE id = $1 AND status = 'pending'",
@@ -174,7 +174,7 @@ class PgAlertTx:
         )
 
     async def failed(self, delivery_id: UUID, error: str, retry_at: datetime | None) -> None:
-        """Due again later, or a dead letter."""
+        """Record a failed try: due again at `retry_at`, or a dead letter without one."""
         await self._connection.execute(
             "UPDATE outbox SET status = CASE WHEN $3::timestamptz IS NULL THEN 'dead' ELSE 'pending' END, "
             "due_at = coalesce($3, due_at), last_error = $2 WHERE id = $1 AND status = 'pending'",
@@ -185,10 +185,6 @@ class PgAlertTx:
         """Dead letters become due again."""
         done = await self._connection.execute(REPLAY, now, max_replays)
         return int(done.split()[-1])
-
-    async def dead(self) -> int:
-        """The number of dead letters."""
-        return int(await self._connection.fetchval("SELECT count(*) FROM outbox WHERE status = 'dead'"))
 
     async def _deliveries(self, where: str, ids: list[Any]) -> list[Delivery]:
         # `where` is one of two literals above; the ids travel as a parameter.

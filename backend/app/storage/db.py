@@ -1,4 +1,4 @@
-"""The connection pool, transactions bound to a user, and one place where driver errors get our names."""
+"""The connection pool, transactions bound to a user, and the mapping of driver errors to ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import asyncpg
 
 from app.core.errors import StoreUnavailableError
 
-# Told of each statement: its text (without values), the seconds it took, and the exception if it failed.
+# Called after each statement with its text (without values), its duration in seconds, and its exception if it failed.
 OnQuery = Callable[[str, float, BaseException | None], None]
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 
-# A database that swallows packets must cost a request less than the five seconds in which we promise recovery.
+# A request must fail in less than five seconds, the promised recovery time, when the database drops packets.
 CONNECT_SECONDS = 2.0
 COMMAND_SECONDS = 3.0
 STATEMENT_TIMEOUT = "10s"
@@ -34,7 +34,7 @@ UNAVAILABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InvalidCachedStatementError,
-    # What the driver says when a statement meets a connection the server ended while it was idle.
+    # Raised when a statement uses a connection that the server has closed while it was idle.
     asyncpg.InternalClientError,
 )
 
@@ -65,7 +65,7 @@ class Database:
                     max_size=self._max_size,
                     timeout=CONNECT_SECONDS,
                     command_timeout=self._query_seconds,
-                    # Should the client be gone, the server still ends the query.
+                    # The server ends the query even when the client has gone.
                     server_settings={"application_name": "dawsos", "statement_timeout": STATEMENT_TIMEOUT},
                     init=self._watch if self._on_query else None,
                 )
@@ -90,13 +90,13 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A transaction that belongs to nobody: tenant tables are empty in it."""
+        """A transaction without a user: tenant tables are empty in it."""
         async with self.connection() as connection, connection.transaction():
             yield connection
 
     @asynccontextmanager
     async def as_user(self, user_id: UUID, snapshot: bool = False) -> AsyncIterator[Connection]:
-        """A transaction of one user. The setting ends with it, so a reused connection carries nobody's identity."""
+        """A transaction of one user. The setting ends with it, so a pooled connection keeps no user's identity."""
         async with self.connection() as connection:
             isolation = connection.transaction(
                 isolation="repeatable_read" if snapshot else "read_committed", readonly=snapshot
@@ -106,12 +106,12 @@ class Database:
                 yield connection
 
     async def ping(self) -> None:
-        """Answer or StoreUnavailableError."""
+        """Return when the database answers; raises StoreUnavailableError."""
         async with self.connection() as connection:
             await connection.execute("SELECT 1")
 
     async def close(self) -> None:
-        """Give the connections back; a database that does not answer is not waited for."""
+        """Close the connections, for at most a second."""
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), timeout=1.0)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LOCK_CLASS = 3493
 RUNS = "SELECT seq, night, job, status, started, finished, error FROM job_run_state "
-# A job run on its own has no night; a night that is looked at belongs to `jobs.nightly`.
+# A job that runs on its own has no night.
 LAST_NIGHT = """
 SELECT seq, night, job, status, started, finished, error FROM job_run_state
 WHERE night = (SELECT night FROM job_runs WHERE night IS NOT NULL ORDER BY seq DESC LIMIT 1) ORDER BY seq
@@ -34,9 +34,9 @@ class PgJobLog:
 
     @asynccontextmanager
     async def record(self, job: str, night: UUID | None) -> AsyncIterator[None]:
-        """Keep a connection of its own while the job runs: its lock is the proof that the worker is alive."""
+        """Hold a connection of its own while the job runs: its advisory lock shows that the process is alive."""
         async with self._db.connection() as connection:
-            # Row and lock appear together at commit: there is no moment at which a live run looks dead.
+            # Row and lock become visible together at commit, so a running job never looks dead.
             async with connection.transaction():
                 seq = cast(
                     "int",
@@ -55,7 +55,7 @@ class PgJobLog:
             await _finish(connection, seq, "succeeded", "")
 
     async def last_attempt(self, job: str) -> JobRun | None:
-        """The newest run of a job, whoever ran it."""
+        """The newest run of a job, of any deployment."""
         runs = await self._runs(RUNS + "WHERE job = $1 ORDER BY seq DESC LIMIT 1", job)
         return runs[0] if runs else None
 
@@ -64,7 +64,7 @@ class PgJobLog:
         return await self._runs(LAST_NIGHT)
 
     async def nights_since(self, time: datetime) -> int:
-        """Whatever became of them."""
+        """The number of nights that have started, of any outcome."""
         query = "SELECT count(DISTINCT night) FROM job_runs WHERE started >= $1"
         async with self._db.connection() as connection:
             return cast("int", await connection.fetchval(query, time))

@@ -21,7 +21,6 @@ SET_TIMEOUT = "SELECT set_config('statement_timeout', $1, false)"
 UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 1))"
 # The nightly jobs of another process take minutes.
 WAIT_SECONDS = 1200.0
-PING_SECONDS = 10.0
 
 
 class PgMutex:

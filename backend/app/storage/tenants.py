@@ -62,19 +62,6 @@ class PgTenantTx(PgLedgerRows):
         query = LOTS + "AND symbol = $2 ORDER BY opened_on, seq FOR UPDATE"
         return [Lot(*row) for row in await self._connection.fetch(query, portfolio_id, symbol)]
 
-    async def transactions(self, portfolio_id: UUID) -> list[Transaction]:
-        """The trades, in order."""
-        rows = await self._connection.fetch(
-            "SELECT id, symbol, side, quantity, price, currency, fx_rate, trade_date FROM transactions "
-            "WHERE portfolio_id = $1 AND side IN ('buy', 'sell') ORDER BY seq",
-            portfolio_id,
-        )
-        return [Transaction(*row) for row in rows]
-
-    async def add_transaction(self, portfolio_id: UUID, transaction: Transaction) -> None:
-        """Book a trade; transactions are only ever added."""
-        await self.add_booking(portfolio_id, transaction)
-
     async def open_lot(self, portfolio_id: UUID, opened_by: Transaction) -> None:
         """The lot of a purchase has the purchase's id."""
         t = opened_by

@@ -64,7 +64,7 @@ async def test_a_database_that_fails_over_costs_a_try_and_not_the_night(
     with proxied(faults, address(stack.database_url)) as wire:
         settings = Settings.from_env(stack.env(DATABASE_URL=at(stack.database_url, wire.port)))
         async with connect(settings) as services:
-            await services.portfolios.create(uuid4(), "Night", "USD")
+            await services.bookings.open(uuid4(), "Night", "USD")
             context = replace(worker_context(services), sleep=sleep, clock=lambda: utc_now() + skipped)
             async with owner.transaction():
                 # The third job stands still, so that the cut is in the middle of it.

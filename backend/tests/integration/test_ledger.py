@@ -272,13 +272,13 @@ async def test_011_goes_down_and_up_and_the_journals_begin_anew(
         assert http.post("/v1/cash-movements", json=deposit).status_code == 201
     key = UUID(portfolio)
     async with tenants.begin(user) as tx:
-        trades, lots = await tx.transactions(key), await tx.open_lots(key)
+        trades, lots = await tx.bookings(key), await tx.open_lots(key)
     try:
         assert run(stack.env(), "app.migrate", "down", "--only", "11").stdout == "down 011 ledger\n"
         # A pool of its own: statements that a connection has prepared are of the schema before.
         older = Database(stack.database_url, max_size=1)
         async with PgTenantStore(older).begin(user) as tx:
-            assert (await tx.transactions(key), await tx.open_lots(key)) == (trades, lots)
+            assert (await tx.bookings(key), await tx.open_lots(key)) == (trades, lots)
         await older.close()
     finally:
         assert run(stack.env(), "app.migrate", "up").stdout == "up 011 ledger\n"

@@ -115,7 +115,7 @@ async def test_the_lots_of_a_sale_are_held_until_it_is_booked(db: Database, serv
         await asyncio.sleep(0.3)
         assert not waiting.done()
         sale = Transaction(uuid4(), "AAPL", "sell", Decimal(60), Decimal(170), "USD", Decimal(1), lot.opened_on)
-        await tx.add_transaction(portfolio, sale)
+        await tx.add_booking(portfolio, sale)
         await tx.set_lot_quantity(lot.id, Decimal(40))
     assert await waiting == [Decimal(40)]
 

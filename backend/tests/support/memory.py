@@ -109,12 +109,6 @@ class MemoryTenantTx:
     async def lock_lots(self, portfolio_id: UUID, symbol: str) -> list[Lot]:
         return [lot for lot in await self.open_lots(portfolio_id) if lot.symbol == symbol]
 
-    async def transactions(self, portfolio_id: UUID) -> list[Transaction]:
-        return list(self._books.transactions.get(portfolio_id, []))
-
-    async def add_transaction(self, portfolio_id: UUID, transaction: Transaction) -> None:
-        await self.add_booking(portfolio_id, transaction)
-
     async def open_lot(self, portfolio_id: UUID, opened_by: Transaction) -> None:
         lots = self._books.lots.setdefault(portfolio_id, [])
         t = opened_by
@@ -412,7 +406,7 @@ class World:
         self.journals = Journals(self.tenants, self.ledger)
         self.bookings = BookingService(self.tenants, self.packs, FX, self.journals, clock)
         self.reconciler = Reconciler(self.tenants, self.journals, read_journal)
-        self.portfolios = PortfolioService(self.tenants, self.packs, self.jobs, self.cache, self.bookings)
+        self.portfolios = PortfolioService(self.tenants, self.packs, self.jobs, self.cache)
         self.stores = MemoryAnalysis()
         self.analysis = Analysis.over(self.tenants, self.packs, self.jobs, self.stores.all(), REFERENCE)
         self.limiter = RateLimiter(self.cache, clock, self.settings.rate_limit_per_minute)

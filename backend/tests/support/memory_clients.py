@@ -121,9 +121,6 @@ class MemoryAlertTx:
             letter.due_at, letter.replays = now, letter.replays + 1
         return len(dead)
 
-    async def dead(self) -> int:
-        return sum(letter.delivery.status == "dead" for letter in self._books.letters.values())
-
 
 class MemoryAlerts:
     """services.alert_ports.AlertStore; a failed transaction leaves nothing behind."""

@@ -53,7 +53,7 @@ class Town:
             w.analysis,
         )
         await run_night(night)
-        made = await w.portfolios.create(user, "Main", "USD", Decimal(10**6))
+        made = await w.bookings.open(user, "Main", "USD", Decimal(10**6))
         await self.set_shares(user, made.id, 100)
         return made.id
 
@@ -63,7 +63,7 @@ class Town:
 
         held = sum(lot.quantity for lot in (await self.world.portfolios.get(user, portfolio)).lots)
         side, amount = ("buy", shares - held) if shares > held else ("sell", held - shares)
-        await self.world.portfolios.trade(
+        await self.world.bookings.trade(
             user,
             TradeOrder(portfolio, "AAPL", side, Decimal(amount), Decimal(150), DAY),  # type: ignore[arg-type]
         )
@@ -153,7 +153,7 @@ async def test_after_a_night_its_value_is_the_reference(town: Town) -> None:
 
 
 async def test_without_a_pack_there_is_nothing_to_compare(town: Town) -> None:
-    made = await town.world.portfolios.create(ANNA, "Main", "USD", Decimal(0))
+    made = await town.world.bookings.open(ANNA, "Main", "USD", Decimal(0))
     rule = await town.rule(ANNA, made.id)
     assert rule.reference is None
     assert await town.alerts.evaluate(ANNA, made.id, "intraday") == 0
@@ -488,7 +488,7 @@ async def test_a_change_beyond_all_bounds_is_told_as_the_largest_that_is_kept(to
 
     async def bought(quantity: str) -> None:
         order = TradeOrder(portfolio, "AAPL", "buy", Decimal(quantity), Decimal(150), DAY)
-        await town.world.portfolios.trade(ANNA, order)
+        await town.world.bookings.trade(ANNA, order)
 
     await bought("0.0000000001")
     await town.rule(ANNA, portfolio, Condition(">", Decimal(0), "intraday"))

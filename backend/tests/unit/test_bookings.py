@@ -29,7 +29,7 @@ ANNA, BEN = uuid4(), uuid4()
 async def opened(cash: str = "0", base: str = "USD") -> tuple[World, UUID]:
     world = World()
     await world.packs.add_securities(load_market_data(PACKAGED_MARKET_DATA).universe)
-    return world, (await world.portfolios.create(ANNA, "Main", base, D(cash))).id
+    return world, (await world.bookings.open(ANNA, "Main", base, D(cash))).id
 
 
 def order(
@@ -212,7 +212,7 @@ async def test_bookings_of_before_there_were_journals_are_adopted() -> None:
     async with world.tenants.begin(ANNA) as tx:
         old = await tx.create_portfolio("Old", "USD")
         bought = Transaction(uuid4(), "AAPL", "buy", D(3), D(10), "USD", D(1), FRIDAY)
-        await tx.add_transaction(old.id, bought)
+        await tx.add_booking(old.id, bought)
         await tx.open_lot(old.id, bought)
     with pytest.raises(NotFoundError, match="not written yet"):
         await world.portfolios.journal(ANNA, old.id, world.ledger)
@@ -311,7 +311,7 @@ async def test_a_booking_that_is_on_its_way_into_the_journal_is_no_difference() 
     commit = await world.reconciler.commit("night")
     world.ledger.down = True
     await world.bookings.trade(ANNA, order(portfolio))
-    late = await world.portfolios.create(ANNA, "Late", "USD", D(5))
+    late = await world.bookings.open(ANNA, "Late", "USD", D(5))
     world.ledger.down = False
     for one in (portfolio, late.id):
         assert (await world.reconciler.check(ANNA, one, DAY, commit)).discrepancies == ()

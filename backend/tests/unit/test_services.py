@@ -43,7 +43,7 @@ async def ready() -> tuple[World, UUID]:
     """A world after its first night, with a USD portfolio of Anna."""
     world = World()
     assert all(outcome.ok for outcome in await run_night(night(world)))
-    return world, (await world.portfolios.create(ANNA, "Main", "USD")).id
+    return world, (await world.bookings.open(ANNA, "Main", "USD")).id
 
 
 def restated(tmp_path: Path, **closes: str) -> Path:
@@ -57,10 +57,10 @@ def restated(tmp_path: Path, **closes: str) -> Path:
 
 async def test_a_purchase_opens_a_lot_and_a_sale_shrinks_it() -> None:
     world, portfolio = await ready()
-    bought = await world.portfolios.trade(ANNA, order(portfolio))
+    bought = await world.bookings.trade(ANNA, order(portfolio))
     assert [(lot.quantity, lot.unit_cost) for lot in bought.open_lots] == [(D(100), D(150))]
     assert bought.realised is None
-    sold = await world.portfolios.trade(ANNA, order(portfolio, "sell", "40", price="170"))
+    sold = await world.bookings.trade(ANNA, order(portfolio, "sell", "40", price="170"))
     assert [lot.quantity for lot in sold.open_lots] == [D(60)]
     assert sold.realised is not None
     assert sold.realised.total == D(800)
@@ -68,9 +68,9 @@ async def test_a_purchase_opens_a_lot_and_a_sale_shrinks_it() -> None:
 
 async def test_a_refused_sale_books_nothing() -> None:
     world, portfolio = await ready()
-    await world.portfolios.trade(ANNA, order(portfolio))
+    await world.bookings.trade(ANNA, order(portfolio))
     with pytest.raises(TradeRefusedError):
-        await world.portfolios.trade(ANNA, order(portfolio, "sell", "101"))
+        await world.bookings.trade(ANNA, order(portfolio, "sell", "101"))
     assert len(world.tenants.books[ANNA].transactions[portfolio]) == 1
 
 
@@ -79,7 +79,7 @@ async def test_a_foreign_trade_locks_the_rate_of_its_own_day(day: date, rate: st
     """A Saturday has Friday's rate; what the pack of today says does not matter."""
     world, portfolio = await ready()
     wanted = replace(order(portfolio, symbol="BMW.DE", quantity="50", price="90"), trade_date=day)
-    booked = await world.portfolios.trade(ANNA, wanted)
+    booked = await world.bookings.trade(ANNA, wanted)
     assert booked.transaction.fx_rate == D(rate)
     assert booked.transaction.currency == "EUR"
 
@@ -87,17 +87,17 @@ async def test_a_foreign_trade_locks_the_rate_of_its_own_day(day: date, rate: st
 async def test_a_security_outside_the_universe_is_refused() -> None:
     world, portfolio = await ready()
     with pytest.raises(TradeRefusedError, match="universe"):
-        await world.portfolios.trade(ANNA, order(portfolio, symbol="NOPE"))
+        await world.bookings.trade(ANNA, order(portfolio, symbol="NOPE"))
 
 
 async def test_a_trade_needs_no_pack_but_a_rate() -> None:
     world = World()
     await world.packs.add_securities(load_market_data(PACKAGED_MARKET_DATA).universe)
-    portfolio = (await world.portfolios.create(ANNA, "Main", "USD")).id
+    portfolio = (await world.bookings.open(ANNA, "Main", "USD")).id
     before_the_euro = replace(order(portfolio, symbol="BMW.DE"), trade_date=date(1998, 12, 31))
     with pytest.raises(TradeRefusedError, match="no reference rates on or before 1998-12-31"):
-        await world.portfolios.trade(ANNA, before_the_euro)
-    assert (await world.portfolios.trade(ANNA, order(portfolio, symbol="BMW.DE"))).transaction.fx_rate > 1
+        await world.bookings.trade(ANNA, before_the_euro)
+    assert (await world.bookings.trade(ANNA, order(portfolio, symbol="BMW.DE"))).transaction.fx_rate > 1
 
 
 @pytest.mark.parametrize("stranger", [BEN, uuid4()])
@@ -106,7 +106,7 @@ async def test_another_users_portfolio_does_not_exist(stranger: UUID) -> None:
     for act in (
         world.portfolios.get(stranger, portfolio),
         world.portfolios.value(stranger, portfolio),
-        world.portfolios.trade(stranger, order(portfolio)),
+        world.bookings.trade(stranger, order(portfolio)),
     ):
         with pytest.raises(NotFoundError, match="no such portfolio"):
             await act
@@ -114,12 +114,12 @@ async def test_another_users_portfolio_does_not_exist(stranger: UUID) -> None:
 
 async def test_valuation_is_cached_until_the_next_trade() -> None:
     world, portfolio = await ready()
-    await world.portfolios.trade(ANNA, order(portfolio))
+    await world.bookings.trade(ANNA, order(portfolio))
     first = await world.portfolios.value(ANNA, portfolio)
     again = await world.portfolios.value(ANNA, portfolio)
     assert (first.cached, again.cached) == (False, True)
     assert first.body == again.body
-    await world.portfolios.trade(ANNA, order(portfolio))
+    await world.bookings.trade(ANNA, order(portfolio))
     after = await world.portfolios.value(ANNA, portfolio)
     assert after.cached is False
     assert json.loads(after.body)["total"] == "34154"
@@ -127,7 +127,7 @@ async def test_valuation_is_cached_until_the_next_trade() -> None:
 
 async def test_without_cache_the_database_answers_the_same() -> None:
     world, portfolio = await ready()
-    await world.portfolios.trade(ANNA, order(portfolio))
+    await world.bookings.trade(ANNA, order(portfolio))
     with_cache = await world.portfolios.value(ANNA, portfolio)
     world.raw_cache.down = True
     without = await world.portfolios.value(ANNA, portfolio)
@@ -157,7 +157,7 @@ async def test_a_trade_during_a_valuation_is_not_cached_under_the_old_version() 
     plain_content = world.packs.content
 
     async def trade_first(pack_id: str) -> object:
-        await world.portfolios.trade(ANNA, order(portfolio))
+        await world.bookings.trade(ANNA, order(portfolio))
         return await plain_content(pack_id)
 
     world.portfolios._contents.clear()
@@ -169,7 +169,7 @@ async def test_a_trade_during_a_valuation_is_not_cached_under_the_old_version() 
 
 async def test_an_old_pack_stays_readable_and_gives_the_same_bytes(tmp_path: Path) -> None:
     world, portfolio = await ready()
-    await world.portfolios.trade(ANNA, order(portfolio))
+    await world.bookings.trade(ANNA, order(portfolio))
     old = await world.portfolios.value(ANNA, portfolio)
     await run_night(night(world, market_data=restated(tmp_path, AAPL="171")))
     latest = await world.portfolios.value(ANNA, portfolio)
@@ -182,7 +182,7 @@ async def test_an_old_pack_stays_readable_and_gives_the_same_bytes(tmp_path: Pat
 
 async def test_a_pack_that_does_not_match_its_hash_is_never_used() -> None:
     world, portfolio = await ready()
-    await world.portfolios.trade(ANNA, order(portfolio))
+    await world.bookings.trade(ANNA, order(portfolio))
     (pack_id,) = world.packs.headers
     content = world.packs.contents[pack_id]
     world.packs.contents[pack_id] = replace(content, policy="altered")
@@ -248,7 +248,7 @@ async def test_a_failure_stops_the_night_and_no_pack_opens(tmp_path: Path) -> No
 
 async def test_a_difference_keeps_the_pack_closed() -> None:
     world, portfolio = await ready()
-    await world.portfolios.trade(ANNA, order(portfolio))
+    await world.bookings.trade(ANNA, order(portfolio))
     books = world.tenants.books[ANNA]
     books.lots[portfolio] = [replace(lot, quantity=D(99)) for lot in books.lots[portfolio]]
     outcomes = await run_night(night(world, asof=date(2026, 11, 25)))
@@ -321,7 +321,7 @@ async def test_a_bug_is_recorded_and_raised() -> None:
 
 async def test_a_fall_notifies_once(tmp_path: Path) -> None:
     world, portfolio = await ready()
-    await world.portfolios.trade(ANNA, order(portfolio))
+    await world.bookings.trade(ANNA, order(portfolio))
     await run_night(night(world))
     crash = night(world, date(2026, 11, 25), restated(tmp_path, AAPL="150"))
     assert [o.detail for o in await run_night(crash)][-1] == "1 notifications, 0 alerts"
@@ -333,7 +333,7 @@ async def test_a_fall_notifies_once(tmp_path: Path) -> None:
 
 async def test_the_night_warms_the_cache() -> None:
     world, portfolio = await ready()
-    await world.portfolios.trade(ANNA, order(portfolio))
+    await world.bookings.trade(ANNA, order(portfolio))
     await run_night(night(world, asof=date(2026, 11, 25)))
     assert (await world.portfolios.value(ANNA, portfolio)).cached is True
 
