@@ -21,7 +21,8 @@ from dawsos.analysis.judges import make_judge
 from dawsos.analysis.simulation.contest import SimulationResult, contest
 from dawsos.analysis.simulation.picture import picture
 from dawsos.analysis.simulation.scenarios import World, parse_scenario
-from dawsos.model.rollout import Counts, LadderStep, RolloutPolicy, Sample, WarmUp
+from dawsos.model.policy import LadderStep, RolloutPolicy, WarmUp
+from dawsos.model.rollout import Counts, Sample
 
 STEPS = ((5, 300), (25, 600), (45, 300), (65, 300), (85, 300), (100, 300))
 OURS = RolloutPolicy(

@@ -28,6 +28,7 @@ WITHOUT: dict[str, str] = {
     "analysis/simulation/contenders.py": "analysis/simulation/test_contest.py lets each of them judge",
     "analysis/simulation/draws.py": "analysis/simulation/test_vector.py draws from it and compares moments",
     "analysis/simulation/scenarios.py": "analysis/simulation/test_vector.py and test_contest.py run through them",
+    "model/rollout.py": "frozen values; analysis/test_samples.py writes and reads them, the judges judge them",
     "model/findings.py": "one frozen value, made and read by gates/test_findings.py",
 }
 

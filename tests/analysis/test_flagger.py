@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dawsos.analysis.flagger import FlaggerRule
-from dawsos.model.rollout import Counts, Judgement, LadderStep, RolloutPolicy
+from dawsos.model.policy import LadderStep, RolloutPolicy
+from dawsos.model.rollout import Counts, Judgement
 from fakes import counts, sample
 
 POLICY = RolloutPolicy(

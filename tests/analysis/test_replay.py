@@ -7,7 +7,7 @@ import json
 from dawsos.analysis.replay import replay
 from dawsos.analysis.samples import from_bodies, to_body
 from dawsos.analysis.statistical.judge import Statistical
-from dawsos.model.rollout import LadderStep, RolloutPolicy
+from dawsos.model.policy import LadderStep, RolloutPolicy
 from fakes import counts, sample
 
 POLICY = RolloutPolicy(

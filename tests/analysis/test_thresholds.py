@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dawsos.analysis.thresholds import Thresholds, twice_as_often
-from dawsos.model.rollout import Judgement, LadderStep, RolloutPolicy, Sample
+from dawsos.model.policy import LadderStep, RolloutPolicy
+from dawsos.model.rollout import Judgement, Sample
 from fakes import counts, sample
 
 POLICY = RolloutPolicy(

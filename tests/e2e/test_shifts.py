@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.model.rollout import Load, LoadRequest
+from dawsos.model.policy import Load, LoadRequest
 from dawsos.platforms.local.load import OpenLoopLoad
 from dawsos.platforms.local.platform import Deployment, LocalPlatform
 from dawsos.platforms.local.state import read_desired

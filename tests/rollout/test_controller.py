@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from dawsos.model.rollout import Drained, LadderStep, RolloutPolicy, Sample
+from dawsos.model.policy import LadderStep, RolloutPolicy
+from dawsos.model.rollout import Drained, Sample
 from dawsos.model.run import RolloutRecord
 from dawsos.rollout.controller import Controller, Finished
 from fakes import MemoryRecorder, ScriptedTraffic, VirtualClock, counts, sample

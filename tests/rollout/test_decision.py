@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from dawsos.model.rollout import Judgement, LadderStep, RolloutPolicy, Verdict
+from dawsos.model.policy import LadderStep, RolloutPolicy
+from dawsos.model.rollout import Judgement, Verdict
 from dawsos.rollout.decision import LadderState, decide, dimmed_weight, phase
 
 POLICY = RolloutPolicy(

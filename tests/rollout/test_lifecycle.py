@@ -11,7 +11,8 @@ import pytest
 
 from dawsos.engine.contract import StageOutcome
 from dawsos.errors import InfrastructureError, ReleaseFailed
-from dawsos.model.rollout import Load, LoadRequest, Sample
+from dawsos.model.policy import Load, LoadRequest
+from dawsos.model.rollout import Sample
 from dawsos.platforms.local.load_process import LoadProcess
 from dawsos.platforms.local.platform import Deployment
 from dawsos.platforms.local.state import Roles

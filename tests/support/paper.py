@@ -17,7 +17,8 @@ from dawsos.adapters.git import Commit
 from dawsos.engine.contract import StageAttempt
 from dawsos.errors import InfrastructureError
 from dawsos.model.pipeline import Pipeline
-from dawsos.model.rollout import Counts, CrashLoop, Sample
+from dawsos.model.policy import CrashLoop
+from dawsos.model.rollout import Counts, Sample
 from dawsos.platforms.local.platform import Deployment, LocalPlatform
 from dawsos.platforms.local.state import EnvironmentStatus, ProcessStatus, read_desired, read_json, write_desired
 from dawsos.releases import bundle as releases

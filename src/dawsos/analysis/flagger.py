@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from dawsos.analysis.statistical.proof import proof_at_once, unusable
 from dawsos.analysis.thresholds import Check, Recent, check
-from dawsos.model.rollout import Counts, Judgement, RolloutPolicy, Sample, Verdict
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.rollout import Counts, Judgement, Sample, Verdict
 
 WINDOW = 60.0
 SHORTEST_INTERVAL = 10.0

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dawsos.analysis.flagger import FlaggerRule
 from dawsos.analysis.statistical.judge import Judge, Statistical
 from dawsos.analysis.thresholds import Thresholds
-from dawsos.model.rollout import JudgeName, RolloutPolicy
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.rollout import JudgeName
 
 JUDGES: dict[JudgeName, Callable[[RolloutPolicy], Judge]] = {
     "statistical": Statistical,

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dawsos.analysis.judges import make_judge
-from dawsos.model.rollout import RolloutPolicy, Sample
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.rollout import Sample
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from dawsos.analysis.measures import error_rate, quantile
 from dawsos.analysis.statistical.proof import proof_at_once, unusable
-from dawsos.model.rollout import Counts, Judgement, RolloutPolicy, Sample, Verdict
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.rollout import Counts, Judgement, Sample, Verdict
 
 
 class Recent:

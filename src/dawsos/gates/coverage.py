@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from dawsos.gates.documents import EvidencePath, Malformed, Missing, one, parse_xml, verdict
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 _BRANCHES = re.compile(r"\((\d+)/(\d+)\)")

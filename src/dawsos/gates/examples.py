@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, number, one, parse_json, verdict
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dawsos.gates.documents import Malformed, Missing, get, one, parse_json, rows, verdict
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 EVIDENCE = "steps.json"

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from dawsos.gates.documents import EvidencePath, Malformed, one, several, text, verdict
 from dawsos.gates.readers.linters import read_linter
 from dawsos.model.findings import Finding
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 # ruff --output-format concise, mypy, flake8, tsc --pretty false: path:line[:col]: message

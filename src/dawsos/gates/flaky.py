@@ -25,7 +25,7 @@ from dawsos.gates.documents import (
 from dawsos.gates.readers.asked import ASKED
 from dawsos.gates.readers.quarantine import read_quarantine
 from dawsos.gates.readers.waivers import Waiver, earliest
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 HISTORY = "history.json"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, one, parse_json, verdict
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 _RESULTS = ("same", "differs", "missing", "unused", "updated")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from dawsos.gates.documents import Malformed, get, number, one, parse_json, verdict
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 EVIDENCE = "health.json"

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from dawsos.gates.documents import EvidencePath, Malformed, get, number, one, parse_json, rows, verdict
 from dawsos.gates.size import parse_size
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 _SHOWN = 5

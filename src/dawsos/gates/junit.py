@@ -10,7 +10,7 @@ from dawsos.gates.documents import EvidencePath, junit_cases, several, verdict
 from dawsos.gates.readers.asked import ASKED
 from dawsos.gates.readers.quarantine import read_quarantine
 from dawsos.gates.readers.waivers import earliest
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 

@@ -16,7 +16,7 @@ from pydantic import Field
 from dawsos.gates.documents import EvidencePath, Missing, canonical, get, one, parse_json, rows, verdict
 from dawsos.gates.readers.licence_words import expression_of
 from dawsos.gates.readers.spdx import Package, read_packages
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 _ALLOWED = ("MIT", "MIT-0", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "ISC", "PSF-2.0", "Unlicense", "Zlib")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from dawsos.gates.documents import EvidencePath, Missing, Regex, TestCase, junit_cases, several, verdict
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.units import Share
 from dawsos.model.verdicts import GateVerdict
 

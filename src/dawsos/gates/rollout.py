@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dawsos.gates.documents import Malformed, get, number, one, parse_json, verdict
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 EVIDENCE = "rollout.json"

@@ -14,7 +14,7 @@ from pydantic import Field
 from dawsos.gates.documents import EvidencePath, Malformed, canonical, one, parse_json, verdict
 from dawsos.gates.readers.resolved import read_resolved
 from dawsos.gates.readers.spdx import read_packages
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, one, parse_json, rows, verdict
 from dawsos.model.findings import Finding
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 _SEVERITIES = frozenset({"UNDEFINED", "LOW", "MEDIUM", "HIGH"})

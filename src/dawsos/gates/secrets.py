@@ -11,7 +11,7 @@ from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, number
 from dawsos.gates.readers.asked import ASKED, read_asked
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
 from dawsos.model.findings import Finding
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 _SCOPES = ("commits", "files")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pydantic import field_validator
 
 from dawsos.gates.documents import EvidencePath, get, number, one, parse_json, verdict
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}

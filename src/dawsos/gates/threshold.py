@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from dawsos.gates.documents import EvidencePath, Malformed, Missing, number, one, parse_json, verdict
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.verdicts import GateVerdict
 
 # An infinite limit would be a gate that cannot fail.

@@ -19,7 +19,7 @@ from dawsos.gates.readers.advisories import SEVERITIES, UNKNOWN, Audit, Vulnerab
 from dawsos.gates.readers.asked import ASKED, PRODUCTION, Asked, read_asked
 from dawsos.gates.readers.resolved import Resolved, read_resolved
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
-from dawsos.model.rollout import Strict
+from dawsos.model.policy import Strict
 from dawsos.model.units import PositiveDuration
 from dawsos.model.verdicts import GateVerdict
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from dawsos.errors import BadInput
 from dawsos.importers.flagger_metrics import BUILT_INS, ManifestFinding, Place, metric_findings
-from dawsos.model.rollout import LadderStep, RolloutPolicy
+from dawsos.model.policy import LadderStep, RolloutPolicy
 
 _INTERVAL = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
 _SHORTEST = 10.0

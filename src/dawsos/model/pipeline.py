@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from dawsos.model.rollout import JudgeName, Load, RolloutPolicy, Strict, WarmUp
+from dawsos.model.policy import Load, RolloutPolicy, Strict, WarmUp
+from dawsos.model.rollout import JudgeName
 from dawsos.model.units import Duration, PositiveDuration, Share
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]

@@ -19,7 +19,8 @@ from dawsos.analysis.samples import from_bodies, to_body
 from dawsos.analysis.statistical.judge import Judge
 from dawsos.analysis.statistical.power import Baseline, power, sentences
 from dawsos.errors import InfrastructureError
-from dawsos.model.rollout import Decision, Judgement, RolloutPolicy, Sample
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.rollout import Decision, Judgement, Sample
 from dawsos.model.run import RolloutRecord
 from dawsos.ports import Clock, Recorder, Traffic
 from dawsos.rollout.decision import LadderState, decide, dimmed_weight

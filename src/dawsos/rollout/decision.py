@@ -23,7 +23,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dawsos.model.rollout import Decision, Judgement, RolloutPolicy, Verdict
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.rollout import Decision, Judgement, Verdict
 
 Phase = Literal["within", "over", "late"]
 

@@ -14,7 +14,7 @@ from dawsos.actions.release_commands import ReleaseCommands, substitute
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.pipeline import Pipeline
-from dawsos.model.rollout import Load, RolloutPolicy
+from dawsos.model.policy import Load, RolloutPolicy
 from dawsos.model.run import RolloutRecord
 from dawsos.platforms.local.load_process import LoadProcess
 from dawsos.releases.bundle import Release

@@ -22,7 +22,8 @@ from dawsos.analysis.simulation.scenarios import World, parse_scenario
 from dawsos.config.documents import Documents
 from dawsos.errors import EXIT_DONE, EXIT_GATE_FAILED, BadInput
 from dawsos.importers.flagger import Manifest, read_manifest
-from dawsos.model.rollout import JudgeName, RolloutPolicy
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.rollout import JudgeName
 from dawsos.runs.project import Project, load, load_run, open_tools
 
 _TRAFFIC = re.compile(r"(\d+(?:\.\d+)?)\s*(?:rps|/s)?")

@@ -7,7 +7,7 @@ import pytest
 from dawsos.analysis.simulation.contest import contest, longest
 from dawsos.analysis.simulation.scenarios import SCENARIOS, World, parse_scenario
 from dawsos.errors import BadInput
-from dawsos.model.rollout import LadderStep, RolloutPolicy
+from dawsos.model.policy import LadderStep, RolloutPolicy
 
 POLICY = RolloutPolicy(
     ladder=tuple(LadderStep(weight=w, duration=60) for w in (5, 50, 100)),

@@ -18,7 +18,8 @@ from dawsos.analysis.statistical.evidence import Bin, Evidence, Rules
 from dawsos.analysis.statistical.judge import Judge, Statistical
 from dawsos.analysis.statistical.latency import History, choose_edges
 from dawsos.analysis.statistical.statistics import Table
-from dawsos.model.rollout import Counts, LadderStep, RolloutPolicy, Sample, WarmUp
+from dawsos.model.policy import LadderStep, RolloutPolicy, WarmUp
+from dawsos.model.rollout import Counts, Sample
 from dawsos.rollout import decision as ladder
 
 LADDER = tuple(LadderStep(weight=w, duration=40) for w in (5, 25, 60, 100))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from dawsos.analysis.judges import JUDGES, make_judge
 from dawsos.analysis.statistical.judge import Judge, Statistical, rules_of
-from dawsos.model.rollout import Counts, Judgement, JudgeName, LadderStep, RolloutPolicy, Sample, WarmUp
+from dawsos.model.policy import LadderStep, RolloutPolicy, WarmUp
+from dawsos.model.rollout import Counts, Judgement, JudgeName, Sample
 from fakes import counts, sample
 
 POLICY = RolloutPolicy(

@@ -8,7 +8,8 @@ from dawsos.analysis.simulation.contest import contest
 from dawsos.analysis.simulation.draws import usual_latency
 from dawsos.analysis.simulation.scenarios import World, parse_scenario
 from dawsos.analysis.statistical.power import Baseline, power, sentences
-from dawsos.model.rollout import Counts, LadderStep, RolloutPolicy
+from dawsos.model.policy import LadderStep, RolloutPolicy
+from dawsos.model.rollout import Counts
 
 POLICY = RolloutPolicy(
     ladder=tuple(LadderStep(weight=w, duration=300) for w in (5, 50, 100)), error_rate=0.005, p95=1.2

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dawsos.errors import BadInput
-from dawsos.model.rollout import Load, LoadRequest
+from dawsos.model.policy import Load, LoadRequest
 from dawsos.platforms.local.load import OpenLoopLoad, _mix
 
 

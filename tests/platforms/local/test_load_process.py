@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from dawsos.errors import BadInput, InfrastructureError
-from dawsos.model.rollout import Load, LoadRequest
+from dawsos.model.policy import Load, LoadRequest
 from dawsos.platforms.local import load_process
 from dawsos.platforms.local.load_process import LoadProcess
 from waiting import is_gone, wait_until
@@ -126,7 +126,7 @@ def _senders(parent: int) -> list[psutil.Process]:
 
 _CALLER = f"""
 import asyncio
-from dawsos.model.rollout import Load, LoadRequest
+from dawsos.model.policy import Load, LoadRequest
 from dawsos.platforms.local.load_process import LoadProcess
 async def main():
     await LoadProcess("{NOWHERE}", Load(rate=5, requests=(LoadRequest(path="/"),)), "a token").start()

@@ -15,7 +15,7 @@ from dawsos.analysis.simulation.draws import Second
 from dawsos.analysis.simulation.vector import VectorEvidence
 from dawsos.analysis.statistical.judge import rules_of
 from dawsos.analysis.thresholds import twice_as_often
-from dawsos.model.rollout import RolloutPolicy
+from dawsos.model.policy import RolloutPolicy
 from dawsos.rollout import decision as ladder
 
 Floats = npt.NDArray[np.float64]

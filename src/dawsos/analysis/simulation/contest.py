@@ -11,7 +11,8 @@ import numpy.typing as npt
 from dawsos.analysis.simulation.contenders import Contender, Flagger, Statistical, Thresholds
 from dawsos.analysis.simulation.draws import Traffic
 from dawsos.analysis.simulation.scenarios import Scenario, World
-from dawsos.model.rollout import JudgeName, RolloutPolicy
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.rollout import JudgeName
 
 CONTENDERS: dict[JudgeName, Callable[[str, RolloutPolicy, int], Contender]] = {
     "statistical": Statistical,

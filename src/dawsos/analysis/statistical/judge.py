@@ -16,7 +16,8 @@ from dawsos.analysis.statistical.latency import Edge, History, above, choose_edg
 from dawsos.analysis.statistical.proof import proof_at_once, unusable
 from dawsos.analysis.statistical.statistics import Table
 from dawsos.analysis.thresholds import Recent, Thresholds, twice_as_often
-from dawsos.model.rollout import Counts, Judgement, Reading, RolloutPolicy, Sample, Verdict
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.rollout import Counts, Judgement, Reading, Sample, Verdict
 
 SLOW_SHARE = 0.05
 _PATIENCE = 120.0

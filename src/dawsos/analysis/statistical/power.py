@@ -15,7 +15,8 @@ from dawsos.analysis.statistical.evidence import Bin, Evidence
 from dawsos.analysis.statistical.judge import SLOW_SHARE, rules_of
 from dawsos.analysis.statistical.latency import choose_edges
 from dawsos.analysis.statistical.statistics import Table
-from dawsos.model.rollout import Counts, LadderStep, RolloutPolicy, WarmUp
+from dawsos.model.policy import LadderStep, RolloutPolicy, WarmUp
+from dawsos.model.rollout import Counts
 
 ERRORS = (0.01, 0.05, 1.0)
 SLOWDOWNS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0)

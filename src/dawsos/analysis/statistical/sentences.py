@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dawsos.analysis.statistical.evidence import HOLD, PLAINLY_DOWN, Evidence
 from dawsos.analysis.statistical.latency import Edge
 from dawsos.analysis.statistical.statistics import Table, confidence
-from dawsos.model.rollout import Reading, RolloutPolicy
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.rollout import Reading
 
 
 def against(evidence: Evidence, edges: Sequence[Edge]) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from dawsos.errors import BadInput
-from dawsos.model.rollout import Load, LoadRequest
+from dawsos.model.policy import Load, LoadRequest
 
 _MOST_AT_ONCE = 256
 _PATIENCE = 30.0

@@ -17,7 +17,7 @@ from typing import Any
 
 import dawsos
 from dawsos.errors import InfrastructureError
-from dawsos.model.rollout import Load
+from dawsos.model.policy import Load
 from dawsos.platforms.local.load import OpenLoopLoad, must_be_here
 
 _READY_WITHIN = 30.0

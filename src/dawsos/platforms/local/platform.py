@@ -14,8 +14,8 @@ from pathlib import Path
 
 from dawsos.adapters.loopback import free_ports
 from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.model.policy import CrashLoop
 from dawsos.model.process import Probe, ProcessSpec
-from dawsos.model.rollout import CrashLoop
 from dawsos.platforms.local import lifecycle, processes, workers
 from dawsos.platforms.local.admin import Admin
 from dawsos.platforms.local.envoy_config import (

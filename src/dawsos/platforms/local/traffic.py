@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from dawsos.model.rollout import Counts, CrashLoop, Drained, Sample
+from dawsos.model.policy import CrashLoop
+from dawsos.model.rollout import Counts, Drained, Sample
 from dawsos.platforms.local.admin import Admin
 from dawsos.platforms.local.envoy_config import write_weight
 from dawsos.platforms.local.locking import PATIENT, URGENT, locked

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dawsos.model.rollout import LoadRequest, RolloutPolicy
+from dawsos.model.policy import LoadRequest, RolloutPolicy
 
 GOOD: dict[str, Any] = {
     "ladder": [{"weight": 5, "duration": "5m"}, {"weight": 100, "duration": "5m"}], "error_rate": "0.5%", "p95": "1.2s",

@@ -1,0 +1,124 @@
+"""What a person writes about a rollout: the policy and its parts, checked when pipeline.yaml is read."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from dawsos.model.rollout import JudgeName
+from dawsos.model.units import Duration, PositiveDuration, Share
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    # Built when it is first asked to check something: a run uses few of the gates' options.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class LadderStep(Strict):
+    """One rung: ``weight`` per cent of the traffic for at least ``duration`` seconds."""
+
+    weight: int = Field(ge=1, le=100)
+    duration: PositiveDuration
+
+
+class LoadRequest(Strict):
+    """One kind of request of the synthetic mix; ``share`` is its relative weight."""
+
+    path: str = Field(pattern=r"^/")
+    share: float = Field(default=1, gt=0, allow_inf_nan=False)
+    authenticated: bool = False
+
+
+class Load(Strict):
+    """The declared open-loop load, sent when there is no real traffic: ``rate`` requests a second."""
+
+    rate: float = Field(gt=0, le=5000)
+    requests: tuple[LoadRequest, ...] = Field(min_length=1)
+
+
+class CrashLoop(Strict):
+    """``restarts`` restarts of one process within ``window`` seconds are a crash loop."""
+
+    restarts: int = Field(default=3, ge=1)
+    window: PositiveDuration = 300.0
+
+
+class WarmUp(Strict):
+    """The first ``duration`` seconds of a canary, in which its latency, and unless ``errors`` its errors too, are not held
+    against it: a cold start is no regression.  A canary that is plainly down is rolled back all the same."""
+
+    duration: Duration = 0.0
+    errors: bool = Field(default=True, description="False: errors are not judged while it warms up either.")
+
+
+class RolloutPolicy(Strict):
+    """How a release takes over the traffic, and when it is rolled back.
+
+    ``tick`` is the time between samples; a *check* judges the samples of ``check_interval``.  ``failed_checks``
+    consecutive failed checks roll back.  ``no_data_deadline`` bounds how long a step may be held without a
+    healthy verdict once its duration is over.
+    """
+
+    judge: JudgeName = Field(default="statistical", description="Which judge decides; docs/judge.md compares them.")
+    alpha: float = Field(
+        default=0.01, gt=0, le=0.2, description="A healthy canary is rolled back by comparison at most this often."
+    )
+    tolerance: float = Field(
+        default=1.5, ge=1, le=10, description="The canary's odds of an error may be so many times those of stable."
+    )
+    shortest_fault: PositiveDuration = Field(
+        default=10.0, description="A fault shorter than this is no proof, unless the canary is plainly down."
+    )
+    latency_tolerance: Duration = Field(
+        default=0.05, description="The canary may be so much slower than stable, and always by a fifth."
+    )
+    dim: bool = Field(default=True, description="Lower the canary's weight while it is under suspicion.")
+    advance: Literal["time", "evidence"] = Field(
+        default="time",
+        description="evidence: a step ends when the canary is shown to be within its limits, and not without that.",
+    )
+    shortest_step: PositiveDuration = Field(default=60.0, description="With `advance: evidence`, no step is shorter.")
+    at_deadline: Literal["rollback", "hold"] = Field(
+        default="rollback", description="What becomes of a step that stays undecided to its deadline."
+    )
+    warm_up: WarmUp = WarmUp()
+    requests_per_user: int = Field(
+        default=1, ge=1, description="Where users stick to a version: the most requests that one sends within seconds."
+    )
+    baseline: Duration = Field(
+        default=5.0, description="So long stable is watched before the first step, to know its latency and traffic."
+    )
+
+    ladder: tuple[LadderStep, ...] = Field(min_length=1)
+    tick: PositiveDuration = 1.0
+    check_interval: PositiveDuration = 60.0
+    failed_checks: int = Field(default=5, ge=1)
+    error_rate: Share
+    p95: PositiveDuration
+    min_requests: int = Field(default=1, ge=1, description="Requests a check needs; fewer are no_data.")
+    no_data_deadline: PositiveDuration = 600.0
+    crash_loop: CrashLoop = CrashLoop()
+    failure_counters: tuple[str, ...] = ()
+    lease: PositiveDuration = Field(
+        default=15.0, description="After so long without a live controller, traffic goes to stable."
+    )
+    load: Load | None = None
+
+    @model_validator(mode="after")
+    def _weights_increase(self) -> RolloutPolicy:
+        weights = [step.weight for step in self.ladder]
+        if any(after <= before for before, after in pairwise(weights)):
+            raise ValueError(f"ladder weights must increase, got {' '.join(map(str, weights))}")
+        if weights[-1] != 100:
+            raise ValueError(f"the ladder must end at 100, got {weights[-1]}")
+        if self.check_interval < self.tick:
+            raise ValueError("check_interval must not be shorter than tick")
+        if self.lease <= self.tick:
+            raise ValueError(
+                f"lease {self.lease:g} s must be longer than tick {self.tick:g} s: it is renewed once a tick"
+            )
+        return self
