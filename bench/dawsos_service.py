@@ -71,8 +71,9 @@ def service(workers: int = 1) -> Iterator[list[Running]]:
         token = module(env, "app.token", "--user", seeded["user_id"], "--ttl", "7200").strip()
         processes, running = [], []
         try:
-            standin = [sys.executable, "-m", "app.standin"]
-            processes.append(subprocess.Popen(standin, env=env, stderr=subprocess.DEVNULL))
+            standins = [sys.executable, "-m", "standins"]
+            standins_env = env | {"PYTHONPATH": str(BACKEND / "standins")}
+            processes.append(subprocess.Popen(standins, env=standins_env, stderr=subprocess.DEVNULL))
             _wait(f"http://127.0.0.1:{pages}")
             for _ in range(workers):
                 port = _free_port()

@@ -1,7 +1,7 @@
-"""Polygon, FMP and FRED over HTTP, in the form of their public REST interfaces.
+"""Clients of Polygon, FMP and FRED over their public REST interfaces.
 
-The base address decides who answers: the provider itself, or the recorded stand-in (app.standin) that speaks the same
-form. What cannot be read is `malformed`, never a guess.
+The base address selects the server: the provider, or a server with the same interface. An answer that cannot be read is
+a ProviderError `malformed`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class _Http:
-    """What the three have in common: one GET, its failures by name, numbers read as Decimal."""
+    """The common part: one GET, its failures as ProviderError, numbers as Decimal."""
 
     name = ""
     per_minute = 60.0
@@ -47,7 +47,7 @@ class _Http:
         try:
             return read(answer.json(parse_float=Decimal))
         except (ValueError, KeyError, IndexError, TypeError, InvalidOperation, OverflowError, OSError) as error:
-            # OSError is what the calendar says of a time it cannot hold, nanoseconds for seconds for example.
+            # datetime raises OSError for a time out of its range, for example nanoseconds in place of seconds.
             raise ProviderError("malformed", f"{self.name} sent something unreadable") from error
 
     def _unsupported(self, what: str) -> ProviderError:

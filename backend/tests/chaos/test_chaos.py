@@ -20,7 +20,7 @@ from app.core.errors import StoreUnavailableError
 from app.storage.db import Database
 from app.storage.tenants import PgTenantStore
 from tests.chaos.conftest import Site
-from tests.support.external import standing_in
+from tests.support.external import stand_ins
 from tests.support.proxy import Mode, proxied
 from tests.support.servers import Stack, address, at, run, serving
 
@@ -244,7 +244,7 @@ def test_a_provider_that_is_cut_off_costs_a_quote_and_nothing_else(
     stack: Stack, faults: httpx.Client, site: Site
 ) -> None:
     with (
-        standing_in(stack.env()) as standin,
+        stand_ins(stack.env()) as standin,
         proxied(faults, address(standin.url)) as wire,
         serving(stack.env(PROVIDERS_URL=f"http://127.0.0.1:{wire.port}", PROVIDER_TIMEOUT="0.3")) as service,
         httpx.Client(base_url=service.url, headers=site.http.headers, timeout=15) as http,

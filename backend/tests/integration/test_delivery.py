@@ -17,7 +17,7 @@ from app.clients.mail import MailSender, MailServer
 from app.services.alert_ports import Delivery, DeliveryError
 from app.services.alerting import new_secret
 from tests.support import evidence
-from tests.support.external import Receiver, StandIn, receiving, standing_in, wait_for, worker
+from tests.support.external import Receiver, StandIns, receiving, stand_ins, wait_for, worker
 from tests.support.servers import SECRET, Running, Stack, run, serving
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
@@ -33,19 +33,19 @@ def person(service: Running) -> httpx.Client:
 
 
 @pytest.fixture(scope="module")
-def outside(stack: Stack, night: None) -> Iterator[StandIn]:
-    with standing_in(stack.env()) as standin:
+def outside(stack: Stack, night: None) -> Iterator[StandIns]:
+    with stand_ins(stack.env()) as standin:
         yield standin
 
 
 @pytest.fixture(scope="module")
-def site(stack: Stack, outside: StandIn) -> Iterator[Running]:
+def site(stack: Stack, outside: StandIns) -> Iterator[Running]:
     with serving(stack.env(**outside.env)) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def pages(stack: Stack, outside: StandIn) -> Iterator[str]:
+def pages(stack: Stack, outside: StandIns) -> Iterator[str]:
     with worker(stack.env(**outside.env)) as url:
         yield url
 
@@ -77,7 +77,7 @@ def rule(http: httpx.Client, portfolio: str, **changes: object) -> dict[str, str
 
 
 def test_a_fall_is_delivered_by_webhook_and_mail_within_seconds(
-    site: Running, pages: str, outside: StandIn, receiver: Receiver
+    site: Running, pages: str, outside: StandIns, receiver: Receiver
 ) -> None:
     with person(site) as http:
         mailbox = f"{uuid4()}@example.org"
@@ -128,7 +128,7 @@ def test_a_receiver_that_is_away_is_tried_again_then_replayed_and_told_once(
 
 
 def test_one_trace_from_the_request_to_the_database_to_the_worker(
-    site: Running, pages: str, outside: StandIn, receiver: Receiver
+    site: Running, pages: str, outside: StandIns, receiver: Receiver
 ) -> None:
     trace_id = uuid4().hex
     with person(site) as http:
@@ -152,7 +152,7 @@ def test_one_trace_from_the_request_to_the_database_to_the_worker(
 @pytest.mark.parametrize(
     ("mailbox", "final"), [("refuse-me@example.org", True), ("busy@example.org", False)], ids=["refused", "busy"]
 )
-async def test_what_a_mail_server_says_decides(outside: StandIn, mailbox: str, final: bool) -> None:
+async def test_what_a_mail_server_says_decides(outside: StandIns, mailbox: str, final: bool) -> None:
     delivery = Delivery(uuid4(), uuid4(), uuid4(), now().date(), None, "email", mailbox, now())
     sender = MailSender(MailServer.parse(outside.env["SMTP_URL"], "alerts@example.org"))
     with pytest.raises(DeliveryError) as failed:
@@ -162,7 +162,7 @@ async def test_what_a_mail_server_says_decides(outside: StandIn, mailbox: str, f
         await MailSender(MailServer.parse("smtp://127.0.0.1:1", "a@example.org")).send(delivery)
 
 
-def test_quotes_come_from_the_stand_in_and_go_stale_when_it_fails(stack: Stack, outside: StandIn, night: None) -> None:
+def test_quotes_come_from_the_stand_in_and_go_stale_when_it_fails(stack: Stack, outside: StandIns, night: None) -> None:
     env = stack.env(**outside.env, PROVIDER_TIMEOUT="0.3")
     with serving(env) as service, person(service) as http:
         asked = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The world outside as real servers: a webhook receiver, the recorded stand-in with its mail server, the worker."""
+"""Real servers outside the service: a webhook receiver, the stand-ins; and the worker as a process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from app.core.signing import signature
-from tests.support.servers import free_port
+from tests.support.servers import BACKEND, free_port
 
 
 @dataclass
@@ -74,8 +74,8 @@ def receiving() -> Iterator[Receiver]:
 
 
 @dataclass(frozen=True)
-class StandIn:
-    """The recorded stand-in as a process, and what its users are told of it."""
+class StandIns:
+    """The process of the stand-ins: the address of its pages, and the environment that points the service to it."""
 
     url: str
     env: dict[str, str]
@@ -129,8 +129,8 @@ def wait_for(condition: Callable[[], object], what: str | Callable[[], str], wit
 
 
 @contextmanager
-def standing_in(env: dict[str, str]) -> Iterator[StandIn]:
-    """The stand-in with its ports chosen free."""
+def stand_ins(env: dict[str, str]) -> Iterator[StandIns]:
+    """The stand-ins on free ports. They get no other import path than their own: they must not need the service."""
     pages, mail = free_port(), free_port()
     url = f"http://127.0.0.1:{pages}"
     told = {
@@ -141,10 +141,10 @@ def standing_in(env: dict[str, str]) -> Iterator[StandIn]:
         "ALERT_INTERVAL": "1",
     }
     with ExitStack() as stack:
-        ports = {"STANDIN_PORT": str(pages), "MAIL_PORT": str(mail)}
-        stack.enter_context(child({**env, **ports}, "app.standin", f"{url}/health"))
+        own = {"STANDIN_PORT": str(pages), "MAIL_PORT": str(mail), "PYTHONPATH": str(BACKEND / "standins")}
+        stack.enter_context(child({**env, **own}, "standins", f"{url}/health"))
         wait_for(lambda: listens(mail), "the mail server does not listen")
-        yield StandIn(url, told)
+        yield StandIns(url, told)
 
 
 def listens(port: int) -> bool:

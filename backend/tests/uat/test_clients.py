@@ -17,7 +17,7 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.support.external import Receiver, StandIn, receiving, wait_for
+from tests.support.external import Receiver, StandIns, receiving, wait_for
 from tests.uat.world import opened, order, required, seen
 
 uat = pytest.mark.uat
@@ -25,8 +25,8 @@ SECONDS_OF_A_BREAKER = 75.0
 
 
 @pytest.fixture(scope="module")
-def outside() -> StandIn:
-    return StandIn(f"http://127.0.0.1:{required('STANDIN_PORT')}", {})
+def outside() -> StandIns:
+    return StandIns(f"http://127.0.0.1:{required('STANDIN_PORT')}", {})
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def broken(outside: StandIn) -> Iterator[Callable[[str], None]]:
+def broken(outside: StandIns) -> Iterator[Callable[[str], None]]:
     """Breaks all providers of quotes in one way; mended afterwards."""
 
     def break_all(mode: str) -> None:
@@ -83,7 +83,7 @@ def looked_at_again(client: httpx.Client) -> None:
 @pytest.mark.p1
 @uat("020")
 def test_a_fall_is_delivered_by_webhook_and_mail(
-    anna: httpx.Client, outside: StandIn, receiver: Receiver, note: Callable[[str, float], None]
+    anna: httpx.Client, outside: StandIns, receiver: Receiver, note: Callable[[str, float], None]
 ) -> None:
     mailbox = f"{uuid4()}@example.org"
     portfolio, rule = watched(anna, webhook_url=receiver.url, emails=[mailbox])
@@ -142,7 +142,7 @@ def test_a_quote_within_half_a_second(anna: httpx.Client) -> None:
 @pytest.mark.p1
 @uat("042")
 def test_one_trace_from_the_request_to_the_database_to_the_worker(
-    anna: httpx.Client, outside: StandIn, receiver: Receiver
+    anna: httpx.Client, outside: StandIns, receiver: Receiver
 ) -> None:
     _, rule = watched(anna, webhook_url=receiver.url)
     trace_id = uuid4().hex

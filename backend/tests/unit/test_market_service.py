@@ -16,8 +16,7 @@ from app.core.errors import NotFoundError
 from app.services.market import MarketService
 from app.services.provider_ports import Endpoint, ProviderError, ProviderUnavailableError
 from app.services.resilience import CallPolicy, ResilientProvider
-from app.settings import PACKAGED_MARKET_DATA
-from app.standin.recorded import Inbox, create_standin
+from standins.recorded import Inbox, Recording, create_app
 from tests.support.memory import World
 from tests.support.memory_clients import MemoryProvider
 
@@ -29,7 +28,7 @@ def inbox() -> Inbox:
 
 @pytest.fixture
 async def client(inbox: Inbox) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_standin(PACKAGED_MARKET_DATA, inbox))
+    transport = httpx.ASGITransport(create_app(Recording.load(), inbox))
     async with httpx.AsyncClient(transport=transport) as made:
         yield made
 
