@@ -22,7 +22,13 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "format": ("ruff", "format", "--check", "src", "tests", "scripts", "bench", "dawsos"),
     "types": ("mypy",),
     "imports": ("lint-imports",),
-    "backend-imports": ("env", "PYTHONPATH=backend:backend/standins", "lint-imports", "--config", "backend/.importlinter"),
+    "backend-imports": (
+        "env",
+        "PYTHONPATH=backend:backend/standins",
+        "lint-imports",
+        "--config",
+        "backend/.importlinter",
+    ),
     "unit": ("python", "-m", "pytest", "-q", "-m", "not e2e and not slow", "--timeout=60"),
     "e2e": ("python", "-m", "pytest", "-q", "-m", "e2e and not slow", "--timeout=900", "--durations=25"),
 }
