@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dawsos.adapters.digests import tree_digests
+from dawsos.engine import attempt
 from dawsos.engine.attempt import run_stage
 from dawsos.engine.contract import StageAttempt, StageOutcome, StageRuntime, nothing_to_prepare
 from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
@@ -219,3 +222,53 @@ def test_what_cannot_be_prepared_is_the_machines_fault_and_tried_again(tmp_path:
     world.prepare = away
     assert world.run().result == "infrastructure"
     assert (tried, world.attempts) == ([1, 2], [])
+
+
+class SlowDigests:
+    """Digests that are made only after a task of the event loop has seen that they began and gone on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.began = threading.Event()
+        self.seen = threading.Event()
+        monkeypatch.setattr(attempt, "tree_digests", self)
+
+    def __call__(self, folder: Path) -> dict[str, str]:
+        self.began.set()
+        assert self.seen.wait(5), "the event loop stood still while the evidence was digested"
+        return tree_digests(folder)
+
+    async def watch(self, then: Callable[[], object] = lambda: None) -> None:
+        while not self.began.is_set():
+            await asyncio.sleep(0.001)
+        then()
+        self.seen.set()
+
+
+def test_the_event_loop_goes_on_while_the_evidence_is_digested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests, beside = SlowDigests(monkeypatch), []
+
+    def body(work: StageAttempt) -> StageOutcome:
+        (work.artifacts / "report.json").write_text("{}")
+        beside.append(asyncio.create_task(digests.watch()))
+        return StageOutcome("passed")
+
+    world = World(tmp_path, body)
+    assert world.run() == StageOutcome("passed")
+    assert list(world.record.evidence) == ["report.json"]
+
+
+def test_a_stage_that_is_cancelled_while_its_evidence_is_digested_keeps_its_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests, beside = SlowDigests(monkeypatch), []
+
+    def body(work: StageAttempt) -> StageOutcome:
+        current = asyncio.current_task()
+        assert current is not None
+        beside.append(asyncio.create_task(digests.watch(then=current.cancel)))
+        return StageOutcome("rolled_back", "errors")
+
+    world = World(tmp_path, body)
+    with pytest.raises(asyncio.CancelledError):
+        world.run()
+    assert (world.record.state, world.record.reason) == ("rolled_back", "errors")

@@ -38,29 +38,39 @@ async def _attempt(work: StageAttempt, hands: StageRuntime) -> StageOutcome:
         "stage_started", stage.id, fingerprint=digest, tools=tools, attempt=work.attempt, done=work.done
     )
     started = work.clock.monotonic()
+    outcome = StageOutcome("cancelled", "another stage failed or the run was stopped")
     try:
-        outcome = StageOutcome("passed") if work.done else await _work(work, hands)
-        if outcome.result in ("passed", "failed", "rolled_back"):
-            outcome = await _judge(work, hands, outcome)
+        outcome = await _outcome(work, hands)
+        # In a thread: a large folder must not stall the logs and budgets of the stages beside this one.
+        evidence = await asyncio.to_thread(tree_digests, work.artifacts)
     except asyncio.CancelledError:
-        _finish(work, StageOutcome("cancelled", "another stage failed or the run was stopped"), started)
+        # Not in a thread: a second cancellation while it is awaited would leave the stage without an end in the journal.
+        _finish(work, outcome, started, tree_digests(work.artifacts))
         raise
-    except Exception as error:
-        outcome = StageOutcome("infrastructure", f"a defect of dawsos: {type(error).__name__}: {error}")
-    _finish(work, outcome, started)
+    _finish(work, outcome, started, evidence)
     if outcome.result == "passed":
         hands.keep(work)
     return outcome
 
 
-def _finish(work: StageAttempt, outcome: StageOutcome, started: float) -> None:
+async def _outcome(work: StageAttempt, hands: StageRuntime) -> StageOutcome:
+    try:
+        outcome = StageOutcome("passed") if work.done else await _work(work, hands)
+        if outcome.result in ("passed", "failed", "rolled_back"):
+            outcome = await _judge(work, hands, outcome)
+    except Exception as error:
+        return StageOutcome("infrastructure", f"a defect of dawsos: {type(error).__name__}: {error}")
+    return outcome
+
+
+def _finish(work: StageAttempt, outcome: StageOutcome, started: float, evidence: dict[str, str]) -> None:
     work.recorder.record(
         "stage_finished",
         work.stage.id,
         result=outcome.result,
         seconds=round(work.clock.monotonic() - started, 3),
         reason=outcome.reason,
-        evidence=tree_digests(work.artifacts),
+        evidence=evidence,
     )
 
 
