@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sqlite3
-import threading
 import time
 from pathlib import Path
 
@@ -24,8 +23,6 @@ from dawsos.runs.project import (
     new_run,
     open_tools,
     sweep_leftovers,
-    write_json,
-    write_text,
 )
 
 
@@ -107,14 +104,6 @@ def test_runs_that_begin_in_the_same_second_have_each_an_id_of_their_own(
         new_run(project, "c0ffee" * 6)
 
 
-def test_json_is_written_whole_or_not(tmp_path: Path) -> None:
-    write_json(tmp_path / "deep" / "x.json", {"b": 1, "a": 2})
-    assert (tmp_path / "deep" / "x.json").read_text() == '{\n "a": 2,\n "b": 1\n}\n'
-    with pytest.raises(TypeError):
-        write_json(tmp_path / "deep" / "x.json", object())
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x.json"]
-
-
 def test_evidence_is_read_only_where_its_digest_is_taken(tmp_path: Path) -> None:
     """The digest of a link is that of its target's name: what it leads to could be changed after the gate had read it."""
     artifacts = tmp_path / "artifacts"
@@ -127,26 +116,6 @@ def test_evidence_is_read_only_where_its_digest_is_taken(tmp_path: Path) -> None
     (artifacts / "deep" / "inside").write_text("x.py:1: bad\n")
     (artifacts / "b.txt").symlink_to("deep/inside")
     assert evaluate(gate, artifacts).result == "fail"
-
-
-def test_two_processes_may_write_the_same_file_at_once(tmp_path: Path) -> None:
-    failed: list[OSError] = []
-
-    def write(text: str) -> None:
-        for _ in range(300):
-            try:
-                write_text(tmp_path / "dawsos.prom", text)
-            except OSError as error:
-                failed.append(error)
-
-    writers = [threading.Thread(target=write, args=(letter * 50_000,)) for letter in "ab"]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert failed == []
-    assert set((tmp_path / "dawsos.prom").read_text()) in ({"a"}, {"b"})
-    assert [path.name for path in tmp_path.iterdir()] == ["dawsos.prom"]
 
 
 @pytest.mark.parametrize("taken", [".dawsos", ".dawsos/journal"])

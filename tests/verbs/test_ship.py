@@ -13,13 +13,14 @@ from config.test_load import SMALL, load
 from dawsos.actions.bodies import ActionContext
 from dawsos.adapters import git
 from dawsos.adapters.digests import tree_digests
+from dawsos.adapters.files import write_json
 from dawsos.adapters.locks import owned
 from dawsos.engine.contract import StageAttempt
 from dawsos.errors import BadInput, OwnedElsewhere
 from dawsos.provenance.sigstore import IDENTITY_VARIABLES
 from dawsos.reporting.summary import not_checked
 from dawsos.runs.inputs import Upstream, stage_fingerprint
-from dawsos.runs.project import Tools, find_project, load_run, open_tools, write_json
+from dawsos.runs.project import Tools, find_project, load_run, open_tools
 from dawsos.runs.project import load as project_load
 from dawsos.runs.recorder import Session
 from dawsos.verbs.ship import Options, PlanExecutor, _beside, select

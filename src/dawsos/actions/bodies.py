@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dawsos.adapters import toolchain
+from dawsos.adapters.files import write_json, write_text
 from dawsos.adapters.git import Commit
 from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import secrets_in
@@ -23,7 +23,7 @@ from dawsos.releases import bundle as releases
 from dawsos.releases.images import Choice
 from dawsos.runs.certification import confirm
 from dawsos.runs.evidence import admit
-from dawsos.runs.project import Tools, write_json
+from dawsos.runs.project import Tools
 from dawsos.runs.recorder import Session
 
 # Where a stage's ``env`` has this, its steps get the run's seed: ``dawsos run STAGE --seed N`` replays one.
@@ -140,12 +140,7 @@ def own_command(folder: Path) -> Path:
     code = f"import sys; sys.path.insert(0, {str(source)!r}); from dawsos.cli.main import main; main()"
     script = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"\n'
     if not path.exists() or path.read_text() != script:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder)) / "dawsos"
-        temporary.write_text(script)
-        temporary.chmod(0o755)
-        temporary.replace(path)
-        temporary.parent.rmdir()
+        write_text(path, script, mode=0o755)
     return path
 
 

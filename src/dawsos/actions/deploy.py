@@ -10,13 +10,13 @@ from typing import Any
 from dawsos.actions import environments
 from dawsos.actions.bodies import ActionContext, step_record
 from dawsos.actions.release_commands import ReleaseCommands
+from dawsos.adapters.files import write_json
 from dawsos.adapters.http import get
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Pipeline
 from dawsos.platforms.local.workers import is_replica
 from dawsos.releases import bundle as releases
-from dawsos.runs.project import write_json
 
 
 async def deploy_release(scene: ActionContext, work: StageAttempt) -> StageOutcome:

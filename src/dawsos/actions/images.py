@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dawsos.actions.bodies import ActionContext
+from dawsos.adapters.files import write_json
 from dawsos.adapters.scratch import owned_folder
 from dawsos.adapters.toolchain import base_environment
 from dawsos.engine.contract import StageAttempt
@@ -14,7 +15,6 @@ from dawsos.releases import images
 from dawsos.releases.builders.common import BuildTools, ImageBuild
 from dawsos.releases.bundle import Release
 from dawsos.releases.images import Choice
-from dawsos.runs.project import write_json
 
 # What the builders printed, among the stage's artifacts.
 LOG = "images.log"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.digests import tree_digests
+from dawsos.adapters.files import read_json, write_json
 from dawsos.adapters.scratch import owned_folder
 from dawsos.model.plan import Fingerprint
 from dawsos.model.run import StageRecord
@@ -35,7 +35,7 @@ class StageCache:
         None when there is none, it is damaged, or it was not signed here.
         """
         folder = self._folder / stage / digest
-        kept = _read(folder / "result.json")
+        kept = _result(folder / "result.json")
         try:
             same = kept is not None and kept["evidence"] == tree_digests(folder / "artifacts")
         except OSError:
@@ -44,7 +44,7 @@ class StageCache:
 
     def latest_manifest(self, stage: str) -> dict[str, str] | None:
         """Return the manifest of the stage's newest kept result."""
-        kept = [result for path in (self._folder / stage).glob("*/result.json") if (result := _read(path))]
+        kept = [result for path in (self._folder / stage).glob("*/result.json") if (result := _result(path))]
         newest: dict[str, str] | None = max(kept, key=lambda result: result["finished_at"], default={}).get("manifest")
         return newest
 
@@ -70,17 +70,14 @@ class StageCache:
                     "evidence": record.evidence,
                     "statement": statement,
                 }
-                (temporary / "result.json").write_text(json.dumps(result, sort_keys=True))
+                write_json(temporary / "result.json", result)
                 temporary.rename(target)
         except OSError:
             # A full disk must not turn a passed stage red; it will simply run again next time.
             return
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _result(path: Path) -> dict[str, Any] | None:
     """Return the result in ``path``, None when it is not one."""
-    try:
-        kept = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return kept if isinstance(kept, dict) and kept.keys() >= _PARTS else None
+    kept = read_json(path)
+    return kept if kept is not None and kept.keys() >= _PARTS else None

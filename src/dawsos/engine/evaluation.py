@@ -13,13 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dawsos.adapters.files import write_json
 from dawsos.gates import GATES
 from dawsos.gates.documents import Malformed
 from dawsos.gates.flaky import HISTORY, outcomes
 from dawsos.gates.readers.asked import ASKED
 from dawsos.model.pipeline import Gate
 from dawsos.model.verdicts import GateVerdict
-from dawsos.runs.project import Tools, evaluate, write_json
+from dawsos.runs.project import Tools, evaluate
 
 # So many earlier runs of one stage on one set of inputs are remembered.
 _REMEMBERED = 50

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dawsos.adapters.files import write_json
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.model.pipeline import Step
 from dawsos.model.process import Command, CommandOutcome
@@ -37,7 +37,7 @@ async def run_steps(work: StageAttempt, place: StepContext, runner: Runner) -> S
             name = (step.name or f"step {index}") + (f" ({turn} of {step.repeat})" if step.repeat > 1 else "")
             outcome, record = await _step(work, place, runner, step, (index, turn, name))
             results.append(record)
-            (work.artifacts / "steps.json").write_text(json.dumps(results, indent=1))
+            write_json(work.artifacts / "steps.json", results)
             if outcome.classification == "infrastructure":
                 return StageOutcome("infrastructure", f"{name}: {outcome.message}")
             step_failed = step_failed or outcome.classification not in ("ok", "judged")

@@ -7,11 +7,7 @@ made on another machine can be checked here.
 
 from __future__ import annotations
 
-import os
-import secrets
 import stat
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -19,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from dawsos.adapters.digests import sha256
+from dawsos.adapters.files import create_bytes, write_bytes
 from dawsos.errors import InfrastructureError
 
 _PRIVATE = "signing.pem"
@@ -117,9 +114,7 @@ def _publish(folder: Path, key: Ed25519PrivateKey) -> None:
     path = folder / f"{key_id(key.public_key())[:16]}.pub"
     # Also when it was half written by somebody who was killed: the keyring would refuse it for good.
     if not path.exists() or path.read_bytes() != public:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        temporary.write_bytes(public)
-        temporary.replace(path)
+        write_bytes(path, public)
 
 
 def _make(folder: Path, path: Path) -> None:
@@ -129,15 +124,4 @@ def _make(folder: Path, path: Path) -> None:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    # Made with mode 0600, and linked into place whole: link refuses a name that is taken.
-    descriptor, name = tempfile.mkstemp(dir=folder)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(private)
-            stream.flush()
-            os.fsync(stream.fileno())
-        with suppress(FileExistsError):
-            path.hardlink_to(temporary)
-    finally:
-        temporary.unlink()
+    create_bytes(path, private, durable=True, mode=0o600)

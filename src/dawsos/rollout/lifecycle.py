@@ -11,6 +11,7 @@ from typing import Any
 from dawsos.actions import environments
 from dawsos.actions.environments import Environment
 from dawsos.actions.release_commands import ReleaseCommands, substitute
+from dawsos.adapters.files import write_json
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.pipeline import Pipeline
@@ -19,7 +20,7 @@ from dawsos.model.run import RolloutRecord
 from dawsos.platforms.local.load_process import LoadProcess
 from dawsos.releases.bundle import Release
 from dawsos.rollout.controller import Controller, Finished
-from dawsos.runs.project import Tools, write_json
+from dawsos.runs.project import Tools
 from dawsos.runs.recorder import Session
 
 

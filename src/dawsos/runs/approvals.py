@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from dawsos.adapters.digests import storable, tree_digests
+from dawsos.adapters.files import write_json
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import BadInput
 from dawsos.model.pipeline import Approval
@@ -21,7 +22,7 @@ from dawsos.provenance import envelope as dsse
 from dawsos.provenance import statements
 from dawsos.provenance import verification as check
 from dawsos.runs.evidence import approval_digest
-from dawsos.runs.project import Tools, load_run, write_json
+from dawsos.runs.project import Tools, load_run
 from dawsos.runs.recorder import Session
 
 _POLL = 0.5

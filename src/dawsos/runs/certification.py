@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dawsos.adapters.digests import sha256
+from dawsos.adapters.files import write_text
 from dawsos.adapters.redactor import secrets_in
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.pipeline import Signing
@@ -22,7 +23,7 @@ from dawsos.provenance.certificate import (
     confirmed,
 )
 from dawsos.provenance.sigstore import Keyless, identity
-from dawsos.runs.project import Tools, write_text
+from dawsos.runs.project import Tools
 from dawsos.runs.recorder import Session
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.digests import sha256, tree_digests
+from dawsos.adapters.files import write_text
 from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Approval, Pipeline, Stage
 from dawsos.model.run import Run
@@ -21,7 +22,7 @@ from dawsos.provenance import envelope as dsse
 from dawsos.provenance import verification as check
 from dawsos.provenance.certificate import NOBODY, Confirmed
 from dawsos.provenance.verification import Bundle, Demand, StatementCheck
-from dawsos.runs.project import Tools, write_text
+from dawsos.runs.project import Tools
 
 # What the approver was shown, kept beside the evidence of the stage that asks.
 SHOWN_REPORT = "approval-report.html"

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dawsos.adapters.files import write_json
 from dawsos.errors import InfrastructureError
 from dawsos.model.events import EVENT_KINDS, Event, EventKind
 from dawsos.ports import Clock
@@ -154,13 +154,7 @@ class Journal:
     def anchor(self, run: str, path: Path, **summary: Any) -> None:
         """Write the run's summary with the head of its chain, so that a cut tail is detected later."""
         count, digest = self.head(run)
-        temporary = path.with_suffix(".tmp")
-        text = json.dumps({**summary, "run": run, "events": count, "head": digest}, indent=2, sort_keys=True)
-        with temporary.open("w") as stream:
-            stream.write(text + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        write_json(path, {**summary, "run": run, "events": count, "head": digest}, durable=True)
 
     def verify(self, run: str, anchor: Path | None = None) -> list[str]:
         """Return what is wrong with the run's chain, one line each; an empty list means that it is intact."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import tempfile
@@ -231,21 +230,3 @@ def load_run(tools: Tools, run: str) -> Run:
             f"run {found[0]} cannot be read: {altered[0]}",
             fix="somebody changed journal.sqlite: bring it back from a copy",
         ) from error
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write ``value`` as JSON by rename, so that no reader sees half of it."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` by rename, so that no reader sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own: two runs that end at once write the same metrics.
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_text(text)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.digests import storable
+from dawsos.adapters.files import write_text
 from dawsos.adapters.locks import owned
 from dawsos.adapters.redactor import Masker
 from dawsos.errors import (
@@ -26,7 +27,7 @@ from dawsos.model.run import Run
 from dawsos.ports import Reporter
 from dawsos.reporting.prometheus import KINDS, render_metrics
 from dawsos.runs.evidence import sign_summary
-from dawsos.runs.project import Project, Tools, load_run, new_run, write_text
+from dawsos.runs.project import Project, Tools, load_run, new_run
 from dawsos.runs.report import write_report
 
 EXIT_CODES = {

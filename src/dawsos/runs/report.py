@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dawsos.adapters import git
+from dawsos.adapters.files import write_json, write_text
 from dawsos.adapters.templates import kept_templates
 from dawsos.analysis.measures import error_rate
 from dawsos.errors import DawsosError
@@ -15,7 +16,7 @@ from dawsos.reporting.html import ReportContext, SloRow, render_html
 from dawsos.reporting.objectives import objectives
 from dawsos.reporting.sarif import sarif
 from dawsos.runs.evidence import SHOWN_REPORT
-from dawsos.runs.project import Tools, write_json
+from dawsos.runs.project import Tools
 
 _TAIL = 60
 
@@ -41,7 +42,6 @@ def write_shown_report(tools: Tools, pipeline: Pipeline, run: Run, artifacts: Pa
 
 
 def _write(tools: Tools, pipeline: Pipeline, run: Run, path: Path, base: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     count, head = tools.journal.head(run.id)
     subject, author = _commit(tools, run)
     context = ReportContext(
@@ -57,11 +57,7 @@ def _write(tools: Tools, pipeline: Pipeline, run: Run, path: Path, base: str) ->
         urls={d["environment"]: d["url"] for d in run.deployments},
         evidence_base=base,
     )
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(
-        tools.masker.clean(render_html(run, context, kept_templates(tools.project.templates))), encoding="utf-8"
-    )
-    temporary.replace(path)
+    write_text(path, tools.masker.clean(render_html(run, context, kept_templates(tools.project.templates))))
 
 
 def _commit(tools: Tools, run: Run) -> tuple[str, str]:

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dawsos.adapters import git
+from dawsos.adapters.files import write_json
 from dawsos.errors import BadInput
 from dawsos.gates.documents import Malformed, Missing
 from dawsos.gates.readers.resolved import read_resolved
-from dawsos.runs.project import write_json
 from dawsos.scans.osv import match, read_export
 from dawsos.scans.packages import Subject, spdx
 from dawsos.scans.secrets import Line, find_secrets

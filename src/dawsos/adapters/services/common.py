@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import os
 import secrets
 import shutil
 from pathlib import Path
 
+from dawsos.adapters.files import create_bytes, read_json, write_json, write_text
 from dawsos.adapters.loopback import free_ports, is_free
 from dawsos.errors import InfrastructureError
 
@@ -31,9 +31,7 @@ def remembered(folder: Path, name: str, make: object = None) -> str:
     path = folder / name
     if not path.exists():
         value = make() if callable(make) else secrets.token_urlsafe(24)
-        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(str(value))
+        create_bytes(path, str(value).encode(), durable=True, mode=0o600)
     return path.read_text()
 
 
@@ -45,7 +43,7 @@ def port_of(folder: Path, running: bool) -> int:
         if running or is_free(port):
             return port
     (port,) = free_ports(1)
-    path.write_text(str(port))
+    write_text(path, str(port))
     return port
 
 
@@ -64,16 +62,15 @@ def outside_folder(folder: Path) -> Path:
             f"{outside} belongs to somebody else", fix="remove it, or set DAWSOS_HOME to another folder"
         )
     note = folder.parent / "outside.json"
-    known = json.loads(note.read_text())["folders"] if note.exists() else []
+    known = (read_json(note) or {}).get("folders", [])
     if str(outside) not in known:
-        note.write_text(json.dumps({"folders": [*known, str(outside)]}))
+        write_json(note, {"folders": [*known, str(outside)]})
     return outside
 
 
 def remove_outside(services: Path) -> None:
     """Remove what lies outside the folder ``services`` because another user had to reach it."""
-    note = services / "outside.json"
-    for path in json.loads(note.read_text())["folders"] if note.exists() else ():
+    for path in (read_json(services / "outside.json") or {}).get("folders", ()):
         shutil.rmtree(path, ignore_errors=True)
 
 

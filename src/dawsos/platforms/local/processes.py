@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from dawsos.adapters.files import write_json
 from dawsos.model.process import ProcessSpec
 
 
@@ -68,10 +69,7 @@ def spawn(spec: ProcessSpec, pid_file: Path) -> Handle:
         # Whoever starts us in the background has told us to ignore these, and a shell cannot trap what it was told to ignore.
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        record = json.dumps({"pid": os.getpid(), "started": start_time(os.getpid()), "digest": digest})
-        temporary = pid_file.with_suffix(".new")
-        temporary.write_text(record)
-        temporary.replace(pid_file)
+        write_json(pid_file, {"pid": os.getpid(), "started": start_time(os.getpid()), "digest": digest})
         if spec.user is not None and os.geteuid() == 0:
             os.setgroups([])
             os.setgid(spec.user[1])

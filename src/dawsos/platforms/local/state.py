@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dawsos.adapters import files
 from dawsos.model.process import Probe, ProcessSpec
 
 
@@ -59,26 +58,12 @@ class Desired:
 
 def write_json(path: Path, value: object) -> None:
     """Replace ``path`` by ``value`` as JSON, on disk before this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w") as stream:
-            json.dump(value, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    files.write_text(path, json.dumps(value), durable=True, mode=0o600)
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object in ``path``, an empty one when there is none."""
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return files.read_json(path) or {}
 
 
 def read_desired(folder: Path) -> Desired:
