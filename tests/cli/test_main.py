@@ -163,7 +163,17 @@ def test_words_of_a_person_are_not_markup(good: TinyProject) -> None:
     assert "[bold]x[/nonsense]" in said.err
 
 
-HEAVY = ("asyncio", "httpx", "jinja2", "psutil", "pydantic", "ruamel.yaml", "sqlite3", "rich.live", "dawsos.verbs.ship")
+HEAVY = (
+    "asyncio",
+    "aiohttp",
+    "jinja2",
+    "psutil",
+    "pydantic",
+    "ruamel.yaml",
+    "sqlite3",
+    "rich.live",
+    "dawsos.verbs.ship",
+)
 _MEASURE = """
 import sys, json
 sys.argv = ["dawsos", "--help"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -15,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 from rich.console import Console
 
+from dawsos.adapters.http import get
 from dawsos.runs.project import Project, find_project
 from dawsos.verbs import reading
 
@@ -91,9 +92,9 @@ class Clone:
 
     def version(self) -> str:
         """Return the commit that production says it serves."""
-        health = httpx.get(f"{self.status()['url']}/health", trust_env=False)
-        assert health.status_code == 200, health.text
-        return str(health.json()["version"])
+        health = asyncio.run(get(f"{self.status()['url']}/health"))
+        assert health["status_code"] == 200, health
+        return str(health["body"]["version"])
 
     @contextmanager
     def running(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:

@@ -5,6 +5,7 @@ The CI service is ours, for it plays the world outside: it says who a job is, by
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -20,12 +21,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
+from dawsos.adapters.http import get
 from dawsos.adapters.loopback import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,10 +180,7 @@ class Sigstore:
 
 
 def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False, timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
+    return bool(asyncio.run(get(url, timeout=2))["status_code"] == 200)
 
 
 @contextmanager
@@ -225,7 +223,7 @@ def running(folder: Path, servers: Path, issuers: tuple[str, ...]) -> Iterator[S
             "timestamp", servers / "timestamp", "serve", "--host=127.0.0.1", f"--port={tsa_port}",
             "--timestamp-signer=memory", "--disable-ntp-monitoring", ready=f"{tsa_url}/certchain",
         )  # fmt: skip
-        chain = x509.load_pem_x509_certificates(httpx.get(f"{tsa_url}/certchain", trust_env=False).content)
+        chain = x509.load_pem_x509_certificates(asyncio.run(get(f"{tsa_url}/certchain"))["body"].encode())
         addresses = Addresses(ca_url, ct_url, log_url, tsa_url)
         stack.instance.write_text(json.dumps(described(addresses, root, chain, (ct_key, log_key))))
         yield stack

@@ -14,12 +14,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from dawsos.actions.images import docker_client
 from dawsos.adapters import git
 from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.http import get
 from dawsos.adapters.loopback import free_ports
 from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import Masker
@@ -112,11 +112,10 @@ async def answers_as_a_container(tag: str, image: str, release: Release, sha: st
                 if told["Health"]["Status"] == "healthy":
                     break
                 await asyncio.sleep(0.5)
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
-            ready = await http.get("/health/ready")
-            assert (ready.status_code, ready.json()["status"]) == (200, "ready")
-            if image == "backend":
-                assert (await http.get("/health")).json() == {"status": "healthy", "version": sha}
+        ready = await get(f"{url}/health/ready")
+        assert (ready["status_code"], ready["body"]["status"]) == (200, "ready")
+        if image == "backend":
+            assert (await get(f"{url}/health"))["body"] == {"status": "healthy", "version": sha}
         assert docker("exec", name, "sh", "-c", "true", check=False) is None, "there is a shell in the image"
         assert docker("inspect", "--format", "{{.Config.User}}", name) == "65532:65532"
         # TERM ends it in order, well before Docker would kill it.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
 import subprocess
 import time
 
-import httpx
 import psutil
 import pytest
 
+from dawsos.adapters.http import get
 from e2e.clone import Clone, until
 
 pytestmark = pytest.mark.e2e
@@ -82,11 +83,8 @@ def test_kills_at_random_moments(shipped: Clone) -> None:
             assert ship.returncode in (0, 1, 3, 4), f"{where}: {out}{err}"
 
         def answers() -> str:
-            try:
-                health = httpx.get(f"{url}/health", trust_env=False, timeout=2)
-            except httpx.HTTPError:
-                return ""
-            return str(health.json()["version"]) if health.status_code == 200 else ""
+            health = asyncio.run(get(f"{url}/health", timeout=2))
+            return str(health["body"]["version"]) if health["status_code"] == 200 else ""
 
         version = until(answers, 30, f"production answers after {where}")
         run = shipped.show()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
-import httpx
 import pytest
 
+from dawsos.adapters.http import get
 from e2e.clone import Clone
 
 pytestmark = pytest.mark.e2e
@@ -38,7 +39,7 @@ def test_every_stage_passes_and_the_release_serves(shipped: Clone) -> None:
     assert all(gate["result"] == "pass" for stage in run["stages"].values() for gate in stage["gates"])
     url = re.search(r"^service +(http://\S+)$", said.out, re.MULTILINE)
     assert url, said.text
-    assert httpx.get(f"{url[1]}/health", trust_env=False).status_code == 200
+    assert asyncio.run(get(f"{url[1]}/health"))["status_code"] == 200
     assert shipped.dawsos("verify").code == 0
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import httpx
 import pytest
 
+from dawsos.adapters.http import HttpError
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.local.admin import Admin
+from support.pages import Pages
 
-Answer = Callable[[httpx.Request], httpx.Response]
+Answer = Callable[[str, Mapping[str, str]], str]
 
 
 def ask(answer: Answer, question: Callable[[Admin], Awaitable[Any]]) -> Any:
@@ -21,35 +22,35 @@ def ask(answer: Answer, question: Callable[[Admin], Awaitable[Any]]) -> Any:
 
     async def talk() -> Any:
         admin = Admin(1)
-        await admin.close()
-        admin._client = httpx.AsyncClient(base_url="http://admin", transport=httpx.MockTransport(answer))
-        try:
-            return await question(admin)
-        finally:
-            await admin.close()
+        admin._client = Pages(answer)
+        return await question(admin)
 
     return asyncio.run(talk())
 
 
 def test_statistics_are_names_with_values() -> None:
-    asked: list[httpx.Request] = []
+    asked: list[object] = []
 
-    def page(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
-        return httpx.Response(200, text="cluster.a.upstream_rq_total: 7\ncluster.a.note: x: y\n\nno colon\n")
+    def page(path: str, params: Mapping[str, str]) -> str:
+        asked.append((path, params))
+        return "cluster.a.upstream_rq_total: 7\ncluster.a.note: x: y\n\nno colon\n"
 
     assert ask(page, lambda admin: admin.stats("^cluster", "Counters")) == {
         "cluster.a.upstream_rq_total": "7",
         "cluster.a.note": "x: y",
     }
-    assert dict(asked[0].url.params) == {"filter": "^cluster", "type": "Counters"}
+    assert asked == [("/stats", {"filter": "^cluster", "type": "Counters"})]
+
+
+def unwell(_path: str, _params: Mapping[str, str]) -> str:
+    raise HttpError("status 503")
 
 
 def test_a_page_that_is_not_well_is_an_error() -> None:
-    with pytest.raises(httpx.HTTPError):
-        ask(lambda _: httpx.Response(503), lambda admin: admin.stats("x"))
-    with pytest.raises(httpx.HTTPError):
-        ask(lambda _: httpx.Response(503), lambda admin: admin.latency(["x"]))
+    with pytest.raises(HttpError):
+        ask(unwell, lambda admin: admin.stats("x"))
+    with pytest.raises(HttpError):
+        ask(unwell, lambda admin: admin.latency(["x"]))
 
 
 LATENCY = """# TYPE envoy_cluster_upstream_rq_time histogram
@@ -65,9 +66,9 @@ envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="b.2",le="+Inf"} 9
 def test_latency_is_in_seconds_by_cluster() -> None:
     asked: list[str] = []
 
-    def page(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.params["filter"])
-        return httpx.Response(200, text=LATENCY)
+    def page(_path: str, params: Mapping[str, str]) -> str:
+        asked.append(params["filter"])
+        return LATENCY
 
     found = ask(page, lambda admin: admin.latency(["a", "b.2"]))
     assert found == {"a": {0.0005: 0, 1.2: 3, math.inf: 4}, "b.2": {math.inf: 9}}
@@ -86,9 +87,9 @@ STATS = {
 def test_a_version_is_confirmed_once_envoy_runs_it(name: str, stat: str) -> None:
     answers = iter(['""', '"v1"', None, '"v2"'])
 
-    def page(_: httpx.Request) -> httpx.Response:
+    def page(path: str, params: Mapping[str, str]) -> str:
         said = next(answers)
-        return httpx.Response(503) if said is None else httpx.Response(200, text=f"{stat}: {said}\n")
+        return unwell(path, params) if said is None else f"{stat}: {said}\n"
 
     assert 0 < ask(page, lambda admin: admin.confirm(name, "v2")) < 10
     assert next(answers, "all were asked for") == "all were asked for"
@@ -97,14 +98,17 @@ def test_a_version_is_confirmed_once_envoy_runs_it(name: str, stat: str) -> None
 @pytest.mark.parametrize(
     ("answer", "seen"),
     [
-        (httpx.Response(200, text=f'{STATS["routes.json"]}: "v1"\n'), "v1"),
-        (httpx.Response(200, text=""), ""),
-        (httpx.Response(500), "no answer (HTTPStatusError)"),
+        (f'{STATS["routes.json"]}: "v1"\n', "v1"),
+        ("", ""),
+        (None, "no answer (status 503)"),
     ],
     ids=["another version", "none", "no answer"],
 )
-def test_what_envoy_runs_instead_is_said(answer: httpx.Response, seen: str) -> None:
+def test_what_envoy_runs_instead_is_said(answer: str | None, seen: str) -> None:
     with pytest.raises(InfrastructureError) as caught:
-        ask(lambda _: answer, lambda admin: admin.confirm("routes.json", "v2", within=0.02))
+        ask(
+            lambda *asked: unwell(*asked) if answer is None else answer,
+            lambda admin: admin.confirm("routes.json", "v2", within=0.02),
+        )
     assert caught.value.message == f"Envoy did not take over routes.json v2 within 0.02 s; it runs {seen}"
     assert "dawsos status" in caught.value.fix

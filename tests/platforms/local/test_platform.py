@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 
+from dawsos.adapters.http import get
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import ProcessSpec
 from dawsos.platforms.local import processes
@@ -196,9 +196,10 @@ def test_a_life_behind_the_proxy(platform: LocalPlatform) -> None:
     """First release, canary, fault, promotion, rollback to the standby, end: each seen from where a user stands."""
 
     async def answers(url: str, amount: int = 40) -> set[str]:
-        async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
-            told = [await client.get(url) for _ in range(amount)]
-        return {f"{answer.status_code} {answer.text}" if answer.status_code != 200 else answer.text for answer in told}
+        told = [await get(url, timeout=5.0) for _ in range(amount)]
+        return {
+            str(one["body"]) if one["status_code"] == 200 else f"{one['status_code']} {one['body']}" for one in told
+        }
 
     async def live() -> None:
         await platform.ensure_supervisor()
@@ -241,8 +242,7 @@ def test_a_life_behind_the_proxy(platform: LocalPlatform) -> None:
         assert await answers(url) == {"d1"}
 
     async def timed(url: str) -> float:
-        async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
-            return (await client.get(url)).elapsed.total_seconds()
+        return float((await get(url, timeout=5.0))["seconds"])
 
     asyncio.run(live())
 
@@ -255,35 +255,34 @@ def test_a_first_release_has_traffic_only_while_somebody_watches_it(platform: Lo
         await platform.deploy(deployment("d1"))
         await platform.route(stable=None, canary="d1", weight=0)
         traffic = platform.traffic()
-        async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
 
-            async def answered() -> int:
-                return (await client.get(url)).status_code
+        async def answered() -> object:
+            return (await get(url, timeout=5.0))["status_code"]
 
-            async def becomes(status: int) -> None:
-                async with asyncio.timeout(20):
-                    while await answered() != status:
-                        await asyncio.sleep(0.05)
+        async def becomes(status: int) -> None:
+            async with asyncio.timeout(20):
+                while await answered() != status:
+                    await asyncio.sleep(0.05)
 
-            assert await answered() == 503
-            platform.renew_lease(1.0)
-            await traffic.set_weight(100)
-            assert await answered() == 200
-            # The controller was killed: nobody renews the lease.
-            await becomes(503)
-            assert platform.roles() == Roles(None, "d1", None, 0)
-            # Another one comes, and is stopped.
-            platform.renew_lease(60.0)
-            await traffic.set_weight(100)
-            assert await answered() == 200
-            platform.withdraw()
-            await becomes(503)
-            platform.renew_lease(60.0)
-            await traffic.set_weight(100)
-            await platform.promote()
-            platform.renew_lease(0.0)
-            assert platform.roles() == Roles("d1", None, None, 0)
-            assert await answered() == 200
+        assert await answered() == 503
+        platform.renew_lease(1.0)
+        await traffic.set_weight(100)
+        assert await answered() == 200
+        # The controller was killed: nobody renews the lease.
+        await becomes(503)
+        assert platform.roles() == Roles(None, "d1", None, 0)
+        # Another one comes, and is stopped.
+        platform.renew_lease(60.0)
+        await traffic.set_weight(100)
+        assert await answered() == 200
+        platform.withdraw()
+        await becomes(503)
+        platform.renew_lease(60.0)
+        await traffic.set_weight(100)
+        await platform.promote()
+        platform.renew_lease(0.0)
+        assert platform.roles() == Roles("d1", None, None, 0)
+        assert await answered() == 200
         await traffic.close()
 
     asyncio.run(live())

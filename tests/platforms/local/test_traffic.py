@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dawsos.platforms.local.traffic import _COUNTERS, _backwards, _counter, _difference
+from dawsos.adapters.http import HttpError
+from dawsos.model.policy import CrashLoop
+from dawsos.platforms.local.state import Desired, Roles, write_desired, write_roles
+from dawsos.platforms.local.traffic import _COUNTERS, EnvoyTraffic, _backwards, _counter, _difference
+from support.pages import Pages
 
 READINGS = st.fixed_dictionaries({key: st.integers(0, 10_000).map(float) for key in _COUNTERS})
 
@@ -85,3 +92,24 @@ exp_total 1e3
 @pytest.mark.parametrize(("name", "value"), [("failures_total", 5.0), ("exp_total", 1000.0), ("absent_total", 0.0)])
 def test_a_named_counter_is_read_from_the_metrics_page(name: str, value: Any) -> None:
     assert _counter(PAGE, name) == value
+
+
+def test_a_named_counter_that_the_first_sample_could_not_read_starts_where_it_is_first_read(tmp_path: Path) -> None:
+    """The store has counted since long before this rollout: none of that is a failure of the canary."""
+
+    async def measured(pages: Iterator[str | None]) -> list[dict[str, float]]:
+        write_desired(tmp_path, Desired(proxy={"admin": 1}, deployments={"d1": {"ports": [8000]}}))
+        write_roles(tmp_path, Roles("d0", "d1", None, 5))
+        traffic = EnvoyTraffic(tmp_path, ("failures_total",), CrashLoop())
+        traffic._pages = Pages(lambda _path, _: _or_nobody(next(pages)))
+        traffic._admin._client = Pages(lambda _path, _: _or_nobody(None))
+        return [(await traffic.sample(at, 5)).counters for at in range(4)]
+
+    counters = asyncio.run(measured(iter([None, "failures_total 7", "failures_total 7", "failures_total 9"])))
+    assert counters == [{}, {"failures_total": 0.0}, {"failures_total": 0.0}, {"failures_total": 2.0}]
+
+
+def _or_nobody(page: str | None) -> str:
+    if page is None:
+        raise HttpError("cannot connect")
+    return page

@@ -7,8 +7,7 @@ import math
 import re
 import time
 
-import httpx
-
+from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.local.envoy_config import FAULT_PREFIX, FAULT_ROUTES, HTTP_PREFIX, ROUTES
 
@@ -26,25 +25,23 @@ class Admin:
     """One Envoy's admin page on loopback."""
 
     def __init__(self, port: int) -> None:
-        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=2.0, trust_env=False)
+        self._client = HttpClient(f"http://127.0.0.1:{port}", timeout=2.0)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._client.close()
 
     async def stats(self, pattern: str, kind: str = "All") -> dict[str, str]:
-        """Return name -> value of the statistics that match; raises httpx.HTTPError."""
-        response = await self._client.get("/stats", params={"filter": pattern, "type": kind})
-        response.raise_for_status()
-        pairs = (line.partition(": ") for line in response.text.splitlines())
+        """Return name -> value of the statistics that match; raises HttpError."""
+        page = await self._client.page("/stats", {"filter": pattern, "type": kind})
+        pairs = (line.partition(": ") for line in page.splitlines())
         return {name: value for name, separator, value in pairs if separator}
 
     async def latency(self, clusters: list[str]) -> dict[str, dict[float, int]]:
-        """Return cluster -> upper edge in seconds -> requests at or below it, since Envoy started."""
+        """Return cluster -> upper edge in seconds -> requests at or below it, since Envoy started; raises HttpError."""
         pattern = rf"^cluster\.({'|'.join(map(re.escape, clusters))})\.upstream_rq_time$"
-        response = await self._client.get("/stats/prometheus", params={"filter": pattern})
-        response.raise_for_status()
+        page = await self._client.page("/stats/prometheus", {"filter": pattern})
         found: dict[str, dict[float, int]] = {}
-        for name, edge, count in _BUCKET.findall(response.text):
+        for name, edge, count in _BUCKET.findall(page):
             seconds = math.inf if edge == "+Inf" else float(edge) / 1000
             found.setdefault(name, {})[seconds] = int(count)
         return found
@@ -63,8 +60,8 @@ class Admin:
                 seen = values.get(stat, "").strip('"')
                 if seen == version:
                     return time.monotonic() - started
-            except httpx.HTTPError as error:
-                seen = f"no answer ({type(error).__name__})"
+            except HttpError as error:
+                seen = f"no answer ({error.kind})"
             await asyncio.sleep(0.005)
         raise InfrastructureError(
             f"Envoy did not take over {name} {version} within {within:g} s; it runs {seen}",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 import dawsos
+from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.local import processes
 from dawsos.platforms.local.locking import changing
@@ -112,9 +113,10 @@ async def _drain(proxy: dict[str, int]) -> None:
     """Let the proxy finish what it has begun before anything behind it goes away."""
     if not proxy:
         return
-    import httpx
-
-    with contextlib.suppress(httpx.HTTPError):
-        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-            await client.post(f"http://127.0.0.1:{proxy['admin']}/drain_listeners?graceful&skip_exit")
+    admin = HttpClient(f"http://127.0.0.1:{proxy['admin']}", timeout=2.0)
+    try:
+        with contextlib.suppress(HttpError):
+            await admin.request("POST", "/drain_listeners?graceful&skip_exit")
             await asyncio.sleep(0.5)
+    finally:
+        await admin.close()

@@ -10,8 +10,7 @@ from collections import Counter, deque
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
-
+from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.errors import BadInput
 from dawsos.model.policy import Load, LoadRequest
 
@@ -37,24 +36,17 @@ class OpenLoopLoad:
         self.failures: Counter[str] = Counter()
         self.latencies: deque[float] = deque(maxlen=100_000)
         self._requests = _mix(load.requests)
-        self._url = url.rstrip("/")
+        self._client = HttpClient(url, timeout=_PATIENCE, connections=_MOST_AT_ONCE)
         self._bearer = {"Authorization": f"Bearer {token}"}
-        self._session: aiohttp.ClientSession | None = None
         self._started = self._ended = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._flying: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Begin to send."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_MOST_AT_ONCE, keepalive_timeout=5.0),
-            timeout=aiohttp.ClientTimeout(total=_PATIENCE),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        # A request whose connection was closed under it is one that was lost; to send it once more would hide that.
-        self._session._retry_connection = False
+        self._client.open()
         self._started = time.monotonic()
-        self._task = asyncio.create_task(self._send(self._session))
+        self._task = asyncio.create_task(self._send())
 
     async def stop(self) -> None:
         """Send nothing new, wait a little for what is under way, and end."""
@@ -67,8 +59,7 @@ class OpenLoopLoad:
             _, late = await asyncio.wait(self._flying, timeout=5)
             for task in late:
                 task.cancel()
-        if self._session is not None:
-            await self._session.close()
+        await self._client.close()
 
     def outcome(self) -> dict[str, Any]:
         """Return what came of it: counts, the ``seconds`` it was sent for, and ``p95`` from when a request was due, in seconds."""
@@ -87,7 +78,7 @@ class OpenLoopLoad:
         """Requests that were sent and have no answer yet."""
         return len(self._flying)
 
-    async def _send(self, session: aiohttp.ClientSession) -> None:
+    async def _send(self) -> None:
         due = time.monotonic()
         for request in itertools.cycle(self._requests):
             due += 1.0 / self.rate
@@ -101,22 +92,21 @@ class OpenLoopLoad:
                 self.skipped += 1
                 await asyncio.sleep(0)
                 continue
-            task = asyncio.create_task(self._one(session, request, due))
+            task = asyncio.create_task(self._one(request, due))
             self._flying.add(task)
             task.add_done_callback(self._flying.discard)
 
-    async def _one(self, session: aiohttp.ClientSession, request: LoadRequest, due: float) -> None:
+    async def _one(self, request: LoadRequest, due: float) -> None:
         headers = self._bearer if request.authenticated else {}
         self.sent += 1
         try:
-            async with session.get(self._url + request.path, headers=headers, allow_redirects=False) as response:
-                await response.read()
-                if response.status >= 400:
-                    self.failed += 1
-                    self.failures[f"{request.path}: {response.status}"] += 1
-        except (aiohttp.ClientError, TimeoutError) as error:
+            response = await self._client.request("GET", request.path, headers=headers)
+            failure = str(response.status) if response.status >= 400 else ""
+        except HttpError as error:
+            failure = error.kind
+        if failure:
             self.failed += 1
-            self.failures[f"{request.path}: {type(error).__name__}"] += 1
+            self.failures[f"{request.path}: {failure}"] += 1
         self.latencies.append(time.monotonic() - due)
 
 

@@ -9,8 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
-
+from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.model.policy import CrashLoop
 from dawsos.model.rollout import Counts, Drained, Sample
 from dawsos.platforms.local.admin import Admin
@@ -38,16 +37,16 @@ class EnvoyTraffic:
         self._names = failure_counters
         self._crash_loop = crash_loop
         self._admin = Admin(read_desired(folder).proxy["admin"])
-        self._pages = httpx.AsyncClient(timeout=2.0, trust_env=False)
+        self._pages = HttpClient(timeout=2.0)
         self._before: dict[str, dict[str, float]] | None = None
         self._latency: dict[str, dict[float, int]] = {}
-        self._counters_before: dict[str, float] | None = None
+        self._counters_before: dict[str, float] = {}
         self._since = time.time()
         self._last = time.monotonic()
 
     async def close(self) -> None:
         await self._admin.close()
-        await self._pages.aclose()
+        await self._pages.close()
 
     async def set_weight(self, weight: int) -> float:
         """Give the canary ``weight`` per cent; return seconds until Envoy confirmed.  Raises InfrastructureError."""
@@ -69,7 +68,7 @@ class EnvoyTraffic:
         try:
             values = await self._values(clusters)
             latency = await self._latencies(clusters)
-        except httpx.HTTPError:
+        except HttpError:
             self._before = None
             return base
         before, latency_before = self._before, self._latency
@@ -98,7 +97,7 @@ class EnvoyTraffic:
         while time.monotonic() - started < deadline:
             try:
                 values = (await self._values([canary]))[canary]
-            except httpx.HTTPError:
+            except HttpError:
                 await asyncio.sleep(0.02)
                 continue
             now = time.monotonic()
@@ -153,21 +152,22 @@ class EnvoyTraffic:
         )
 
     async def _failures(self, canary: str) -> dict[str, float]:
-        """Return how far each named counter rose on the canary since the first sample."""
+        """Return how far each named counter rose on the canary since the first sample that could read it."""
         if not self._names:
             return {}
         totals: dict[str, float] = {}
         for port in read_desired(self._folder).deployments.get(canary, {}).get("ports", ()):
             try:
-                page = (await self._pages.get(f"http://127.0.0.1:{port}/metrics")).text
-            except httpx.HTTPError:
+                page = await self._pages.page(f"http://127.0.0.1:{port}/metrics")
+            except HttpError:
                 continue
             for name in self._names:
                 # Every replica reads the same store, so the largest is the truth, not the sum.
                 totals[name] = max(totals.get(name, 0.0), _counter(page, name))
-        if self._counters_before is None:
-            self._counters_before = totals
-        return {name: value - self._counters_before.get(name, 0.0) for name, value in totals.items()}
+        # A counter that could not be read in the first sample starts from where it is first read: it counts from the
+        # start of the store, not of this rollout.
+        self._counters_before = totals | self._counters_before
+        return {name: value - self._counters_before[name] for name, value in totals.items()}
 
 
 def _counter(page: str, name: str) -> float:
