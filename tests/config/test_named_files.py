@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from dawsos.config.load import load_pipeline
 from dawsos.config.named_files import must_have_files
 from dawsos.errors import BadInput
-from dawsos.model.pipeline import Pipeline
+from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.runs.project import gate_options
 
 FILES = ("tools.txt", "docs.txt", "back/requirements.txt", "back/Dockerfile", "trust.json")
@@ -46,8 +48,37 @@ def pipeline(text: str = TEXT) -> Pipeline:
     return load_pipeline(text, "pipeline.yaml", gate_options())
 
 
-def test_with_all_of_them_nothing_is_said(root: Path) -> None:
-    must_have_files(pipeline(), pipeline().stages, root)
+def told(chosen: Pipeline, stages: Sequence[Stage], root: Path) -> list[str]:
+    """Return the lines that are told of ``root``; none where everything is there."""
+    try:
+        must_have_files(chosen, stages, root)
+    except BadInput as refused:
+        return refused.message.splitlines()
+    return []
+
+
+def test_what_is_needed_is_all_of_the_files_and_nothing_else(root: Path) -> None:
+    """With the files and no other one nothing is told; with any of them hidden, that one is."""
+    assert told(pipeline(), pipeline().stages, root) == []
+    for name in FILES:
+        (root / name).rename(root / "hidden")
+        assert [line.rpartition(" ")[2] for line in told(pipeline(), pipeline().stages, root)] == [name]
+        (root / "hidden").rename(root / name)
+
+
+def test_a_folder_is_no_file_and_a_file_is_no_folder(root: Path) -> None:
+    (root / "tools.txt").unlink()
+    (root / "tools.txt").mkdir()
+    assert told(pipeline(), pipeline().stages, root) == [
+        "pipeline.yaml: toolchains.tools.requirements: there is no file tools.txt"
+    ]
+    (root / "tools.txt").rmdir()
+    (root / "tools.txt").touch()
+    elsewhere = TEXT.replace("back/requirements.txt", "docs.txt").replace("back/Dockerfile", "docs.txt")
+    shutil.rmtree(root / "back")
+    (root / "back").touch()
+    chosen = pipeline(elsewhere)
+    assert told(chosen, chosen.stages, root) == ["pipeline.yaml: service.project: there is no folder back"]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +109,6 @@ def test_only_what_the_chosen_stages_need_is_asked_for(root: Path) -> None:
     for name in ("docs.txt", "back/requirements.txt", "back/Dockerfile", "trust.json"):
         (root / name).unlink()
     unsigned = pipeline(TEXT.replace("sigstore: auto", "sigstore: 'off'"))
-    must_have_files(unsigned, [unsigned.stage("lint")], root)
+    assert told(unsigned, [unsigned.stage("lint")], root) == []
     with pytest.raises(BadInput, match=r"docs\.txt"):
         must_have_files(unsigned, [unsigned.stage("pages")], root)

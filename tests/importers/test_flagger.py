@@ -112,38 +112,49 @@ def test_a_good_manifest_has_no_errors() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "level", "message"),
     [
-        ({"stepWeights": [5, 25, 25, 50]}, "the walk stalls at 25 %"),
-        ({"stepWeights": [50, 25]}, "the walk stalls at 50 %"),
-        ({"stepWeight": 10}, "stepWeight and stepWeights together are refused"),
-        ({"stepWeights": None}, "neither stepWeight nor stepWeights"),
-        ({"stepWeights": None, "stepWeight": -1}, "the canary stays at 0 % for ever"),
-        ({"stepWeights": None, "stepWeight": 20, "maxWeight": 50}, "it overshoots maxWeight 50: 60 %"),
-        ({"maxWeight": 50}, "maxWeight is ignored beside stepWeights"),
-        ({"threshold": 0}, "means 1: the first failed check rolls back"),
-        ({"interval": "5s"}, "is raised to 10 s"),
-        ({"interval": "soon"}, "cannot be read: 60 s is used"),
-        ({"interval": None}, "no interval"),
-        ({"interval": "1h"}, "the API server refuses hours"),
-        ({"metrics": []}, "every canary is promoted"),
-        ({"webhooks": []}, "no load test"),
-        ({"iterations": 10}, "blue/green"),
-        ({"metrics": [{"name": "request-duration", "thresholdRange": {"max": 1.2}}]}, "max 1.2 is in milliseconds"),
-        ({"metrics": [{"name": "request-duration", "thresholdRange": {"max": 500}}]}, "request-duration is the mean"),
-        ({"metrics": [{"name": "x", "templateRef": {"name": "gone"}}]}, "'gone' is not in this file"),
-        ({"metrics": [{"name": "x", "query": "sum(rate(a_total{job=\"b\"}[1m]))"}]}, "the most allowed is 0"),
-        ({"metrics": [{"name": "x", "query": "a{b=\"c\"} # why"}]}, "a # comments out the rest"),
-        ({"metrics": [{"name": "x", "query": "a{b=\"c\"} or vector(0)"}]}, "hides an exporter that is dead"),
+        ({"stepWeights": [5, 25, 25, 50]}, "error", "the walk stalls at 25 %"),
+        ({"stepWeights": [50, 25]}, "error", "the walk stalls at 50 %"),
+        ({"stepWeight": 10}, "error", "stepWeight and stepWeights together are refused"),
+        ({"stepWeights": None}, "error", "neither stepWeight nor stepWeights"),
+        ({"stepWeights": None, "stepWeight": -1}, "error", "the canary stays at 0 % for ever"),
+        ({"stepWeights": None, "stepWeight": 20, "maxWeight": 50}, "warning", "it overshoots maxWeight 50: 60 %"),
+        ({"maxWeight": 50}, "note", "maxWeight is ignored beside stepWeights"),
+        ({"threshold": 0}, "warning", "means 1: the first failed check rolls back"),
+        ({"interval": "5s"}, "warning", "is raised to 10 s"),
+        ({"interval": "soon"}, "warning", "cannot be read: 60 s is used"),
+        ({"interval": None}, "error", "no interval"),
+        ({"interval": "1h"}, "error", "the API server refuses hours"),
+        ({"metrics": []}, "error", "every canary is promoted"),
+        ({"webhooks": []}, "warning", "no load test"),
+        ({"iterations": 10}, "note", "blue/green"),
+        ({"metrics": [{"name": "request-duration", "thresholdRange": {"max": 1.2}}]}, "warning", "max 1.2 is in milliseconds"),
+        ({"metrics": [{"name": "request-duration", "thresholdRange": {"max": 500}}]}, "note", "request-duration is the mean"),
+        ({"metrics": [{"name": "x", "templateRef": {"name": "gone"}}]}, "note", "'gone' is not in this file"),
+        ({"metrics": [{"name": "x", "query": "sum(rate(a_total{job=\"b\"}[1m]))"}]}, "warning", "the most allowed is 0"),
+        ({"metrics": [{"name": "x", "query": "a{b=\"c\"} # why"}]}, "error", "a # comments out the rest"),
+        ({"metrics": [{"name": "x", "query": "a{b=\"c\"} or vector(0)"}]}, "warning", "hides an exporter that is dead"),
         (
             {"metrics": [{"name": "d", "thresholdRange": {"max": 500}, "query": SECONDS}]},
+            "warning",
             "the query gives seconds",
         ),
     ],
 )  # fmt: skip
-def test_each_fault_is_named(changes: dict[str, Any], message: str) -> None:
-    assert message in _said(_read(GOOD, **changes))
-    assert message not in _said(_read(GOOD)) or message == "request-duration is the mean"
+def test_each_fault_is_named(changes: dict[str, Any], level: str, message: str) -> None:
+    assert message not in _said(_read(GOOD))
+    (finding,) = [finding for finding in _read(GOOD, **changes).findings if message in finding.message]
+    assert finding.level == level
+
+
+@pytest.mark.parametrize(
+    ("provider", "what"), [("nginx", "the mean, not a quantile"), ("istio", "p99, in milliseconds")]
+)
+def test_what_request_duration_measures_depends_on_the_provider(provider: str, what: str) -> None:
+    duration = {"name": "request-duration", "thresholdRange": {"max": 500}}
+    manifest = _read(GOOD.replace("provider: nginx", f"provider: {provider}"), metrics=[duration])
+    assert f"request-duration is {what} with provider {provider}" in _said(manifest, "note")
 
 
 def test_a_comparison_with_bool_and_label_selectors_are_no_filters() -> None:
