@@ -64,7 +64,8 @@ def create_worker(settings: Settings, loop_ended: Callable[[], None], connect: C
             yield
             for task in tasks:
                 task.cancel()
-            app.state.ends = await asyncio.gather(*tasks, return_exceptions=True)
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            app.state.ends = {task.get_name(): end for task, end in zip(tasks, ends, strict=True)}
 
     async def ready(request: Request) -> Response:
         broken = [task.get_name() for task in request.app.state.tasks if task.done()]
@@ -96,10 +97,11 @@ async def serve(settings: Settings, listen: Listen) -> int:
         )
     )
     await server.serve()
-    ends = [end for end in getattr(app.state, "ends", []) if not isinstance(end, asyncio.CancelledError)]
-    for end in ends:
-        print(f"error: the worker's loop ended: {end!r}", file=sys.stderr)
-    return 1 if ends else 0
+    ends: dict[str, object] = getattr(app.state, "ends", {})
+    failed = {name: end for name, end in ends.items() if not isinstance(end, asyncio.CancelledError)}
+    for name, end in failed.items():
+        print(f"error: the worker's loop {name} ended: {end!r}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def main(env: Mapping[str, str] | None = None) -> int:

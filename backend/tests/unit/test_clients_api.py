@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from app import tracing, worker
+from app import worker
 from app.api import auth
 from app.api.factory import create_app
 from app.clients.mail import MailSender, MailServer, message_of
@@ -28,8 +31,10 @@ from app.services.nightly import run_night
 from app.services.pdf import Sheet, render
 from app.services.provider_ports import ProviderError
 from app.services.tracing import current_traceparent, from_traceparent, query_span, span
-from app.settings import ClientSettings, Settings, SettingsError
+from app.settings import ClientSettings, Listen, Settings, SettingsError
+from tests.support.external import receiving
 from tests.support.memory import SECRET, World
+from tests.support.servers import BACKEND, free_port
 
 ANNA, BEN = uuid4(), uuid4()
 HOOK = "https://example.org/hook"
@@ -224,7 +229,17 @@ async def test_a_request_is_part_of_its_callers_trace(http: httpx.AsyncClient, e
     assert request.attributes["http.route"] == "/v1/portfolios/{portfolio_id}/valuation"
     assert request.attributes["http.response.status_code"] == 200
     assert {"cache.get", "calculation"} <= {s.name for s in found}
-    assert all(s.parent and s.context and request.context for s in found)
+    assert request.parent is not None
+    assert f"{request.parent.span_id:016x}" == "00f067aa0ba902b7"
+    assert request.context is not None
+    parents = {s.context.span_id: s.parent.span_id if s.parent else None for s in found if s.context}
+    for name in ("cache.get", "calculation"):
+        at = next(s.context.span_id for s in found if s.name == name and s.context)
+        # The framework may have spans of its own in between.
+        while at != request.context.span_id:
+            above = parents.get(at)
+            assert above is not None, f"{name} does not descend from http.request"
+            at = above
 
 
 async def test_a_failing_request_is_marked(
@@ -264,13 +279,40 @@ def test_spans_of_queries_and_stored_parents(exporter: InMemorySpanExporter) -> 
         assert current_traceparent() is None
 
 
-def test_without_an_address_nothing_is_traced() -> None:
-    tracing.configure(Settings("d", "r", SECRET), "api")()
+LOOPS = ("deliver_forever", "evaluate_forever", "replay_forever", "nights_forever")
+TRACED_JOB = """
+import os
+from app import tracing
+from app.services.tracing import span
+from app.settings import ClientSettings, Settings
+stop = tracing.configure(Settings("d", "r", "s" * 32, clients=ClientSettings.from_env(os.environ)), "job")
+with span("job", job="build_pack") as opened:
+    print(opened.is_recording())
+stop()
+"""
+
+
+@pytest.mark.parametrize("configured", [True, False], ids=["address", "no address"])
+def test_spans_are_exported_to_the_address_and_only_with_one(configured: bool) -> None:
+    """In a process of its own: a process can set its tracer provider only once."""
+    with receiving() as collector:
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(BACKEND)}
+        if configured:
+            env["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url.removesuffix("/hook")
+        command = [sys.executable, "-c", TRACED_JOB]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout, done.returncode) == (f"{configured}\n", 0), done.stderr
+    exported = [resource for body in collector.bodies() for resource in body["resourceSpans"]]
+    assert len(exported) == configured
+    for resource in exported:
+        service = {"key": "service.name", "value": {"stringValue": "dawsos-job"}}
+        assert service in resource["resource"]["attributes"]
+        assert [span["name"] for scope in resource["scopeSpans"] for span in scope["spans"]] == ["job"]
 
 
 async def test_the_workers_pages(world: World) -> None:
-    died: list[int] = []
-    app = worker.create_worker(world.settings, lambda: died.append(1), world.connect)
+    ended: list[int] = []
+    app = worker.create_worker(world.settings, lambda: ended.append(1), world.connect)
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://t") as http:
         # The loops meet a database that is not there and wait for it.
@@ -283,8 +325,34 @@ async def test_the_workers_pages(world: World) -> None:
         await asyncio.wait(app.state.tasks[:1], timeout=1)
         broken = await http.get("/health/ready")
         assert (broken.status_code, broken.json()["broken"]) == (503, ["deliver_forever"])
-    assert all(isinstance(end, asyncio.CancelledError) for end in app.state.ends)
-    assert died == []
+    assert {name: type(end) for name, end in app.state.ends.items()} == dict.fromkeys(LOOPS, asyncio.CancelledError)
+    assert ended == [], "a cancelled loop has not ended by itself"
+
+
+async def test_a_loop_that_ends_by_itself_is_reported_and_stops_the_worker(world: World) -> None:
+    ended = asyncio.Event()
+    world.tenants.users = broken  # type: ignore[method-assign]
+    app = worker.create_worker(world.settings, ended.set, world.connect)
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://t") as http:
+        await asyncio.wait_for(ended.wait(), 5)
+        answer = await http.get("/health/ready")
+    assert (answer.status_code, answer.json()["broken"]) == (503, ["evaluate_forever"])
+    assert repr(app.state.ends["evaluate_forever"]) == "KeyError('bug')"
+    assert isinstance(app.state.ends["nights_forever"], asyncio.CancelledError)
+
+
+async def broken() -> list[UUID]:
+    raise KeyError("bug")
+
+
+async def test_a_worker_whose_loop_ends_at_once_exits_1_with_the_reason(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.tenants.users = broken  # type: ignore[method-assign]
+    monkeypatch.setattr(worker, "connect", world.connect)
+    assert await asyncio.wait_for(worker.serve(world.settings, Listen("127.0.0.1", free_port())), 10) == 1
+    assert "the worker's loop evaluate_forever ended: KeyError('bug')" in capsys.readouterr().err
 
 
 def test_a_worker_without_a_port_says_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -367,20 +435,34 @@ async def test_an_address_that_stands_for_an_inner_one_is_forbidden(host: str) -
     "host", ["93.184.216.34", "[2606:2800:220:1::1]", "[64:ff9b::5db8:d822]", "[2002:5db8:d822::]"]
 )
 async def test_an_address_of_the_public_internet_is_reached(host: str) -> None:
-    await sent(f"http://{host}/")
+    seen: list[httpx.Request] = []
+
+    def receive(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(204)
+
+    await sent(f"http://{host}/", receive)
+    (request,) = seen
+    assert (request.method, request.url.host, request.headers["host"]) == ("POST", host.strip("[]"), host)
 
 
 async def test_a_receiver_that_answers_without_end_is_not_read_to_its_end() -> None:
-    read = 0
+    read = answered = 0
 
     async def endless() -> AsyncIterator[bytes]:
         nonlocal read
         while True:
             read += 1
-            assert read < 100, "somebody reads the body of an answer that nobody needs"
+            assert read < 100, "the client reads a body that it does not need"
             yield b"x" * 1024
 
-    await sent("http://93.184.216.34/", lambda _: httpx.Response(200, content=endless()))
+    def receive(_: httpx.Request) -> httpx.Response:
+        nonlocal answered
+        answered += 1
+        return httpx.Response(200, content=endless())
+
+    await sent("http://93.184.216.34/", receive)
+    assert answered == 1
 
 
 async def test_the_whole_exchange_with_a_receiver_has_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -365,5 +365,5 @@ async def test_seeding_twice_makes_one_portfolio() -> None:
     assert await seed(world.tenants, world.packs, FX, market, DAY) == first
     user, portfolio = first
     assert len(world.tenants.books[user].transactions[portfolio]) == 3
-    assert all(o.ok for o in await run_night(night(world)))
+    assert [(o.job, o.ok) for o in await run_night(night(world))] == [(job, True) for job in SACRED_ORDER]
     assert json.loads((await world.portfolios.value(user, portfolio)).body)["total"] == "23564.13662854"
