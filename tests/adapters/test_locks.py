@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from dawsos.adapters.locks import owned, owner_of
+from dawsos.adapters.locks import FileLock, exclusive, owned, owner_of
 from dawsos.errors import OwnedElsewhere
 from waiting import asked_by_many
 
@@ -65,3 +67,50 @@ def test_an_owner_is_not_turned_away_by_somebody_who_only_asks(tmp_path: Path) -
     with owned(lock, "run x"):
         assert owner_of(lock) == os.getpid()
     asker.join()
+
+
+def test_a_lock_is_waited_for_until_its_deadline_and_its_holder_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "state.lock"
+    with ExitStack() as stack, FileLock(path) as second:
+        assert stack.enter_context(FileLock(path)).take(0)
+        began = time.monotonic()
+        assert not second.take(0.1)
+        assert 0.1 <= time.monotonic() - began < 5
+        assert second.holder == str(os.getpid())
+        release = threading.Timer(0.05, stack.close)
+        release.start()
+        assert second.take(10)
+        release.join()
+    assert owner_of(path) is None
+
+
+def test_a_lock_that_is_not_taken_is_held_by_nobody(tmp_path: Path) -> None:
+    with FileLock(tmp_path / "x.lock") as lock:
+        assert owner_of(tmp_path / "x.lock") is None
+        assert lock.holder == "unknown"
+    assert owner_of(tmp_path / "no such folder" / "x.lock") is None
+
+
+def test_a_holder_that_left_no_pid_is_a_holder(tmp_path: Path) -> None:
+    with (tmp_path / "x.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert owner_of(tmp_path / "x.lock") == 0
+
+
+def test_what_cannot_be_locked_is_not_taken_for_locked(tmp_path: Path) -> None:
+    """A file system without locks must not look like an owner that never ends."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.close(writer)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        exclusive(writer, 5)
+
+
+def test_a_folder_can_be_locked(tmp_path: Path) -> None:
+    first, second = (os.open(tmp_path, os.O_RDONLY) for _ in range(2))
+    try:
+        assert exclusive(first, 0)
+        assert not exclusive(second, 0)
+    finally:
+        os.close(first)
+        os.close(second)

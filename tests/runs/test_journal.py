@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dawsos.errors import InfrastructureError
+from dawsos.adapters.locks import FileLock
+from dawsos.errors import InfrastructureError, OwnedElsewhere
+from dawsos.runs import journal as journal_module
 from dawsos.runs.journal import Journal
 from fakes import VirtualClock
 
@@ -153,7 +155,9 @@ _WRITER = """
 import sys
 from pathlib import Path
 from dawsos.adapters.clock import SystemClock
-from dawsos.errors import InfrastructureError
+from dawsos.adapters.locks import FileLock
+from dawsos.errors import InfrastructureError, OwnedElsewhere
+from dawsos.runs import journal as journal_module
 from dawsos.runs.journal import Journal
 journal = Journal(Path(sys.argv[1]), SystemClock())
 while True:
@@ -190,3 +194,14 @@ def test_an_event_whose_body_was_made_unreadable_is_told_as_altered(journal: Jou
     assert journal.verify("r1") == ["event 2 (stage_started) was altered"]
     with pytest.raises(InfrastructureError, match="event 2 of run r1"):
         journal.events("r1")
+
+
+def test_a_process_that_stands_still_while_it_opens_the_journal_is_named_and_not_waited_for_forever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "_TIMEOUT", 0.02)
+    with FileLock(tmp_path / "journal.open") as held:
+        assert held.take()
+        with pytest.raises(OwnedElsewhere, match=f"being opened by the process {os.getpid()}"):
+            Journal(tmp_path, VirtualClock())
+    Journal(tmp_path, VirtualClock()).close()

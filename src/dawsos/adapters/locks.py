@@ -1,4 +1,9 @@
-"""One live owner: a file lock that the operating system drops when its holder dies, however it dies."""
+"""One file lock for everything that only one process may do at a time.
+
+The operating system drops the lock when its holder dies, however it dies.  The holder writes its pid into the file, so that who
+is refused can be told by whom.  Where somebody only wants to know whether the lock is held, it is tried shared, so that two who
+ask at once do not take each other for the holder; whoever takes the lock therefore tries for a moment before it gives up.
+"""
 
 from __future__ import annotations
 
@@ -8,57 +13,94 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from dawsos.errors import OwnedElsewhere
 
-_TRIES = 10
-_PAUSE = 0.02
+# Longer than ``owner_of`` holds the lock to see whether it is free.
+A_MOMENT = 0.2
+_PAUSE = 0.005
+
+
+class FileLock:
+    """The lock of the file ``path``, which is made when missing; a context manager that releases it.
+
+    It is not taken before ``take`` says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def take(self, within: float = A_MOMENT) -> bool:
+        """Take the lock for this process alone; return False when another still has it after ``within`` seconds.
+
+        It blocks the thread for that long.  In an event loop: ``while not lock.take(0): await asyncio.sleep(...)``.
+        """
+        if not exclusive(self._descriptor, within):
+            return False
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+        return True
+
+    @property
+    def holder(self) -> str:
+        """The pid of the last process that took the lock, ``unknown`` when it left none."""
+        return str(_pid(self._descriptor) or "unknown")
+
+    def __enter__(self) -> FileLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+
+def exclusive(descriptor: int, within: float = A_MOMENT) -> bool:
+    """Lock the open file or folder ``descriptor``; return False when another still has it after ``within`` seconds.
+
+    Raises OSError where the file system has no locks.
+    """
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_PAUSE)
+        else:
+            return True
 
 
 @contextmanager
 def owned(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock file ``path`` while the body runs; raises OwnedElsewhere naming the pid of the live owner."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            _lock(descriptor)
-        except OSError as error:
-            pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+    """Hold the lock file ``path`` while the body runs; raises OwnedElsewhere naming the pid of the live owner of ``what``."""
+    with FileLock(path) as lock:
+        if not lock.take():
+            pid = lock.holder
             raise OwnedElsewhere(
                 f"{what} is owned by the live process {pid}", fix=f"wait for it, or stop it first: kill {pid}"
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            )
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    """Take the lock; raises OSError when another has it for longer than ``owner_of`` holds it to see whether it is free."""
-    for turn in range(_TRIES):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if turn == _TRIES - 1:
-                raise
-            time.sleep(_PAUSE)
-        else:
-            return
 
 
 def owner_of(path: Path) -> int | None:
-    """Return the pid that holds the lock file now, None when nobody does."""
-    if not path.exists():
-        return None
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    """Return the pid that holds the lock file now, 0 when it left no pid, None when nobody holds it."""
     try:
-        # Shared, so that two who ask at once do not take each other for the owner.
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-        return int(text) if text.isdigit() else 0
+    except BlockingIOError:
+        return _pid(descriptor)
     finally:
         os.close(descriptor)
     return None
+
+
+def _pid(descriptor: int) -> int:
+    text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+    return int(text) if text.isdigit() else 0

@@ -6,7 +6,6 @@ he dies, and which stays with a folder that is renamed to where it is kept.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -14,6 +13,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from dawsos.adapters.locks import exclusive
 
 # Only what has this end is ever removed, because only that has a lock.
 OWNED = ".owned"
@@ -28,7 +29,7 @@ def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=OWNED, dir=parent))
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        exclusive(descriptor)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -63,8 +64,7 @@ def _abandoned(folder: Path) -> int | None:
         return None
     try:
         facts = os.fstat(descriptor)
-        if facts.st_uid == os.geteuid() and time.time() - facts.st_mtime > _YOUNG:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if facts.st_uid == os.geteuid() and time.time() - facts.st_mtime > _YOUNG and exclusive(descriptor, 0):
             return descriptor
     except OSError:
         pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import os
 import shutil
@@ -11,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from dawsos.adapters.locks import FileLock
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.process import Command
 from dawsos.ports import Runner
@@ -77,14 +77,10 @@ async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
     if (target / "ready").exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{target.name}.lock").open("w") as lock:
-        # Two stages that start together need the same environment once.
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                await asyncio.sleep(0.1)
+    with FileLock(folder / f"{target.name}.lock") as lock:
+        # Two stages that start together need the same environment once.  No deadline: the holder's pip has a budget.
+        while not lock.take(0):
+            await asyncio.sleep(0.1)
         if not (target / "ready").exists():
             await _make(requirements, target, runner)
     return target

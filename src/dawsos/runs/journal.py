@@ -9,7 +9,6 @@ compares with it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.files import write_json
-from dawsos.errors import InfrastructureError
+from dawsos.adapters.locks import FileLock
+from dawsos.errors import InfrastructureError, OwnedElsewhere
 from dawsos.model.events import EVENT_KINDS, Event, EventKind
 from dawsos.ports import Clock
 from dawsos.runs.codec import GENESIS, canonical, chain, from_row
@@ -42,6 +42,8 @@ WHERE known.run NOT IN (SELECT run FROM runs) ORDER BY events.at, events.run
 """
 # Facts that only tell how something goes on; the end of the stage, on which others act, comes after them and is synced.
 FOLLOWED: frozenset[str] = frozenset({"step_finished", "gate_evaluated"})
+# So many seconds another process is waited for that opens or writes the journal.
+_TIMEOUT = 30.0
 _COLUMNS = "run, seq, at, kind, stage, body"
 
 
@@ -66,8 +68,12 @@ def _fits(prev: str, row: tuple[Any, ...]) -> bool:
 @contextmanager
 def _opening(folder: Path) -> Iterator[None]:
     """Let one process at a time switch to the write-ahead log: SQLite's busy timeout does not cover that switch."""
-    with (folder / "journal.open").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder / "journal.open") as lock:
+        if not lock.take(_TIMEOUT):
+            raise OwnedElsewhere(
+                f"the journal in {folder} is being opened by the process {lock.holder}, which does not finish",
+                fix=f"see what it does, or end it: kill -9 {lock.holder}",
+            )
         yield
 
 
@@ -79,7 +85,7 @@ class Journal:
         self._clock = clock
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = sqlite3.connect(folder / "journal.sqlite", timeout=30, isolation_level=None)
+            self._db = sqlite3.connect(folder / "journal.sqlite", timeout=_TIMEOUT, isolation_level=None)
             self._synced = False
             self._sync(True)
             with _opening(folder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import shutil
 import subprocess
@@ -12,10 +11,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import dawsos
 from dawsos.adapters.http import HttpClient, HttpError
+from dawsos.adapters.locks import FileLock
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.local import processes
 from dawsos.platforms.local.locking import changing
@@ -70,7 +69,7 @@ async def down(folder: Path, *, purge: bool) -> None:
     """Stop everything of the environment, also what no supervisor knows of; ``purge`` deletes its data as well."""
     if not folder.exists():
         return
-    with (folder / "supervisor.lock").open("a") as lock:
+    with FileLock(folder / "supervisor.lock") as lock:
         if supervisor_runs(folder):
             await _drain(read_desired(folder).proxy)
         await _take_its_place(folder, lock, purge)
@@ -90,7 +89,7 @@ async def down(folder: Path, *, purge: bool) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _take_its_place(folder: Path, lock: IO[str], purge: bool) -> None:
+async def _take_its_place(folder: Path, lock: FileLock, purge: bool) -> None:
     """Tell the supervisor to end, and hold its lock: nobody starts another before everything is down."""
     deadline = time.monotonic() + _ENDS_WITHIN
     while time.monotonic() < deadline:
@@ -101,12 +100,9 @@ async def _take_its_place(folder: Path, lock: IO[str], purge: bool) -> None:
             if not purge:
                 raise
             write_desired(folder, Desired(stop=True))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            await asyncio.sleep(POLL)
-        else:
+        if lock.take(0):
             return
+        await asyncio.sleep(POLL)
 
 
 async def _drain(proxy: dict[str, int]) -> None:

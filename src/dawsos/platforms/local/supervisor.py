@@ -8,7 +8,6 @@ controller has run out while a canary has traffic, the supervisor moves the traf
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from dawsos.adapters.locks import FileLock, owner_of
 from dawsos.adapters.probes import is_ready
 from dawsos.model.process import ProcessSpec
 from dawsos.platforms.local import processes
@@ -34,11 +34,10 @@ from dawsos.platforms.local.state import (
 _TICK = 0.1
 _PROBE_READY_EVERY = 1.0
 _BACKOFF = (0.0, 0.3, 1.0, 3.0, 10.0)
-# So often, and with such pauses, the lock is tried: ``supervisor_runs`` holds it for an instant as well.
-_TRIES = 20
+# A supervisor that was just killed, and those who ask ``supervisor_runs``, hold the lock for a moment longer.
+_OTHER_GONE_WITHIN = 1.0
 # So long the supervisor, who has other processes to watch, waits for who writes the traffic; then the canary loses it all the same.
 _LOCK_WITHIN = 2.0
-_PAUSE = 0.05
 
 
 @dataclass
@@ -249,28 +248,13 @@ class Supervisor:
 
 def supervisor_runs(folder: Path) -> bool:
     """Return whether a live supervisor holds the folder's lock."""
-    path = folder / "supervisor.lock"
-    if not path.exists():
-        return False
-    with path.open("r+") as lock:
-        try:
-            # Shared, so that two who ask at once do not take each other for the supervisor.
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
+    return owner_of(folder / "supervisor.lock") is not None
 
 
 def _supervise(folder: Path) -> int:
-    with (folder / "supervisor.lock").open("a") as lock:
-        for _ in range(_TRIES):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                time.sleep(_PAUSE)
-            else:
-                Supervisor(folder).run()
-                break
+    with FileLock(folder / "supervisor.lock") as lock:
+        if lock.take(_OTHER_GONE_WITHIN):
+            Supervisor(folder).run()
     return 0
 
 
