@@ -24,11 +24,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = [f"stage{number:02}" for number in range(1, 13)]
-PIPELINE = """version: 1
+PIPELINE = """version: 2
 name: overhead
 slo: {error_rate: 1%, warm_p95: 1s, cold_p95: 1s}
 service: {project: ., requirements: requirements.txt, command: python -m http.server}
-rollout: {ladder: [{weight: 100, duration: 1s}], error_rate: 1%, p95: 1s}
+rollout: {ladder: [{weight: 100, duration: 1s}]}
 profiles: {laptop: {durations: [1s]}}
 stages:
 """

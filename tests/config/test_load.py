@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from io import StringIO
 from typing import Any
 
@@ -19,7 +20,7 @@ from dawsos.model.pipeline import Pipeline
 OPTIONS = {kind: gate.Options for kind, gate in GATES.items()}
 
 SMALL = """\
-version: 1
+version: 2
 name: demo
 slo: {error_rate: 1%, warm_p95: 1s, cold_p95: 2s}
 toolchains:
@@ -48,12 +49,13 @@ rollout:
   ladder:
     - {weight: 5, duration: 5m}
     - {weight: 100, duration: 5m}
-  error_rate: 0.5%
-  p95: 1s
 profiles:
   laptop:
     durations: [1s, 1s]
     check_interval: 1s
+environments:
+  staging: {services: [postgres], env: {COLOUR: red, SIZE: "1"}}
+  production: {replicas: 3}
 """
 
 
@@ -94,11 +96,11 @@ MISTAKES = {
     "no duration": ("2m", "0s", 20, "'0s' must be longer than nothing"),
     "endless duration": ("2m", ".inf", 20, "inf is not a duration"),
     "duration that is no number": ("2m", ".nan", 20, "nan is not a duration"),
-    "share": ("error_rate: 0.5%", "error_rate: 120%", 30, "'120%' is not a share"),
+    "share": ("error_rate: 1%", "error_rate: 120%", 3, "'120%' is not a share"),
     "weights": ("weight: 5,", "weight: 100,", 26, "ladder weights must increase, got 100 100"),
     "ladder's end": ("weight: 100", "weight: 50", 26, "the ladder must end at 100, got 50"),
-    "durations": ("[1s, 1s]", "[1s, 1s, 1s]", 34, "3 durations for a ladder of 2 steps"),
-    "check shorter than tick": ("check_interval: 1s", "check_interval: 100ms", 33, "is shorter than tick"),
+    "durations": ("[1s, 1s]", "[1s, 1s, 1s]", 32, "3 durations for a ladder of 2 steps"),
+    "check shorter than tick": ("check_interval: 1s", "check_interval: 100ms", 31, "is shorter than tick"),
     "unknown toolchain": ("toolchain: backend", "toolchain: bakend", 15, "unknown toolchain 'bakend'; did you mean"),
     "unknown job": ("[nightly]", "[nightli]", 12, "unknown job 'nightli'; did you mean 'nightly'?"),
     "unknown choice": (
@@ -118,7 +120,67 @@ MISTAKES = {
     "empty": (SMALL, "", None, "the file is empty"),
     "tab": ("  project: .", "\tproject: .", 7, "not valid YAML"),
     "key twice": ("name: demo", "name: demo\nname: other", 3, "not valid YAML"),
-    "another version": ("version: 1", "version: 7", 1, "7 is not known"),
+    "another version": ("version: 2", "version: 7", 1, "7 is not known"),
+    "limit of the rollout": (
+        "rollout:\n",
+        "rollout:\n  p95: 1s\n",
+        27,
+        "rollout.p95: the limit is slo.warm_p95, which is written once",
+    ),
+    "error rate of the rollout": (
+        "rollout:\n",
+        "rollout:\n  error_rate: 1%\n",
+        27,
+        "the limit is slo.error_rate, which is written once",
+    ),
+    "replicas of the service": (
+        "  command:",
+        "  replicas: 2\n  command:",
+        9,
+        "replicas belong to an environment: environments.NAME.replicas",
+    ),
+    "variables of the service": (
+        "  command:",
+        "  env: {A: b}\n  command:",
+        9,
+        "variables belong to an environment: environments.NAME.env",
+    ),
+    "services of the service": (
+        "  command:",
+        "  services: [redis]\n  command:",
+        9,
+        "services belong to an environment",
+    ),
+    "unknown environment": (
+        "    needs: [lint]",
+        "    environment: stagin",
+        19,
+        "unknown environment 'stagin'; did you mean 'staging'?",
+    ),
+    "environment that resembles none": (
+        "    needs: [lint]",
+        "    environment: eu",
+        19,
+        "unknown environment 'eu'; there are: staging, production",
+    ),
+    "unknown environment of a profile": (
+        "    check_interval: 1s",
+        "    environments: {prodution: {replicas: 1}}",
+        33,
+        "unknown environment 'prodution'; did you mean 'production'?",
+    ),
+    "unknown key of an environment": (
+        "{replicas: 3}",
+        "{replica: 3}",
+        36,
+        "unknown key 'replica'; did you mean 'replicas'?",
+    ),
+    "unknown platform": (
+        "{replicas: 3}",
+        "{platform: locl}",
+        36,
+        "'locl' is not known; did you mean 'local'?",
+    ),
 }
 
 
@@ -221,6 +283,46 @@ def test_any_text_loads_or_is_refused(text: str) -> None:
 @given(st.integers(0, len(SMALL) - 1), st.text(alphabet="{}[]:&*!|>'\"%@`#-\t\n ,\x00\ud800x", min_size=1, max_size=4))
 def test_any_slip_of_a_key_loads_or_is_refused(at: int, slip: str) -> None:
     loaded_or_refused(SMALL[:at] + slip + SMALL[at + 1 :])
+
+
+OBJECTIVE = "gates: [{kind: threshold, file: slo.json, path: p95, slo: OF}]"
+
+
+def limit(text: str, objective: str) -> dict[str, Any]:
+    """Return the options of a gate that refers to ``objective`` in the pipeline ``text``."""
+    (gate,) = load(text.replace("gates: [exit_status]", OBJECTIVE.replace("OF", objective), 1)).stage("lint").gates
+    return gate.options
+
+
+@pytest.mark.parametrize(
+    ("objective", "written", "limits"),
+    [
+        ("cold_p95", "2s", {"max": 2.0, "unit": "s"}),
+        ("cold_p95", "900ms", {"max": 0.9, "unit": "s"}),
+        ("warm_p95", "1s", {"max": 1.0, "unit": "s"}),
+        ("error_rate", "1%", {"max": 0.01}),
+        ("error_rate", "0.2%", {"max": 0.002}),
+    ],
+)
+def test_a_gate_has_the_objective_s_number_as_its_limit(objective: str, written: str, limits: dict[str, Any]) -> None:
+    text, found = re.subn(rf"{objective}: [^,}}]+", f"{objective}: {written}", SMALL, count=1)
+    assert found
+    assert limit(text, objective) == {"file": "slo.json", "path": "p95", **limits}
+
+
+@pytest.mark.parametrize(
+    ("objective", "words"),
+    [
+        ("hot_p95", "'hot_p95' is not known; did you mean 'cold_p95'?"),
+        ("cold_p95, max: 3", "slo: cold_p95 gives the maximum and its unit: leave out max and unit, or slo"),
+        ("warm_p95, min: 3", "min 3 is above max 1: nothing could pass"),
+    ],
+)
+def test_an_objective_that_cannot_be_a_limit_is_refused_with_its_line(objective: str, words: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        limit(SMALL, objective)
+    assert refused.value.message.startswith("pipeline.yaml:17: stages[0].gates[0]")
+    assert words in refused.value.message
 
 
 WORKER = "  workers:\n    - {name: queue, command: python -m queue, ports: [QUEUE_PORT], ready: /ready}\n"

@@ -16,7 +16,7 @@ from dawsos.runs.project import gate_options
 
 FILES = ("tools.txt", "docs.txt", "back/requirements.txt", "back/Dockerfile", "trust.json")
 TEXT = f"""
-version: 1
+version: 2
 name: shop
 slo: {{error_rate: 1%, warm_p95: 1s, cold_p95: 2s}}
 toolchains:
@@ -31,7 +31,7 @@ stages:
   - {{id: lint, toolchain: tools, steps: [{{run: "true"}}], gates: [exit_status]}}
   - {{id: pages, toolchain: docs, steps: [{{run: "true"}}], gates: [exit_status]}}
   - {{id: build, uses: release, toolchain: tools, gates: [exit_status]}}
-rollout: {{ladder: [{{weight: 100, duration: 1s}}], error_rate: 1%, p95: 1s}}
+rollout: {{ladder: [{{weight: 100, duration: 1s}}]}}
 signing: {{sigstore: auto, instance: trust.json}}
 """
 

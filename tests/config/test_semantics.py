@@ -126,3 +126,24 @@ def test_production_is_no_profile_because_nothing_of_it_would_count() -> None:
     assert told(made) == [
         ("profiles.production", "production is the rollout as it is written: change it there, or name it otherwise")
     ]
+
+
+def test_one_stage_rolls_out() -> None:
+    """A run takes its release to the users once: the journal has one rollout, and rollback undoes that one."""
+    made = [GOOD.stages[0].model_copy(update={"id": one, "uses": "rollout", "environment": "eu"}) for one in ("a", "b")]
+    environments = {"eu": GOOD.environments["production"]}
+    first, both = ({"stages": tuple(made[:count]), "environments": environments} for count in (1, 2))
+    assert told(GOOD.model_copy(update=first)) == []
+    ((place, message),) = told(GOOD.model_copy(update=both))
+    assert place == "stages.1.uses"
+    assert message.startswith("'a' uses rollout too: a run takes its release to the users once")
+
+
+def test_an_environment_is_known_wherever_it_is_named() -> None:
+    stage = GOOD.stages[0].model_copy(update={"environment": "stage"})
+    wrong = {"profiles": {"laptop": {"environments": {"prod": {"replicas": 1}}}}, "environments": {}}
+    made = Pipeline.model_validate({**GOOD.model_dump(), **wrong}).model_copy(update={"stages": (stage,)})
+    assert told(made) == [
+        ("stages.0.environment", "unknown environment 'stage'; write environments.stage"),
+        ("profiles.laptop.environments.prod", "unknown environment 'prod'; write environments.prod"),
+    ]

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from dawsos.adapters.services import SERVICES
-from dawsos.model.pipeline import Service, Stage
+from dawsos.model.environment import EnvironmentSettings
+from dawsos.model.pipeline import Stage
 
 every_service = pytest.mark.parametrize("name", sorted(SERVICES))
 
 
 def test_the_file_s_words_are_the_registry_s() -> None:
-    for model in (Stage, Service):
+    for model in (Stage, EnvironmentSettings):
         choices = str(model.model_fields["services"].annotation)
         assert all(f"'{name}'" in choices for name in SERVICES), choices
         assert choices.count("'") == 2 * len(SERVICES)

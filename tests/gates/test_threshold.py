@@ -53,3 +53,17 @@ def test_what_was_not_measured_is_no_data(document: Any) -> None:
 )  # fmt: skip
 def test_a_malformed_file_is_an_error(content: Any) -> None:
     assert ask("threshold", {"slo.json": content}, **P95, max=2).result == "error"
+
+
+@pytest.mark.parametrize("beside", [{"max": 2}, {"unit": "s"}])
+def test_an_objective_and_a_limit_of_its_own_cannot_both_hold(beside: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="gives the maximum and its unit: leave out max and unit, or slo"):
+        Options(file="slo.json", path="p95", slo="cold_p95", **beside)
+
+
+def test_an_objective_without_its_number_lets_nothing_pass() -> None:
+    """A pipeline that was loaded has the number in its place; whoever forgets that must not get a gate that cannot fail."""
+    options = {"file": "slo.json", "path": "cold.p95", "slo": "cold_p95"}
+    verdict = ask("threshold", {"slo.json": {"cold": {"p95": 0.1}}}, **options)
+    assert verdict.result == "error"
+    assert "only a whole pipeline has its number" in verdict.message

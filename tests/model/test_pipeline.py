@@ -8,7 +8,9 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from config.test_load import SMALL, load
-from dawsos.model.pipeline import Approval, Pipeline, Profile, Retry, Signing, Stage, Step, Worker
+from dawsos.errors import BadInput
+from dawsos.model.pipeline import Approval, Pipeline, Profile, Retry, RolloutStage, Signing, Stage, Step, Worker
+from dawsos.model.policy import RolloutPolicy
 from dawsos.planning.fingerprint import matches
 
 PIPELINE = load(SMALL)
@@ -60,7 +62,8 @@ def test_a_stage_is_found_by_its_id() -> None:
 
 
 def test_without_a_profile_the_policy_is_as_written() -> None:
-    assert PIPELINE.policy(None) is PIPELINE.policy("production") is PIPELINE.rollout
+    written = RolloutPolicy(**dict(PIPELINE.rollout), error_rate=0.01, p95=1.0)
+    assert PIPELINE.policy() == PIPELINE.policy("") == PIPELINE.policy("production") == written
     with pytest.raises(KeyError):
         PIPELINE.policy("desktop")
 
@@ -68,7 +71,7 @@ def test_without_a_profile_the_policy_is_as_written() -> None:
 def test_a_profile_overrides_what_it_names_and_nothing_else() -> None:
     policy = PIPELINE.policy("laptop")
     assert [(step.weight, step.duration) for step in policy.ladder] == [(5, 1.0), (100, 1.0)]
-    plain, changed = PIPELINE.rollout.model_dump(), policy.model_dump()
+    plain, changed = PIPELINE.policy().model_dump(), policy.model_dump()
     assert {key for key in plain if plain[key] != changed[key]} == {"ladder", "check_interval"}
 
 
@@ -80,6 +83,38 @@ def test_every_override_reaches_the_policy(key: str, value: object) -> None:
     made = Pipeline.model_validate({**PIPELINE.model_dump(), "profiles": {"laptop": {key: value}}})
     assert getattr(made.policy("laptop"), key) == value
     assert made.policy("laptop").ladder == PIPELINE.rollout.ladder
+
+
+@pytest.mark.parametrize("profile", [None, "laptop"])
+def test_the_limits_of_a_rollout_are_the_objectives_whatever_the_profile(profile: str | None) -> None:
+    slo = PIPELINE.slo.model_copy(update={"error_rate": 0.02, "warm_p95": 0.7, "cold_p95": 9.0})
+    policy = PIPELINE.model_copy(update={"slo": slo}).policy(profile)
+    assert (policy.error_rate, policy.p95) == (0.02, 0.7)
+
+
+def test_the_stage_that_rolls_out_says_where_the_users_are() -> None:
+    with pytest.raises(BadInput, match="no stage uses rollout, so no release gets to any users"):
+        PIPELINE.rollout_stage()
+    made = {"id": "out", "uses": "rollout", "environment": "eu", "gates": GATES}
+    stages = (*PIPELINE.stages, Stage.model_validate(made))
+    assert PIPELINE.model_copy(update={"stages": stages}).rollout_stage() == RolloutStage("out", "eu")
+
+
+def test_an_environment_has_its_settings_and_a_profile_changes_what_it_names() -> None:
+    written = PIPELINE.environment("staging")
+    assert (written.platform, written.replicas, written.services) == ("local", 2, ("postgres",))
+    changes = {"laptop": {"environments": {"staging": {"replicas": 1, "env": {"SIZE": "2", "MORE": "x"}}}}}
+    made = Pipeline.model_validate({**PIPELINE.model_dump(), "profiles": changes})
+    for profile in (None, "", "production"):
+        assert made.environment("staging", profile) == written
+    there = made.environment("staging", "laptop")
+    assert (there.replicas, there.services) == (1, ("postgres",))
+    assert there.env == {"COLOUR": "red", "SIZE": "2", "MORE": "x"}
+    assert made.environment("production", "laptop") == made.environment("production")
+    with pytest.raises(KeyError):
+        made.environment("nowhere")
+    with pytest.raises(KeyError):
+        made.environment("staging", "desktop")
 
 
 @pytest.mark.parametrize("pattern", ["", "!", "./src/**", "/src/**", "src/", "!docs/", "../shared/**", "src//a.py"])

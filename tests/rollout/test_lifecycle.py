@@ -135,7 +135,7 @@ def test_a_job_before_traffic_that_fails_stops_the_release(tmp_path: Path, monke
 def stand(paper: Paper, session: Session, release: Release) -> RolloutContext:
     session.artifacts("canary").mkdir(parents=True, exist_ok=True)
     return RolloutContext(
-        paper.tools, paper.pipeline, session, paper.environment(), release, paper.pipeline.rollout, "canary",
+        paper.tools, paper.pipeline, session, paper.environment(), release, paper.pipeline.policy(), "canary",
         session.artifacts("canary"),
     )  # fmt: skip
 

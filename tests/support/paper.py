@@ -35,8 +35,6 @@ ROLLOUT = """rollout:
   tick: 1s
   check_interval: 1s
   failed_checks: 2
-  error_rate: 1%
-  p95: 1s
 """
 
 
@@ -138,7 +136,7 @@ class Paper:
             desired.proxy = {"listener": 7, "admin": 8, "faults": 9}
             write_desired(platform.folder, desired)
 
-        async def prepare(tools: Tools, pipeline: Pipeline, name: str) -> Environment:
+        async def prepare(tools: Tools, pipeline: Pipeline, name: str, profile: str) -> Environment:
             return self.environment(name)
 
         monkeypatch.setattr(environments, "prepare", prepare)
@@ -148,7 +146,7 @@ class Paper:
         return self.platforms["production"]
 
     def environment(self, name: str = "production") -> Environment:
-        return Environment(name, self.platforms[name], self.variables, URL)
+        return Environment(name, self.pipeline.environment(name), self.platforms[name], self.variables, URL)
 
     def release(self, text: str = "1", sha: str = COMMIT) -> releases.Release:
         """Return a sealed release; another ``text`` or commit is another release."""

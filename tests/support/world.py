@@ -20,10 +20,11 @@ from dawsos.runs.recorder import Session
 RELEASE = "ab" * 32
 COMMIT = "c0ffee" + "0" * 34
 PIPELINE = """
-version: 1
+version: 2
 name: tiny
 slo: {error_rate: 1%, warm_p95: 1s, cold_p95: 2s}
 service: {project: ., requirements: requirements.txt, command: python -m http.server}
+environments: {staging: {}, production: {}}
 stages:
   - {id: lint, steps: [{run: "true"}], gates: [exit_status]}
   - {id: unit, needs: [lint], steps: [{run: "true"}], gates: [exit_status, junit]}
@@ -37,8 +38,6 @@ stages:
   - {id: canary, needs: [uat], uses: rollout, environment: production, gates: [rollout]}
 rollout:
   ladder: [{weight: 100, duration: 1s}]
-  error_rate: 1%
-  p95: 1s
 """
 
 

@@ -117,7 +117,8 @@ async def step_environment(scene: ActionContext, stage: Stage) -> dict[str, str]
     if stage.environment is not None:
         from dawsos.actions import environments
 
-        environment = await environments.prepare(scene.tools, scene.pipeline, stage.environment)
+        profile = scene.session.state.profile
+        environment = await environments.prepare(scene.tools, scene.pipeline, stage.environment, profile)
         stable = environment.platform.roles().stable
         env |= {**environments.variables_of(environment, stable), "BASE_URL": environment.url}
     passed = {name: os.environ[name] for name in stage.pass_env if name in os.environ}

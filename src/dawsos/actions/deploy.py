@@ -23,7 +23,9 @@ async def deploy_release(scene: ActionContext, work: StageAttempt) -> StageOutco
     """Deploy the run's release to the stage's environment and leave ``health.json`` as evidence."""
     tools, session = scene.tools, scene.session
     release = releases.load(tools.project.releases, session.state.release)
-    environment = await environments.prepare(tools, scene.pipeline, work.stage.environment or "staging")
+    environment = await environments.prepare(
+        tools, scene.pipeline, work.stage.environment or "staging", session.state.profile
+    )
     platform = environment.platform
     deployment, old = f"{release.digest[:8]}-{session.id[-9:]}", platform.roles().stable
     if old is not None and platform.release_of(old) == release.digest and platform.is_ready(old):
@@ -59,7 +61,7 @@ async def deploy_release(scene: ActionContext, work: StageAttempt) -> StageOutco
             await platform.remove(stale)
     session.record(
         "deployed", work.stage.id, environment=environment.name, release=release.digest, deployment=deployment,
-        url=environment.url, replicas=scene.pipeline.service.replicas,
+        url=environment.url, replicas=environment.settings.replicas,
     )  # fmt: skip
     await write_health(scene.pipeline, environment, deployment, release.commit, work.artifacts / "health.json")
     return StageOutcome("passed")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from dawsos.adapters.redactor import secrets_in
 from dawsos.adapters.services import SERVICES
 from dawsos.adapters.toolchain import base_environment
+from dawsos.errors import BadInput
+from dawsos.model.environment import EnvironmentSettings
 from dawsos.model.pipeline import Pipeline
 from dawsos.platforms.local.platform import Deployment, LocalPlatform
 from dawsos.platforms.local.workers import Worker, filled
@@ -18,28 +20,51 @@ from dawsos.runs.project import Tools
 
 @dataclass(frozen=True)
 class Environment:
-    """One prepared environment: its platform and the variables that its users need."""
+    """One prepared environment: its settings, its platform and the variables that its users need."""
 
     name: str
+    settings: EnvironmentSettings
     platform: LocalPlatform
     variables: Mapping[str, str]
     url: str
 
 
-async def prepare(tools: Tools, pipeline: Pipeline, name: str) -> Environment:
-    """Start the environment's services and proxy (kept when they run) and return it; raises InfrastructureError."""
+async def prepare(tools: Tools, pipeline: Pipeline, name: str, profile: str) -> Environment:
+    """Start the environment's services and proxy (kept when they run) and return it; raises InfrastructureError.
+
+    ``profile`` is the one that the run has: it may change the environment's settings.
+    """
+    settings = pipeline.environment(name, profile)
     platform = LocalPlatform(tools.project.environment(name), name)
     await platform.ensure_supervisor()
-    variables = await platform.start_services([SERVICES[service] for service in pipeline.service.services])
+    variables = await platform.start_services([SERVICES[service] for service in settings.services])
     variables = {
         **variables,
         **platform.secrets(pipeline.service.secrets),
         **platform.folders(pipeline.service.folders),
     }
-    variables |= pipeline.service.env
+    variables |= settings.env
     mask(tools, variables, pipeline)
     url = await platform.ensure_proxy()
-    return Environment(name, platform, variables, url)
+    return Environment(name, settings, platform, variables, url)
+
+
+def deployed_profile(tools: Tools, pipeline: Pipeline, name: str) -> str:
+    """Return the profile with which a release was last deployed to the environment: whoever acts on what runs there must
+    give its processes the same settings.  Raises BadInput when pipeline.yaml has no such profile."""
+    profiles: dict[str, str] = {}
+    found = ""
+    for event in tools.journal.of_kinds(("run_started", "deployed")):
+        if event.kind == "run_started":
+            profiles[event.run] = str(event.body.get("profile", ""))
+        elif event.body.get("environment") == name:
+            found = profiles.get(event.run, "")
+    if found and found != "production" and found not in pipeline.profiles:
+        raise BadInput(
+            f"{name} was deployed with the profile {found!r}, which pipeline.yaml does not have",
+            fix=f"write profiles.{found} again, or ship with another profile",
+        )
+    return found
 
 
 def mask(tools: Tools, variables: Mapping[str, str], pipeline: Pipeline) -> None:
@@ -86,7 +111,7 @@ def deployment_of(pipeline: Pipeline, environment: Environment, release: Release
         argv=release_argv(service.command, release),
         cwd=str(environment.platform.folder),
         env=release_environment(environment, release, deployment),
-        replicas=service.replicas,
+        replicas=environment.settings.replicas,
         workers=tuple(
             Worker(w.name, release_argv(w.command, release), w.replicas, w.ports, w.ready, w.keep_on_standby)
             for w in service.workers

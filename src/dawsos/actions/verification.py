@@ -18,7 +18,7 @@ from dawsos.runs.recorder import Session
 
 async def verify_production(tools: Tools, pipeline: Pipeline, session: Session) -> list[dict[str, Any]]:
     """Return the checks on production for a run that shipped."""
-    environment = await environments.prepare(tools, pipeline, "production")
+    environment = await environments.prepare(tools, pipeline, "production", session.state.profile)
     return await checks(tools, pipeline, environment, tools.project.run_folder(session.id) / "verify")
 
 

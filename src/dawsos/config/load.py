@@ -14,9 +14,18 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from dawsos.config.semantics import semantic_problems
 from dawsos.errors import BadInput
-from dawsos.model.pipeline import Pipeline
+from dawsos.model.pipeline import Pipeline, Slo
 
 Path = tuple[str | int, ...]
+
+# Keys of version 1 that stand elsewhere now: whoever writes them from memory is told where.
+_MOVED: dict[Path, str] = {
+    ("rollout", "error_rate"): "the limit is slo.error_rate, which is written once",
+    ("rollout", "p95"): "the limit is slo.warm_p95, which is written once",
+    ("service", "replicas"): "replicas belong to an environment: environments.NAME.replicas",
+    ("service", "services"): "services belong to an environment: environments.NAME.services",
+    ("service", "env"): "variables belong to an environment: environments.NAME.env",
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ def plain(value: Any) -> Any:
 def _gates_in_place(document: Any, gate_options: Mapping[str, type[BaseModel]]) -> tuple[Any, list[Problem]]:
     """Turn each gate from the flat form of the file into kind, name and checked options."""
     problems: list[Problem] = []
-    stages = document.get("stages")
+    stages, limits = document.get("stages"), _objectives(document.get("slo"))
     for number, stage in enumerate(stages if isinstance(stages, list) else ()):
         gates = stage.get("gates") if isinstance(stage, dict) else None
         if not isinstance(gates, list):
@@ -98,7 +107,7 @@ def _gates_in_place(document: Any, gate_options: Mapping[str, type[BaseModel]]) 
         made = []
         for index, gate in enumerate(gates):
             place: Path = ("stages", number, "gates", index)
-            good, found = _gate(gate, place, gate_options)
+            good, found = _gate(gate, place, gate_options, limits)
             problems += found
             if good is not None:
                 good["name"] = _unique(good["name"], names)
@@ -116,8 +125,20 @@ def _unique(name: str, taken: set[str]) -> str:
     return unique
 
 
+def _objectives(written: Any) -> dict[str, dict[str, Any]]:
+    """Return SLO -> the limit that it is to a gate; nothing when what is written is refused elsewhere."""
+    try:
+        slo = Slo.model_validate(written)
+    except ValidationError:
+        return {}
+    seconds = {"warm_p95": slo.warm_p95, "cold_p95": slo.cold_p95}
+    return {"error_rate": {"max": slo.error_rate}} | {
+        key: {"max": value, "unit": "s"} for key, value in seconds.items()
+    }
+
+
 def _gate(
-    gate: Any, place: Path, gate_options: Mapping[str, type[BaseModel]]
+    gate: Any, place: Path, gate_options: Mapping[str, type[BaseModel]], limits: Mapping[str, dict[str, Any]]
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
     if isinstance(gate, str):
         gate = {"kind": gate}
@@ -129,6 +150,11 @@ def _gate(
     options = {key: value for key, value in gate.items() if key not in ("kind", "name")}
     try:
         checked = gate_options[kind].model_validate(options)
+        # An objective is written once: what refers to it gets its number here, so that the verdict shows a number.
+        objective = str(getattr(checked, "slo", ""))
+        if objective in limits:
+            del options["slo"]
+            checked = gate_options[kind].model_validate({**options, **limits[objective]})
     except ValidationError as error:
         return None, _from_pydantic(error, place, gate_options[kind])
     return {"kind": kind, "name": str(gate.get("name") or kind), "options": checked.model_dump(exclude_unset=True)}, []
@@ -141,7 +167,9 @@ def _from_pydantic(error: ValidationError, prefix: Path, model: type[BaseModel] 
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
             key = str(place[-1])
-            message = f"unknown key {key!r}{did_you_mean(key, _known_keys(model, detail['loc'][:-1]))}"
+            message = (
+                _MOVED.get(place) or f"unknown key {key!r}{did_you_mean(key, _known_keys(model, detail['loc'][:-1]))}"
+            )
         elif detail["type"] == "missing":
             message = f"missing key {str(place[-1])!r}"
         elif detail["type"] == "literal_error":

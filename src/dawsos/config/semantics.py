@@ -13,7 +13,7 @@ Place = tuple[str | int, ...]
 
 def semantic_problems(pipeline: Pipeline) -> list[tuple[Place, str]]:
     """Return (place, message) for every name that does not resolve."""
-    return [*_stages(pipeline), *_service(pipeline), *_profiles(pipeline)]
+    return [*_stages(pipeline), *_environments(pipeline), *_service(pipeline), *_profiles(pipeline)]
 
 
 def _near(word: str, known: Iterable[str]) -> str:
@@ -34,6 +34,29 @@ def _stages(pipeline: Pipeline) -> list[tuple[Place, str]]:
             message = f"unknown toolchain {stage.toolchain!r}{_near(stage.toolchain, pipeline.toolchains)}"
             problems.append((("stages", number, "toolchain"), message))
     return problems or _cycle(pipeline)
+
+
+def _environments(pipeline: Pipeline) -> list[tuple[Place, str]]:
+    problems: list[tuple[Place, str]] = []
+    known = pipeline.environments
+    for number, stage in enumerate(pipeline.stages):
+        if stage.environment is not None and stage.environment not in known:
+            problems.append((("stages", number, "environment"), _unknown_environment(stage.environment, known)))
+    for name, profile in pipeline.profiles.items():
+        for changed in profile.environments:
+            if changed not in known:
+                problems.append((("profiles", name, "environments", changed), _unknown_environment(changed, known)))
+    rolling_out = [number for number, stage in enumerate(pipeline.stages) if stage.uses == "rollout"]
+    for number in rolling_out[1:]:
+        first = pipeline.stages[rolling_out[0]].id
+        message = f"{first!r} uses rollout too: a run takes its release to the users once, and rollback undoes that"
+        problems.append((("stages", number, "uses"), message))
+    return problems
+
+
+def _unknown_environment(name: str, known: Iterable[str]) -> str:
+    there_are = f"there are: {', '.join(known)}" if known else f"write environments.{name}"
+    return f"unknown environment {name!r}{_near(name, known) or '; ' + there_are}"
 
 
 def _cycle(pipeline: Pipeline) -> list[tuple[Place, str]]:

@@ -37,18 +37,17 @@ def pipeline_text(found: Found) -> str:
     stages = [_lint(found), *([_unit(found)] if found.tests else []), _security(found)]
     return f"""\
 # Written by `dawsos init` from what it found.  docs/pipeline-yaml.md explains every word, docs/gates.md every gate.
-version: 1
+version: 2
 name: "{found.name}"
 slo: {{error_rate: 1%, warm_p95: 1s, cold_p95: 2s}}
 toolchains: {{tools: {{requirements: {TOOLS}}}}}
 # How a release is built and run: to be filled in before `dawsos ship`; `dawsos run` does not need it.
 service: {{project: ., requirements: requirements.txt, command: python -m {_module(found)}}}
+environments: {{staging: {{replicas: 1}}, production: {{replicas: 2}}}}
 stages:
 {"".join(stages)}rollout:
   ladder: [{{weight: 10, duration: 5m}}, {{weight: 50, duration: 5m}}, {{weight: 100, duration: 5m}}]
   check_interval: 1m
-  error_rate: 1%
-  p95: 1s
 profiles:
   laptop: {{durations: [6s, 6s, 6s], check_interval: 1s, no_data_deadline: 20s}}
 """

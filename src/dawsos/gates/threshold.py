@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,18 +16,24 @@ _Limit = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Options(Strict):
-    """The number at the dotted ``path`` of the JSON ``file`` is at least ``min`` and at most ``max``."""
+    """The number at the dotted ``path`` of the JSON ``file`` is at least ``min`` and at most ``max``, or the SLO that ``slo``
+    names (latencies in seconds, the error rate as a share)."""
 
     file: EvidencePath
     path: str = Field(min_length=1)
     min: _Limit | None = None
     max: _Limit | None = None
     unit: str = ""
+    slo: Literal["error_rate", "warm_p95", "cold_p95"] | None = Field(
+        default=None, description="The maximum is this objective of the pipeline's `slo`."
+    )
 
     @model_validator(mode="after")
     def _limited(self) -> Options:
-        if self.min is None and self.max is None:
-            raise ValueError("give min, max or both: without a limit nothing can fail")
+        if self.slo is not None and (self.max is not None or self.unit):
+            raise ValueError(f"slo: {self.slo} gives the maximum and its unit: leave out max and unit, or slo")
+        if self.min is None and self.max is None and self.slo is None:
+            raise ValueError("give min, max, both, or slo: without a limit nothing can fail")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min:g} is above max {self.max:g}: nothing could pass")
         return self
@@ -60,6 +66,9 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
 
 
 def _measured(options: Options, document: dict[str, Any]) -> float:
+    if options.slo is not None:
+        # A pipeline that was loaded has the number in its place; without it nothing here could fail.
+        raise Malformed(f"the limit slo: {options.slo} is not known here: only a whole pipeline has its number")
     value: Any = document
     for part in options.path.split("."):
         if not isinstance(value, dict):

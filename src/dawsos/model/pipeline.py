@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from dawsos.model.policy import Load, RolloutPolicy, Strict, WarmUp
+from dawsos.errors import BadInput
+from dawsos.model.environment import EnvironmentChanges, EnvironmentSettings, Identifier, ServiceName
+from dawsos.model.policy import Load, RolloutPolicy, RolloutSettings, Strict, WarmUp
 from dawsos.model.rollout import JudgeName
 from dawsos.model.units import Duration, PositiveDuration, Share
-
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 
 
 def _input(value: str) -> str:
@@ -92,8 +93,8 @@ class Stage(Strict):
     inputs: tuple[Input, ...] = Field(default=(), description="Globs of the files that decide the result.")
     env: dict[str, str] = Field(default_factory=dict)
     pass_env: tuple[str, ...] = Field(default=(), description="Names of variables taken from the caller.")
-    services: tuple[Literal["postgres", "redis"], ...] = ()
-    environment: Literal["staging", "production"] | None = None
+    services: tuple[ServiceName, ...] = ()
+    environment: Identifier | None = Field(default=None, description="One of ``environments``: the stage acts on it.")
     history: bool = Field(
         default=False, description="The commits decide too, not only the files: never restored for another commit."
     )
@@ -110,7 +111,7 @@ class Stage(Strict):
         if self.uses == "commands" and not self.steps:
             raise ValueError("a stage that runs commands needs at least one step")
         if self.uses in ("deploy", "rollout") and self.environment is None:
-            raise ValueError(f"a stage that uses {self.uses} needs an environment: staging or production")
+            raise ValueError(f"a stage that uses {self.uses} needs an environment: one of environments")
         if any(step.judged_exits for step in self.steps) and all(gate.kind == "exit_status" for gate in self.gates):
             raise ValueError("judged_exits leaves it to a gate on the evidence to judge, and this stage has none")
         if not self.gates:
@@ -130,7 +131,7 @@ class Worker(Strict):
     """A further process of the release beside the replicas: a queue's worker, a sidecar.
 
     Each name in ``ports`` becomes a variable with a free port; all processes and commands of the deployment get it, and
-    ``service.env`` may use it as ``{NAME}``.  The workers of a release that is only kept warm are stopped, unless
+    ``env`` of an environment may use it as ``{NAME}``.  The workers of a release that is only kept warm are stopped, unless
     ``keep_on_standby`` says that its replicas need them to answer.
     """
 
@@ -189,20 +190,19 @@ class Service(Strict):
     ready: str = "/health/ready"
     metrics: str = "/metrics"
     latest: str | None = Field(default=None, description="An authenticated page that must answer after deployment.")
-    services: tuple[Literal["postgres", "redis"], ...] = ()
-    env: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = Field(default=(), description="Generated once per environment, kept with mode 0600.")
     folders: tuple[str, ...] = Field(
         default=(), description="Variables that name a folder of the environment, shared by its processes and kept."
     )
-    replicas: int = Field(default=2, ge=1, le=16)
     ready_within: PositiveDuration = 60.0
     stop_grace: Duration = 5.0
 
 
 class Profile(Strict):
-    """Overrides of the rollout for one kind of place, for example seconds instead of minutes on a laptop."""
+    """What differs for one kind of place, chosen with ``--profile``: seconds instead of minutes on a laptop, other
+    settings of an environment."""
 
+    environments: dict[Identifier, EnvironmentChanges] = Field(default_factory=dict)
     durations: tuple[PositiveDuration, ...] = ()
     tick: PositiveDuration | None = None
     judge: JudgeName | None = None
@@ -239,17 +239,26 @@ class Signing(Strict):
         return self
 
 
+@dataclass(frozen=True)
+class RolloutStage:
+    """The stage that rolls a release out, and the environment it does that in: where users are."""
+
+    id: str
+    environment: str
+
+
 class Pipeline(Strict):
     """The whole file."""
 
-    version: Literal[1]
+    version: Literal[2]
     name: Identifier
     slo: Slo
     toolchains: dict[Identifier, Toolchain] = Field(default_factory=dict)
     service: Service
+    environments: dict[Identifier, EnvironmentSettings] = Field(default_factory=dict)
     signing: Signing = Signing()
     stages: tuple[Stage, ...] = Field(min_length=1)
-    rollout: RolloutPolicy
+    rollout: RolloutSettings
     profiles: dict[Identifier, Profile] = Field(default_factory=dict)
 
     def stage(self, stage_id: str) -> Stage:
@@ -259,19 +268,37 @@ class Pipeline(Strict):
                 return stage
         raise KeyError(stage_id)
 
-    def policy(self, profile: str | None) -> RolloutPolicy:
+    def rollout_stage(self) -> RolloutStage:
+        """Return the stage that uses ``rollout``, of which a pipeline has one at most; raises BadInput when it has none."""
+        for stage in self.stages:
+            if stage.uses == "rollout" and stage.environment is not None:
+                return RolloutStage(stage.id, stage.environment)
+        raise BadInput(
+            "pipeline.yaml: no stage uses rollout, so no release gets to any users",
+            fix="add a stage with uses: rollout and an environment; docs/pipeline-yaml.md",
+        )
+
+    def environment(self, name: str, profile: str | None = None) -> EnvironmentSettings:
+        """Return the settings of an environment with what the profile changes; raises KeyError for an unknown name."""
+        settings = self.environments[name]
+        changes = self._profile(profile).environments.get(name)
+        return settings if changes is None else settings.changed_by(changes)
+
+    def policy(self, profile: str | None = None) -> RolloutPolicy:
         """Return the rollout policy with the profile's overrides; raises KeyError for an unknown profile."""
-        if profile is None or profile == "production":
-            return self.rollout
-        chosen = self.profiles[profile]
-        overrides: dict[str, Any] = {
-            key: value
-            for key in Profile.model_fields
-            if key != "durations" and (value := getattr(chosen, key)) is not None
+        chosen = self._profile(profile)
+        changes: dict[str, Any] = {
+            key: value for key, value in chosen if key not in ("durations", "environments") and value is not None
         }
         if chosen.durations:
-            overrides["ladder"] = tuple(
+            changes["ladder"] = tuple(
                 step.model_copy(update={"duration": duration})
                 for step, duration in zip(self.rollout.ladder, chosen.durations, strict=True)
             )
-        return self.rollout.model_copy(update=overrides)
+        limits = {"error_rate": self.slo.error_rate, "p95": self.slo.warm_p95}
+        # Each part was checked when the file was read; lint checks what they are together.
+        return RolloutPolicy.model_construct(**{**dict(self.rollout), **changes, **limits})
+
+    def _profile(self, name: str | None) -> Profile:
+        """Return the profile; ``production``, like none, is the file as it is written."""
+        return Profile() if name in (None, "", "production") else self.profiles[str(name)]

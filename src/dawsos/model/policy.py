@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -55,8 +55,8 @@ class WarmUp(Strict):
     errors: bool = Field(default=True, description="False: errors are not judged while it warms up either.")
 
 
-class RolloutPolicy(Strict):
-    """How a release takes over the traffic, and when it is rolled back.
+class RolloutSettings(Strict):
+    """How a release takes over the traffic, and when it is rolled back: ``rollout`` of the file.
 
     ``tick`` is the time between samples; a *check* judges the samples of ``check_interval``.  ``failed_checks``
     consecutive failed checks roll back.  ``no_data_deadline`` bounds how long a step may be held without a
@@ -97,8 +97,6 @@ class RolloutPolicy(Strict):
     tick: PositiveDuration = 1.0
     check_interval: PositiveDuration = 60.0
     failed_checks: int = Field(default=5, ge=1)
-    error_rate: Share
-    p95: PositiveDuration
     min_requests: int = Field(default=1, ge=1, description="Requests a check needs; fewer are no_data.")
     no_data_deadline: PositiveDuration = 600.0
     crash_loop: CrashLoop = CrashLoop()
@@ -109,7 +107,7 @@ class RolloutPolicy(Strict):
     load: Load | None = None
 
     @model_validator(mode="after")
-    def _weights_increase(self) -> RolloutPolicy:
+    def _weights_increase(self) -> Self:
         weights = [step.weight for step in self.ladder]
         if any(after <= before for before, after in pairwise(weights)):
             raise ValueError(f"ladder weights must increase, got {' '.join(map(str, weights))}")
@@ -122,3 +120,13 @@ class RolloutPolicy(Strict):
                 f"lease {self.lease:g} s must be longer than tick {self.tick:g} s: it is renewed once a tick"
             )
         return self
+
+
+class RolloutPolicy(RolloutSettings):
+    """What a rollout is judged by: the settings, as a profile changes them, with the limits of the SLOs.
+
+    ``error_rate`` is a share of the requests, ``p95`` a latency in seconds.
+    """
+
+    error_rate: Share
+    p95: PositiveDuration

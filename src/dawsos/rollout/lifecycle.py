@@ -60,7 +60,9 @@ async def roll_out(
     tools: Tools, pipeline: Pipeline, session: Session, release: Release, work: StageAttempt
 ) -> StageOutcome:
     """Take the run's release to 100 % of production, or back; leave ``rollout.json`` as evidence."""
-    environment = await environments.prepare(tools, pipeline, work.stage.environment or "production")
+    environment = await environments.prepare(
+        tools, pipeline, work.stage.environment or "production", session.state.profile
+    )
     policy = pipeline.policy(session.state.profile or None)
     stand = RolloutContext(tools, pipeline, session, environment, release, policy, work.stage.id, work.artifacts)
     platform = environment.platform
@@ -120,7 +122,7 @@ async def begin(stand: RolloutContext, *, drill: str) -> RolloutRecord:
     await platform.deploy(environments.deployment_of(stand.pipeline, stand.environment, stand.release, deployment))
     session.record(
         "deployed", stand.stage, environment=stand.environment.name, release=stand.release.digest, deployment=deployment,
-        url=stand.environment.url, replicas=stand.pipeline.service.replicas,
+        url=stand.environment.url, replicas=stand.environment.settings.replicas,
     )  # fmt: skip
     if not drill:
         try:

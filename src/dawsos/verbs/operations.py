@@ -100,7 +100,8 @@ def _serving(tools: Tools) -> tuple[str, str]:
 
 
 async def _stand(tools: Tools, pipeline: Pipeline, session: Session, release: releases.Release) -> RolloutContext:
-    environment = await environments.prepare(tools, pipeline, PRODUCTION)
+    profile = session.state.profile or environments.deployed_profile(tools, pipeline, PRODUCTION)
+    environment = await environments.prepare(tools, pipeline, PRODUCTION, profile)
     policy = pipeline.policy(session.state.profile or None)
     return RolloutContext(tools, pipeline, session, environment, release, policy, "canary", session.artifacts("canary"))
 
@@ -221,7 +222,8 @@ async def _return_to(
 
     The serving release takes the part of the canary at 100 %, so that one and the same code shifts and measures.
     """
-    environment = await environments.prepare(tools, pipeline, PRODUCTION)
+    profile = environments.deployed_profile(tools, pipeline, PRODUCTION)
+    environment = await environments.prepare(tools, pipeline, PRODUCTION, profile)
     platform, roles = environment.platform, environment.platform.roles()
     if roles.stable is None:
         raise BadInput("no release serves production", fix="dawsos ship")

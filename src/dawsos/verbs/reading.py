@@ -176,7 +176,8 @@ def verify(project: Project, *, as_json: bool, console: Console) -> int:
     pipeline = load(project.root)
 
     async def look() -> list[dict[str, Any]]:
-        environment = await environments.prepare(tools, pipeline, PRODUCTION)
+        profile = environments.deployed_profile(tools, pipeline, PRODUCTION)
+        environment = await environments.prepare(tools, pipeline, PRODUCTION, profile)
         return await checks(tools, pipeline, environment, project.home / "verify")
 
     found = asyncio.run(look())
