@@ -10,7 +10,6 @@ import inspect
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,9 +17,9 @@ from pydantic import BaseModel
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from dawsos.gates import GATES, evaluate_gate  # noqa: E402
-from dawsos.model.pipeline import Gate  # noqa: E402
-from gates.samples import CASES, encoded  # noqa: E402
+from dawsos.gates import GATES, evaluate_gate, files_of  # noqa: E402
+from dawsos.model.verdicts import GateKindName, GateVerdict  # noqa: E402
+from gates.samples import CASES, encoded, gate  # noqa: E402
 
 PAGE = ROOT / "docs" / "gates.md"
 _HEAD = """\
@@ -40,30 +39,28 @@ evidence is missing, so nothing was shown) and `error` (it cannot be understood)
 def page() -> str:
     """Return the text of the page."""
     rows = "".join(_row(kind) for kind in sorted(GATES))
-    return _HEAD + rows + "\n" + "\n".join(_section(kind, GATES[kind]) for kind in sorted(GATES))
+    return _HEAD + rows + "\n" + "\n".join(_section(kind) for kind in sorted(GATES))
 
 
-def _verdict(kind: str) -> Any:
+def _verdict(kind: GateKindName) -> GateVerdict:
     case = CASES[kind]
-    return evaluate_gate(Gate(kind=kind, name=kind, options=dict(case.options)), encoded(case.bad))
+    return evaluate_gate(gate(kind, **case.options), encoded(case.bad))
 
 
-def _reads(kind: str) -> str:
-    module = GATES[kind]
-    options = module.Options.model_validate(CASES[kind].options)
-    return ", ".join(f"`{name}`" for name in module.files(options))
+def _reads(kind: GateKindName) -> str:
+    return ", ".join(f"`{name}`" for name in files_of(gate(kind, **CASES[kind].options)))
 
 
-def _row(kind: str) -> str:
+def _row(kind: GateKindName) -> str:
     red = _verdict(kind)
     cells = (f"[`{kind}`](#{kind})", _reads(kind), _cell(red.limit), _cell(red.measured))
     return f"| {' | '.join(cells)} |\n"
 
 
-def _section(kind: str, module: ModuleType) -> str:
-    red = _verdict(kind)
-    lines = [f"## {kind}", "", _text(module.__doc__), "", _text(module.Options.__doc__), ""]
-    lines += _options(module.Options)
+def _section(kind: GateKindName) -> str:
+    red, model = _verdict(kind), GATES[kind].options
+    lines = [f"## {kind}", "", _text(sys.modules[model.__module__].__doc__), "", _text(model.__doc__), ""]
+    lines += _options(model)
     example = {"kind": kind, **CASES[kind].options}
     lines += [
         f"Example: `{json.dumps(example)}`", "", f"Red: measured {_quoted(red.measured)}, limit {_quoted(red.limit)}:", "",

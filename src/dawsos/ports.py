@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
 from dawsos.model.events import Event, EventKind
 from dawsos.model.process import Command, CommandOutcome, ProcessSpec
 from dawsos.model.rollout import Drained, Sample
-from dawsos.model.verdicts import GateVerdict
 
 
 class Clock(Protocol):
@@ -31,19 +30,6 @@ class Runner(Protocol):
     """Runs one command to its end within its budget; its whole process tree is gone when this returns."""
 
     async def run(self, command: Command) -> CommandOutcome: ...
-
-
-class GateKind(Protocol):
-    """One kind of gate: a module with these names.  ``evaluate`` is pure."""
-
-    class Options(Protocol):
-        """A pydantic model of the gate's options."""
-
-    def files(self, options: Any) -> tuple[str, ...]:
-        """Globs of the evidence files, relative to the stage's artifact folder."""
-        ...
-
-    def evaluate(self, name: str, options: Any, evidence: Mapping[str, bytes]) -> GateVerdict: ...
 
 
 class Service(Protocol):

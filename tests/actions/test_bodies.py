@@ -127,7 +127,7 @@ def with_toolchain(paper: Paper, wheel: str) -> Paper:
     (venv / "bin" / "python").chmod(0o755)
     (venv / "ready").touch()
     toolchains = {"python": {"requirements": "requirements.txt"}}
-    paper.pipeline = Pipeline.model_validate({**paper.pipeline.model_dump(), "toolchains": toolchains})
+    paper.pipeline = Pipeline.model_validate({**dict(paper.pipeline), "toolchains": toolchains})
     return paper
 
 

@@ -14,10 +14,10 @@ from ruamel.yaml import YAML
 
 from dawsos.config.load import load_pipeline
 from dawsos.errors import BadInput
-from dawsos.gates import GATES
+from dawsos.gates import GATES, junit, pass_rate
 from dawsos.model.pipeline import Pipeline
 
-OPTIONS = {kind: gate.Options for kind, gate in GATES.items()}
+OPTIONS = {name: kind.options for name, kind in GATES.items()}
 
 SMALL = """\
 version: 2
@@ -291,7 +291,7 @@ OBJECTIVE = "gates: [{kind: threshold, file: slo.json, path: p95, slo: OF}]"
 def limit(text: str, objective: str) -> dict[str, Any]:
     """Return the options of a gate that refers to ``objective`` in the pipeline ``text``."""
     (gate,) = load(text.replace("gates: [exit_status]", OBJECTIVE.replace("OF", objective), 1)).stage("lint").gates
-    return gate.options
+    return gate.written_options
 
 
 @pytest.mark.parametrize(
@@ -356,3 +356,12 @@ def test_workers_that_cannot_be(workers: str, message: str) -> None:
     with pytest.raises(BadInput) as refused:
         load(with_workers(workers))
     assert message in str(refused.value)
+
+
+def test_the_options_of_a_gate_are_the_validated_model_of_its_kind() -> None:
+    text = SMALL.replace("gates: [exit_status]", "gates: [{kind: pass_rate, min_rate: 95%}, junit]", 1)
+    rate, tests = load(text).stages[0].gates
+    assert rate.options == pass_rate.Options(min_rate="95%")
+    assert rate.written_options == {"min_rate": 0.95}
+    assert tests.options == junit.Options()
+    assert tests.written_options == {}

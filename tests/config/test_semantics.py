@@ -71,7 +71,7 @@ def test_jobs_are_known_wherever_they_are_named() -> None:
         ("service.before_traffic.1", "unknown job 'nigthly'; did you mean 'nightly'?")
     ]
     drills = {"drills": {"stale": {"job": "other", "env": {}}}}
-    with_drill = Pipeline.model_validate({**GOOD.model_dump(), "service": {**GOOD.service.model_dump(), **drills}})
+    with_drill = Pipeline.model_validate({**dict(GOOD), "service": {**GOOD.service.model_dump(), **drills}})
     assert told(with_drill) == [("service.drills.stale.job", "unknown job 'other'")]
 
 
@@ -89,14 +89,14 @@ def test_workers_differ_and_so_do_their_ports(
 ) -> None:
     made = [{"name": name, "command": "x", "ports": ports} for name, ports in workers]
     service = {**GOOD.service.model_dump(), "workers": made}
-    assert told(Pipeline.model_validate({**GOOD.model_dump(), "service": service})) == problems
+    assert told(Pipeline.model_validate({**dict(GOOD), "service": service})) == problems
 
 
 @pytest.mark.parametrize("part", ["jobs", "verify", "images"])
 def test_what_is_named_in_the_service_is_named_once(part: str) -> None:
     one = {"name": "a", "run": "x"} if part != "images" else {"name": "a", "dockerfile": "D", "base": "localhost/b"}
     service = {**GOOD.service.model_dump(), part: [one, {**one, "name": "b"}, one], "before_traffic": []}
-    problems = told(Pipeline.model_validate({**GOOD.model_dump(), "service": service}))
+    problems = told(Pipeline.model_validate({**dict(GOOD), "service": service}))
     assert problems == [(f"service.{part}.2.name", "'a' is used twice")]
 
 
@@ -117,12 +117,12 @@ def test_what_is_named_in_the_service_is_named_once(part: str) -> None:
     ],
 )
 def test_a_profile_fits_the_ladder(profile: dict[str, Any], problems: list[tuple[str, str]]) -> None:
-    made = {**GOOD.model_dump(), "profiles": {"laptop": profile}}
+    made = {**dict(GOOD), "profiles": {"laptop": profile}}
     assert told(Pipeline.model_validate(made)) == problems
 
 
 def test_production_is_no_profile_because_nothing_of_it_would_count() -> None:
-    made = Pipeline.model_validate({**GOOD.model_dump(), "profiles": {"production": {"judge": "flagger"}}})
+    made = Pipeline.model_validate({**dict(GOOD), "profiles": {"production": {"judge": "flagger"}}})
     assert told(made) == [
         ("profiles.production", "production is the rollout as it is written: change it there, or name it otherwise")
     ]

@@ -31,7 +31,7 @@ def commands(stage: Stage) -> str:
 
 def tools_judged(stage: Stage) -> dict[str, str]:
     (gate,) = (gate for gate in stage.gates if gate.kind == "findings")
-    return dict(gate.options["tools"])
+    return dict(gate.written_options["tools"])
 
 
 def test_a_project_with_everything_has_a_stage_for_everything() -> None:
@@ -96,7 +96,7 @@ def test_tests_are_run_on_what_users_get_where_the_project_can_be_installed() ->
 def test_coverage_is_of_the_import_packages_with_the_limit_that_was_found() -> None:
     unit = written(FULL).stage("unit")
     assert "--cov=mine --cov=more --cov-report=xml" in commands(unit)
-    (limit,) = (gate.options["total"] for gate in unit.gates if gate.kind == "coverage")
+    (limit,) = (gate.written_options["total"] for gate in unit.gates if gate.kind == "coverage")
     assert limit == 91
     single = written(replace(FULL, packages=("one.py",)))
     assert "--cov=one " in commands(single.stage("unit"))

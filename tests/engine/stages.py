@@ -6,12 +6,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dawsos.model.pipeline import Gate, Stage, Step
+from dawsos.model.pipeline import Stage, Step
+from gates.samples import gate
 
 
 def stage(stage_id: str, *needs: str, **fields: Any) -> Stage:
     """Return a stage with one step and one gate."""
-    fields = {"steps": (Step(run="true"),), "gates": (Gate(kind="exit_status", name="exit_status"),), **fields}
+    fields = {"steps": (Step(run="true"),), "gates": (gate("exit_status", "exit_status"),), **fields}
     return Stage(id=stage_id, needs=needs, **fields)
 
 

@@ -20,6 +20,7 @@ from dawsos.model.plan import Fingerprint
 from dawsos.model.verdicts import GateVerdict
 from engine.stages import stage
 from fakes import MemoryRecorder, VirtualClock
+from gates.samples import gate
 
 
 def answer(gate: Gate, result: str = "pass") -> GateVerdict:
@@ -89,7 +90,7 @@ def test_a_passed_stage_has_its_gates_in_the_journal_and_its_evidence_in_the_cac
 
 @pytest.mark.parametrize("result", ["fail", "no_data", "error"])
 def test_a_gate_that_does_not_pass_makes_the_stage_red_and_is_told_in_full(result: str, tmp_path: Path) -> None:
-    gates = (Gate(kind="junit", name="junit"), Gate(kind="size", name="size"))
+    gates = (gate("junit", "junit"), gate("size", "size"))
     world = World(tmp_path, passing, gates=gates, approval=Approval())
     world.verdicts = {"junit": result}
     outcome = world.run()
@@ -99,7 +100,7 @@ def test_a_gate_that_does_not_pass_makes_the_stage_red_and_is_told_in_full(resul
 
 
 def test_what_stopped_the_work_is_told_and_not_the_evidence_that_is_missing_for_it(tmp_path: Path) -> None:
-    gates = (Gate(kind="size", name="size"),)
+    gates = (gate("size", "size"),)
     world = World(tmp_path, raising(ReleaseFailed("`docker save` failed: no space left")), gates=gates)
     world.verdicts = {"size": "no_data"}
     assert "no space left" in world.run().reason

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from dawsos.engine.evaluation import GateEvaluator, below
+from dawsos.engine.evaluation import GateEvaluator, below, read_evidence
 from dawsos.gates.readers.asked import Asked
 from dawsos.model.findings import Finding
 from dawsos.model.pipeline import Gate
 from dawsos.model.verdicts import GateVerdict
 from dawsos.runs.project import Tools
 from fakes import VirtualClock
-from gates.samples import NOW, asked, junit, secrets
+from gates.samples import NOW, asked, gate, junit, secrets
 from support.world import world
 
-SECRETS = Gate(kind="secrets", name="secrets", options={"waivers": "w.yaml"})
-FLAKY = Gate(kind="flaky", name="flaky", options={"runs": 2, "history": True})
+SECRETS = gate("secrets", waivers="w.yaml")
+FLAKY = gate("flaky", runs=2, history=True)
 TODAY = Asked(NOW, "laptop").day
 
 
@@ -76,7 +76,7 @@ def test_the_hour_is_that_of_the_asking_and_not_one_that_lay_there_before(tools:
 def test_a_gate_that_does_not_ask_is_told_nothing(tools: Tools, tmp_path: Path) -> None:
     (tmp_path / "junit.xml").write_text(junit({"a": "passed"}))
     before = set(tmp_path.iterdir())
-    verdict = GateEvaluator(tools, "run-1", tmp_path, "laptop")(Gate(kind="junit", name="junit"), tmp_path)
+    verdict = GateEvaluator(tools, "run-1", tmp_path, "laptop")(gate("junit"), tmp_path)
     assert verdict.passed
     assert set(tmp_path.iterdir()) == before
 
@@ -151,8 +151,8 @@ def test_only_the_reports_that_the_gate_names_are_remembered(
     artifacts.mkdir(parents=True)
     for repeat in (1, 2):
         (artifacts / f"slow-{repeat}.xml").write_text(junit({"slow": "passed"}))
-    gate = FLAKY.model_copy(update={"options": {**FLAKY.options, "reports": "slow-*.xml"}})
-    assert ask_flaky("run-1", "failed", gate=gate).passed
+    slow = gate("flaky", runs=2, history=True, reports="slow-*.xml")
+    assert ask_flaky("run-1", "failed", gate=slow).passed
     kept = json.loads(remembered(tools).read_text())["runs"]
     assert [run["outcomes"] for run in kept] == [{"tests.test_x::slow": "passed"}] * 2
 
@@ -185,8 +185,28 @@ def test_every_path_of_a_line_is_named_from_the_root_and_nothing_else_changes() 
 
 def test_what_a_gate_finds_is_named_from_the_root(tools: Tools, tmp_path: Path) -> None:
     (tmp_path / "ruff.txt").write_text(f"{tmp_path}/app/x.py:3:1: F401 unused\n")
-    gate = Gate(kind="findings", name="ruff", options={"files": "ruff.txt"})
-    made = GateEvaluator(tools, "run-1", tmp_path, "laptop")(gate, tmp_path)
+    ruff = gate("findings", files="ruff.txt")
+    made = GateEvaluator(tools, "run-1", tmp_path, "laptop")(ruff, tmp_path)
     assert made.result == "fail"
     assert all(str(tmp_path) not in line for line in (made.message, *made.findings))
     assert made.message.startswith("app/x.py:3")
+
+
+def test_evidence_is_read_by_its_glob_and_named_from_the_artifact_folder(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.txt").write_text("x.py:1: bad\n")
+    (tmp_path / "deep" / "folder.txt").mkdir()
+    assert read_evidence(tmp_path, ("**/*.txt", "other.json")) == {"deep/a.txt": b"x.py:1: bad\n"}
+
+
+def test_evidence_is_read_only_where_its_digest_is_taken(tmp_path: Path) -> None:
+    """The digest of a link is that of its target's name: what it leads to could be changed after the gate had read it."""
+    artifacts = tmp_path / "artifacts"
+    (artifacts / "deep").mkdir(parents=True)
+    (tmp_path / "outside.txt").write_text("x.py:1: bad\n")
+    (artifacts / "a.txt").symlink_to(tmp_path / "outside.txt")
+    assert read_evidence(artifacts, ("*.txt",)) == {}
+    # Within the folder the target has a digest of its own.
+    (artifacts / "deep" / "inside").write_text("x.py:1: bad\n")
+    (artifacts / "b.txt").symlink_to("deep/inside")
+    assert read_evidence(artifacts, ("*.txt",)) == {"b.txt": b"x.py:1: bad\n"}

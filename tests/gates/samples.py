@@ -8,14 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from dawsos.gates import evaluate_gate
+from dawsos.gates import GATES, evaluate_gate
 from dawsos.model.pipeline import Gate
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.verdicts import GateKindName, GateVerdict
 
 
-def ask(kind: str, evidence: Mapping[str, Any], **options: Any) -> GateVerdict:
+def gate(kind: GateKindName, name: str = "gate", **options: Any) -> Gate:
+    """Return a gate with ``options``, validated as the loader of a pipeline validates them."""
+    return Gate(kind=kind, name=name, options=GATES[kind].options.model_validate(options))
+
+
+def ask(kind: GateKindName, evidence: Mapping[str, Any], **options: Any) -> GateVerdict:
     """Return the verdict of a gate called ``gate``; what is not text or bytes in ``evidence`` is written as JSON."""
-    return evaluate_gate(Gate(kind=kind, name="gate", options=options), encoded(evidence))
+    return evaluate_gate(gate(kind, **options), encoded(evidence))
 
 
 def encoded(evidence: Mapping[str, Any]) -> dict[str, bytes]:

@@ -12,9 +12,10 @@ from dawsos.errors import BadInput
 from dawsos.model.pipeline import Approval, Pipeline, Profile, Retry, RolloutStage, Signing, Stage, Step, Worker
 from dawsos.model.policy import RolloutPolicy
 from dawsos.planning.fingerprint import matches
+from gates.samples import gate
 
 PIPELINE = load(SMALL)
-GATES = [{"kind": "exit_status", "name": "exit_status"}]
+GATES = [gate("exit_status")]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_profile_overrides_what_it_names_and_nothing_else() -> None:
     [("tick", 0.5), ("judge", "thresholds"), ("min_requests", 7), ("no_data_deadline", 9.0), ("shortest_step", 3.0)],
 )
 def test_every_override_reaches_the_policy(key: str, value: object) -> None:
-    made = Pipeline.model_validate({**PIPELINE.model_dump(), "profiles": {"laptop": {key: value}}})
+    made = Pipeline.model_validate({**dict(PIPELINE), "profiles": {"laptop": {key: value}}})
     assert getattr(made.policy("laptop"), key) == value
     assert made.policy("laptop").ladder == PIPELINE.rollout.ladder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from dawsos.model.pipeline import Approval, Gate, Retry, Stage, Step
 from dawsos.model.plan import Fingerprint
 from dawsos.planning.fingerprint import fingerprint, matches
 from engine.stages import stage
+from gates.samples import gate
 
 STAGE = stage("unit", inputs=("backend/**", "!backend/docs/**"), env={"TZ": "UTC"}, pass_env=("PROXY",))
 INPUTS: dict[str, Any] = {
@@ -57,7 +59,7 @@ def test_a_changed_input_is_named(inputs: dict[str, Any], line: str) -> None:
         ({"steps": (Step(run="true"), Step(run="true", name="more"))}, "added    step 2 more"),
         ({"env": {"TZ": "CET"}}, "changed  env TZ"),
         ({"env": {}}, "removed  env TZ"),
-        ({"gates": (Gate(kind="exit_status", name="exit_status", options={"a": 1}),)}, "changed  gate exit_status"),
+        ({"gates": (gate("junit", "exit_status"),)}, "changed  gate exit_status"),
         ({"services": ("postgres",)}, "changed  services"),
         ({"environment": "staging"}, "changed  uses"),
         ({"approval": Approval(role="tester")}, "changed  approval"),
@@ -65,6 +67,31 @@ def test_a_changed_input_is_named(inputs: dict[str, Any], line: str) -> None:
 )
 def test_a_changed_definition_is_named(fields: dict[str, Any], line: str) -> None:
     assert changed(STAGE.model_copy(update=fields)) == (line,)
+
+
+@pytest.mark.parametrize(
+    ("made", "hashed"),
+    [
+        (gate("exit_status"), '["exit_status", {}]'),
+        (
+            gate("threshold", file="slo.json", path="p95", max="1.2"),
+            '["threshold", {"file": "slo.json", "max": 1.2, "path": "p95"}]',
+        ),
+        (gate("pass_rate", min_rate="95%"), '["pass_rate", {"min_rate": 0.95}]'),
+        (
+            gate("scan", fail_on=["HIGH"], report="bandit.json"),
+            '["scan", {"fail_on": ["HIGH"], "report": "bandit.json"}]',
+        ),
+        (
+            gate("vulnerabilities", sources={"osv": "o.json"}, max_age="24h"),
+            '["vulnerabilities", {"max_age": 86400.0, "sources": {"osv": "o.json"}}]',
+        ),
+    ],
+)
+def test_of_a_gate_the_options_that_the_file_sets_are_hashed(made: Gate, hashed: str) -> None:
+    """A new default must not make every stage run again; the digests of older versions of the tool stay valid."""
+    manifest = fingerprint(STAGE.model_copy(update={"gates": (made,)}), {}, {}, {}, {}).manifest
+    assert manifest["gate gate"] == hashlib.sha256(hashed.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from dawsos.errors import BadInput, InfrastructureError
-from dawsos.model.pipeline import Gate
 from dawsos.runs import project as project_module
 from dawsos.runs.project import (
     Project,
-    evaluate,
     find_project,
     load,
     load_run,
@@ -60,15 +58,6 @@ def test_a_file_that_is_no_text_is_bad_input(content: bytes, root: Path) -> None
         load(root)
 
 
-def test_evidence_is_read_by_its_glob_and_named_from_the_artifact_folder(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "a.txt").write_text("x.py:1: bad\n")
-    (tmp_path / "deep" / "folder.txt").mkdir()
-    verdict = evaluate(Gate(kind="findings", name="ruff", options={"files": "**/*.txt"}), tmp_path)
-    assert (verdict.result, verdict.evidence) == ("fail", ("deep/a.txt",))
-    assert evaluate(Gate(kind="junit", name="junit"), tmp_path).result == "no_data"
-
-
 def test_a_run_is_found_by_any_part_that_is_its_own(root: Path) -> None:
     tools = open_tools(find_project(root))
     for run in ("20260101-aaa-01", "20260101-bbb-02"):
@@ -102,20 +91,6 @@ def test_runs_that_begin_in_the_same_second_have_each_an_id_of_their_own(
     monkeypatch.setattr(project_module.secrets, "token_hex", lambda _bytes: "aa")
     with pytest.raises(InfrastructureError, match="no free id for a run"):
         new_run(project, "c0ffee" * 6)
-
-
-def test_evidence_is_read_only_where_its_digest_is_taken(tmp_path: Path) -> None:
-    """The digest of a link is that of its target's name: what it leads to could be changed after the gate had read it."""
-    artifacts = tmp_path / "artifacts"
-    (artifacts / "deep").mkdir(parents=True)
-    (tmp_path / "outside.txt").write_text("x.py:1: bad\n")
-    (artifacts / "a.txt").symlink_to(tmp_path / "outside.txt")
-    gate = Gate(kind="findings", name="ruff", options={"files": "*.txt"})
-    assert evaluate(gate, artifacts).result == "no_data"
-    # Within the folder the target has a digest of its own.
-    (artifacts / "deep" / "inside").write_text("x.py:1: bad\n")
-    (artifacts / "b.txt").symlink_to("deep/inside")
-    assert evaluate(gate, artifacts).result == "fail"
 
 
 @pytest.mark.parametrize("taken", [".dawsos", ".dawsos/journal"])

@@ -14,9 +14,12 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from dawsos.config.semantics import semantic_problems
 from dawsos.errors import BadInput
-from dawsos.model.pipeline import Pipeline, Slo
+from dawsos.model.pipeline import Gate, GateOptions, Pipeline, Slo
+from dawsos.model.verdicts import GateKindName
 
 Path = tuple[str | int, ...]
+# Gate kind -> the model of its options.
+GateModels = Mapping[GateKindName, type[GateOptions]]
 
 # Keys of version 1 that stand elsewhere now: whoever writes them from memory is told where.
 _MOVED: dict[Path, str] = {
@@ -36,7 +39,7 @@ class Problem:
     message: str
 
 
-def load_pipeline(text: str, path: str, gate_options: Mapping[str, type[BaseModel]]) -> Pipeline:
+def load_pipeline(text: str, path: str, gate_options: GateModels) -> Pipeline:
     """Return the pipeline written in ``text``; ``path`` names the file in messages.
 
     Raises BadInput with one line per problem.
@@ -95,8 +98,8 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, float) else value
 
 
-def _gates_in_place(document: Any, gate_options: Mapping[str, type[BaseModel]]) -> tuple[Any, list[Problem]]:
-    """Turn each gate from the flat form of the file into kind, name and checked options."""
+def _gates_in_place(document: Any, gate_options: GateModels) -> tuple[Any, list[Problem]]:
+    """Replace each gate as the file writes it by a ``Gate`` with validated options."""
     problems: list[Problem] = []
     stages, limits = document.get("stages"), _objectives(document.get("slo"))
     for number, stage in enumerate(stages if isinstance(stages, list) else ()):
@@ -110,10 +113,10 @@ def _gates_in_place(document: Any, gate_options: Mapping[str, type[BaseModel]]) 
             good, found = _gate(gate, place, gate_options, limits)
             problems += found
             if good is not None:
-                good["name"] = _unique(good["name"], names)
-                made.append(good)
-        # A stand-in for gates that were refused above, so that their stage is not also told that it has none.
-        stage["gates"] = made or [{"kind": "refused", "name": "refused"} for _ in gates[:1]]
+                made.append(good.model_copy(update={"name": _unique(good.name, names)}))
+        # A placeholder for gates that were refused above: their stage must not be reported as one without gates as well, nor as
+        # one whose only gate is exit_status.
+        stage["gates"] = made or [Gate(kind="findings", name="refused", options=GateOptions()) for _ in gates[:1]]
     return document, problems
 
 
@@ -138,8 +141,8 @@ def _objectives(written: Any) -> dict[str, dict[str, Any]]:
 
 
 def _gate(
-    gate: Any, place: Path, gate_options: Mapping[str, type[BaseModel]], limits: Mapping[str, dict[str, Any]]
-) -> tuple[dict[str, Any] | None, list[Problem]]:
+    gate: Any, place: Path, gate_options: GateModels, limits: Mapping[str, dict[str, Any]]
+) -> tuple[Gate | None, list[Problem]]:
     if isinstance(gate, str):
         gate = {"kind": gate}
     if not isinstance(gate, dict) or not isinstance(gate.get("kind"), str):
@@ -149,15 +152,15 @@ def _gate(
         return None, [Problem((*place, "kind"), f"unknown gate {kind!r}{did_you_mean(kind, gate_options)}")]
     options = {key: value for key, value in gate.items() if key not in ("kind", "name")}
     try:
-        checked = gate_options[kind].model_validate(options)
+        validated = gate_options[kind].model_validate(options)
         # An objective is written once: what refers to it gets its number here, so that the verdict shows a number.
-        objective = str(getattr(checked, "slo", ""))
+        objective = str(getattr(validated, "slo", ""))
         if objective in limits:
             del options["slo"]
-            checked = gate_options[kind].model_validate({**options, **limits[objective]})
+            validated = gate_options[kind].model_validate({**options, **limits[objective]})
     except ValidationError as error:
         return None, _from_pydantic(error, place, gate_options[kind])
-    return {"kind": kind, "name": str(gate.get("name") or kind), "options": checked.model_dump(exclude_unset=True)}, []
+    return Gate(kind=kind, name=str(gate.get("name") or kind), options=validated), []
 
 
 def _from_pydantic(error: ValidationError, prefix: Path, model: type[BaseModel] = Pipeline) -> list[Problem]:

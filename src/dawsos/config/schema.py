@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from dawsos.model.pipeline import GateOptions, Pipeline
+from dawsos.model.verdicts import GateKindName
 
-from dawsos.model.pipeline import Pipeline
 
-
-def json_schema(gate_options: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+def json_schema(gate_options: Mapping[GateKindName, type[GateOptions]]) -> dict[str, Any]:
     """Return the schema; a gate is a bare kind or a mapping with the kind's own options beside it."""
     schema = Pipeline.model_json_schema()
     definitions = schema["$defs"]
@@ -29,10 +28,12 @@ def json_schema(gate_options: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
                 "additionalProperties": False,
             }
         )
+    # The model of a loaded gate, with its options in a mapping of their own, is not what the file says.
+    del definitions["GateOptions"]
     definitions["Gate"] = {"description": "An exit criterion.", "oneOf": forms}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def schema_text(gate_options: Mapping[str, type[BaseModel]]) -> str:
+def schema_text(gate_options: Mapping[GateKindName, type[GateOptions]]) -> str:
     """Return the schema as the text that is published in the repository."""
     return json.dumps(json_schema(gate_options), indent=2, sort_keys=True) + "\n"

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.files import write_json
-from dawsos.gates import GATES
+from dawsos.gates import evaluate_gate, files_of, flaky
 from dawsos.gates.documents import Malformed
 from dawsos.gates.flaky import HISTORY, outcomes
 from dawsos.gates.readers.asked import ASKED
 from dawsos.model.pipeline import Gate
 from dawsos.model.verdicts import GateVerdict
-from dawsos.runs.project import Tools, evaluate
+from dawsos.runs.project import Tools
 
 # So many earlier runs of one stage on one set of inputs are remembered.
 _REMEMBERED = 50
@@ -39,15 +39,14 @@ class GateEvaluator:
 
     def __call__(self, gate: Gate, artifacts: Path) -> GateVerdict:
         """Return the gate's verdict on what lies below ``artifacts``."""
-        module = GATES[gate.kind]
-        wanted = module.files(module.Options(**gate.options))
+        wanted = files_of(gate)
         if ASKED in wanted:
             write_json(artifacts / ASKED, {"at": self._tools.clock.now(), "profile": self._profile})
-        if HISTORY in wanted:
-            self._lay_history(gate, artifacts)
-        return below(self._root, evaluate(gate, artifacts))
+        if isinstance(gate.options, flaky.Options) and HISTORY in wanted:
+            self._lay_history(gate.options.reports, artifacts)
+        return below(self._root, evaluate_gate(gate, read_evidence(artifacts, wanted)))
 
-    def _lay_history(self, gate: Gate, artifacts: Path) -> None:
+    def _lay_history(self, reports: str, artifacts: Path) -> None:
         """Write what earlier runs saw, then remember what this one saw, for the next."""
         stage = artifacts.parent.name
         place = self._tools.project.home / "outcomes" / stage / f"{self.fingerprints.get(stage, 'unknown')}.json"
@@ -60,10 +59,22 @@ class GateEvaluator:
         write_json(artifacts / HISTORY, {"runs": earlier})
         seen = [
             {"run": f"{attempt} {path.name}", "outcomes": found}
-            for path in sorted(artifacts.glob(gate.options.get("reports", "junit*.xml")))
+            for path in sorted(artifacts.glob(reports))
             if (found := _outcomes(path)) is not None
         ]
         write_json(place, {"runs": [*earlier, *seen][-_REMEMBERED:]})
+
+
+def read_evidence(artifacts: Path, patterns: Iterable[str]) -> dict[str, bytes]:
+    """Return path below ``artifacts`` -> content for each file that matches one of the globs."""
+    evidence: dict[str, bytes] = {}
+    inside = artifacts.resolve()
+    for pattern in patterns:
+        for path in sorted(artifacts.glob(pattern)):
+            # Of a link only the target's name has a digest: what lies elsewhere could be changed after it was read.
+            if path.is_file() and path.resolve().is_relative_to(inside):
+                evidence[path.relative_to(artifacts).as_posix()] = path.read_bytes()
+    return evidence
 
 
 def _outcomes(path: Path) -> Mapping[str, str] | None:

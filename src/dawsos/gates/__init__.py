@@ -1,14 +1,12 @@
-"""Exit criteria.  One module a kind, each with the same three names, pure: evidence in, verdict out.
+"""Exit criteria: one module a kind, each of them pure, and ``GATES``, the dict of all kinds.
 
-``Options`` is the model of its options, ``files(options)`` the globs of the evidence it reads, ``evaluate(name,
-options, evidence)`` the verdict.  Evidence that is missing is ``no_data``, evidence that cannot be read is ``error``;
-neither passes.
+``contract.GateKind`` is what a module offers.  Evidence that is missing is ``no_data``, evidence that cannot be read is
+``error``; neither passes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import ModuleType
+from typing import Any
 
 from dawsos.gates import (
     coverage,
@@ -30,29 +28,31 @@ from dawsos.gates import (
     threshold,
     vulnerabilities,
 )
+from dawsos.gates.contract import Evidence, GateKind, Measurement
 from dawsos.gates.documents import Malformed, Missing
 from dawsos.model.pipeline import Gate
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.verdicts import GateKindName, GateVerdict
 
-GATES: dict[str, ModuleType] = {
-    "coverage": coverage,
-    "examples": examples,
-    "exit_status": exit_status,
-    "findings": findings,
-    "flaky": flaky,
-    "golden": golden,
-    "health": health,
-    "image": image,
-    "junit": junit,
-    "licences": licences,
-    "pass_rate": pass_rate,
-    "rollout": rollout,
-    "sbom": sbom,
-    "scan": scan,
-    "secrets": secrets,
-    "size": size,
-    "threshold": threshold,
-    "vulnerabilities": vulnerabilities,
+# Of a kind's own options only the kind itself knows the type; ``_kind_of`` checks it where a gate meets its kind.
+GATES: dict[GateKindName, GateKind[Any]] = {
+    "coverage": coverage.GATE,
+    "examples": examples.GATE,
+    "exit_status": exit_status.GATE,
+    "findings": findings.GATE,
+    "flaky": flaky.GATE,
+    "golden": golden.GATE,
+    "health": health.GATE,
+    "image": image.GATE,
+    "junit": junit.GATE,
+    "licences": licences.GATE,
+    "pass_rate": pass_rate.GATE,
+    "rollout": rollout.GATE,
+    "sbom": sbom.GATE,
+    "scan": scan.GATE,
+    "secrets": secrets.GATE,
+    "size": size.GATE,
+    "threshold": threshold.GATE,
+    "vulnerabilities": vulnerabilities.GATE,
 }
 
 # What reading a foreign document of unforeseen shape raises.  A gate names the usual cases itself; this is the net below,
@@ -60,19 +60,41 @@ GATES: dict[str, ModuleType] = {
 _UNFORESEEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
-def evaluate_gate(gate: Gate, evidence: Mapping[str, bytes]) -> GateVerdict:
-    """Return the verdict of ``gate`` on ``evidence`` (path -> content); never raises for what the evidence holds."""
-    module = GATES[gate.kind]
-    options = module.Options.model_validate(gate.options)
-    wanted = ", ".join(module.files(options))
+def files_of(gate: Gate) -> tuple[str, ...]:
+    """Return the globs of the evidence that ``gate`` reads, relative to the stage's artifact folder."""
+    return _kind_of(gate).files(gate.options)
+
+
+def evaluate_gate(gate: Gate, evidence: Evidence) -> GateVerdict:
+    """Return the verdict of ``gate`` on ``evidence``; never raises for what the evidence holds."""
+    kind = _kind_of(gate)
+    wanted, given = ", ".join(kind.files(gate.options)), tuple(evidence)
     try:
-        verdict: GateVerdict = module.evaluate(gate.name, options, evidence)
+        found = kind.evaluate(gate.options, evidence)
     except Missing as missing:
-        return GateVerdict(gate.name, gate.kind, "no_data", "nothing", wanted, str(missing), tuple(evidence))
+        found = Measurement("no_data", "nothing", wanted, str(missing), given)
     except Malformed as malformed:
-        reason = str(malformed)
+        found = Measurement("error", "unreadable", f"a readable {wanted}", str(malformed), given)
     except _UNFORESEEN as error:
         reason = f"{', '.join(evidence)}: {type(error).__name__}: {error}"
-    else:
-        return verdict
-    return GateVerdict(gate.name, gate.kind, "error", "unreadable", f"a readable {wanted}", reason, tuple(evidence))
+        found = Measurement("error", "unreadable", f"a readable {wanted}", reason, given)
+    return GateVerdict(
+        gate=gate.name,
+        kind=gate.kind,
+        result=found.result,
+        measured=found.measured,
+        limit=found.limit,
+        message=found.message,
+        evidence=found.evidence,
+        findings=found.findings,
+        valid_until=found.valid_until,
+        places=found.places,
+    )
+
+
+def _kind_of(gate: Gate) -> GateKind[Any]:
+    kind = GATES[gate.kind]
+    if not isinstance(gate.options, kind.options):
+        model = type(gate.options).__qualname__
+        raise TypeError(f"gate {gate.name!r}: {model} is not the options model of the kind {gate.kind!r}")
+    return kind

@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
 
-from dawsos.gates.documents import EvidencePath, Malformed, Missing, one, parse_xml, verdict
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, one, parse_xml
+from dawsos.model.pipeline import GateOptions
 
 _BRANCHES = re.compile(r"\((\d+)/(\d+)\)")
 # A limit that is no number is never undercut, and one above 100 never reached.
 _PerCent = Annotated[float, Field(ge=0, le=100)]
 
 
-class Options(Strict):
+class Options(GateOptions):
     """Per cent covered, of lines and, where the report has them, branches: ``total``, and per path in ``modules``."""
 
     report: EvidencePath = "coverage.xml"
@@ -42,7 +42,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.report,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """Count, never average rates: a small file must not weigh as much as a large one."""
     everything = _files(options.report, parse_xml(options.report, one(evidence, options.report)))
     parts = [("total", options.total, everything)]
@@ -57,14 +57,13 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     measured += [f"{part} {_shown(_rate(chosen))}" for part, _, chosen in parts[1:]]
     limits = [f"{options.total:g} % total", *(f"{part} {limit:g} %" for part, limit in options.modules.items())]
     message = f"{short[0][0]} {_shown(_rate(short[0][2]))} < {short[0][1]:g} %" if short else "enough is covered"
-    return verdict(
-        (name, "coverage"),
-        not short,
+    return Measurement(
+        "fail" if short else "pass",
         "; ".join([measured[0], ", ".join(measured[1:])]) if options.modules else measured[0],
         "; ".join([limits[0], ", ".join(limits[1:])]) if options.modules else limits[0],
         message=message,
-        evidence=[options.report],
-        findings=findings,
+        evidence=(options.report,),
+        findings=tuple(findings),
     )
 
 
@@ -125,3 +124,6 @@ def _finding(file: _File) -> str:
             ranges.append([line, line])
     lines = ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in ranges)
     return f"{file.names[0]}: {_shown(_rate([file]))}, not covered: {lines}"
+
+
+GATE = GateKind(Options, files, evaluate)

@@ -12,8 +12,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from dawsos.model.verdicts import GateResult, GateVerdict
-
 
 class Missing(Exception):
     """The evidence is not there."""
@@ -55,16 +53,6 @@ class TestCase:
     outcome: str
     message: str = ""
     properties: tuple[tuple[str, str], ...] = ()
-
-
-def verdict(gate: tuple[str, str], passed: bool, measured: str, limit: str, **rest: Any) -> GateVerdict:
-    """Return pass or fail for ``gate`` = (name, kind); ``rest``: message, evidence, findings, valid_until, places."""
-    result: GateResult = "pass" if passed else "fail"
-    evidence, findings = tuple(rest.get("evidence", ())), tuple(rest.get("findings", ()))
-    return GateVerdict(
-        gate[0], gate[1], result, measured, limit, rest.get("message", ""), evidence, findings,
-        valid_until=rest.get("valid_until"), places=tuple(rest.get("places", ())),
-    )  # fmt: skip
 
 
 def one(evidence: Mapping[str, bytes], name: str) -> bytes:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import Field
 
-from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, number, one, parse_json, verdict
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, number, one, parse_json
+from dawsos.model.pipeline import GateOptions
 
 
-class Options(Strict):
+class Options(GateOptions):
     """``file`` holds {"tests": {id: {"examples": n}}, "seed": n}; each test needs ``min_examples``."""
 
     file: EvidencePath = "examples.json"
@@ -22,7 +20,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.file,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     file = options.file
     document = parse_json(file, one(evidence, file))
     tests = get(file, document, "tests")
@@ -33,12 +31,14 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     counted = {test: number(f"{file}: {test}", get(file, facts, "examples")) for test, facts in tests.items()}
     short = {test: count for test, count in counted.items() if count < options.min_examples}
     least = min(counted, key=counted.__getitem__)
-    return verdict(
-        (name, "examples"),
-        not short,
+    return Measurement(
+        "fail" if short else "pass",
         f"{len(counted)} properties, at least {counted[least]:.0f} examples, seed {document.get('seed', 'unknown')}",
         f"at least {options.min_examples} each",
         message=f"{least}: {counted[least]:.0f} examples" if short else "every property was tried often enough",
-        evidence=[file],
-        findings=[f"{test}: {count:.0f} examples" for test, count in sorted(short.items())],
+        evidence=(file,),
+        findings=tuple(f"{test}: {count:.0f} examples" for test, count in sorted(short.items())),
     )
+
+
+GATE = GateKind(Options, files, evaluate)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
-from dawsos.gates.documents import Malformed, Missing, get, one, parse_json, rows, verdict
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import Malformed, Missing, get, one, parse_json, rows
+from dawsos.model.pipeline import GateOptions
 
 EVIDENCE = "steps.json"
 # file:line of ruff, mypy, bandit; L: of sqlfluff; pytest's summary; what ruff format names.
@@ -16,7 +15,7 @@ _FINDING = re.compile(r"^\S+:\d+(:\d+)?:? |^L: +\d+|^FAILED |^ERROR |^Would refo
 _SHOWN = 12
 
 
-class Options(Strict):
+class Options(GateOptions):
     """All steps must exit 0.  No options."""
 
 
@@ -24,20 +23,19 @@ def files(_options: Options) -> tuple[str, ...]:
     return (EVIDENCE,)
 
 
-def evaluate(name: str, _options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(_options: Options, evidence: Evidence) -> Measurement:
     steps = rows(EVIDENCE, parse_json(EVIDENCE, one(evidence, EVIDENCE), list), "it")
     if not steps:
         raise Missing(f"{EVIDENCE} lists no step: none ran")
     bad = [step for step in steps if not _exited_0(step)]
     judged = sum(step["classification"] == "judged" for step in steps)
-    return verdict(
-        (name, "exit_status"),
-        not bad,
+    return Measurement(
+        "fail" if bad else "pass",
         f"{len(steps) - len(bad)} of {len(steps)} steps exited 0" + (f" or as expected ({judged})" if judged else ""),
         "all exit 0",
         message=_how(bad[0]) if bad else "all steps exited 0",
-        evidence=[EVIDENCE],
-        findings=[finding for step in bad for finding in _findings(step)],
+        evidence=(EVIDENCE,),
+        findings=tuple(finding for step in bad for finding in _findings(step)),
     )
 
 
@@ -63,3 +61,6 @@ def _findings(step: dict[str, Any]) -> list[str]:
     lines = [str(line) for line in tail]
     telling = [line for line in lines if _FINDING.match(line)] or lines[-3:]
     return [_how(step), *(f"{step.get('name')}: {line}" for line in telling[:_SHOWN])]
+
+
+GATE = GateKind(Options, files, evaluate)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from dawsos.gates.documents import EvidencePath, Malformed, one, several, text, verdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, Malformed, one, several, text
 from dawsos.gates.readers.linters import read_linter
 from dawsos.model.findings import Finding
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.pipeline import GateOptions
 
 # ruff --output-format concise, mypy, flake8, tsc --pretty false: path:line[:col]: message
 _LINE = re.compile(r"(?P<path>[^\s:][^:\n]*):(?P<line>\d+)(?::(?P<column>\d+))?: (?P<message>\S.*)")
@@ -21,7 +20,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _Tool = Literal["eslint", "mypy", "prettier", "ruff", "ruff-format", "sqlfluff", "tsc"]
 
 
-class Options(Strict):
+class Options(GateOptions):
     """``tools`` maps a tool to the file with its JSON (``ruff: ruff.json``).
 
     ``files`` are text files of lines path:line:col: message, of any other linter.
@@ -42,7 +41,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (*dict.fromkeys(options.tools.values()), *([options.files] if options.files else []))
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """A tool that did not run left no file or an empty one, and is no tool that found nothing.
 
     In text files an empty one is a linter that found nothing; one that crashed leaves neither finding nor place there, so a
@@ -61,15 +60,14 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         read.append(path)
     shown = [str(finding) for finding in found[: len(found) - len(lines)]] + lines
     places = len({finding.path for finding in found})
-    return verdict(
-        (name, "findings"),
-        len(found) <= options.max,
+    return Measurement(
+        "pass" if len(found) <= options.max else "fail",
         _measured(found, places, options),
         f"at most {options.max}",
         message=shown[0] if shown else "nothing found",
-        evidence=read,
-        findings=shown,
-        places=found,
+        evidence=tuple(read),
+        findings=tuple(shown),
+        places=tuple(found),
     )
 
 
@@ -93,3 +91,6 @@ def _matches(path: str, content: bytes) -> list[re.Match[str]]:
 
 def _finding(match: re.Match[str]) -> Finding:
     return Finding("linter", "", match["message"], match["path"], int(match["line"]), int(match["column"] or 0))
+
+
+GATE = GateKind(Options, files, evaluate)

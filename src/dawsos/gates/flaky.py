@@ -6,10 +6,9 @@ same inputs, so that running again until it is green shows a flaky test instead 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import Field
 
+from dawsos.gates.contract import Evidence, GateKind, Measurement
 from dawsos.gates.documents import (
     EvidencePath,
     Malformed,
@@ -20,18 +19,16 @@ from dawsos.gates.documents import (
     parse_json,
     rows,
     several,
-    verdict,
 )
 from dawsos.gates.readers.asked import ASKED
 from dawsos.gates.readers.quarantine import read_quarantine
 from dawsos.gates.readers.waivers import Waiver, earliest
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.pipeline import GateOptions
 
 HISTORY = "history.json"
 
 
-class Options(Strict):
+class Options(GateOptions):
     """``runs`` JUnit reports of one commit must agree on every test, with ``history`` those of earlier runs, too.
 
     ``quarantine`` is a YAML list of {test, owner, why, until}: a test on it runs and is shown, and blocks again past its day.
@@ -48,7 +45,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.reports, *history, *((options.quarantine, ASKED) if options.quarantine else ()))
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """A test that is not in every run differs too: an order or a collection that changes is no better."""
     reports = several(evidence, options.reports)
     if len(reports) < options.runs:
@@ -72,17 +69,16 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
         entry = quarantine.holds(test)
         (bad if entry is None else kept).append(line)
         used += [] if entry is None else [entry]
-    return verdict(
-        (name, "flaky"),
-        not bad,
+    return Measurement(
+        "fail" if bad else "pass",
         f"{len(bad)} of {len(tests)} tests flaky over {len(runs) + len(earlier)} runs"
         + (f", {len(kept)} quarantined" if kept else ""),
         "0 flaky",
         message=f"flaky: {bad[0]}"
         if bad
         else "every test had one outcome" + (", but for those in quarantine" if kept else ""),
-        evidence=[*reports, *files(options)[1:]],
-        findings=[*bad, *kept],
+        evidence=(*reports, *files(options)[1:]),
+        findings=(*bad, *kept),
         valid_until=earliest(used),
     )
 
@@ -105,3 +101,6 @@ def _earlier(content: bytes) -> list[dict[str, str]]:
             raise Malformed(f"{HISTORY}: outcomes is not a mapping")
         found.append({str(test): str(outcome) for test, outcome in tests.items()})
     return found
+
+
+GATE = GateKind(Options, files, evaluate)

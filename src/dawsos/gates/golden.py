@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, one, parse_json, verdict
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, one, parse_json
+from dawsos.model.pipeline import GateOptions
 
 _RESULTS = ("same", "differs", "missing", "unused", "updated")
 
 
-class Options(Strict):
+class Options(GateOptions):
     """``file`` holds {"goldens": {name: {"result": same | differs | missing | unused | updated, "diff": [lines]}}}."""
 
     file: EvidencePath = "golden.json"
@@ -22,7 +21,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.file,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """``updated`` is red as well: a run that rewrites what it should compare with has compared nothing."""
     file = options.file
     goldens = get(file, parse_json(file, one(evidence, file)), "goldens")
@@ -33,14 +32,13 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     results = {str(golden): _result(file, golden, facts) for golden, facts in goldens.items()}
     bad = [golden for golden, result in results.items() if result != "same"]
     findings = [line for golden in bad for line in _lines(file, golden, results[golden], goldens[golden])]
-    return verdict(
-        (name, "golden"),
-        not bad,
+    return Measurement(
+        "fail" if bad else "pass",
         f"{len(results) - len(bad)} of {len(results)} byte for byte",
         "all byte for byte",
         message=findings[0] if findings else "every golden is as approved",
-        evidence=[file],
-        findings=findings,
+        evidence=(file,),
+        findings=tuple(findings),
     )
 
 
@@ -62,3 +60,6 @@ def _lines(file: str, golden: str, result: str, facts: dict[str, Any]) -> list[s
         "updated": "was rewritten in this run",
     }
     return [f"{golden}: {line}" for line in diff] or [f"{golden}: {words[result]}"]
+
+
+GATE = GateKind(Options, files, evaluate)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
 
-from dawsos.gates.documents import Malformed, get, number, one, parse_json, verdict
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import Malformed, get, number, one, parse_json
+from dawsos.model.pipeline import GateOptions
 
 EVIDENCE = "health.json"
 
 
-class Options(Strict):
+class Options(GateOptions):
     """The health page answers 200 with ``expect_status`` and the release's commit; ``replicas`` and all workers are ready, none loops.
 
     ``version: any`` is for a service that does not say which commit it is.
@@ -29,7 +28,7 @@ def files(_options: Options) -> tuple[str, ...]:
     return (EVIDENCE,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     facts = parse_json(EVIDENCE, one(evidence, EVIDENCE))
     status = get(EVIDENCE, facts, "status_code")
     body = facts.get("body") if isinstance(facts.get("body"), dict) else {}
@@ -46,14 +45,13 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     if looping:
         problems.append(f"a replica is in a crash loop ({facts.get('restarts', '?')} restarts)")
     version = str(body.get("version", "-"))[:12]
-    return verdict(
-        (name, "health"),
-        not problems,
+    return Measurement(
+        "fail" if problems else "pass",
         f"{status} {body.get('status', '-')}, version {version}, {ready:.0f} ready",
         f"200 {options.expect_status}, version {expected[:12] or 'any'}, {options.replicas} ready",
         message=problems[0] if problems else "healthy",
-        evidence=[EVIDENCE],
-        findings=problems,
+        evidence=(EVIDENCE,),
+        findings=tuple(problems),
     )
 
 
@@ -74,3 +72,6 @@ def _answer(options: Options, facts: dict[str, Any], body: dict[str, Any], expec
     if expected and body.get("version") != expected:
         problems.append(f"version is {body.get('version')!r}, the release is {expected[:12]}")
     return problems
+
+
+GATE = GateKind(Options, files, evaluate)

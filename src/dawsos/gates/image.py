@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from dawsos.gates.documents import EvidencePath, Malformed, get, number, one, parse_json, rows, verdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, Malformed, get, number, one, parse_json, rows
 from dawsos.gates.size import parse_size
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.pipeline import GateOptions
 
 _SHOWN = 5
 _LABELS = ("org.opencontainers.image.created", "org.opencontainers.image.revision")
@@ -19,7 +19,7 @@ _LABELS = ("org.opencontainers.image.created", "org.opencontainers.image.revisio
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-class Options(Strict):
+class Options(GateOptions):
     """``file`` describes one image as the builder left it: bytes, layers, packages, user, shells, labels, healthcheck, digests."""
 
     file: EvidencePath = "image.json"
@@ -44,12 +44,12 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.file,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """Uncompressed bytes, because that is what a node's disk holds."""
     file = options.file
     facts = parse_json(file, one(evidence, file))
     if facts.get("not_built"):
-        return _not_built((name, file), facts, options)
+        return _not_built(file, facts, options)
     size = number(f"{file}: bytes", get(file, facts, "bytes"))
     problems = [
         *_size(file, facts, size, options), *_user(file, facts, options), *_shells(file, facts, options),
@@ -61,23 +61,21 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     wanted += [f"{len(options.labels)} labels"] if options.labels else []
     wanted += ["a health check"] if options.healthcheck else []
     wanted += ["one digest of two builds"] if options.reproducible else []
-    return verdict(
-        (name, "image"),
-        not problems,
+    return Measurement(
+        "fail" if problems else "pass",
         f"{size / 1e6:.1f} MB, {len(problems)} problems" if problems else f"{size / 1e6:.1f} MB, as it should be",
         ", ".join(wanted),
         message=problems[0] if problems else f"{facts.get('name', 'the image')} is as it should be",
-        evidence=[file],
-        findings=problems + (_largest(file, facts) if any("too large" in problem for problem in problems) else []),
+        evidence=(file,),
+        findings=(*problems, *(_largest(file, facts) if any("too large" in problem for problem in problems) else ())),
     )
 
 
-def _not_built(place: tuple[str, str], facts: dict[str, Any], options: Options) -> GateVerdict:
-    name, file = place
+def _not_built(file: str, facts: dict[str, Any], options: Options) -> Measurement:
     reason = f"{facts.get('name', 'the image')}: {facts['not_built']}"
-    return verdict(
-        (name, "image"), options.not_built == "warn", "no image", f"an image below {options.max}",
-        message=f"warning: NOT CHECKED: {reason}" if options.not_built == "warn" else reason, evidence=[file],
+    return Measurement(
+        "pass" if options.not_built == "warn" else "fail", "no image", f"an image below {options.max}",
+        message=f"warning: NOT CHECKED: {reason}" if options.not_built == "warn" else reason, evidence=(file,),
     )  # fmt: skip
 
 
@@ -150,3 +148,6 @@ def _texts(file: str, facts: dict[str, Any], key: str) -> Sequence[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise Malformed(f"{file}: {key} is not a list of texts")
     return value
+
+
+GATE = GateKind(Options, files, evaluate)

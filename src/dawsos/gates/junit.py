@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import Field
 
-from dawsos.gates.documents import EvidencePath, junit_cases, several, verdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, junit_cases, several
 from dawsos.gates.readers.asked import ASKED
 from dawsos.gates.readers.quarantine import read_quarantine
 from dawsos.gates.readers.waivers import earliest
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.pipeline import GateOptions
 
 
-class Options(Strict):
+class Options(GateOptions):
     """At most ``max_failures`` failures in the JUnit reports, and at least ``min_tests`` tests that ran.
 
     ``quarantine`` is the list that the gate flaky reads: what is on it may fail until its day, and is shown.
@@ -31,7 +29,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.reports, options.quarantine, ASKED) if options.quarantine else (options.reports,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     reports = several(evidence, options.reports)
     quarantine = read_quarantine(options.quarantine, evidence)
     cases = [case for path, content in reports.items() for case in junit_cases(path, content)]
@@ -48,13 +46,17 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     elif bad:
         message = f"{bad[0].id} {bad[0].outcome}"
     kinds = "failed" if options.allow_skipped else "failed or skipped"
-    return verdict(
-        (name, "junit"),
-        len(bad) <= options.max_failures and ran >= options.min_tests,
+    return Measurement(
+        "pass" if len(bad) <= options.max_failures and ran >= options.min_tests else "fail",
         measured,
         f"{options.max_failures} {kinds}, at least {options.min_tests} run",
         message=message,
-        evidence=[*reports, *files(options)[1:]],
-        findings=[f"{case.id}: {case.message or case.outcome}{quarantine.note(case.id)}" for case in [*bad, *kept]],
+        evidence=(*reports, *files(options)[1:]),
+        findings=tuple(
+            f"{case.id}: {case.message or case.outcome}{quarantine.note(case.id)}" for case in [*bad, *kept]
+        ),
         valid_until=earliest(entry for case in kept if (entry := quarantine.holds(case.id))),
     )
+
+
+GATE = GateKind(Options, files, evaluate)

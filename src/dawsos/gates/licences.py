@@ -7,22 +7,21 @@ of the base image (deb, apk, rpm) are a scope of their own: copyleft throughout,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from license_expression import LicenseExpression, LicenseSymbol, LicenseWithExceptionSymbol
 from pydantic import Field
 
-from dawsos.gates.documents import EvidencePath, Missing, canonical, get, one, parse_json, rows, verdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, Missing, canonical, get, one, parse_json, rows
 from dawsos.gates.readers.licence_words import expression_of
 from dawsos.gates.readers.spdx import Package, read_packages
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.pipeline import GateOptions
 
 _ALLOWED = ("MIT", "MIT-0", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "ISC", "PSF-2.0", "Unlicense", "Zlib")
 
 
-class Options(Strict):
+class Options(GateOptions):
     """``report`` is pip-licenses' JSON or an SPDX or CycloneDX file.
 
     ``listed`` accepts packages by name with a reason, also such that ship other programs; never what ``forbid`` names.
@@ -38,7 +37,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.report,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     packages = _packages(options.report, parse_json(options.report, one(evidence, options.report), (list, dict)))
     own = [package for package in packages if package.scope == "application"]
     if not own:
@@ -61,14 +60,13 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     if base:
         copyleft = sum(not allowed(package.licence, options, listed=True) for package in base)
         measured += f"; base image: {len(base)} packages, {copyleft} copyleft or unknown, not judged"
-    return verdict(
-        (name, "licences"),
-        not bad,
+    return Measurement(
+        "fail" if bad else "pass",
         measured,
         "0 not allowed",
         message=bad[0] if bad else "every licence is allowed",
-        evidence=[options.report],
-        findings=[*bad, *by_name],
+        evidence=(options.report,),
+        findings=(*bad, *by_name),
     )
 
 
@@ -118,3 +116,6 @@ def _allowed(expression: LicenseExpression, options: Options, *, listed: bool) -
         return listed or key in {word.lower() for word in options.allow}
     combine = any if expression.operator.strip() == "OR" else all
     return combine(_allowed(argument, options, listed=listed) for argument in expression.args)
+
+
+GATE = GateKind(Options, files, evaluate)

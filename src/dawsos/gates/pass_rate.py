@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from pydantic import Field
 
-from dawsos.gates.documents import EvidencePath, Missing, Regex, TestCase, junit_cases, several, verdict
-from dawsos.model.policy import Strict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, Missing, Regex, TestCase, junit_cases, several
+from dawsos.model.pipeline import GateOptions
 from dawsos.model.units import Share
-from dawsos.model.verdicts import GateVerdict
 
 
-class Options(Strict):
+class Options(GateOptions):
     """Share of passed tests among those that ``select`` and ``property`` choose; all that ``must_pass`` names pass.
 
     ``select`` and ``must_pass`` are regular expressions, searched for in the test's id (``classname::name``);
@@ -31,7 +30,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.reports,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """A skipped test did not pass: it counts, so that skipping cannot raise the rate."""
     reports = several(evidence, options.reports)
     everything = [case for path, content in reports.items() for case in junit_cases(path, content)]
@@ -46,15 +45,14 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     broken = [_finding(case) for case in vital if case.outcome != "passed"]
     bad = [_finding(case) for case in chosen if case.outcome != "passed"]
     kept = f", {len(vital) - len(broken)} of {len(vital)} that must" if vital else ""
-    return verdict(
-        (name, "pass_rate"),
-        rate >= options.min_rate and not broken,
+    return Measurement(
+        "pass" if rate >= options.min_rate and not broken else "fail",
         # Rounded down, so that what is below the limit never reads as the limit.
         f"{passed * 1000 // len(chosen) / 10}% ({passed} of {len(chosen)}){kept}",
         f"at least {options.min_rate * 100:.10g}%" + (f", all of {options.must_pass!r}" if vital else ""),
         message=f"must pass: {broken[0]}" if broken else bad[0] if bad else "all passed",
-        evidence=reports,
-        findings=list(dict.fromkeys([*broken, *bad])),
+        evidence=tuple(reports),
+        findings=tuple(dict.fromkeys([*broken, *bad])),
     )
 
 
@@ -66,3 +64,6 @@ def _chosen(case: TestCase, options: Options) -> bool:
     if not re.search(options.select, case.id):
         return False
     return all((key, value) in case.properties for key, value in options.property.items())
+
+
+GATE = GateKind(Options, files, evaluate)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from dawsos.gates.documents import Malformed, get, number, one, parse_json, verdict
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import Malformed, get, number, one, parse_json
+from dawsos.model.pipeline import GateOptions
 
 EVIDENCE = "rollout.json"
 
 
-class Options(Strict):
+class Options(GateOptions):
     """The rollout ended promoted.  Its limits are the policy's.  No options."""
 
 
@@ -19,7 +17,7 @@ def files(_options: Options) -> tuple[str, ...]:
     return (EVIDENCE,)
 
 
-def evaluate(name: str, _options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(_options: Options, evidence: Evidence) -> Measurement:
     facts = parse_json(EVIDENCE, one(evidence, EVIDENCE))
     outcome = get(EVIDENCE, facts, "outcome")
     if not isinstance(outcome, str) or not outcome:
@@ -35,12 +33,14 @@ def evaluate(name: str, _options: Options, evidence: Mapping[str, bytes]) -> Gat
     good = outcome == "promoted" and weight == 100
     if outcome == "promoted" and not good:
         reason = f"called promoted with {weight:g} % of the traffic"
-    return verdict(
-        (name, "rollout"),
-        good,
+    return Measurement(
+        "pass" if good else "fail",
         ", ".join(measured),
         "promoted at 100 %",
         message=reason,
-        evidence=[EVIDENCE],
-        findings=[] if good else [f"release {str(facts.get('release', '?'))[:12]}: {reason}"],
+        evidence=(EVIDENCE,),
+        findings=() if good else (f"release {str(facts.get('release', '?'))[:12]}: {reason}",),
     )
+
+
+GATE = GateKind(Options, files, evaluate)

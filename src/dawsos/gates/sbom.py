@@ -6,19 +6,18 @@ A floor, because an empty list is what a scanner writes that found no package da
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from dawsos.gates.documents import EvidencePath, Malformed, canonical, one, parse_json, verdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, Malformed, canonical, one, parse_json
 from dawsos.gates.readers.resolved import read_resolved
 from dawsos.gates.readers.spdx import read_packages
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.pipeline import GateOptions
 
 
-class Options(Strict):
+class Options(GateOptions):
     """An SPDX or CycloneDX JSON ``report`` with ``min_packages`` in all, and so many of each kind in ``kinds`` (pypi, deb, npm).
 
     With ``resolved`` (a lock) each locked package must be in it.  ``form`` demands one of the two.
@@ -35,7 +34,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.report, options.resolved) if options.resolved else (options.report,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     form, packages = read_packages(options.report, parse_json(options.report, one(evidence, options.report)))
     if options.form is not None and form != options.form:
         raise Malformed(f"{options.report} is {form}, {options.form} is wanted")
@@ -53,14 +52,16 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counted.items()))
     limits = [f"at least {options.min_packages}", *(f"{least} {kind}" for kind, least in options.kinds.items())]
     problems = [f"{text}: what made it did not see the dependencies" for text in short] + absent
-    return verdict(
-        (name, "sbom"),
-        not problems,
+    return Measurement(
+        "fail" if problems else "pass",
         f"{len(named)} packages ({form})"
         + (f": {kinds}" if options.kinds else "")
         + (f", {len(absent)} missing" if absent else ""),
         ", ".join(limits) + (", all that is locked" if options.resolved else ""),
         message=problems[0] if problems else "complete",
         evidence=files(options),
-        findings=problems,
+        findings=tuple(problems),
     )
+
+
+GATE = GateKind(Options, files, evaluate)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
 
-from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, one, parse_json, rows, verdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, one, parse_json, rows
 from dawsos.model.findings import Finding
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.pipeline import GateOptions
 
 _SEVERITIES = frozenset({"UNDEFINED", "LOW", "MEDIUM", "HIGH"})
 
 
-class Options(Strict):
+class Options(GateOptions):
     """A bandit JSON ``report`` without findings whose severity is in ``fail_on``, over at least one file."""
 
     report: EvidencePath = "bandit.json"
@@ -26,7 +25,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.report,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """``metrics`` has an entry per file and ``_totals``: without it a scan of nothing would look like a clean one."""
     report = parse_json(options.report, one(evidence, options.report))
     results = rows(options.report, get(options.report, report, "results"), "results")
@@ -42,15 +41,14 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     findings = [_finding(result) for result in bad]
     places = [_place(result) for result in bad]
     below = len(results) - len(bad)
-    return verdict(
-        (name, "scan"),
-        not bad,
+    return Measurement(
+        "fail" if bad else "pass",
         f"{len(bad)} findings in {scanned} files" + (f", {below} below the limit" if below else ""),
         f"0 of {', '.join(options.fail_on)}",
         message=findings[0] if findings else "nothing found",
-        evidence=[options.report],
-        findings=findings,
-        places=places,
+        evidence=(options.report,),
+        findings=tuple(findings),
+        places=tuple(places),
     )
 
 
@@ -72,3 +70,6 @@ def _place(result: dict[str, Any]) -> Finding:
     line = result.get("line_number")
     rule, text = str(result.get("test_id", "")), str(result.get("issue_text", ""))
     return Finding("bandit", rule, text, str(result.get("filename", "")), line if type(line) is int else 0)
+
+
+GATE = GateKind(Options, files, evaluate)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
-from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, number, one, parse_json, rows, verdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, number, one, parse_json, rows
 from dawsos.gates.readers.asked import ASKED, read_asked
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
 from dawsos.model.findings import Finding
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.pipeline import GateOptions
 
 _SCOPES = ("commits", "files")
 
 
-class Options(Strict):
+class Options(GateOptions):
     """``report`` of ``dawsos scan secrets``: at least ``min_commits`` and ``min_files`` scanned, no secret found.
 
     ``waivers`` is a YAML list of {id, by, why, until}; the id is the fingerprint that the finding shows.
@@ -33,7 +32,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.report, options.waivers, ASKED) if options.waivers else (options.report,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     report = parse_json(options.report, one(evidence, options.report))
     scanned = get(options.report, report, "scanned")
     counts = {scope: number(f"{options.report}: {scope}", get(options.report, scanned, scope)) for scope in _SCOPES}
@@ -46,22 +45,21 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     waived = [row for row in found if row not in open_]
     looked = ", ".join(f"{counts[scope]:.0f} {scope}" for scope in _SCOPES)
     places = [_finding(options.report, row) for row in open_]
-    return verdict(
-        (name, "secrets"),
-        not open_,
+    return Measurement(
+        "fail" if open_ else "pass",
         f"{len(open_)} secrets in {looked}" + (f", {len(waived)} waived" if waived else ""),
         "0 secrets",
         message=str(places[0]) if places else "nothing found",
         evidence=files(options),
-        findings=[
-            *map(str, places), *(f"{_finding(options.report, row)}, {waivers[row['fingerprint']]}" for row in waived)
-        ],
-        places=[place for place, row in zip(places, open_, strict=True) if not row.get("commit")],
+        findings=(
+            *map(str, places), *(f"{_finding(options.report, row)}, {waivers[row['fingerprint']]}" for row in waived),
+        ),
+        places=tuple(place for place, row in zip(places, open_, strict=True) if not row.get("commit")),
         valid_until=earliest(waivers[row["fingerprint"]] for row in waived),
     )  # fmt: skip
 
 
-def _waivers(options: Options, evidence: Mapping[str, bytes]) -> dict[str, Waiver]:
+def _waivers(options: Options, evidence: Evidence) -> dict[str, Waiver]:
     if options.waivers is None:
         return {}
     day = read_asked(evidence).day
@@ -83,3 +81,6 @@ def _finding(name: str, row: dict[str, Any]) -> Finding:
     return Finding(
         "secrets", str(get(name, row, "kind")), message, str(get(name, row, "path")), line if type(line) is int else 0
     )
+
+
+GATE = GateKind(Options, files, evaluate)

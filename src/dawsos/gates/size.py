@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from pydantic import field_validator
 
-from dawsos.gates.documents import EvidencePath, get, number, one, parse_json, verdict
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, get, number, one, parse_json
+from dawsos.model.pipeline import GateOptions
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
-class Options(Strict):
+class Options(GateOptions):
     """``bytes`` in the JSON ``file`` is below ``max``, written like 500MB (decimal units)."""
 
     file: EvidencePath = "release.json"
@@ -39,18 +38,20 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.file,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """Nothing weighs nothing: zero bytes mean that the build left no result."""
     facts = parse_json(options.file, one(evidence, options.file))
     size = number(f"{options.file}: bytes", get(options.file, facts, "bytes"))
     good = 0 < size < parse_size(options.max)
     measured = f"{size / 1e6:.1f} MB ({size:.0f} bytes)"
     wrong = f"too large: {measured}" if size > 0 else "the build left nothing"
-    return verdict(
-        (name, "size"),
-        good,
+    return Measurement(
+        "pass" if good else "fail",
         measured,
         f"< {options.max}, not empty",
         message="small enough" if good else wrong,
-        evidence=[options.file],
+        evidence=(options.file,),
     )
+
+
+GATE = GateKind(Options, files, evaluate)

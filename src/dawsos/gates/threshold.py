@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from dawsos.gates.documents import EvidencePath, Malformed, Missing, number, one, parse_json, verdict
-from dawsos.model.policy import Strict
-from dawsos.model.verdicts import GateVerdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, number, one, parse_json
+from dawsos.model.pipeline import GateOptions
 
 # An infinite limit would be a gate that cannot fail.
 _Limit = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Options(Strict):
+class Options(GateOptions):
     """The number at the dotted ``path`` of the JSON ``file`` is at least ``min`` and at most ``max``, or the SLO that ``slo``
     names (latencies in seconds, the error rate as a share)."""
 
@@ -43,7 +42,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (options.file,)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     measured = _measured(options, parse_json(options.file, one(evidence, options.file)))
     unit = f" {options.unit}" if options.unit else ""
     limits = []
@@ -55,13 +54,12 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     good = all(held for _, held in limits)
     # The shortest text that is still this number: rounding could show 2 for 2.00001 against a limit of 2.
     value = f"{measured:.4g}" if good else f"{measured:.10g}"
-    return verdict(
-        (name, "threshold"),
-        good,
+    return Measurement(
+        "pass" if good else "fail",
         f"{value}{unit}",
         limit,
         message="within the limit" if good else f"{options.path} is {value}{unit}, not {limit}",
-        evidence=[options.file],
+        evidence=(options.file,),
     )
 
 
@@ -77,3 +75,6 @@ def _measured(options: Options, document: dict[str, Any]) -> float:
         if value is None:
             raise Missing(f"{options.file} has no {options.path}: it was not measured")
     return number(f"{options.file}: {options.path}", value)
+
+
+GATE = GateKind(Options, files, evaluate)

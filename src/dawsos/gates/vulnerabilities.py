@@ -7,21 +7,21 @@ pipeline says ``not_audited: warn``, which counts for every profile but producti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import Field
 
-from dawsos.gates.documents import EvidencePath, canonical, one, verdict
+from dawsos.gates.contract import Evidence, GateKind, Measurement
+from dawsos.gates.documents import EvidencePath, canonical, one
 from dawsos.gates.readers.advisories import SEVERITIES, UNKNOWN, Audit, Vulnerability, read_audit
 from dawsos.gates.readers.asked import ASKED, PRODUCTION, Asked, read_asked
 from dawsos.gates.readers.resolved import Resolved, read_resolved
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
-from dawsos.model.policy import Strict
+from dawsos.model.pipeline import GateOptions
 from dawsos.model.units import PositiveDuration
-from dawsos.model.verdicts import GateVerdict
 
 NOT_AUDITED = "NOT-AUDITED"
 # A rating counts more than none, and a higher one more than a lower one.
@@ -29,7 +29,7 @@ _RANKS = (UNKNOWN, *SEVERITIES)
 _DAY = 86400.0
 
 
-class Options(Strict):
+class Options(GateOptions):
     """The reports of ``sources`` (tool -> file) together cover what ``resolved`` (a lock or a bill of materials) names.
 
     A rating that is in ``fail_on``, or none at all, blocks.  Data older than ``max_age`` audits nothing.
@@ -59,7 +59,7 @@ def files(options: Options) -> tuple[str, ...]:
     return (*options.sources.values(), options.resolved, *waivers, ASKED)
 
 
-def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> GateVerdict:
+def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """A vulnerability blocks whatever else is missing; what was not audited never reads as clean."""
     asked = read_asked(evidence)
     resolved = read_resolved(options.resolved, one(evidence, options.resolved))
@@ -80,29 +80,25 @@ def evaluate(name: str, options: Options, evidence: Mapping[str, bytes]) -> Gate
     below = len(known) - len(blocking)
     measured += f", {below} below the limit" if below else ""
     limit = f"0 vulnerable, {count} of {count} audited"
-    findings = [
+    findings = (
         *(_with_expired(str(found), found.id, found.package, written, asked) for found in open_),
         *(_with_expired(str(gap), NOT_AUDITED, gap.package, written, asked) for gap in gaps), *strangers,
         *(f"{found}, {waiver}" for found, waiver in waived.items()), *(f"{gap}, {waiver}" for gap, waiver in excused.items()),
-    ]  # fmt: skip
+    )  # fmt: skip
     read = files(options)
     until = earliest(used, *_stale_at(audits, options.max_age))
     gap = _summary(gaps, strangers, audits)
     if open_:
-        return verdict(
-            (name, "vulnerabilities"), False, measured, limit, message=findings[0], evidence=read, findings=findings
-        )
+        return Measurement("fail", measured, limit, findings[0], read, findings)
     if gaps or strangers:
         if options.not_audited == "block" or asked.profile == PRODUCTION:
-            return GateVerdict(name, "vulnerabilities", "no_data", measured, limit, gap, read, tuple(findings))
+            return Measurement("no_data", measured, limit, gap, read, findings)
         gap = f"warning: {gap}"
-    return verdict(
-        (name, "vulnerabilities"), True, measured, limit, message=gap or "all audited, nothing known that blocks",
-        evidence=read, findings=findings, valid_until=until,
-    )  # fmt: skip
+    message = gap or "all audited, nothing known that blocks"
+    return Measurement("pass", measured, limit, message, read, findings, valid_until=until)
 
 
-def _read(source: str, path: str, evidence: Mapping[str, bytes], resolved: Resolved) -> Audit:
+def _read(source: str, path: str, evidence: Evidence, resolved: Resolved) -> Audit:
     content = one(evidence, path)
     if not content.strip():
         return Audit(source, {}, skipped=dict.fromkeys(resolved.pins, f"{source} left an empty report"))
@@ -207,3 +203,6 @@ def _summary(gaps: Sequence[_Gap], strangers: Sequence[str], audits: Sequence[Au
         dated = [f"{audit.source} data of {_day(audit.data_at)}" for audit in audits if audit.data_at is not None]
         return f"NOT AUDITED {len(gaps)} ({names}): {gaps[0].reason}" + (f" [{'; '.join(dated)}]" if dated else "")
     return f"the report is not of this lock: {strangers[0]}" if strangers else ""
+
+
+GATE = GateKind(Options, files, evaluate)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, InstanceOf, SerializeAsAny, model_validator
 
 from dawsos.errors import BadInput
 from dawsos.model.environment import EnvironmentChanges, EnvironmentSettings, Identifier, ServiceName
 from dawsos.model.policy import Load, RolloutPolicy, RolloutSettings, Strict, WarmUp
 from dawsos.model.rollout import JudgeName
 from dawsos.model.units import Duration, PositiveDuration, Share
+from dawsos.model.verdicts import GateKindName
 
 
 def _input(value: str) -> str:
@@ -74,12 +75,21 @@ class Retry(Strict):
     attempts: int = Field(default=2, ge=1, le=5)
 
 
-class Gate(Strict):
-    """An exit criterion: ``kind`` names it, ``options`` are checked by that gate's own model."""
+class GateOptions(Strict):
+    """The base of the options of every gate kind; each kind derives its own model."""
 
-    kind: str
+
+class Gate(Strict):
+    """An exit criterion.  ``options`` is an instance of the kind's own model: what the file says was validated at load."""
+
+    kind: GateKindName
     name: str
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: SerializeAsAny[InstanceOf[GateOptions]]
+
+    @property
+    def written_options(self) -> dict[str, Any]:
+        """The options that the file sets, without the defaults.  Fingerprints are made of them."""
+        return self.options.model_dump(exclude_unset=True)
 
 
 class Stage(Strict):

@@ -8,6 +8,10 @@ from typing import Literal
 from dawsos.model.findings import Finding
 
 GateResult = Literal["pass", "fail", "no_data", "error"]
+GateKindName = Literal[
+    "coverage", "examples", "exit_status", "findings", "flaky", "golden", "health", "image", "junit", "licences", "pass_rate",
+    "rollout", "sbom", "scan", "secrets", "size", "threshold", "vulnerabilities",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class GateVerdict:
     """
 
     gate: str
-    kind: str
+    kind: GateKindName
     result: GateResult
     measured: str
     limit: str

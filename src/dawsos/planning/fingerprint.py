@@ -35,7 +35,7 @@ def fingerprint(
             [step.run, step.repeat, step.keep_going, *step.judged_exits]
         )
     for gate in stage.gates:
-        manifest[f"gate {gate.name}"] = _sha([gate.kind, gate.options])
+        manifest[f"gate {gate.name}"] = _sha([gate.kind, gate.written_options])
     manifest |= {f"env {name}": _sha(value) for name, value in stage.env.items()}
     manifest |= {f"passed env {name}": _sha(environ.get(name)) for name in stage.pass_env}
     manifest |= {f"tool {name}": value for name, value in tools.items()}

@@ -25,7 +25,7 @@ def objectives(pipeline: Pipeline, run: Run) -> tuple[SloRow, ...]:
         if record is None:
             continue
         verdicts = {verdict.gate: verdict for verdict in record.gates if verdict.kind == "threshold"}
-        declared = {gate.name: gate.options for gate in stage.gates if gate.kind == "threshold"}
+        declared = {gate.name: gate.written_options for gate in stage.gates if gate.kind == "threshold"}
         # A run of an older pipeline may have measured what is declared no more.
         for name in dict.fromkeys([*declared, *verdicts]):
             rows.append(_row(name, stage.id, declared.get(name, {}), verdicts.get(name)))

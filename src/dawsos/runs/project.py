@@ -8,7 +8,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.process import ProcessRunner
@@ -18,11 +17,11 @@ from dawsos.adapters.services.common import remove_outside
 from dawsos.adapters.services.ephemeral import PREFIX
 from dawsos.config.load import load_pipeline
 from dawsos.errors import BadInput, InfrastructureError
-from dawsos.gates import GATES, evaluate_gate
+from dawsos.gates import GATES
 from dawsos.model.fold import fold
-from dawsos.model.pipeline import Gate, Pipeline
+from dawsos.model.pipeline import GateOptions, Pipeline
 from dawsos.model.run import Run
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.verdicts import GateKindName
 from dawsos.ports import Keyring, Signer
 from dawsos.provenance.keys import LocalKeyring, local_signer
 from dawsos.runs.journal import Journal
@@ -111,9 +110,9 @@ def find_project(start: Path) -> Project:
     )
 
 
-def gate_options() -> dict[str, Any]:
+def gate_options() -> dict[GateKindName, type[GateOptions]]:
     """Return gate kind -> model of its options."""
-    return {kind: module.Options for kind, module in GATES.items()}
+    return {name: kind.options for name, kind in GATES.items()}
 
 
 def load(folder: Path) -> Pipeline:
@@ -124,19 +123,6 @@ def load(folder: Path) -> Pipeline:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read {path}: {error}", fix="write the file in UTF-8") from error
     return load_pipeline(text, PIPELINE_FILE, gate_options())
-
-
-def evaluate(gate: Gate, artifacts: Path) -> GateVerdict:
-    """Read the evidence that ``gate`` asks for below ``artifacts`` and return its verdict."""
-    module = GATES[gate.kind]
-    evidence: dict[str, bytes] = {}
-    inside = artifacts.resolve()
-    for pattern in module.files(module.Options(**gate.options)):
-        for path in sorted(artifacts.glob(pattern)):
-            # Of a link only the target's name has a digest: what lies elsewhere could be changed after it was read.
-            if path.is_file() and path.resolve().is_relative_to(inside):
-                evidence[path.relative_to(artifacts).as_posix()] = path.read_bytes()
-    return evaluate_gate(gate, evidence)
 
 
 @dataclass(frozen=True)
