@@ -14,6 +14,7 @@ from dawsos.adapters.files import write_json
 from dawsos.adapters.http import get
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
+from dawsos.model.names import deployment_id
 from dawsos.model.pipeline import Pipeline
 from dawsos.platforms.local.workers import is_replica
 from dawsos.releases import bundle as releases
@@ -27,7 +28,7 @@ async def deploy_release(scene: ActionContext, work: StageAttempt) -> StageOutco
         tools, scene.pipeline, work.stage.environment or "staging", session.state.profile
     )
     platform = environment.platform
-    deployment, old = f"{release.digest[:8]}-{session.id[-9:]}", platform.roles().stable
+    deployment, old = deployment_id(release.digest, session.id), platform.roles().stable
     if old is not None and platform.release_of(old) == release.digest and platform.is_ready(old):
         deployment = old
     inside = ReleaseCommands(tools, scene.pipeline, environment, release, deployment)

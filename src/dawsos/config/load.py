@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from dawsos.config.semantics import semantic_problems
 from dawsos.errors import BadInput
+from dawsos.model.names import did_you_mean
 from dawsos.model.pipeline import Gate, GateOptions, Pipeline, Slo
 from dawsos.model.verdicts import GateKindName
 
@@ -208,12 +208,6 @@ def _inner_model(annotation: Any) -> Any:
         if found is not None:
             return found
     return None
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the nearest of ``known``, an empty text when none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def line_of(document: CommentedMap, place: Path) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
+from dawsos.model.names import did_you_mean
 from dawsos.model.pipeline import Pipeline
 
 Place = tuple[str | int, ...]
@@ -16,11 +16,6 @@ def semantic_problems(pipeline: Pipeline) -> list[tuple[Place, str]]:
     return [*_stages(pipeline), *_environments(pipeline), *_service(pipeline), *_profiles(pipeline)]
 
 
-def _near(word: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {found[0]!r}?" if found else ""
-
-
 def _stages(pipeline: Pipeline) -> list[tuple[Place, str]]:
     problems: list[tuple[Place, str]] = []
     ids = [stage.id for stage in pipeline.stages]
@@ -29,9 +24,11 @@ def _stages(pipeline: Pipeline) -> list[tuple[Place, str]]:
             problems.append((("stages", number, "id"), f"the id {stage.id!r} is used twice"))
         for index, need in enumerate(stage.needs):
             if need not in ids:
-                problems.append((("stages", number, "needs", index), f"unknown stage {need!r}{_near(need, ids)}"))
+                problems.append(
+                    (("stages", number, "needs", index), f"unknown stage {need!r}{did_you_mean(need, ids)}")
+                )
         if stage.toolchain is not None and stage.toolchain not in pipeline.toolchains:
-            message = f"unknown toolchain {stage.toolchain!r}{_near(stage.toolchain, pipeline.toolchains)}"
+            message = f"unknown toolchain {stage.toolchain!r}{did_you_mean(stage.toolchain, pipeline.toolchains)}"
             problems.append((("stages", number, "toolchain"), message))
     return problems or _cycle(pipeline)
 
@@ -56,7 +53,7 @@ def _environments(pipeline: Pipeline) -> list[tuple[Place, str]]:
 
 def _unknown_environment(name: str, known: Iterable[str]) -> str:
     there_are = f"there are: {', '.join(known)}" if known else f"write environments.{name}"
-    return f"unknown environment {name!r}{_near(name, known) or '; ' + there_are}"
+    return f"unknown environment {name!r}{did_you_mean(name, known) or '; ' + there_are}"
 
 
 def _cycle(pipeline: Pipeline) -> list[tuple[Place, str]]:
@@ -87,10 +84,12 @@ def _service(pipeline: Pipeline) -> list[tuple[Place, str]]:
             problems += [(("service", part, index, key), f"{name!r} is used twice") for name in twice]
     for index, name in enumerate(service.before_traffic):
         if name not in jobs:
-            problems.append((("service", "before_traffic", index), f"unknown job {name!r}{_near(name, jobs)}"))
+            problems.append((("service", "before_traffic", index), f"unknown job {name!r}{did_you_mean(name, jobs)}"))
     for name, drill in service.drills.items():
         if drill.job not in jobs:
-            problems.append((("service", "drills", name, "job"), f"unknown job {drill.job!r}{_near(drill.job, jobs)}"))
+            problems.append(
+                (("service", "drills", name, "job"), f"unknown job {drill.job!r}{did_you_mean(drill.job, jobs)}")
+            )
     return problems
 
 

@@ -14,6 +14,7 @@ from dawsos.actions.release_commands import ReleaseCommands, substitute
 from dawsos.adapters.files import write_json
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.model.names import deployment_id
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.policy import Load, RolloutPolicy
 from dawsos.model.run import RolloutRecord
@@ -113,7 +114,7 @@ def evidence(session: Session, finished: Finished, release: Release) -> dict[str
 async def begin(stand: RolloutContext, *, drill: str) -> RolloutRecord:
     """Start the canary's processes beside the stable ones and record the beginning of the rollout."""
     session, platform = stand.session, stand.environment.platform
-    deployment = f"{stand.release.digest[:8]}-{session.id[-9:]}" + ("-drill" if drill else "")
+    deployment = deployment_id(stand.release.digest, session.id, drill=bool(drill))
     stable = platform.roles().stable
     log = stand.logs / "deploy.log"
     inside = stand.inside(deployment)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from dawsos.errors import BadInput
+from dawsos.model.names import canonical_package
 
 _RATING = {"LOW", "MODERATE", "MEDIUM", "HIGH", "CRITICAL"}
 _LARGEST = 2 * 1024**3
@@ -76,7 +76,7 @@ def match(export: Export, packages: Mapping[str, str], ecosystem: str) -> list[d
     for record in export.records:
         for affected in record.get("affected") or ():
             package = affected.get("package") or {}
-            name = re.sub(r"[-_.]+", "-", str(package.get("name", ""))).lower()
+            name = canonical_package(str(package.get("name", "")))
             if package.get("ecosystem") != ecosystem or name not in packages:
                 continue
             version = packages[name]

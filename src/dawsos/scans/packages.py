@@ -19,6 +19,7 @@ from typing import Any
 from license_expression import ExpressionError, Licensing, get_spdx_licensing
 
 from dawsos import __version__
+from dawsos.model.names import canonical_package
 
 # The reader of licences takes these words where there is no expression, and these paths as programs.
 SAYS, BUNDLES = "its metadata says: ", "bundles programs: "
@@ -37,9 +38,9 @@ class Subject:
 
 def spdx(site: Path, subject: Subject) -> dict[str, Any]:
     """Return the SPDX document of the distributions installed in ``site``."""
-    found = sorted(distributions(path=[str(site)]), key=lambda one: canonical(one.name))
+    found = sorted(distributions(path=[str(site)]), key=lambda one: canonical_package(one.name))
     programs = _programs(site, found)
-    packages = [_package(one, programs.pop(canonical(one.name), ()), subject) for one in found]
+    packages = [_package(one, programs.pop(canonical_package(one.name), ()), subject) for one in found]
     root = "SPDXRef-Subject"
     described = {
         "SPDXID": root, "name": subject.name, "versionInfo": subject.version, "downloadLocation": "NOASSERTION",
@@ -48,12 +49,12 @@ def spdx(site: Path, subject: Subject) -> dict[str, Any]:
     }  # fmt: skip
     if subject.digest:
         described["checksums"] = [{"algorithm": "SHA256", "checksumValue": subject.digest}]
-    by_name = {canonical(one.name): package["SPDXID"] for one, package in zip(found, packages, strict=True)}
+    by_name = {canonical_package(one.name): package["SPDXID"] for one, package in zip(found, packages, strict=True)}
     packages += [_stranger(name, paths, subject) for name, paths in programs.items()]
     relations = [_relation("SPDXRef-DOCUMENT", "DESCRIBES", root)]
     relations += [_relation(root, "CONTAINS", package["SPDXID"]) for package in packages]
     relations += [
-        _relation(by_name[canonical(one.name)], "DEPENDS_ON", by_name[needed])
+        _relation(by_name[canonical_package(one.name)], "DEPENDS_ON", by_name[needed])
         for one in found
         for needed in _needs(one)
         if needed in by_name
@@ -67,16 +68,12 @@ def spdx(site: Path, subject: Subject) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _relation(one: str, kind: str, other: str) -> dict[str, str]:
     return {"spdxElementId": one, "relationshipType": kind, "relatedSpdxElement": other}
 
 
 def _package(one: Distribution, programs: Sequence[str], subject: Subject) -> dict[str, Any]:
-    name = canonical(one.name)
+    name = canonical_package(one.name)
     package: dict[str, Any] = {
         "SPDXID": f"SPDXRef-Package-{name}", "name": name, "versionInfo": one.version, "downloadLocation": "NOASSERTION",
         "filesAnalyzed": False, "licenseConcluded": "NOASSERTION", "licenseDeclared": declared(one),
@@ -122,15 +119,15 @@ def _programs(site: Path, found: Sequence[Distribution]) -> dict[str, list[str]]
     owners = {}
     for one in found:
         for top in (one.read_text("top_level.txt") or "").split():
-            owners[top] = canonical(one.name)
-    owners |= {canonical(one.name): canonical(one.name) for one in found}
-    owners |= {str(file): canonical(one.name) for one in found for file in one.files or ()}
+            owners[top] = canonical_package(one.name)
+    owners |= {canonical_package(one.name): canonical_package(one.name) for one in found}
+    owners |= {str(file): canonical_package(one.name) for one in found for file in one.files or ()}
     programs: dict[str, list[str]] = {}
     for path in sorted(site.rglob("*")):
         if path.is_file() and is_program(path):
             name = path.relative_to(site).as_posix()
             top = name.partition("/")[0]
-            owner = owners.get(name) or owners.get(top) or owners.get(canonical(top)) or top
+            owner = owners.get(name) or owners.get(top) or owners.get(canonical_package(top)) or top
             programs.setdefault(owner, []).append(name)
     return programs
 
@@ -169,7 +166,7 @@ def _field(one: Distribution, name: str) -> str:
 
 def _needs(one: Distribution) -> Iterable[str]:
     names = (re.match(r"[A-Za-z0-9._-]+", requirement) for requirement in one.requires or ())
-    return sorted({canonical(match[0]) for match in names if match})
+    return sorted({canonical_package(match[0]) for match in names if match})
 
 
 def is_program(path: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from dawsos.actions import environments
 from dawsos.adapters.locks import owner_of
 from dawsos.errors import BadInput, DawsosError, InfrastructureError, ReleaseFailed
+from dawsos.model.names import deployment_id
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import Run
 from dawsos.model.units import parse_duration, parse_share
@@ -233,7 +234,7 @@ async def _return_to(
         (d for d in platform.deployments() if platform.release_of(d) == release.digest and platform.is_ready(d)), None
     )
     if good is None:
-        good = f"{release.digest[:8]}-{session.id[-9:]}"
+        good = deployment_id(release.digest, session.id)
         await platform.deploy(environments.deployment_of(pipeline, environment, release, good))
     bad = roles.stable
     policy = pipeline.policy(None)

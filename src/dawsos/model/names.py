@@ -1,0 +1,28 @@
+"""Names: of packages as an index compares them, of deployments, and which known name a misspelt one is near to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def canonical_package(name: str) -> str:
+    """Return a package's name as the index compares it (PEP 503): ``Typing_Extensions`` is ``typing-extensions``."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def deployment_id(release: str, run: str, *, drill: bool = False) -> str:
+    """Return the id under which ``run`` deploys the release with the digest ``release``.
+
+    A drill's deployment has a name of its own, so that it is never taken for one that serves.
+    """
+    return f"{release[:8]}-{run[-9:]}" + ("-drill" if drill else "")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the nearest of ``known``, an empty text when none is near."""
+    # Imported here: only a misspelt name needs it, and every start would pay for it.
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
