@@ -35,8 +35,8 @@ def small_service() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "shop"
         shutil.copytree(ROOT / "bench" / "drill_service", project)
-        # What the build needs is locked already, with hashes, for the tool itself.
-        lock = re.split(r"^(?=\S)", (ROOT / "requirements" / "tool.txt").read_text(), flags=re.MULTILINE)
+        # What the build needs is locked already, with hashes, among what builds the tool.
+        lock = re.split(r"^(?=\S)", (ROOT / "requirements" / "dev.txt").read_text(), flags=re.MULTILINE)
         pins = {pin.partition("==")[0]: pin for pin in lock}
         for name, packages in {
             "tools.txt": ("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"),

@@ -29,6 +29,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
         "--config",
         "backend/.importlinter",
     ),
+    "dependencies": ("deptry", "src"),
     "unit": ("python", "-m", "pytest", "-q", "-m", "not e2e and not slow", "--timeout=60"),
     "e2e": ("python", "-m", "pytest", "-q", "-m", "e2e and not slow", "--timeout=900", "--durations=25"),
 }

@@ -43,8 +43,8 @@ class World:
 
 
 def locked(*names: str) -> str:
-    """Return the lines of the tool's own lock for ``names``."""
-    text = (ROOT / "requirements" / "tool.txt").read_text()
+    """Return the lines of the lock of the tool's development for ``names``."""
+    text = (ROOT / "requirements" / "dev.txt").read_text()
     found = [re.search(rf"^{name}==.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL) for name in names]
     assert all(found), f"the lock has not all of {names}"
     return "".join(one.group() for one in found if one)
