@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dawsos.gates.documents import Malformed, Missing, canonical, get, number, parse_json, parse_xml, rows, several
+from dawsos.gates.documents import Malformed, Missing, get, number, parse_json, parse_xml, rows, several
 from dawsos.gates.junit import Options
 from gates.samples import ask, junit
 
@@ -82,7 +82,3 @@ def test_a_value_of_another_shape_is_malformed_with_its_place() -> None:
     for value in (True, "1", None, float("nan"), float("inf")):
         with pytest.raises(Malformed, match="not a number"):
             number("f", value)
-
-
-def test_a_package_has_one_name() -> None:
-    assert canonical("Typing_Extensions") == canonical("typing-extensions") == canonical("typing..extensions")

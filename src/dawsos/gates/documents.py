@@ -170,8 +170,3 @@ def rows(name: str, value: object, what: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise Malformed(f"{name}: {what} is not a list of mappings")
     return value
-
-
-def canonical(package: str) -> str:
-    """Return a package's name as the index compares it."""
-    return re.sub(r"[-_.]+", "-", package).lower()

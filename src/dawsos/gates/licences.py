@@ -13,9 +13,10 @@ from license_expression import LicenseExpression, LicenseSymbol, LicenseWithExce
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Missing, canonical, get, one, parse_json, rows
+from dawsos.gates.documents import EvidencePath, Missing, get, one, parse_json, rows
 from dawsos.gates.readers.licence_words import expression_of
 from dawsos.gates.readers.spdx import Package, read_packages
+from dawsos.model.names import canonical_package
 from dawsos.model.pipeline import GateOptions
 
 _ALLOWED = ("MIT", "MIT-0", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "ISC", "PSF-2.0", "Unlicense", "Zlib")
@@ -42,13 +43,13 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     own = [package for package in packages if package.scope == "application"]
     if not own:
         raise Missing(f"{options.report} names no package of the application")
-    listed = {canonical(package): reason for package, reason in options.listed.items()}
+    listed = {canonical_package(package): reason for package, reason in options.listed.items()}
     bad, by_name = [], []
     for package in own:
         problem = _problem(package, options)
         if problem is None:
             continue
-        reason = listed.get(canonical(package.name))
+        reason = listed.get(canonical_package(package.name))
         if reason is not None and allowed(package.licence, options, listed=True):
             by_name.append(f"{problem}, listed: {reason}")
         else:

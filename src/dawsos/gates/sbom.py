@@ -11,9 +11,10 @@ from typing import Annotated
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Malformed, canonical, one, parse_json
+from dawsos.gates.documents import EvidencePath, Malformed, one, parse_json
 from dawsos.gates.readers.resolved import read_resolved
 from dawsos.gates.readers.spdx import read_packages
+from dawsos.model.names import canonical_package
 from dawsos.model.pipeline import GateOptions
 
 
@@ -38,7 +39,7 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     form, packages = read_packages(options.report, parse_json(options.report, one(evidence, options.report)))
     if options.form is not None and form != options.form:
         raise Malformed(f"{options.report} is {form}, {options.form} is wanted")
-    named = {(package.kind, canonical(package.name)) for package in packages}
+    named = {(package.kind, canonical_package(package.name)) for package in packages}
     counted = Counter(kind for kind, _ in named)
     short = [f"only {len(named)} packages"] if len(named) < options.min_packages else []
     short += [f"only {counted[kind]} {kind} packages" for kind, least in options.kinds.items() if counted[kind] < least]

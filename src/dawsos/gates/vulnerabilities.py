@@ -15,11 +15,12 @@ from typing import Literal
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, canonical, one
+from dawsos.gates.documents import EvidencePath, one
 from dawsos.gates.readers.advisories import SEVERITIES, UNKNOWN, Audit, Vulnerability, read_audit
 from dawsos.gates.readers.asked import ASKED, PRODUCTION, Asked, read_asked
 from dawsos.gates.readers.resolved import Resolved, read_resolved
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
+from dawsos.model.names import canonical_package
 from dawsos.model.pipeline import GateOptions
 from dawsos.model.units import PositiveDuration
 
@@ -159,7 +160,7 @@ def _strangers(resolved: Resolved, audits: Sequence[Audit]) -> list[str]:
 
 
 def _covers(waiver: Waiver, names: Iterable[str], package: str) -> bool:
-    return waiver.subject in names and (not waiver.package or canonical(waiver.package) == package)
+    return waiver.subject in names and (not waiver.package or canonical_package(waiver.package) == package)
 
 
 def _split(

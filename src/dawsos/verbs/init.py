@@ -17,7 +17,7 @@ from dawsos.adapters.toolchain import base_python, tool_environment
 from dawsos.config.load import load_pipeline
 from dawsos.config.starter import TOOLS, Found, pipeline_text
 from dawsos.errors import BadInput, InfrastructureError
-from dawsos.gates.documents import canonical
+from dawsos.model.names import canonical_package
 from dawsos.model.process import Command
 from dawsos.runs.project import PIPELINE_FILE, gate_options
 
@@ -174,13 +174,15 @@ async def _resolve(root: Path, wanted: list[str], extra: str | None) -> str:
 def _needed_itself(rows: list[dict[str, Any]]) -> list[str]:
     """Return the name of the project, which has no archive, when another package of the list depends on it."""
     needed = {
-        canonical(match[0])
+        canonical_package(match[0])
         for row in rows
         for requirement in row["metadata"].get("requires_dist") or ()
         if (match := re.match(r"[A-Za-z0-9._-]+", requirement))
     }
     return [
-        row["metadata"]["name"] for row in rows if not _digest(row) and canonical(row["metadata"]["name"]) in needed
+        row["metadata"]["name"]
+        for row in rows
+        if not _digest(row) and canonical_package(row["metadata"]["name"]) in needed
     ]
 
 
@@ -211,7 +213,7 @@ def _digest(row: dict[str, Any]) -> str | None:
 def pins(rows: list[dict[str, Any]]) -> str:
     """Return the rows of pip's report that are archives as a hash-locked list; the project itself is none."""
     lines = ["# Made by `dawsos init`: the project's dependencies and the tools of its stages, for this platform."]
-    for row in sorted(rows, key=lambda one: canonical(one["metadata"]["name"])):
+    for row in sorted(rows, key=lambda one: canonical_package(one["metadata"]["name"])):
         digest = _digest(row)
         if digest is not None:
             lines.append(f"{row['metadata']['name']}=={row['metadata']['version']} --hash=sha256:{digest}")

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dawsos.gates.documents import Malformed, Missing, canonical
+from dawsos.gates.documents import Malformed, Missing
 from dawsos.gates.readers.resolved import Resolved, read_resolved
+from dawsos.model.names import canonical_package
 from gates.samples import encoded
 
 NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,8}[A-Za-z0-9])?", fullmatch=True)
@@ -155,12 +156,13 @@ def test_what_cannot_be_read_is_malformed_and_names_the_file(content: Any, messa
 
 
 @given(
-    st.lists(st.tuples(NAMES, VERSIONS), min_size=1, max_size=5, unique_by=lambda pin: canonical(pin[0])), st.booleans()
+    st.lists(st.tuples(NAMES, VERSIONS), min_size=1, max_size=5, unique_by=lambda pin: canonical_package(pin[0])),
+    st.booleans(),
 )
 def test_every_pin_of_a_lock_is_found_however_its_line_is_written(pins: list[tuple[str, str]], broken: bool) -> None:
     tail = " \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n    # via demo\n" if broken else "\n"
     found = read("".join(f"{name}=={version}{tail}" for name, version in pins)).pins
-    assert found == {canonical(name): version for name, version in pins}
+    assert found == {canonical_package(name): version for name, version in pins}
 
 
 @given(st.text(max_size=30))
@@ -170,4 +172,4 @@ def test_any_text_is_whole_pins_or_refused(content: str) -> None:
     except (Malformed, Missing):
         return
     assert pins
-    assert all(name == canonical(name) and version for name, version in pins.items())
+    assert all(name == canonical_package(name) and version for name, version in pins.items())

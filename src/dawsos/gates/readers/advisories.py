@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from dawsos.gates.documents import Malformed, canonical, get, parse_json, rows
+from dawsos.gates.documents import Malformed, get, parse_json, rows
 from dawsos.gates.readers.resolved import Resolved
+from dawsos.model.names import canonical_package
 
 SEVERITIES = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
 UNKNOWN = "UNKNOWN"
@@ -60,7 +61,7 @@ def _nothing(source: str, resolved: Resolved, reason: str) -> Audit:
 def _pip_audit(name: str, report: dict[str, Any], _resolved: Resolved) -> Audit:
     audited, skipped, found = {}, {}, []
     for row in rows(name, get(name, report, "dependencies"), "dependencies"):
-        package = canonical(str(get(name, row, "name")))
+        package = canonical_package(str(get(name, row, "name")))
         if row.get("skip_reason"):
             skipped[package] = str(row["skip_reason"])
             continue
@@ -97,7 +98,7 @@ def _npm_audit(name: str, report: dict[str, Any], resolved: Resolved) -> Audit:
             if isinstance(via, dict):
                 identity = str(via.get("url") or via.get("source") or "unnamed").rpartition("/")[2]
                 rating = _severity(via.get("severity"))
-                known = canonical(package)
+                known = canonical_package(package)
                 found.append(Vulnerability(known, resolved.pins.get(known, "?"), identity, rating))
     return Audit("npm-audit", resolved.pins, tuple(found))
 
@@ -107,9 +108,9 @@ def _trivy(name: str, report: dict[str, Any], resolved: Resolved) -> Audit:
     found = []
     for result in rows(name, report.get("Results") or [], "Results"):
         for row in rows(name, result.get("Packages") or [], "Packages"):
-            audited[canonical(str(get(name, row, "Name")))] = str(row.get("Version", ""))
+            audited[canonical_package(str(get(name, row, "Name")))] = str(row.get("Version", ""))
         for row in rows(name, result.get("Vulnerabilities") or [], "Vulnerabilities"):
-            package, version = canonical(str(get(name, row, "PkgName"))), str(row.get("InstalledVersion", ""))
+            package, version = canonical_package(str(get(name, row, "PkgName"))), str(row.get("InstalledVersion", ""))
             fixed = tuple(part.strip() for part in str(row.get("FixedVersion") or "").split(",") if part.strip())
             found.append(
                 Vulnerability(
@@ -131,7 +132,7 @@ def _grype(name: str, report: dict[str, Any], resolved: Resolved) -> Audit:
         fix = known.get("fix") or {}
         found.append(
             Vulnerability(
-                canonical(str(get(name, artifact, "name"))), str(artifact.get("version", "")), str(get(name, known, "id")),
+                canonical_package(str(get(name, artifact, "name"))), str(artifact.get("version", "")), str(get(name, known, "id")),
                 _severity(known.get("severity")), (), tuple(str(version) for version in fix.get("versions") or ()),
             )
         )  # fmt: skip
@@ -145,14 +146,14 @@ def _grype(name: str, report: dict[str, Any], resolved: Resolved) -> Audit:
 def _osv(name: str, report: dict[str, Any], _resolved: Resolved) -> Audit:
     """What ``dawsos scan advisories`` wrote after comparing the lock with an OSV export."""
     audited = {
-        canonical(str(package)): str(version)
+        canonical_package(str(package)): str(version)
         for package, version in _mapping(name, get(name, report, "audited"), "audited").items()
     }
     found = []
     for row in rows(name, get(name, report, "vulnerabilities"), "vulnerabilities"):
         found.append(
             Vulnerability(
-                canonical(str(get(name, row, "package"))), str(get(name, row, "version")), str(get(name, row, "id")),
+                canonical_package(str(get(name, row, "package"))), str(get(name, row, "version")), str(get(name, row, "id")),
                 _severity(row.get("severity")), tuple(map(str, row.get("aliases") or ())), tuple(map(str, row.get("fixed") or ())),
             )
         )  # fmt: skip

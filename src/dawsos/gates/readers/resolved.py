@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from dawsos.gates.documents import Malformed, Missing, canonical, get, parse_json, rows, text
+from dawsos.gates.documents import Malformed, Missing, get, parse_json, rows, text
 from dawsos.gates.readers.spdx import components
+from dawsos.model.names import canonical_package
 
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*={2,3}\s*(?P<version>[^ ;,=*]+)\s*(?P<marker>;.*)?"
@@ -51,9 +52,9 @@ def _pins(name: str, content: bytes) -> Resolved:
         if pin is None:
             raise Malformed(f"{name}: {requirement!r} is not a pin (name==version), so what is installed is not known")
         if pin["marker"]:
-            conditional.add(canonical(pin["name"]))
+            conditional.add(canonical_package(pin["name"]))
         else:
-            pins[canonical(pin["name"])] = pin["version"]
+            pins[canonical_package(pin["name"])] = pin["version"]
     if not pins:
         raise Missing(f"{name} pins nothing")
     return Resolved(pins, frozenset(conditional - pins.keys()))
@@ -82,7 +83,7 @@ def _package_lock(name: str, document: dict[str, Any]) -> Resolved:
             continue
         entries += 1
         # As every report's names are compared: an advisory on lodash.merge must find it.
-        package = canonical(str(facts.get("name") or path.rpartition("node_modules/")[2]))
+        package = canonical_package(str(facts.get("name") or path.rpartition("node_modules/")[2]))
         if facts.get("optional"):
             optional.add(package)
         else:
@@ -103,4 +104,4 @@ def _name(name: str, row: dict[str, Any]) -> str:
     found = get(name, row, "name")
     if not isinstance(found, str) or not found:
         raise Malformed(f"{name}: a package is called {found!r}")
-    return canonical(found)
+    return canonical_package(found)
