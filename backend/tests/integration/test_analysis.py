@@ -76,15 +76,17 @@ def test_the_night_stores_what_the_service_shows(
     stack: Stack, service: Running, anna: httpx.Client, recorded_days: None
 ) -> None:
     portfolio = bought(anna)
-    for job in ("compute_metrics", "prewarm_factors"):
-        done = run(stack.env(), f"jobs.{job}")
+    # A return needs two days with prices in the year.
+    yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
+    dated = [("build_pack", "--date", yesterday), ("mark_pack_fresh", "--date", yesterday)]
+    for job, *arguments in [*dated, ("compute_metrics",), ("prewarm_factors",)]:
+        done = run(stack.env(), f"jobs.{job}", *arguments)
         assert done.returncode == 0, done.stderr
-    # Which packs exist besides depends on the other tests; what is stored must be what is told.
-    (stored, *_) = anna.get(f"/v1/portfolios/{portfolio}/metrics").json() or [None]
+    stored = anna.get(f"/v1/portfolios/{portfolio}/metrics").json()[0]
     tilts = anna.get(f"/v1/macro/factor-exposure?portfolio_id={portfolio}").json()
     assert tilts["growth"]["tilt"] == "0.5", "Apple costs more than 25 times its earnings"
-    if stored is not None:
-        assert stored["tilts"]["growth"] == tilts["growth"]
+    assert stored["tilts"]["growth"] == tilts["growth"]
+    assert stored["asof_date"] > yesterday
     with client(service, uuid4()) as ben:
         for path in (f"portfolios/{portfolio}/metrics", f"macro/factor-exposure?portfolio_id={portfolio}"):
             assert ben.get(f"/v1/{path}").status_code == 404
