@@ -24,30 +24,32 @@ class ProviderMetrics:
         self._state = Gauge("circuit_breaker_state", "0 closed, 1 open, 2 half-open.", ["provider"], registry=registry)
 
     def called(self, provider: str, endpoint: Endpoint, status: str, seconds: float) -> None:
-        """One call ended, or was not made (open, limited)."""
+        """Record a call, also one that was not made (`open`, `limited`)."""
         self._requests.labels(provider, endpoint, status).inc()
         if status not in {"open", "limited"}:
             self._latency.labels(provider).observe(seconds)
 
     def breaker(self, provider: str, gauge: int) -> None:
-        """The breaker's state."""
+        """Set the state of a circuit breaker."""
         self._state.labels(provider).set(gauge)
 
 
 class NightMetrics:
-    """Implements services.worker_loops.NightMeter, for the nights that this worker ran."""
+    """Implements services.worker_loops.NightMeter, for the nights of this worker."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._nights = Counter("nights_total", "Nights run here, whole or not.", ["outcome"], registry=registry)
+        self._nights = Counter("nights_total", "Nights run by this worker.", ["outcome"], registry=registry)
         self._failed = Gauge(
-            "night_failed_tries", "Nights that failed here since the last that went well.", registry=registry
+            "night_failed_tries", "Failed nights of this worker since its last success.", registry=registry
         )
-        self._seconds = Gauge("night_over_seconds", "From midnight to the end of the last good one.", registry=registry)
+        self._seconds = Gauge(
+            "night_over_seconds", "From midnight to the end of the last successful night.", registry=registry
+        )
         for outcome in ("succeeded", "failed"):
             self._nights.labels(outcome)
 
     def ended(self, ok: bool, since_midnight: float) -> None:
-        """A night ended, at its last job or at the first that failed."""
+        """Record a night that ended, at its last job or at the first failure."""
         self._nights.labels("succeeded" if ok else "failed").inc()
         if ok:
             self._failed.set(0)
@@ -73,10 +75,10 @@ class DeliveryMetrics:
         )
 
     def delivered(self, method: Method, seconds: float) -> None:
-        """A recipient has the message."""
+        """Record a delivery, with its seconds from the firing."""
         self._seconds.labels(method).observe(seconds)
         self._success.inc()
 
     def failed(self, method: Method, reason: str) -> None:
-        """A try failed."""
+        """Record a failed try."""
         self._failures.labels(method, reason).inc()

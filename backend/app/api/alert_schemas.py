@@ -35,7 +35,7 @@ WebhookUrl = Annotated[HttpUrl, UrlConstraints(max_length=2000)]
 
 
 class NewAlertIn(Request):
-    """POST /v1/alerts: tell me when the change of the portfolio's value meets a condition."""
+    """POST /v1/alerts: notify when the change of the portfolio's value meets a condition."""
 
     portfolio_id: UUID
     metric: Literal["value_change"] = "value_change"
@@ -80,7 +80,7 @@ class AlertOut(BaseModel):
 
 
 class AlertMadeOut(AlertOut):
-    """A rule as its making is answered: the only time the webhook's secret is shown."""
+    """A new rule. This is the only answer with the webhook's secret."""
 
     webhook_secret: str | None
 
@@ -108,7 +108,7 @@ def _fields(rule: AlertRule) -> dict[str, Any]:
 
 
 class DeliveryOut(BaseModel):
-    """One message: to whom, what became of it, and the seconds from trigger to delivery."""
+    """One message: its recipient, its status, and the seconds from trigger to delivery."""
 
     delivery_id: UUID
     method: str
@@ -160,7 +160,7 @@ class NotificationOut(BaseModel):
 
 
 class QuoteOut(BaseModel):
-    """A quote; `stale` says that no provider answered now and this is what was last heard."""
+    """A quote; `stale` means that no provider answered and this is the last known quote."""
 
     symbol: str
     price: Number

@@ -48,5 +48,5 @@ async def test(alert_id: UUID, user: CurrentUser, services: ServicesDep) -> Noti
 async def notifications(
     user: CurrentUser, services: ServicesDep, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> list[NotificationOut]:
-    """What fired, newest first, with what became of each message."""
+    """Firings, newest first, with the status of each message."""
     return [NotificationOut.of(*found) for found in await services.alerts.notifications(user, limit)]

@@ -1,4 +1,4 @@
-"""Bearer tokens. HS256 with a shared secret in this version; the allow-list is the place where RS256 will join."""
+"""Bearer tokens. HS256 with a shared secret in this version; RS256 would be added to the allow-list."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def issue(secret: str, user_id: UUID, now: datetime, ttl: timedelta) -> str:
 
 
 def verify(secret: str, token: str) -> UUID:
-    """The user a token speaks for. All reasons for refusal read the same from outside."""
+    """The user a token speaks for. Every refusal has the same message."""
     try:
         claims = jwt.decode(
             token,

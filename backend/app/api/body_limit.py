@@ -1,4 +1,4 @@
-"""Requests that are too large are refused before anybody reads them."""
+"""The limit on request bodies: a larger request is refused before an endpoint reads it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BodyLimitMiddleware:
             await self._app(scope, receive, send)
             return
         declared = dict(scope["headers"]).get(b"content-length", b"")
-        # By its digits first: a number of thousands of them is none that Python converts.
+        # The number of digits first: Python refuses to convert a number with thousands of them.
         if declared.isdigit() and (len(declared) > MAX_DIGITS or int(declared) > self._max_bytes):
             await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)(scope, receive, send)
             return
@@ -37,7 +37,7 @@ class BodyLimitMiddleware:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._max_bytes:
-                # Of FastAPI's own kind: any other exception while a body is read becomes a 400.
+                # An HTTPException: FastAPI turns any other exception while it reads a body into a 400.
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
             return message
 

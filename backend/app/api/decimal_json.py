@@ -1,7 +1,7 @@
-"""Numbers of a request as they were written: a JSON number with a point is a decimal here and never a float.
+"""JSON bodies whose numbers with a decimal point are read as Decimal, not as float.
 
-Amounts ought to be strings, and most libraries can send them as nothing else without rounding. Who sends a number all
-the same gets the number he sent: 123456789012345678.12 is not 123456789012345680.
+Clients should send amounts as strings, because most libraries round JSON numbers. A client that sends a number gets
+exactly that number: 123456789012345678.12 does not become 123456789012345680.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class DecimalJsonRoute(APIRoute):
     """A route of such requests."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route's own handler, given the other kind of request."""
+        """The handler of the route, which gets a DecimalJsonRequest."""
         handle = super().get_route_handler()
 
         async def exact(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What endpoints ask for by type."""
+"""The dependencies of endpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def services(request: Request) -> Services:
 
 
 async def user(request: Request) -> UUID:
-    """The authenticated user; 401 without a valid token, 429 when he asks too often."""
+    """The authenticated user; 401 without a valid token, 429 above the rate limit."""
     found = services(request)
     user_id = auth.verify(found.settings.jwt_secret, auth.bearer(request.headers.get("authorization")))
     await found.limiter.count(user_id)

@@ -1,4 +1,4 @@
-"""Puts the application together."""
+"""Builds the ASGI application."""
 
 from __future__ import annotations
 

@@ -20,13 +20,13 @@ router = APIRouter()
 
 @router.get("/health")
 async def health(services: ServicesDep) -> dict[str, str]:
-    """Alive. Asks nobody, so that a lost database does not make the platform restart a healthy process."""
+    """Liveness. It needs no other server, so that a database outage does not restart a healthy process."""
     return {"status": "healthy", "version": services.settings.git_sha}
 
 
 @router.get("/health/ready")
 async def ready(services: ServicesDep) -> Response:
-    """Able to serve. Without Redis it is slower but right, hence degraded; without the database it is not ready."""
+    """Readiness. Without Redis answers are slower but correct (`degraded`); without the database it is not ready."""
     cache = await services.cache.available()
     try:
         await services.database.ping()
@@ -37,7 +37,7 @@ async def ready(services: ServicesDep) -> Response:
             "status": "ready" if cache else "degraded",
             "database": "up",
             "redis": "up" if cache else "down",
-            # A provider that is away makes nothing unready: quotes come from memory, and say that they do.
+            # An unavailable provider does not affect readiness: quotes come from the cache, marked stale.
             "providers": services.market.states(),
         }
     )
@@ -67,7 +67,7 @@ async def pack(services: ServicesDep) -> dict[str, Any]:
     responses={HTTPStatus.OK: {"content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}}}},
 )
 async def metrics(request: Request, services: ServicesDep) -> Response:
-    """Prometheus exposition. Still answers without the database: losing metrics is the worst time to lose metrics."""
+    """Prometheus exposition. It answers without the database too, because metrics matter most in an outage."""
     facts: ScrapeFacts | None
     try:
         facts = ScrapeFacts(

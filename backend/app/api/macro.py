@@ -1,4 +1,4 @@
-"""/v1/economic and /v1/macro: indicators, the regime, what a portfolio is exposed to, scenarios."""
+"""/v1/economic and /v1/macro: indicators, the regime, exposures of a portfolio, scenarios."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def indicators(_: CurrentUser, services: ServicesDep, series: SeriesList) 
 
 @router.get("/macro/regime")
 async def regime(request: Request, _: CurrentUser, services: ServicesDep, date: MacroDate = None) -> RegimeOut:
-    """Where the economy stood at a date (today): label, confidence and the readings behind it."""
+    """The regime of the economy at a date (today): label, confidence and readings."""
     found = await services.analysis.macro.regime(date or services.bookings.today())
     request.app.state.telemetry.regimes.labels(found.regime.label).inc()
     return RegimeOut.of(found)

@@ -21,7 +21,7 @@ async def quote(
     services: ServicesDep,
     response: Response,
 ) -> QuoteOut:
-    """The last price of a symbol. When no provider answers, the last one heard, with `X-Data-Stale: true`."""
+    """The last price of a symbol. When no provider answers, the last known price with `X-Data-Stale: true`."""
     found = await services.market.quote(symbol)
     if found.stale:
         response.headers["X-Data-Stale"] = "true"

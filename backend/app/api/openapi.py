@@ -1,7 +1,7 @@
-"""The API's description, completed in one place: what every route can answer besides its own success.
+"""The OpenAPI document, completed with the error responses that all routes share.
 
-A route says what it returns; that it may also refuse is a property of the whole service, so it is written here once and
-holds for a route that is added tomorrow.
+A route declares its success response. The error responses are the same for all routes, so they are added here, also for
+future routes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ OPEN_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPSt
 
 
 def install(app: FastAPI) -> None:
-    """Replace the application's description by the completed one; made at the first request for it."""
+    """Replace the document by the completed one, which is made at the first request for it."""
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -1,4 +1,4 @@
-"""/v1/portfolios: what a user has."""
+"""/v1/portfolios: the portfolios of a user."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def listed(user: CurrentUser, services: ServicesDep) -> list[PortfolioOut]
 
 @router.get("/portfolios/{portfolio_id}")
 async def read(portfolio_id: UUID, user: CurrentUser, services: ServicesDep) -> PortfolioOut:
-    """One portfolio, its open lots and its cash. Somebody else's is 404 with the body of an unknown one."""
+    """One portfolio, its open lots and its cash. Another user's portfolio is 404, as an unknown one."""
     return PortfolioOut.of(await services.portfolios.get(user, portfolio_id))
 
 

@@ -1,4 +1,4 @@
-"""/v1/pricing and /v1/jobs: packs, and the record of the night that made them."""
+"""/v1/pricing and /v1/jobs: packs, and the job record of the newest night."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PackId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._\-]{1,64}$")]
 
 
 def pack_headers(stale: bool) -> dict[str, str]:
-    """The warning that goes with every answer resting on an older pack than there should be."""
+    """The header that marks an answer under an older pack than the newest expected one."""
     return {"X-Pricing-Pack-Stale": "true"} if stale else {}
 
 

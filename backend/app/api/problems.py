@@ -45,7 +45,7 @@ def problem(status: HTTPStatus, detail: str, **extra: object) -> Response:
 
 
 async def _expected(_: Request, error: Exception) -> Response:
-    # Errors without a row are ours to fix, not the caller's, and their text may name internals.
+    # An error without a row is a bug, and its text may name internals.
     status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)  # type: ignore[arg-type]
     detail = "internal error" if status is HTTPStatus.INTERNAL_SERVER_ERROR else str(error)
     answer = problem(status, detail)
@@ -64,7 +64,7 @@ async def _http(_: Request, error: Exception) -> Response:
 
 async def _invalid(_: Request, error: Exception) -> Response:
     invalid = cast("RequestValidationError", error)  # registered for this type only
-    # The input itself is left out: it may hold what does not belong in a log.
+    # The input is left out: it may contain secrets.
     found = [{"where": ".".join(str(part) for part in e["loc"]), "what": e["msg"]} for e in invalid.errors()]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid", errors=found)
 

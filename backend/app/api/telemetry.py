@@ -1,7 +1,7 @@
-"""Prometheus metrics: requests counted as they pass, what jobs did computed from the job record at scrape time.
+"""Prometheus metrics: of requests, counted by this process, and of jobs, computed from the job record at scrape time.
 
-A job runs in its own short-lived process, which nobody scrapes. Its outcome is in job_runs, so every process of a
-deployment can report the builds of that deployment, and all of them report the same numbers.
+A job runs in a short-lived process that is not scraped. Its result is in job_runs, so every process of a deployment
+reports the jobs of that deployment, with the same numbers.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class MetricsMiddleware:
         self._telemetry = telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and note how it ended; one that never answered counts as 500."""
+        """Pass the request on and record its status; a request without a response counts as 500."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

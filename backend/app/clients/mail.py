@@ -72,7 +72,7 @@ class MailSender:
         try:
             message = message_of(delivery, server.sender)
         except (ValueError, IndexError) as error:
-            # The library's parser of headers fails in both ways over an address that looks like an encoded word.
+            # The header parser raises either for an address that looks like an encoded word.
             raise DeliveryError("address", "no message can be addressed to the recipient", final=True) from error
         try:
             await aiosmtplib.send(

@@ -1,7 +1,7 @@
-"""Signed webhooks. The address is the user's, so where it leads is checked at every sending.
+"""Signed webhooks. A user chooses the URL, so its address is checked at every delivery (SSRF).
 
-A name is resolved here and the connection goes to the very address that was checked: a name that leads elsewhere a
-moment later gains nothing. Redirects are not followed for the same reason.
+The client resolves the name, checks the addresses and connects to the one that it has checked, so that a changed DNS
+answer has no effect (DNS rebinding). For the same reason it follows no redirect.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from app.services.ports import Clock
 TIMEOUT_SECONDS = 5.0
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-# RFC 6052: a translator on the way makes the last 32 bits of such an address an IPv4 address again.
+# RFC 6052: a NAT64 gateway turns the last 32 bits of such an address into an IPv4 address.
 TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def body_of(delivery: Delivery) -> bytes:
-    """What the receiver gets, as canonical JSON."""
+    """The body of the request, as canonical JSON."""
     document = {
         "type": "alert.test" if delivery.change is None else "alert.fired",
         "id": str(delivery.id),
@@ -52,7 +52,7 @@ class WebhookSender:
         self._allowed = allowed
 
     async def send(self, delivery: Delivery) -> None:
-        """POST the signed message; 2xx is taken, 410 and a forbidden address are final, all else may be retried."""
+        """POST the signed message; 2xx is success, 410 and a forbidden address are final, all else may be retried."""
         url = httpx.URL(delivery.recipient)
         address = await self._address(url)
         body = body_of(delivery)
@@ -68,8 +68,8 @@ class WebhookSender:
             timeout=TIMEOUT_SECONDS,
         )
         try:
-            # The client's limit is per read, and a receiver may drip for ever or send without end while everybody
-            # else's messages wait: the exchange as a whole has a limit, and the answer's body is not read.
+            # The client's timeout is per read; a receiver could keep an exchange open with one byte at a time. So the
+            # exchange as a whole has a timeout too, and the body of the answer is not read.
             async with asyncio.timeout(TIMEOUT_SECONDS), exchange as answer:
                 pass
         except (httpx.TimeoutException, TimeoutError) as error:
@@ -85,12 +85,12 @@ class WebhookSender:
         try:
             found = await asyncio.get_running_loop().getaddrinfo(_name(url), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            # UnicodeError is what the resolver says of a label that is empty or longer than 63 characters.
+            # The resolver raises UnicodeError for a label that is empty or longer than 63 characters.
             raise DeliveryError("unresolved", "the receiver's name does not resolve") from error
         addresses = [str(entry[4][0]) for entry in found]
         for address in addresses:
             ip = ipaddress.ip_address(address.partition("%")[0])
-            if not _is_public(_meant(ip)) and not any(ip in network for network in self._allowed):
+            if not _is_public(_embedded(ip)) and not any(ip in network for network in self._allowed):
                 raise DeliveryError("forbidden", "the receiver is not on the public internet", final=True)
         return addresses[0]
 
@@ -100,8 +100,8 @@ def _name(url: httpx.URL) -> str:
     return url.raw_host.decode("ascii")
 
 
-def _meant(ip: Address) -> Address:
-    """The IPv4 address that an IPv6 address only carries, so that an inner one cannot hide in it."""
+def _embedded(ip: Address) -> Address:
+    """The IPv4 address that an IPv6 address embeds, so that a private one cannot hide in it."""
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in TRANSLATED:
             return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)

@@ -1,9 +1,9 @@
-"""Alert rules: when one holds, when it may fire again, how long a failed delivery waits, and how much may be sent.
+"""Alert rules: their conditions, their cooldown, the retries of deliveries, and the limits on messages.
 
 A rule compares the change of a portfolio's value with a threshold. `daily` compares the night's value with the one
 before and fires once per date; `intraday` compares the value now with the last nightly one (or, before the first night,
-with the value when the rule was made) and then keeps quiet for its cooldown. Both are told apart because a limit of one
-message per day would make a cooldown of minutes invisible.
+with the value when the rule was made) and then waits for its cooldown. The two windows differ because a limit of one
+message a date would leave no use for a cooldown of minutes.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from app.core.money import plain
 
 DROP_LIMIT = Decimal("-0.05")
 COOLDOWN_MINUTES = 15
-# A delivery is tried so often before it becomes a dead letter; the waits between are seconds.
+# The number of tries before a delivery becomes a dead letter, and the seconds between them.
 MAX_ATTEMPTS = 3
 BACKOFF_SECONDS = (1.0, 4.0)
-# Nobody has verified that an address belongs to who names it: this is what one user can do to a stranger's mailbox.
+# Mail addresses are not verified, so these limits bound what one user can send to a stranger's mailbox.
 LIMIT_WINDOW = timedelta(hours=1)
 MAX_TESTS = 10
 MAX_TESTS_PER_RECIPIENT = 5
 MAX_MAILS = 100
 MAX_MAILS_PER_RECIPIENT = 20
-# What stands in the place of a condition's digest where a message was asked for.
+# In place of a condition's digest, for test messages.
 TEST = "test"
 
 Op = Literal["<", "<=", ">", ">="]
@@ -50,13 +50,13 @@ def value_drop(previous: Decimal, current: Decimal) -> Decimal | None:
 
 
 def change(reference: Decimal, current: Decimal) -> Decimal | None:
-    """The relative change. From nothing there is neither rise nor fall."""
+    """The relative change; None when the reference is not positive."""
     return simple_return(reference, current) if reference > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is compared with what; `threshold` is a fraction, -0.05 for a fall of five percent."""
+    """A comparison of the change with `threshold`, a fraction: -0.05 is a fall of 5 %."""
 
     op: Op
     threshold: Decimal
@@ -67,14 +67,14 @@ class Condition:
         return COMPARE[self.op](moved, self.threshold)
 
     def digest(self) -> str:
-        """Two rules that say the same have the same digest, so that a recipient of both is told once."""
+        """A digest of the condition: a recipient of two equal rules is notified once."""
         text = f"value_change {self.op} {plain(self.threshold)} {self.window}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class LastNotification:
-    """When a recipient was last told of a condition, and for which date."""
+    """The time of a recipient's last notification of a condition, and the date it was for."""
 
     at: datetime
     asof: date
@@ -83,7 +83,7 @@ class LastNotification:
 def may_notify(
     condition: Condition, last: LastNotification | None, now: datetime, asof: date, cooldown_minutes: int
 ) -> bool:
-    """Whether a recipient may be told (again) of a condition that holds."""
+    """Whether a recipient may be notified (again) of a condition that holds."""
     if last is None:
         return True
     if condition.window == "daily":
@@ -93,7 +93,7 @@ def may_notify(
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """One message of a user in the last hour, on its way or there."""
+    """One message of a user in the last hour, pending or delivered."""
 
     method: str
     recipient: str
@@ -102,16 +102,16 @@ class SentMessage:
 
     @property
     def mailbox(self) -> str:
-        """The same address however it is written."""
+        """The recipient in one spelling, without differences in case."""
         return self.recipient.casefold()
 
 
 def delay_before_test(
     recipients: Iterable[tuple[str, str]], sent: Sequence[SentMessage], now: datetime
 ) -> tuple[timedelta, str]:
-    """How long until the recipients may be sent a test, and why; no time at all if they may.
+    """The time until the recipients may get a test message, and the reason; zero when they may now.
 
-    The owner's own list gets one line of every test, so its limit is that of the user.
+    The owner's list gets an entry for every test, so its limit is the limit of the user.
     """
     longest, why = timedelta(0), ""
     for method, recipient in recipients:
@@ -125,7 +125,7 @@ def delay_before_test(
 
 
 def may_send_mail(address: str, sent: Sequence[SentMessage]) -> bool:
-    """Whether one more mail of this user may go to an address."""
+    """Whether this user may send one more mail to an address."""
     mails = [s.mailbox for s in sent if s.method == "email"]
     return len(mails) < MAX_MAILS and mails.count(address.casefold()) < MAX_MAILS_PER_RECIPIENT
 

@@ -1,4 +1,4 @@
-"""What a journal says is held, computed from its text alone: no lot, no balance and no transaction of the database.
+"""The holdings that a journal records, computed from its text alone, without any row of the database.
 
 This is the second of the two computations that reconciliation compares. It books as Beancount does: directives in order
 of their dates (then of the file), reductions without a cost first in, first out.
@@ -16,7 +16,7 @@ from app.core.journal import CASH, POSITIONS
 from app.core.money import multiply, plain
 
 # The database adds balances without rounding. In 28 digits the largest trades would swallow the cents of the others,
-# and a portfolio that differs stops the night of everybody.
+# and a portfolio with a difference stops the nightly jobs for all users.
 WHOLE = Context(prec=200)
 
 

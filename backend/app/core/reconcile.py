@@ -1,4 +1,4 @@
-"""Do the journal, the lots, the balances and the bookings tell one story? Pure: four readings in, discrepancies out.
+"""Comparison of journal, lots, balances and bookings: four readings in, discrepancies out.
 
 Quantities may differ by 1e-6, costs and balances by one cent, and nothing by more than a basis point: both limits hold,
 so a cent too much in a small position is found as well as a basis point in a large one. Only dust is no difference:
@@ -90,5 +90,5 @@ def against_bookings(lots: Iterable[Lot], bookings: Iterable[Booking]) -> list[D
 
 
 def of_journal(detail: str) -> Discrepancy:
-    """The journal itself is the discrepancy."""
+    """A discrepancy of the journal as a whole."""
     return {"kind": "journal", "detail": detail}

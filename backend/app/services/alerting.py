@@ -1,7 +1,7 @@
-"""Alert rules and their evaluation: from "the value moved" to rows in the outbox, in one transaction.
+"""Alert rules and their evaluation: a change in value becomes rows of the outbox, in one transaction.
 
-Nothing is sent from here. The firing and one outbox row per recipient commit together; sending begins after that and
-works from the rows, so that a crash at any moment loses nothing and repeats at most the message that was on the wire.
+This module sends nothing. The firing and one outbox row for each recipient commit together; `delivery` sends from the
+rows afterwards. A crash at any moment loses no message, and repeats at most the one that was being sent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.services.portfolios import PortfolioService
 from app.services.ports import Clock, TenantStore
 from app.services.tracing import current_traceparent
 
-# One caller must not be able to keep the evaluator busy for everybody.
+# Limits the evaluator's work for one user.
 MAX_RULES = 50
 # NUMERIC(28, 8) in the database; a rise from next to nothing can be larger.
 MAX_CHANGE = Decimal("1e19")
@@ -38,7 +38,7 @@ class AlertRefusedError(DawsosError):
 
 @dataclass(frozen=True, slots=True)
 class NewAlert:
-    """What the user asked for."""
+    """The rule that a user requests."""
 
     portfolio_id: UUID
     condition: Condition
@@ -60,7 +60,7 @@ class AlertService:
         self._mail = mail
 
     async def create(self, user_id: UUID, wanted: NewAlert) -> AlertRule:
-        """Make a rule; the webhook's secret is made here and can be read in this answer only."""
+        """Make a rule. The webhook's secret is in this answer only."""
         if wanted.emails and not self._mail:
             raise AlertRefusedError("e-mail is not set up here: leave emails empty")
         async with owned(self._tenants, user_id, wanted.portfolio_id):
@@ -77,7 +77,7 @@ class AlertService:
             created_at=self._clock(),
         )
         async with self._store.begin(user_id) as tx:
-            # Two requests at once must not both find the last free place.
+            # Locked, so that two requests at once cannot both pass the limit.
             await tx.hold(user_id, "rules")
             if len(await tx.rules()) >= MAX_RULES:
                 raise AlertRefusedError(f"there are {MAX_RULES} rules already: remove one first")
@@ -90,20 +90,20 @@ class AlertService:
             return await tx.rules()
 
     async def remove(self, user_id: UUID, rule_id: UUID) -> None:
-        """Forget a rule; what it told stays on record."""
+        """Remove a rule; its notifications stay. Raises NotFoundError."""
         async with self._store.begin(user_id) as tx:
             if not await tx.remove_rule(rule_id):
                 raise NotFoundError("no such alert")
 
     async def notifications(self, user_id: UUID, limit: int) -> list[tuple[Firing, list[Delivery]]]:
-        """What fired, newest first, and what became of each message."""
+        """Firings, newest first, each with its deliveries."""
         async with self._store.begin(user_id) as tx:
             return await tx.firings(limit)
 
     async def test(self, user_id: UUID, rule_id: UUID) -> Firing:
-        """Queue a test message to every recipient of a rule; raises RateLimitedError when there were enough of them.
+        """Queue a test message to every recipient of a rule; raises RateLimitedError above the limit.
 
-        Counted from the outbox, so that removing a rule, another process, or a cache that is gone change nothing.
+        The limit counts rows of the outbox: it holds across processes, without the cache, and when rules are removed.
         """
         async with self._store.begin(user_id) as tx:
             rule = next((rule for rule in await tx.rules() if rule.id == rule_id), None)
@@ -120,7 +120,7 @@ class AlertService:
             return firing
 
     async def evaluate(self, user_id: UUID, portfolio_id: UUID, window: Window) -> int:
-        """Look at the rules of one portfolio and one window; the number of those that fired."""
+        """Evaluate the rules of one portfolio and one window; the number of rules that fired."""
         async with self._store.begin(user_id) as tx:
             rules = [rule for rule in await tx.rules(portfolio_id) if rule.condition.window == window]
         if not rules:
@@ -130,22 +130,22 @@ class AlertService:
         now = await self._value(user_id, portfolio_id) if window == "intraday" else None
         fired = 0
         for rule in rules:
-            asof, moved = self._moved(rule, values, now)
+            asof, moved = self._change(rule, values, now)
             async with self._store.begin(user_id) as tx:
                 await tx.evaluated(rule.id, self._clock())
                 if moved is not None and rule.condition.holds(moved):
-                    fired += await self._tell(tx, rule, asof, min(quantize(moved), MAX_CHANGE))
+                    fired += await self._fire(tx, rule, asof, min(quantize(moved), MAX_CHANGE))
         return fired
 
     async def _value(self, user_id: UUID, portfolio_id: UUID) -> Decimal | None:
         try:
             found = await self._portfolios.value(user_id, portfolio_id)
         except (PackWarmingError, UnpricedError):
-            # A value that does not exist yet meets no condition; the next look may find one.
+            # Without a value no condition holds; a later evaluation may have one.
             return None
         return Decimal(json.loads(found.body)["total"])
 
-    def _moved(
+    def _change(
         self, rule: AlertRule, values: list[tuple[date, Decimal]], now: Decimal | None
     ) -> tuple[date, Decimal | None]:
         today = self._clock().date()
@@ -161,7 +161,7 @@ class AlertService:
             return today, None
         return today, alerts.change(reference, now)
 
-    async def _tell(self, tx: AlertTx, rule: AlertRule, asof: date, moved: Decimal) -> bool:
+    async def _fire(self, tx: AlertTx, rule: AlertRule, asof: date, moved: Decimal) -> bool:
         digest = rule.condition.digest()
         await tx.hold(rule.portfolio_id, digest)
         now = self._clock()
@@ -170,7 +170,7 @@ class AlertService:
             last = await tx.last_notification(rule.portfolio_id, digest, method, recipient)
             if alerts.may_notify(rule.condition, last, now, asof, rule.cooldown_minutes):
                 due.append((method, recipient))
-        # The owner's own list is not a reason to fire again when everybody else was told by a rule that says the same.
+        # The owner's list alone is no reason to fire when another rule has notified the other recipients already.
         if not due or (due == [("in_app", "owner")] and len(rule.recipients()) > 1):
             return False
         firing = self._firing(rule, asof, moved)
@@ -201,7 +201,7 @@ def _delivery(firing: Firing, method: str, recipient: str) -> Delivery:
     )
     if made.method != "in_app":
         return made
-    # Being in the list is the delivery.
+    # A message in the application is delivered by being in its list.
     return Delivery(
         made.id, made.firing_id, made.portfolio_id, made.asof_date, made.change, "in_app", recipient,
         made.triggered_at, "delivered", 0, firing.triggered_at, traceparent=firing.traceparent,

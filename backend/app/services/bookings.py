@@ -1,4 +1,4 @@
-"""Everything that changes a portfolio: trades, dividends, splits, cash. One transaction each, then the journal."""
+"""All bookings: trades, dividends, splits, cash. Each is one database transaction, followed by the journal file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TradeOrder:
-    """What the user asked for."""
+    """The trade that a user requests."""
 
     portfolio_id: UUID
     symbol: str
@@ -42,7 +42,7 @@ class TradeOrder:
 
 @dataclass(frozen=True, slots=True)
 class TradeResult:
-    """What was booked, what is left open, and what a sale earned."""
+    """The transaction, the open lots after it, and the profit of a sale."""
 
     transaction: Transaction
     open_lots: tuple[Lot, ...]
@@ -73,7 +73,7 @@ class BookingService:
         self._clock = clock
 
     def today(self) -> date:
-        """The day that counts when a request names none."""
+        """The default date of a booking: today in UTC."""
         return self._clock().date()
 
     async def open(self, user_id: UUID, name: str, base_currency: str, cash: Decimal = Decimal(0)) -> Portfolio:
@@ -168,7 +168,7 @@ class BookingService:
         return movement, balance
 
     async def _write(self, user_id: UUID, portfolio_id: UUID) -> None:
-        """The booking is committed, its entry is in the log: a file that cannot be written now waits for the night."""
+        """Write the journal file. The entry is in the log already: after a failure the nightly jobs write it."""
         try:
             await self._journals.flush(user_id, portfolio_id)
         except (JournalError, LedgerUnavailableError, StoreUnavailableError) as error:
@@ -182,20 +182,20 @@ class BookingService:
 
     def not_in_the_future(self, day: date) -> None:
         """Raises TradeRefusedError for a day later than tomorrow."""
-        # Somewhere on earth it is tomorrow already.
+        # East of Greenwich tomorrow may have begun.
         if day > self._clock().date() + timedelta(days=1):
             raise TradeRefusedError(f"{day.isoformat()} is in the future")
 
     @staticmethod
     async def _in_order(tx: TenantTx, portfolio_id: UUID, symbol: str, day: date) -> None:
-        """Lots are used up by date; a trade slipped in before one that is booked would change what that one used up."""
+        """Sales use lots by date: a trade dated before a booked one would change which lots that one has used."""
         await tx.lock_portfolio(portfolio_id)
         last = await tx.last_day(portfolio_id, symbol)
         if last is not None and day < last:
             raise TradeRefusedError(f"{symbol} has bookings up to {last.isoformat()}; {day.isoformat()} is before them")
 
     def _rate(self, currency: str, base: str, day: date) -> Decimal:
-        """The last rate published by the day of the booking, whatever a pack of today says."""
+        """The last rate published by the day of the booking, independent of any pack."""
         if currency == base:
             return Decimal(1)
         try:

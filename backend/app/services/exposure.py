@@ -1,4 +1,4 @@
-"""What a portfolio is exposed to: style tilts, and asset classes for the scenarios."""
+"""Exposures of a portfolio: style tilts, and asset classes for the scenarios."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ExposureService:
         self._reference = reference
 
     async def of(self, user_id: UUID, portfolio_id: UUID) -> Exposure:
-        """Under the pack being served."""
+        """The exposure under the pack being served."""
         return await self._under(user_id, portfolio_id, await packs.current(self._packs, self._jobs))
 
     async def store_night(self, user_id: UUID, portfolio_id: UUID, tonight: PackHeader) -> None:
@@ -78,7 +78,7 @@ class ExposureService:
         return Exposure(portfolio, served, found, dict(worth))
 
     async def _half_a_year_before(self, content: PackContent) -> PackContent | None:
-        """The pack to compare prices with. Counted from the day the prices were seen, not from the pack's own."""
+        """The pack to compare prices with. Half a year before the day of the prices, not of the pack."""
         target = max(p.observed_on for p in content.prices) - HALF_YEAR
         headers = await self._packs.fresh_heads(target - SLACK, target)
         return await self._history.content(headers[-1]) if headers else None

@@ -1,11 +1,11 @@
-"""Journals: decided in the database together with the booking, written to the file afterwards, found when changed.
+"""Journals: a write-ahead log in the database and a file that follows it.
 
-The order is always the same. (1) The transaction that books also adds the entry's text to the log in the database. (2)
-After its commit the entries that the file lacks are appended and synced. (3) The log notes how many bytes are surely
-on disk. A crash before (1) leaves nothing; between (1) and (2) the next booking or the night appends what is missing;
-between (2) and (3), or within a write, the file is longer than noted, and what is longer must be the beginning of what
-is to come, so it is continued and never repeated. A file that is shorter than noted, or goes on differently, was
-changed by somebody else: then nothing is written and reconciliation fails.
+The order of a booking is: (1) its transaction also adds the text of the entry to the log in the database; (2) after the
+commit, the entries that the file lacks are appended and synced; (3) the log records the bytes on disk. A crash
+before (1) leaves nothing. After a crash between (1) and (2), the next booking or the nightly jobs append the missing
+entries. After a crash between (2) and (3), or within a write, the file is longer than recorded; the additional bytes
+must be the beginning of the missing entries, and the rest is appended. A file that is shorter than recorded, or that
+continues differently, was changed by another program: nothing is written then, and reconciliation fails.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.services.ports import JournalState, JournalStore, Portfolio, TenantStor
 
 
 class Journals:
-    """Keeps the journals of all portfolios, one at a time."""
+    """Adds entries to the journals and writes them to the files, one portfolio at a time."""
 
     def __init__(self, tenants: TenantStore, store: JournalStore) -> None:
         self._tenants = tenants
@@ -33,8 +33,8 @@ class Journals:
     async def settle(self, tx: TenantTx, portfolio: Portfolio, replaced: Replaced = ()) -> None:
         """Give every booking that has no entry yet its entry and its effect on cash.
 
-        Normally that is the one just booked. A portfolio from before there were journals gets all of its own; so does a
-        trade that the release before this one books while both serve. The portfolio must be locked.
+        Usually that is the booking just made. A portfolio older than the journals gets entries for all its bookings; a
+        trade that an older release books while both serve gets its entry too. The caller must hold the lock.
         """
         state = await tx.journal(portfolio.id) or await self.open(tx, portfolio, Decimal(0))
         waiting = await tx.bookings(portfolio.id, state.last_seq)
@@ -49,7 +49,7 @@ class Journals:
             await tx.save_journal(portfolio.id, state)
 
     async def open(self, tx: TenantTx, portfolio: Portfolio, cash: Decimal) -> JournalState:
-        """The head of the journal with the opening balance in base currency."""
+        """Add the first entry: options, accounts and the opening balance in base currency."""
         body = journal.opening(portfolio.name, portfolio.base_currency, portfolio.created_at.date(), cash)
         await tx.add_entry(portfolio.id, JournalState(), body, None)
         if cash:
@@ -59,7 +59,7 @@ class Journals:
         return state
 
     async def flush(self, user_id: UUID, portfolio_id: UUID) -> None:
-        """Append what the file lacks.
+        """Append the entries that the file lacks.
 
         Raises JournalError when the file is not what was written, LedgerUnavailableError when it cannot be reached.
         """
@@ -68,7 +68,7 @@ class Journals:
             await self.write(tx, portfolio_id)
 
     async def write(self, tx: TenantTx, portfolio_id: UUID) -> None:
-        """The same in a transaction that has locked the portfolio."""
+        """Append them within a transaction that holds the portfolio's lock."""
         state = await tx.journal(portfolio_id)
         if state is None or state.written_bytes == state.bytes:
             return
@@ -83,7 +83,7 @@ class Journals:
 
 def _continued(expected: bytes, there: bytes) -> bytes:
     if not expected.startswith(there):
-        raise JournalError("the journal goes on differently from what was booked")
+        raise JournalError("the journal continues differently from the bookings")
     return expected[len(there) :]
 
 

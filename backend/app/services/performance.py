@@ -30,7 +30,7 @@ METRICS_LIMIT = 30
 
 @dataclass(frozen=True, slots=True)
 class PortfolioHistory:
-    """What a portfolio did and the days it can be valued on, ascending."""
+    """The events of a portfolio and the days with prices, ascending."""
 
     portfolio: Portfolio
     events: Sequence[Event]
@@ -49,7 +49,7 @@ class AttributionResult:
 
 
 class PackHistory:
-    """Verified packs by day. They never change, so what was read once stays in memory."""
+    """Verified packs by day. Packs never change, so those read stay in memory."""
 
     def __init__(self, store: PackStore) -> None:
         self._store = store
@@ -113,11 +113,11 @@ class PerformanceService:
         )
 
     async def regression(self, user_id: UUID, portfolio_id: UUID, end: date) -> Fit:
-        """What explained the year's daily returns; AnalysisError that says why there is no answer."""
+        """Regression of the year's daily returns on the factors; raises AnalysisError with the reason."""
         return regression_of(await self.past(user_id, portfolio_id, _span(None, end), None))
 
     async def metrics(self, user_id: UUID, portfolio_id: UUID) -> list[StoredMetrics]:
-        """What the last nights stored, newest first."""
+        """The metrics of the last nights, newest first."""
         async with owned(self._tenants, user_id, portfolio_id, snapshot=True):
             pass
         return await self._store.metrics(user_id, portfolio_id, METRICS_LIMIT)
@@ -132,17 +132,17 @@ class PerformanceService:
             return False
         await self._store.save_performance(user_id, portfolio_id, tonight, performance)
         before = past.marks[-2]
-        # Everything may have been sold or bought since: there is a return, but nothing that was held throughout.
+        # When everything was sold or bought since, there is a return but no holding at both ends.
         with suppress(AnalysisError):
             await self._store.save_attribution(user_id, portfolio_id, tonight, before.day, attribution_of(past, before))
-        # For the first quarter there are too few returns.
+        # The regression needs about a quarter of daily returns.
         with suppress(AnalysisError):
             await self._store.save_regression(user_id, portfolio_id, tonight, regression_of(past))
         return True
 
 
 def performance_of(past: PortfolioHistory) -> Performance:
-    """Figures of a past; AnalysisError where no return exists."""
+    """Performance figures; raises AnalysisError when there is no return."""
     try:
         start, found = periods(past.events, past.marks, past.portfolio.base_currency)
         return measure(start, found)
@@ -151,7 +151,7 @@ def performance_of(past: PortfolioHistory) -> Performance:
 
 
 def regression_of(past: PortfolioHistory) -> Fit:
-    """What explains a past; AnalysisError where that cannot be told."""
+    """Regression on the factors; raises AnalysisError when it has no solution."""
     try:
         return explain(periods(past.events, past.marks, past.portfolio.base_currency)[1], past.marks)
     except (ValueError, UnpricedError) as error:
@@ -159,7 +159,7 @@ def regression_of(past: PortfolioHistory) -> Fit:
 
 
 def attribution_of(past: PortfolioHistory, first: Mark) -> PortfolioAttribution:
-    """From `first` to the last day; AnalysisError when nothing was held at both."""
+    """Attribution from `first` to the last day; raises AnalysisError when nothing was held at both."""
     held = unchanged(past.events, first, past.marks[-1], past.portfolio.base_currency)
     try:
         return attribute_portfolio(held)
@@ -168,7 +168,7 @@ def attribution_of(past: PortfolioHistory, first: Mark) -> PortfolioAttribution:
 
 
 def events_of(bookings: Iterable[Booking]) -> list[Event]:
-    """Bookings as the history sees them, in base currency at their own rates; cash alone moves no security."""
+    """The bookings of securities as events, in base currency at their own rates; cash movements are left out."""
     found = []
     for booking in bookings:
         if isinstance(booking, Transaction):

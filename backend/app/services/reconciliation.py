@@ -18,7 +18,7 @@ RECONCILE_JOB = "reconcile_ledger"
 
 
 class Reconciler:
-    """Two computations that share no code beyond the arithmetic: text to parcels here, lots kept by bookings there."""
+    """Compares two computations that share only the arithmetic: lots of the journal's text, lots kept by bookings."""
 
     def __init__(self, tenants: TenantStore, journals: Journals, read: JournalReader) -> None:
         self._tenants = tenants
@@ -26,7 +26,7 @@ class Reconciler:
         self._read = read
 
     async def catch_up(self, user_id: UUID, portfolio: Portfolio) -> None:
-        """Write what the journal lacks. A journal that was changed is left as it is: `check` will say so."""
+        """Write the entries that the journal lacks. A changed journal stays as it is; `check` reports it."""
         async with self._tenants.begin(user_id) as tx:
             await tx.lock_portfolio(portfolio.id)
             await self._journals.settle(tx, portfolio)
@@ -36,23 +36,22 @@ class Reconciler:
             return
 
     async def commit(self, message: str, portfolio_ids: Sequence[UUID] | None = None) -> str:
-        """The commit that holds the journals as they are now, changed by whomever."""
+        """Commit the journals as they are, including changes by other programs; the hash of the commit."""
         return await self._journals.store.commit(message, portfolio_ids)
 
     async def head(self) -> str | None:
-        """The newest commit; None before the first, and while the ledger is away (a pack is built without it)."""
+        """The newest commit; None before the first, and while the ledger is unavailable (packs do not need it)."""
         try:
             return await self._journals.store.head()
         except LedgerUnavailableError:
             return None
 
     async def check(self, user_id: UUID, portfolio_id: UUID, asof: date, commit: str) -> Reconciliation:
-        """Compare, and keep the outcome as the next run of this date."""
+        """Compare journal and database, and store the result as the next run of this date."""
         async with owned(self._tenants, user_id, portfolio_id) as (tx, _):
-            # Bookings wait while we look, so that file and rows are of one moment.
+            # The lock delays bookings, so that file and rows are of one moment.
             await tx.lock_portfolio(portfolio_id)
-            # A booking that is committed may be on its way into the file. One that cannot be written because the file
-            # was changed is found below.
+            # A committed booking may not be in the file yet. The comparison below finds a changed file.
             with suppress(JournalError):
                 await self._journals.write(tx, portfolio_id)
             lots, cash = await tx.open_lots(portfolio_id), await tx.cash(portfolio_id)
@@ -71,7 +70,7 @@ class Reconciler:
             return await tx.add_reconciliation(portfolio_id, asof, commit, found)
 
     async def run(self, user_id: UUID, portfolio_id: UUID, asof: date) -> Reconciliation:
-        """Everything for one portfolio now."""
+        """Write, commit and compare the journal of one portfolio now."""
         async with owned(self._tenants, user_id, portfolio_id) as (_, portfolio):
             pass
         await self.catch_up(user_id, portfolio)

@@ -1,7 +1,7 @@
-"""Spans through the OpenTelemetry API. Without a configured provider (app.tracing) all of this does nothing.
+"""Spans through the OpenTelemetry API. Without a configured provider (app.tracing) these functions do nothing.
 
-The names are `http.request`, `db.query`, `cache.get`, `calculation`, `job` and `alert.deliver`. What must outlive the
-request keeps its W3C traceparent, so that the work done later belongs to the trace of the request that caused it.
+The names are `http.request`, `db.query`, `cache.get`, `calculation`, `job` and `alert.deliver`. Work that
+outlives its request stores the W3C traceparent, so that it belongs to the trace of that request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def span(name: str, **attributes: str | int) -> Iterator[trace.Span]:
 
 @contextmanager
 def from_traceparent(traceparent: str | None) -> Iterator[None]:
-    """Make what follows part of a trace that began elsewhere; None leaves the current one."""
+    """Continue the trace of a stored traceparent within the block; None keeps the current trace."""
     if traceparent is None:
         yield
         return
@@ -37,8 +37,8 @@ def from_traceparent(traceparent: str | None) -> Iterator[None]:
 
 
 def query_span(statement: str, seconds: float, error: BaseException | None) -> None:
-    """A `db.query` span for a statement that has just ended. Its values are not in it: they belong to a user."""
-    # A loop that looks into the outbox every second is no story of its own: only what has a cause is told.
+    """Record a `db.query` span for a statement that has ended. It leaves out the values, which are a user's data."""
+    # Only statements within a trace are recorded: polling loops have none, and would fill the collector.
     if not trace.get_current_span().get_span_context().is_valid:
         return
     end = time.time_ns()

@@ -15,7 +15,7 @@ from lark.exceptions import LarkError
 from app.core.errors import JournalError
 from app.core.inventory import Cost, Directive, Posting
 
-# What we write. Anything else in the file (an include, a pad, a balance) came from somebody else.
+# The directives that the service writes. Any other (an include, a pad, a balance) is from another program.
 OURS = frozenset({"open", "txn", "option"})
 
 

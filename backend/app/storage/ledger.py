@@ -138,7 +138,7 @@ class GitLedger:
         held = os.open(self._root, os.O_RDONLY)
         try:
             fcntl.flock(held, fcntl.LOCK_EX)
-            # We hold the one lock there is: git's own lock files can only be left over from a process that was killed.
+            # This process holds the only lock, so lock files of git are left over from a killed process.
             for left_over in (self._root / ".git").glob("*.lock"):
                 left_over.unlink()
             for left_over in (self._root / ".git" / "refs").rglob("*.lock"):
@@ -154,7 +154,7 @@ class GitLedger:
 
 
 async def _off_loop(work: Callable[..., Result], *arguments: object) -> Result:
-    """Disk work in a thread: an fsync takes milliseconds, which would be everybody's."""
+    """Run disk work in a thread: an fsync takes milliseconds and would block the event loop."""
     try:
         return await asyncio.to_thread(work, *arguments)
     except OSError as error:

@@ -39,13 +39,13 @@ class PgLedgerRows:
         self._user_id = user_id
 
     async def lock_portfolio(self, portfolio_id: UUID) -> None:
-        """Wait until nobody else books on this portfolio or writes its journal; held until the transaction ends."""
+        """Lock the bookings and the journal of a portfolio until the transaction ends."""
         await self._connection.execute(
             "SELECT pg_advisory_xact_lock($1::int, hashtext($2))", PORTFOLIO_LOCK, str(portfolio_id)
         )
 
     async def add_booking(self, portfolio_id: UUID, booking: Booking, realised: Decimal | None = None) -> None:
-        """Book anything; bookings are only ever added."""
+        """Insert a booking; bookings are never changed."""
         await self._connection.execute(ADD_BOOKING, booking.id, portfolio_id, self._user_id, *_row(booking, realised))
 
     async def bookings(self, portfolio_id: UUID, after: int = 0, symbol: str | None = None) -> list[Booked]:
@@ -146,7 +146,7 @@ class PgLedgerRows:
         return [_reconciliation(row) for row in rows]
 
     async def audit(self, action: str, portfolio_id: UUID | None, detail: Mapping[str, str]) -> None:
-        """Keep who did what, in the transaction in which it was done."""
+        """Add an audit entry in the transaction of the action."""
         await self._connection.execute(
             "INSERT INTO audit_log (user_id, portfolio_id, action, detail) VALUES ($1, $2, $3, $4)",
             *(self._user_id, portfolio_id, action, json.dumps(dict(detail))),

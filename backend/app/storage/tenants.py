@@ -1,4 +1,4 @@
-"""Tenant rows in PostgreSQL. No statement filters by user to stay safe: row-level security does."""
+"""Tenant rows in PostgreSQL. Row-level security isolates the users, not the WHERE of the statements."""
 
 from __future__ import annotations
 
