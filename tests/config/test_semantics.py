@@ -142,7 +142,7 @@ def test_one_stage_rolls_out() -> None:
 def test_an_environment_is_known_wherever_it_is_named() -> None:
     stage = GOOD.stages[0].model_copy(update={"environment": "stage"})
     wrong = {"profiles": {"laptop": {"environments": {"prod": {"replicas": 1}}}}, "environments": {}}
-    made = Pipeline.model_validate({**GOOD.model_dump(), **wrong}).model_copy(update={"stages": (stage,)})
+    made = Pipeline.model_validate({**dict(GOOD), **wrong}).model_copy(update={"stages": (stage,)})
     assert told(made) == [
         ("stages.0.environment", "unknown environment 'stage'; write environments.stage"),
         ("profiles.laptop.environments.prod", "unknown environment 'prod'; write environments.prod"),

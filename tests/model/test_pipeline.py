@@ -105,7 +105,7 @@ def test_an_environment_has_its_settings_and_a_profile_changes_what_it_names() -
     written = PIPELINE.environment("staging")
     assert (written.platform, written.replicas, written.services) == ("local", 2, ("postgres",))
     changes = {"laptop": {"environments": {"staging": {"replicas": 1, "env": {"SIZE": "2", "MORE": "x"}}}}}
-    made = Pipeline.model_validate({**PIPELINE.model_dump(), "profiles": changes})
+    made = Pipeline.model_validate({**dict(PIPELINE), "profiles": changes})
     for profile in (None, "", "production"):
         assert made.environment("staging", profile) == written
     there = made.environment("staging", "laptop")
