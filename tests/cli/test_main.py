@@ -1,4 +1,4 @@
-"""The grammar: exit codes, help with examples, errors with what, where and fix, never a traceback; a quick start."""
+"""The command line as a whole: exit codes, help with examples, errors with what, where and fix, never a traceback; a quick start."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import typer
 
 from dawsos import errors
 from dawsos.cli import main as cli
+from dawsos.cli import reading
+from dawsos.cli.grammar import VERBS as GRAMMAR
 from projects import Said, TinyProject, called
 
 Call = Callable[..., Said]
-VERBS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
+VERBS = sorted({verb.name.partition(" ")[0] for verb in GRAMMAR})
 # What needs no project: the scanners look at what they are given.
 ANYWHERE = {"init", "scan"}
 READING = ["plan", "status", "history", "show", "lint", "verify"]
@@ -137,7 +138,7 @@ def test_a_defect_of_ours_is_called_one_and_asks_for_its_report(
     def broken() -> None:
         raise RuntimeError("a slip")
 
-    monkeypatch.setattr(cli, "_project", broken)
+    monkeypatch.setattr(reading, "here", broken)
     said = good.dawsos("status")
     assert said.code == 3
     assert "this is a defect of dawsos; please report it" in said.err
@@ -151,7 +152,7 @@ def test_being_stopped_is_no_error(
     def stopped() -> None:
         raise error
 
-    monkeypatch.setattr(cli, "_project", stopped)
+    monkeypatch.setattr(reading, "here", stopped)
     said = good.dawsos("status")
     assert said.code == code
     assert "Traceback" not in said.err
@@ -163,48 +164,40 @@ def test_words_of_a_person_are_not_markup(good: TinyProject) -> None:
     assert "[bold]x[/nonsense]" in said.err
 
 
+# Packages that only some verbs need, by what loading them costs.
 HEAVY = (
-    "asyncio",
-    "aiohttp",
-    "jinja2",
-    "psutil",
-    "pydantic",
-    "ruamel.yaml",
-    "sqlite3",
-    "rich.live",
-    "dawsos.verbs.ship",
-)
+    "aiohttp", "anyio", "asyncio", "concurrent.futures", "cryptography", "envoy", "httpx", "jinja2", "numpy", "psutil",
+    "pydantic", "redis", "ruamel.yaml", "sqlite3", "typer",
+)  # fmt: skip
+# What each verb must not load, and how many modules it may load beyond those of the bare interpreter.  Counted in modules,
+# because seconds depend on what else the machine does.
+LIMITS: dict[str, tuple[frozenset[str], int]] = {
+    "--help": (frozenset(HEAVY) | {"rich", "dataclasses", "json"}, 45),
+}
 _MEASURE = """
 import sys, json
-sys.argv = ["dawsos", "--help"]
+before = set(sys.modules)
+sys.argv = ["dawsos", *{words}]
+import dawsos.cli.main
 try:
-    {what}
-except SystemExit:
-    pass
-sys.stderr.write(json.dumps(sorted(sys.modules)))
+    dawsos.cli.main.main()
+except SystemExit as ended:
+    code = ended.code
+sys.stderr.write(json.dumps([code, sorted(set(sys.modules) - before)]))
 """
 
 
-def modules(what: str) -> set[str]:
-    environment = {**os.environ, "PYTHONPATH": "src"}
-    argv = [sys.executable, "-c", _MEASURE.format(what=what)]
-    done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=True)
-    return set(json.loads(done.stderr))
-
-
-def test_asking_for_help_loads_little_more_than_typer() -> None:
-    """Counted in modules, because seconds depend on what else the machine does: typer alone loads about 140."""
-    helped = modules("import dawsos.cli.main; dawsos.cli.main.main()")
-    assert [name for name in HEAVY if name in helped] == []
-    assert {name for name in helped if name.startswith("dawsos")} == {
-        "dawsos",
-        "dawsos.cli",
-        "dawsos.cli.main",
-        "dawsos.cli.scan",
-        "dawsos.errors",
-    }
-    floor = modules("import typer, rich.console; app = typer.Typer(); app.command()(lambda: None); app()")
-    assert len(helped - floor) <= 40, sorted(helped - floor)
+@pytest.mark.parametrize("line", LIMITS)
+def test_a_verb_loads_only_what_it_needs(line: str, good: TinyProject) -> None:
+    good.dawsos("run")
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
+    argv = [sys.executable, "-c", _MEASURE.format(words=line.split())]
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=True, cwd=good.path)
+    code, loaded = json.loads(done.stderr)
+    assert code == 0
+    forbidden, most = LIMITS[line]
+    assert sorted(forbidden.intersection(loaded)) == []
+    assert len(loaded) <= most, sorted(loaded)
 
 
 def test_a_run_whose_output_nobody_reads_any_more_goes_on_to_its_end(good: TinyProject) -> None:

@@ -1,4 +1,4 @@
-"""The grammar of ``dawsos scan``; what the scanners find is in ``app/test_scanning.py``."""
+"""``dawsos scan`` as a step calls it; what the scanners find is in ``verbs/test_scan.py``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 
-from dawsos.cli.scan import scan
+from dawsos.cli.grammar import VERBS
 from projects import called
 
-SCANNERS = sorted(typer.main.get_command(scan).commands)  # type: ignore[attr-defined]
+SCANNERS = sorted(verb.name.removeprefix("scan ") for verb in VERBS if verb.name.startswith("scan "))
 
 
 def test_there_is_a_scanner_for_each_kind_of_evidence() -> None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
-from rich.console import Console
 
 from dawsos.adapters.http import get
-from dawsos.runs.project import Project, find_project
-from dawsos.verbs import reading
+from dawsos.cli import reading
+from dawsos.runs.project import find_project
+from dawsos.verbs.show import show
+from dawsos.verbs.status import status
 
 ROOT = Path(__file__).resolve().parents[2]
 _SHIP_WITHIN = 900.0
@@ -124,19 +124,15 @@ class Clone:
         return Said(process.returncode, out, err)
 
     def status(self) -> dict[str, Any]:
-        """Return what ``dawsos status --json`` says of production."""
-        shown = self._read(lambda project, console: reading.show_status(project, as_json=True, console=console))
-        return next(env for env in shown["environments"] if env["name"] == "production")
+        """Return what ``dawsos status --json`` says of production.
+
+        Without a process, as below: these are asked hundreds of times, and a start takes a third of a second."""
+        shown = status(find_project(self.path)).environments
+        return _as_json(asdict(next(env for env in shown if env.name == "production")))
 
     def show(self, run: str = "last") -> dict[str, Any]:
         """Return what ``dawsos show --json`` says."""
-        return self._read(lambda project, console: reading.show_run(project, run, as_json=True, console=console))
-
-    def _read(self, show: Callable[[Project, Console], None]) -> Any:
-        """Return the JSON that a reading verb prints, without a process: it is asked hundreds of times, and a start takes a second."""
-        with contextlib.redirect_stdout(io.StringIO()) as out:
-            show(find_project(self.path), Console())
-        return json.loads(out.getvalue())
+        return _as_json(reading.run_json(show(find_project(self.path), run)))
 
     def processes(self) -> list[psutil.Process]:
         """Return every live process that has this clone in its command line or its working folder."""
@@ -184,6 +180,12 @@ class Clone:
         if refused:
             # A ship was still under way, which a failed test had left.
             self.dawsos("down", "--purge")
+
+
+def _as_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Return ``value`` as a program reads it that asked for JSON."""
+    read: dict[str, Any] = json.loads(json.dumps(value, default=str))
+    return read
 
 
 def git(folder: Path, *arguments: str) -> str:

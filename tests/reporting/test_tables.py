@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
 from dawsos.model.fold import fold
-from dawsos.model.plan import Fingerprint, Plan, PlannedStage
 from dawsos.model.run import RolloutRecord, Run, StageRecord, StepRecord
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import tables
@@ -127,30 +125,17 @@ def test_a_text_of_the_release_cannot_paint_or_break_lines() -> None:
 def test_names_of_gates_and_files_cannot_steer_the_terminal() -> None:
     gate = replace(RED, gate="\x1b[2Jjunit", evidence=("junit-\x1b[2J.xml",), findings=())
     stage = StageRecord("unit", state="failed", gates=(gate,))
-    plan = Plan((PlannedStage("unit", "run", "1 input changed", None, ("changed  file \x1b[2J.py",)),))
     for page in (
         tables.gate_lines("unit", gate),
         tables.stage_table(Run(stages={"unit": stage}), [("unit", "", 0.0)], 0.0),
-        tables.render_plan(plan, True),
     ):
         assert "\x1b" not in "".join(shown(page))
 
 
 def test_what_stands_in_brackets_is_told_and_is_no_markup() -> None:
-    row = {
-        "run": "r1",
-        "command": "ship",
-        "release": "",
-        "result": "rejected",
-        "seconds": 1.0,
-        "reason": "see [/docs] [b]",
-    }
-    assert shown(tables.render_history([row], ascii_only=True))[1].endswith("see [/docs] [b]")
     assert shown(tables.summary_table([("rejected", "by a (terminal): see [/docs]")])) == [
         "rejected by a (terminal): see [/docs]"
     ]
-    plan = Plan((PlannedStage("unit", "run", "after [lint]", None),))
-    assert shown(tables.render_plan(plan, False))[1] == "run unit after [lint]"
 
 
 def test_a_run_whole() -> None:
@@ -164,71 +149,3 @@ def test_a_run_whole() -> None:
     bare = "\n".join(shown(tables.render_run(Run(id="r", command="rollback", result="passed", started_at=1.0))))
     assert "what was not checked" not in bare
     assert "Rollback done" in bare
-
-
-def test_a_history_is_a_line_a_run() -> None:
-    assert shown(tables.render_history([])) == ["no run yet; dawsos ship starts the first"]
-    row = {
-        "run": "r1",
-        "command": "ship",
-        "release": "9d41e8" * 10,
-        "result": "rolled_back",
-        "seconds": 61.0,
-        "reason": "a\nb",
-    }
-    head, line = shown(tables.render_history([row], ascii_only=True))
-    assert head == "run command release result took why"
-    assert line.endswith("r1 ship 9d41e89d rolled back 1:01 a b")
-
-
-def test_a_plan_says_why_and_on_request_which_input() -> None:
-    made = Fingerprint("f" * 64, {})
-    plan = Plan((
-        PlannedStage("lint", "restore", "unchanged since run r1", made),
-        PlannedStage("unit", "run", "2 inputs changed", made, ("changed: a.py", "new: b.py")),
-    ))  # fmt: skip
-    brief = shown(tables.render_plan(plan, False))
-    assert brief[1:] == [
-        "restore lint unchanged since run r1",
-        "run unit 2 inputs changed",
-        "1 stage to run, 1 restored from the cache; --explain names the inputs that changed",
-    ]
-    assert shown(tables.render_plan(plan, True))[3:] == [
-        "changed: a.py",
-        "new: b.py",
-        "1 stage to run, 1 restored from the cache",
-    ]
-
-
-def environment(**changes: Any) -> dict[str, Any]:
-    process = {"name": "d1.0", "pid": 7, "state": "ready", "restarts": [], "crash_looping": False}
-    looping = {"name": "d2.0", "pid": 0, "state": "dead", "restarts": [1.0, 2.0, 3.0], "crash_looping": True}
-    plain = {
-        "name": "production", "url": "http://127.0.0.1:7", "running": True, "weight": 25,
-        "roles": {"stable": "aa" * 32, "canary": "bb" * 32, "standby": "cc" * 32}, "processes": [process, looping],
-    }  # fmt: skip
-    return {**plain, **changes}
-
-
-def test_what_serves_and_what_runs() -> None:
-    lines = shown(tables.render_status({"environments": [environment()], "unfinished": []}, ascii_only=True))
-    assert lines[0].endswith(
-        "production http://127.0.0.1:7 stable aaaaaaaa 75 %, canary bbbbbbbb 25 %, standby cccccccc"
-    )
-    assert lines[1:4] == ["process pid state restarts", "d1.0 7 ready 0", "d2.0 0 dead 3 crash loop"]
-    down = environment(running=False, roles={}, processes=[], weight=0)
-    (line, _) = shown(tables.render_status({"environments": [down], "unfinished": []}))
-    assert line.endswith("production http://127.0.0.1:7 no release (down)")
-
-
-def test_what_waits_and_who_works_on_it() -> None:
-    runs = [
-        {"run": "r1", "command": "ship", "result": "waiting", "owner": None, "reason": ""},
-        {"run": "r2", "command": "drill", "result": "", "owner": 4711, "reason": ""},
-    ]
-    lines = shown(tables.render_status({"environments": [], "unfinished": runs}))
-    assert lines[0] == "nothing was deployed yet; dawsos ship does"
-    assert lines[2].endswith("run r1 (ship): waiting, nobody works on it")
-    assert lines[3] == "dawsos resume r1"
-    assert lines[4].endswith("run r2 (drill): unfinished, owned by process 4711")
-    assert len(lines) == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -185,3 +186,12 @@ class Paper:
 
         asyncio.run(live())
         platform.told.clear()
+
+
+def alter(paper: Paper) -> None:
+    """Change a fact in the journal, as nothing of the tool does."""
+    for path in paper.project.journal.rglob("*"):
+        if path.is_file() and path.read_bytes()[:6] == b"SQLite":
+            with sqlite3.connect(path) as database:
+                database.execute("UPDATE events SET body = replace(body, 'because', 'forgive')")
+            database.close()

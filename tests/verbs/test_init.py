@@ -88,8 +88,7 @@ def test_a_folder_that_is_no_python_project_or_a_broken_one_is_refused(tmp_path:
 
 def test_with_a_lock_there_is_nothing_to_resolve(project: Path) -> None:
     (project / "dawsos-tools.txt").write_text("pytest==9.0 --hash=sha256:aa\n")
-    _found, written = init(project)
-    assert written == ["pipeline.yaml"]
+    assert init(project).written == ("pipeline.yaml",)
     assert "pytest tests" in (project / "pipeline.yaml").read_text()
 
 

@@ -1,4 +1,4 @@
-"""What an operator does outside a ship: drill, roll back, resume either, take down, look."""
+"""What an operator does outside a ship: drill, roll back, resume either."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from dawsos.adapters.locks import owned
 from dawsos.errors import BadInput, InfrastructureError, OwnedElsewhere
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.platforms.local.platform import Deployment
-from dawsos.platforms.local.state import Roles, write_roles
+from dawsos.platforms.local.state import Roles
 from dawsos.releases.bundle import Release
 from dawsos.rollout.lifecycle import Fault, begin
 from dawsos.runs.project import load_run, open_tools
 from dawsos.runs.recorder import Session
 from dawsos.verbs import operations
-from dawsos.verbs.operations import drill, parse_fault, promoted, resume_operation, rollback, status, take_down
+from dawsos.verbs.operations import drill, parse_fault, promoted, resume_operation, rollback
 from dawsos.verbs.ship import RunOutcome
 from support.paper import Paper, erring
 from support.world import Silent
@@ -259,41 +259,6 @@ def test_an_operation_interrupted_before_it_began_changed_nothing(paper: Paper) 
     session = paper.session(command="drill")
     ended = resume_operation(paper.tools, load_run(paper.tools, session.id), silent)
     assert finished(paper, ended) == (3, "infrastructure", "interrupted before anything was changed")
-
-
-def test_everything_is_taken_down_and_named(paper: Paper) -> None:
-    (paper.project.home / "environments" / "a file").touch()
-    assert asyncio.run(take_down(paper.project, purge=False)) == ["production", "staging"]
-    assert paper.production.folder.exists()
-    assert asyncio.run(take_down(paper.project, purge=True)) == ["production", "staging"]
-    assert asyncio.run(take_down(paper.project, purge=True)) == []
-
-
-def test_nothing_is_taken_down_under_a_deployment(paper: Paper) -> None:
-    """Half of it would be started again, and what is being rolled out would be stopped under its controller."""
-    paper.serve(paper.release())
-    with owned(paper.project.deploy_lock, "the deployment"):
-        with pytest.raises(OwnedElsewhere, match=f"the deployment is owned by the live process {os.getpid()}"):
-            asyncio.run(take_down(paper.project, purge=True))
-        assert paper.production.deployments() == ("old",)
-
-
-def test_what_runs_and_what_waits_is_shown(paper: Paper) -> None:
-    older, newer = two_releases(paper)
-    write_roles(paper.production.folder, Roles("newer", "older", None, 25))
-    session = paper.session()
-    ended: dict[str, Any] = {"result": "passed", "exit_code": 0, "reason": ""}
-    paper.session("20260301-120000-c0ffee0-bb").record("run_finished", **ended)
-    with owned(paper.project.run_lock(session.id), "the run"):
-        shown = status(paper.project)
-    assert [one["name"] for one in shown["environments"]] == ["production", "staging"]
-    production = shown["environments"][0]
-    # On paper no supervisor lives, and then no process is believed to run.
-    assert (production["url"], production["running"], production["processes"]) == ("http://127.0.0.1:7", False, [])
-    assert (production["roles"], production["weight"]) == ({"stable": newer.digest, "canary": older.digest}, 25)
-    (run,) = shown["unfinished"]
-    assert (run["run"], run["command"], run["result"]) == (session.id, "ship", "")
-    assert run["owner"]
 
 
 def test_a_wish_that_came_too_late_is_not_told_as_granted(paper: Paper) -> None:

@@ -1,4 +1,4 @@
-"""Which stages a person's words choose, and what each stage's fingerprint is made of."""
+"""What each stage's fingerprint is made of, and what a ship asks before it begins."""
 
 from __future__ import annotations
 
@@ -9,60 +9,22 @@ from typing import Any
 
 import pytest
 
-from config.test_load import SMALL, load
 from dawsos.actions.bodies import ActionContext
 from dawsos.adapters import git
 from dawsos.adapters.digests import tree_digests
 from dawsos.adapters.files import write_json
 from dawsos.adapters.locks import owned
 from dawsos.engine.contract import StageAttempt
-from dawsos.errors import BadInput, OwnedElsewhere
+from dawsos.errors import OwnedElsewhere
 from dawsos.provenance.sigstore import IDENTITY_VARIABLES
 from dawsos.reporting.summary import not_checked
 from dawsos.runs.inputs import Upstream, stage_fingerprint
 from dawsos.runs.project import Tools, find_project, load_run, open_tools
 from dawsos.runs.project import load as project_load
 from dawsos.runs.recorder import Session
-from dawsos.verbs.ship import Options, PlanExecutor, _beside, select
+from dawsos.verbs.ship import Options, PlanExecutor, _beside
 from projects import Said, TinyProject
 from support.world import Silent
-
-PIPELINE = load(
-    SMALL.replace(
-        "rollout:\n",
-        "  - {id: build, needs: [unit], uses: release, gates: [exit_status]}\n"
-        "  - {id: staging, needs: [build], uses: deploy, environment: staging, gates: [health]}\n"
-        "  - {id: docs, steps: [{run: 'true'}], gates: [exit_status]}\nrollout:\n",
-        1,
-    )
-)
-
-
-def chosen(*wanted: str, command: str = "run") -> list[str]:
-    return [stage.id for stage in select(PIPELINE, wanted, command)]
-
-
-def test_ship_takes_every_stage() -> None:
-    assert chosen(command="ship") == ["lint", "unit", "build", "staging", "docs"]
-
-
-def test_run_takes_what_is_named_with_its_needs_in_the_file_s_order() -> None:
-    assert chosen("docs", "unit") == ["lint", "unit", "docs"]
-    assert chosen("build") == ["lint", "unit", "build"]
-
-
-def test_run_without_a_name_takes_every_command() -> None:
-    assert chosen() == ["lint", "unit", "docs"]
-
-
-def test_run_never_deploys() -> None:
-    with pytest.raises(BadInput, match="`run` does not deploy, and staging would"):
-        chosen("staging")
-
-
-def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="unknown stage 'uni'; the stages: lint, unit, build, staging, docs"):
-        chosen("uni")
 
 
 @pytest.fixture
@@ -107,7 +69,7 @@ def test_a_run_is_not_ended_by_a_resume_that_finds_another_deployment_under_way(
 def test_a_run_that_looks_at_an_environment_is_alone_with_it(good: TinyProject) -> None:
     """It starts what is down: beside ``dawsos down`` it would undo it."""
     tools = open_tools(find_project(good.path))
-    plain = PIPELINE.stages[0]
+    plain = project_load(good.path).stages[0]
     with owned(tools.project.deploy_lock, "the deployment"):
         with (
             pytest.raises(OwnedElsewhere),

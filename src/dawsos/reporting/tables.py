@@ -1,16 +1,14 @@
-"""Runs, plans and environments as rich tables for a terminal.  Pure: values in, renderables out."""
+"""A run as rich tables for a terminal.  Pure: values in, renderables out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dawsos.model.plan import Plan
 from dawsos.model.run import RolloutRecord, Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import formatting as words
@@ -176,75 +174,3 @@ def render_run(run: Run, titles: Sequence[Title] = (), *, ascii_only: bool = Fal
     facts = [("started", words.utc(run.started_at)), ("release", words.short(run.release)), *approvals]
     parts.append(summary_table([(label, words.one_line(text)) for label, text in facts if text]))
     return Group(*parts)
-
-
-def render_history(rows: Sequence[Mapping[str, Any]], *, ascii_only: bool = False) -> RenderableType:
-    """Return one line a run, the newest last."""
-    if not rows:
-        return Text("no run yet; dawsos ship starts the first")
-    table = _table("", "run", "command", "release", "result", "took", "why")
-    for column in table.columns[:-1]:
-        column.no_wrap = True
-    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
-    for row in rows:
-        table.add_row(
-            mark(str(row["result"]), ascii_only=ascii_only), row["run"], row["command"], words.short(row["release"], 8),
-            words.words(row["result"]), words.clock(row["seconds"]), Text(words.one_line(row["reason"])),
-        )  # fmt: skip
-    return table
-
-
-def render_plan(plan: Plan, explain: bool) -> RenderableType:
-    """Return what would run and why; with ``explain`` every input that changed."""
-    table = _table("", "stage", "why")
-    for planned in plan.stages:
-        restore = planned.action == "restore"
-        table.add_row(Text(planned.action, style="green" if restore else "cyan"), planned.stage, Text(planned.reason))
-        for change in planned.changes if explain else ():
-            # A file may be called anything, also what would steer the terminal.
-            table.add_row("", "", Text(words.clean(change), style="dim"))
-    counted = sum(planned.action == "run" for planned in plan.stages)
-    tail = f"{words.count(counted, 'stage')} to run, {len(plan.stages) - counted} restored from the cache"
-    hidden = not explain and any(planned.changes for planned in plan.stages)
-    return Group(table, Text(tail + ("; --explain names the inputs that changed" if hidden else "")))
-
-
-def render_status(status: Mapping[str, Any], *, ascii_only: bool = False) -> RenderableType:
-    """Return what serves now, which processes run, which runs are unfinished."""
-    parts: list[RenderableType] = []
-    for environment in status["environments"]:
-        parts += [*_environment(environment, ascii_only), Text()]
-    if not parts:
-        parts += [Text("nothing was deployed yet; dawsos ship does"), Text()]
-    for run in status["unfinished"]:
-        owner = f"owned by process {run['owner']}" if run["owner"] else "nobody works on it"
-        state = words.words(run["result"]) if run["result"] else "unfinished"
-        line = f"run {run['run']} ({run['command']}): {state}, {owner}"
-        parts.append(Text.assemble(mark("waiting", ascii_only=ascii_only), f" {line}"))
-        if not run["owner"]:
-            parts.append(Text(f"    dawsos resume {run['run']}"))
-    return Group(*parts)
-
-
-def _environment(environment: Mapping[str, Any], ascii_only: bool) -> list[RenderableType]:
-    state = "healthy" if environment["running"] else "pending"
-    shares = {"stable": 100 - environment["weight"], "canary": environment["weight"]}
-    roles = ", ".join(
-        f"{role} {words.short(release, 8)}" + (f" {shares[role]} %" if role in shares else "")
-        for role, release in environment["roles"].items()
-    )
-    text = f" {environment['name']}  {environment['url']}  {roles or 'no release'}"
-    if not environment["running"]:
-        text += "  (down)"
-    parts: list[RenderableType] = [Text.assemble(mark(state, ascii_only=ascii_only), (text, "bold"))]
-    table = _table("process", "pid", "state", "restarts")
-    for process in environment["processes"]:
-        looping = "  crash loop" if process["crash_looping"] else ""
-        style = "" if process["state"] == "ready" else "yellow"
-        table.add_row(
-            process["name"],
-            str(process["pid"]),
-            Text(process["state"], style=style),
-            f"{len(process['restarts'])}{looping}",
-        )
-    return [*parts, table] if environment["processes"] else parts

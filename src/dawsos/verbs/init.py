@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,16 @@ _NOT_CODE = {
 }
 
 
-def init(root: Path) -> tuple[Found, list[str]]:
-    """Write pipeline.yaml and, unless it is there, dawsos-tools.txt; return what was found and which files were written.
+@dataclass(frozen=True)
+class Adopted:
+    """What was found in the project, and the names of the files that were written."""
+
+    found: Found
+    written: tuple[str, ...]
+
+
+def init(root: Path) -> Adopted:
+    """Write pipeline.yaml and, unless it is there, dawsos-tools.txt.
 
     Raises BadInput when there is a pipeline already or no Python project, InfrastructureError when pip cannot resolve.
     """
@@ -68,7 +77,7 @@ def init(root: Path) -> tuple[Found, list[str]]:
         lock.write_text(pins)
         written.append(TOOLS)
     target.write_text(text)
-    return found, written
+    return Adopted(found, tuple(written))
 
 
 def _settings(root: Path) -> dict[str, Any]:

@@ -6,8 +6,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from dawsos.actions import environments
@@ -312,58 +310,3 @@ def _operate(
             result, reason = "infrastructure", f"{type(error).__name__}: {error}"
         code = session.finish(pipeline, result, reason)
         return RunOutcome(session.id, code, tools.project.report(session.id))
-
-
-async def take_down(project: Project, *, purge: bool) -> list[str]:
-    """Stop every process of every environment; return the names of the environments that were there.
-
-    Raises OwnedElsewhere while a ship, a drill or a rollback is under way: it would start again what is stopped here."""
-    names = []
-    folder = project.home / "environments"
-    with deploying(project):
-        for path in sorted(folder.iterdir()) if folder.exists() else []:
-            if path.is_dir():
-                await LocalPlatform(path, path.name).down(purge)
-                names.append(path.name)
-    return names
-
-
-def status(project: Project) -> dict[str, Any]:
-    """Return what runs now: environments with their releases and processes, unfinished runs with what they wait for."""
-    tools = open_tools(project)
-    shown: dict[str, Any] = {"environments": [], "unfinished": []}
-    folder = project.home / "environments"
-    for path in sorted(folder.iterdir()) if folder.exists() else []:
-        if path.is_dir():
-            shown["environments"].append(_environment_status(project, path))
-    for run_id in reversed(tools.journal.runs()):
-        run = load_run(tools, run_id)
-        if run.unfinished:
-            shown["unfinished"].append(
-                {
-                    "run": run.id,
-                    "command": run.command,
-                    "result": run.result,
-                    "owner": owner_of(project.run_lock(run.id)),
-                    "reason": run.reason,
-                }
-            )
-    return shown
-
-
-def _environment_status(project: Project, path: Path) -> dict[str, Any]:
-    platform = LocalPlatform(path, path.name)
-    roles, state = platform.roles(), platform.status()
-    named: dict[str, str] = {}
-    for role in ("stable", "canary", "standby"):
-        deployment = getattr(roles, role)
-        if deployment is not None:
-            named[role] = platform.release_of(deployment)
-    return {
-        "name": path.name,
-        "url": state.url,
-        "running": state.running,
-        "roles": named,
-        "weight": roles.weight,
-        "processes": [asdict(process) for process in state.processes],
-    }

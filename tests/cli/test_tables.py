@@ -1,4 +1,4 @@
-"""The table of a release's statements: one row each, in plain text, whatever a person wrote."""
+"""What the reading verbs show: a row for each run, stage, process and statement, in plain text, whatever a person wrote."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
+from rich.console import Console, RenderableType
 
+from dawsos.analysis.simulation.contest import SimulationResult
+from dawsos.cli import tables
+from dawsos.model.plan import Fingerprint, Plan, PlannedStage
 from dawsos.model.run import Run
+from dawsos.platforms.local.state import ProcessStatus
 from dawsos.provenance.verification import StatementCheck
-from dawsos.reporting.evidence_table import render_evidence
 from dawsos.runs.evidence import attested, examine, recorded_demands
+from dawsos.verbs.history import PastRun
+from dawsos.verbs.status import ShownEnvironment, Status, UnfinishedRun
 from support.world import COMMIT, RELEASE, world
 
 
@@ -22,7 +27,7 @@ def printed(*findings: StatementCheck, run: Run | None = None) -> list[str]:
     """Return the lines of the table as the command prints them, on a page wide enough for all of them."""
     out = io.StringIO()
     console = Console(file=out, width=400, highlight=False)
-    console.print(render_evidence(run or Run("run-1", release=RELEASE, commit=COMMIT), findings))
+    console.print(tables.evidence_table(run or Run("run-1", release=RELEASE, commit=COMMIT), findings))
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
@@ -108,3 +113,76 @@ def test_the_statements_of_a_real_run_are_shown(tmp_path: Path) -> None:
     assert "passed in run the-first-run" in rows["chaos"]
     assert "nobody" not in "".join(lines)
     assert rows["build"].endswith("provenance.json")
+
+
+def shown(what: RenderableType, width: int = 120) -> list[str]:
+    """Return the lines as they are printed, with single blanks."""
+    out = io.StringIO()
+    Console(file=out, width=width, highlight=False).print(what)
+    return [" ".join(line.split()) for line in out.getvalue().splitlines()]
+
+
+def past(result: str, reason: str, release: str = "") -> PastRun:
+    return PastRun("r1", "ship", "c" * 40, release, result, 1.0, 61.0, reason)
+
+
+def test_a_history_is_a_line_a_run() -> None:
+    assert shown(tables.history_table([])) == ["no run yet; dawsos ship starts the first"]
+    head, line = shown(tables.history_table([past("rolled_back", "a\nb", "9d41e8" * 10)], ascii_only=True))
+    assert head == "run command release result took why"
+    assert line.endswith("r1 ship 9d41e89d rolled back 1:01 a b")
+    assert shown(tables.history_table([past("rejected", "see [/docs] [b]")]))[1].endswith("see [/docs] [b]")
+
+
+def test_a_plan_says_why_and_on_request_which_input() -> None:
+    made = Fingerprint("f" * 64, {})
+    plan = Plan((
+        PlannedStage("lint", "restore", "unchanged since run r1", made),
+        PlannedStage("unit", "run", "2 inputs changed", made, ("changed: a.py", "new: \x1b[2Jb.py")),
+    ))  # fmt: skip
+    brief = shown(tables.plan_table(plan, False))
+    assert brief[1:] == [
+        "restore lint unchanged since run r1",
+        "run unit 2 inputs changed",
+        "1 stage to run, 1 restored from the cache; --explain names the inputs that changed",
+    ]
+    assert shown(tables.plan_table(plan, True))[3:] == [
+        "changed: a.py",
+        "new: [2Jb.py",
+        "1 stage to run, 1 restored from the cache",
+    ]
+    bracketed = Plan((PlannedStage("unit", "run", "after [lint]", None),))
+    assert shown(tables.plan_table(bracketed, False))[1] == "run unit after [lint]"
+
+
+def test_what_serves_and_what_runs() -> None:
+    ready = ProcessStatus("d1.0", "d1", 7, "ready")
+    looping = ProcessStatus("d2.0", "d2", 0, "dead", (1.0, 2.0, 3.0), True)
+    roles = {"stable": "aa" * 32, "canary": "bb" * 32, "standby": "cc" * 32}
+    environment = ShownEnvironment("production", "http://127.0.0.1:7", True, roles, 25, (ready, looping))
+    lines = shown(tables.status_text(Status((environment,), ()), ascii_only=True))
+    assert lines[0].endswith(
+        "production http://127.0.0.1:7 stable aaaaaaaa 75 %, canary bbbbbbbb 25 %, standby cccccccc"
+    )
+    assert lines[1:4] == ["process pid state restarts", "d1.0 7 ready 0", "d2.0 0 dead 3 crash loop"]
+    down = ShownEnvironment("production", "http://127.0.0.1:7", False, {}, 0, ())
+    (line, _) = shown(tables.status_text(Status((down,), ())))
+    assert line.endswith("production http://127.0.0.1:7 no release (down)")
+
+
+def test_what_waits_and_who_works_on_it() -> None:
+    runs = UnfinishedRun("r1", "ship", "waiting", None, ""), UnfinishedRun("r2", "drill", "", 4711, "")
+    lines = shown(tables.status_text(Status((), runs)))
+    assert lines[0] == "nothing was deployed yet; dawsos ship does"
+    assert lines[2].endswith("run r1 (ship): waiting, nobody works on it")
+    assert lines[3] == "dawsos resume r1"
+    assert lines[4].endswith("run r2 (drill): unfinished, owned by process 4711")
+    assert len(lines) == 5
+
+
+def test_a_simulation_names_each_scenario_once() -> None:
+    one = SimulationResult("statistical", "errors=5%", 200.0, 10, 1.0, 0.0, 0.0, 9.0, 12.0, 31.5, None, 0.0, (9.0,))
+    head, first, second = shown(tables.simulation_table([one, one]))
+    assert head == "scenario judge rolled back median p95 failed requests promoted after undecided"
+    assert first == "errors=5% statistical 100.00% 9 s 12 s 31.5 0.0% - 0.0%"
+    assert second == "statistical 100.00% 9 s 12 s 31.5 0.0% - 0.0%"

@@ -1,0 +1,39 @@
+"""Carries out the verbs of a person's decision: approve, reject, take everything down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dawsos.cli.console import make_console, say
+from dawsos.cli.output import here
+
+if TYPE_CHECKING:
+    from dawsos.verbs.decide import Decision
+
+
+def approve(*, run_id: str, name: str, reason: str) -> None:
+    """``dawsos approve``."""
+    _decide(run_id, "approved", name, reason)
+
+
+def reject(*, run_id: str, name: str, reason: str) -> None:
+    """``dawsos reject``."""
+    _decide(run_id, "rejected", name, reason)
+
+
+def _decide(run_id: str, decision: Decision, name: str, reason: str) -> None:
+    from dawsos.verbs.decide import decide
+
+    made = decide(here(), run_id, decision=decision, name=name, reason=reason)
+    say(
+        make_console(),
+        f"{made.decision} {made.digest[:12]} of run {made.run} as {made.name}\nnext     dawsos resume {made.run}",
+    )
+
+
+def down(*, purge: bool) -> None:
+    """``dawsos down``."""
+    from dawsos.verbs.down import down as take_down
+
+    names = take_down(here(), purge=purge)
+    say(make_console(), f"down: {', '.join(names) or 'nothing was running'}")

@@ -1,0 +1,263 @@
+"""What a person may type: every verb with its arguments and options, as one table.
+
+A verb names the function of this package that carries it out (``module:function``); the module is loaded when the verb is
+called and not before.  The function gets one keyword argument for each argument and option of the verb.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+EPILOG = "Exit codes: 0 done, 1 gate failed, 2 bad input, 3 infrastructure, 4 rolled back, 75 waiting for approval, 130 stopped."
+DESCRIPTION = "Takes a commit to production: gated stages, a canary rollout, automatic rollback."
+
+
+class Parameter(NamedTuple):
+    """One argument or option.  ``flag`` is empty for an argument; ``metavar`` is empty for a switch, which takes no value.
+
+    A switch that is on by default has a second form that turns it off, ``--no-...``.  A repeated one gives a tuple.
+    """
+
+    name: str
+    flag: str
+    help: str
+    metavar: str = ""
+    default: Any = ""
+    read: Callable[[str], Any] = str
+    required: bool = False
+    repeated: bool = False
+
+
+class Verb(NamedTuple):
+    """One command: ``run`` is ``module:function`` below ``dawsos.cli``, ``example`` a command line that works."""
+
+    name: str
+    group: str
+    run: str
+    help: str
+    parameters: tuple[Parameter, ...] = ()
+    example: str = ""
+    more: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The first clause of the help, for a list of verbs."""
+        return re.split("[.;:] ", self.help)[0].rstrip(".") + "."
+
+
+def natural(text: str) -> int:
+    """Return a whole number of at least 0; raises argparse.ArgumentTypeError."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """Return a whole number; raises argparse.ArgumentTypeError."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+JSON = Parameter("as_json", "--json", "Print JSON instead of text.")
+PROFILE = Parameter(
+    "profile", "--profile", "Rollout timing: laptop, production, or a profile of the file.", "NAME", "laptop"
+)
+NO_CACHE = Parameter("no_cache", "--no-cache", "Run every stage, restore none.")
+LAST_RUN = Parameter("run_id", "", "A run's id, or its beginning or end.", "RUN", "last")
+OUT = Parameter("out", "--out", "The JSON file to write.", "FILE", None, Path, required=True)
+TRAFFIC = Parameter("traffic", "--traffic", "Requests a second in all.", "RATE", "200rps")
+
+_DELIVER, _LOOK, _DECIDE, _OPERATE, _WRITE, _JUDGE = (
+    "Take a commit to production", "Look", "Decide", "Operate production", "Write a pipeline", "Judge rollouts",
+)  # fmt: skip
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        "ship", _DELIVER, "running:ship", "Take HEAD through every stage to 100 % of production.",
+        (
+            Parameter("approve_as", "--approve-as", "Give the product owner's approval beforehand, as this person.", "NAME"),
+            Parameter("reason", "--reason", "Why; needed with --approve-as.", "TEXT"),
+            PROFILE,
+            NO_CACHE,
+            Parameter("hotfix", "--hotfix", "Skip the stages marked hotfix_skips; the text is the recorded reason.", "REASON"),
+        ),
+        example='dawsos ship --approve-as "Ada" --reason "sprint 12, demo accepted"',
+    ),
+    Verb(
+        "run", _DELIVER, "running:run",
+        "Run stages on the working tree as it is, uncommitted changes included; nothing is deployed.",
+        (
+            Parameter(
+                "stages", "", "Stage ids; what they need runs as well. Default: all that do not deploy.", "STAGE",
+                repeated=True,
+            ),
+            NO_CACHE,
+            Parameter("seed", "--seed", "Replay with the seed that an earlier run's gate shows.", "NUMBER", None, natural),
+            PROFILE,
+        ),
+        example="dawsos run lint unit",
+    ),
+    Verb(
+        "resume", _DELIVER, "running:resume",
+        "Go on with a run that was killed or that waited, from its first unfinished stage.",
+        (Parameter("run_id", "", "A run's id. Default: the newest unfinished run.", "RUN"),),
+    ),
+    Verb(
+        "plan", _LOOK, "reading:plan", "Show what would run, what would be restored from the cache, and why.",
+        (
+            Parameter("stages", "", "Stage ids, as for `dawsos run`. Default: what `dawsos ship` does.", "STAGE", repeated=True),
+            Parameter("explain", "--explain", "Name every input that changed."),
+            JSON,
+        ),
+    ),
+    Verb("status", _LOOK, "reading:status", "Show what serves now, which processes run, and which runs are unfinished.", (JSON,)),
+    Verb("history", _LOOK, "reading:history", "List the runs, the newest last.", (JSON,)),
+    Verb(
+        "show", _LOOK, "reading:show",
+        "Show one run: stages, gates, rollout, approvals, and whether its journal is intact.", (LAST_RUN, JSON),
+    ),
+    Verb(
+        "evidence", _LOOK, "reading:evidence",
+        "List the signed statements that speak for a release; with --verify, end with 1 when one does not hold.",
+        (
+            Parameter("release", "", "A release, commit or run.", "RELEASE", "last"),
+            Parameter("check", "--verify", "Check signatures, digests, approvals and waivers."),
+            JSON,
+        ),
+    ),
+    Verb(
+        "verify", _LOOK, "reading:verify",
+        "Check production: version of /health, latest page, nightly order, metrics; and every journal's chain.", (JSON,),
+        more="An environment that is down (after dawsos down, or a restart of the machine) is started from its data first.",
+    ),
+    Verb(
+        "approve", _DECIDE, "deciding:approve",
+        "Approve the digest that a waiting run asks for; `dawsos resume` then goes on.",
+        (
+            LAST_RUN,
+            Parameter("name", "--as", "Who approves.", "NAME", required=True),
+            Parameter("reason", "--reason", "Why.", "TEXT"),
+        ),
+        example='dawsos approve --as "Ada" --reason "demo accepted"',
+    ),
+    Verb(
+        "reject", _DECIDE, "deciding:reject",
+        "Reject the digest that a waiting run asks for; nothing of it goes to production.",
+        (
+            LAST_RUN,
+            Parameter("name", "--as", "Who rejects.", "NAME", required=True),
+            Parameter("reason", "--reason", "Why.", "TEXT", required=True),
+        ),
+        example='dawsos reject --as "Ada" --reason "totals are wrong"',
+    ),
+    Verb(
+        "rollback", _OPERATE, "running:rollback",
+        "Bring production back at once: end a rollout under way, else return to the release before.",
+        (
+            Parameter("to", "--to", "A release digest or commit. Default: the release before.", "RELEASE"),
+            Parameter("name", "--as", "Who asks for it. Default: the name of your account.", "NAME"),
+            Parameter("reason", "--reason", "Why.", "TEXT", "asked for by hand"),
+        ),
+        example='dawsos rollback --reason "wrong totals on the dashboard"',
+    ),
+    Verb(
+        "drill", _OPERATE, "running:drill",
+        "Prove the rollback: a canary of the serving release with a fault; ends with exit code 4 when it was rolled back.",
+        (
+            Parameter(
+                "fault", "--fault", "errors=5%, latency=2s, slow=3%, errors=5%@/path, crash, a drill of the pipeline, or none.",
+                "FAULT", required=True,
+            ),
+            PROFILE,
+        ),
+        example="dawsos drill --fault errors=5%",
+    ),
+    Verb(
+        "down", _OPERATE, "deciding:down",
+        "Stop every process of every environment. History, cache and databases stay, unless --purge.",
+        (Parameter("purge", "--purge", "Delete databases and releases' data, too."),),
+    ),
+    Verb(
+        "init", _WRITE, "writing:init",
+        "Write the first pipeline.yaml of the Python project in this folder, from what it has; overwrites nothing.",
+        example='dawsos init && git add . && git commit -m "dawsos" && dawsos run',
+    ),
+    Verb(
+        "lint", _WRITE, "writing:lint",
+        "Check pipeline.yaml and say what it means; or say what a Flagger manifest will really do, and simulate it.",
+        (
+            Parameter("manifest", "", "A Flagger Canary to read instead.", "FLAGGER.yaml"),
+            Parameter("traffic", "--traffic", "Requests a second in all, to simulate the manifest with.", "RATE", "200rps"),
+            JSON,
+        ),
+    ),
+    Verb(
+        "simulate", _JUDGE, "judging:simulate",
+        "Simulate rollouts: when a bad canary is out, at what cost, and how often a good one; beside thresholds and Flagger.",
+        (
+            Parameter("policy", "", "production, a profile of pipeline.yaml, or a Flagger manifest.", "POLICY", "production"),
+            TRAFFIC,
+            Parameter(
+                "scenario", "--scenario",
+                "errors=5%, latency=2s, slow=3%, late=5%, aa, burst, outage-both ...; repeatable. Default: aa and errors=5%.",
+                "SCENARIO", repeated=True,
+            ),
+            Parameter("rollouts", "--rollouts", "How many.", "NUMBER", 1000, whole),
+            Parameter("seed", "--seed", "The same seed gives the same rollouts.", "NUMBER", 7, whole),
+            Parameter("picture", "--picture", "Write the curves to this SVG file.", "FILE"),
+            JSON,
+        ),
+        example="dawsos simulate --traffic 200rps --scenario errors=5% --scenario burst",
+    ),
+    Verb(
+        "replay", _JUDGE, "judging:replay",
+        "Judge a recorded rollout again, by each judge: when would it have been rolled back?",
+        (
+            LAST_RUN,
+            Parameter("policy", "--policy", "production, a profile, or a Flagger manifest. Default: the run's.", "POLICY"),
+            JSON,
+        ),
+    ),
+    Verb(
+        "scan secrets", "Make evidence for the gates", "scan:secrets",
+        "Look for keys, tokens and passwords in commits and files; no secret is ever written out.",
+        (
+            Parameter("folders", "", "Folders to look through. Default: what git tracks here.", "FOLDER", read=Path, repeated=True),
+            OUT,
+            Parameter("since", "--since", "Look at the commits after this revision. Default: all.", "REVISION"),
+            Parameter("commits", "--commits", "Look at commits at all.", default=True),
+        ),
+        example="dawsos scan secrets --out $ARTIFACTS/secrets.json",
+    ),
+    Verb(
+        "scan advisories", "Make evidence for the gates", "scan:advisories",
+        "Compare locked packages with an advisory database that you bring along.",
+        (
+            OUT,
+            Parameter("export", "--export", "An OSV export: .json, .jsonl, .jsonl.gz or .zip.", "FILE", None, Path, required=True),
+            Parameter(
+                "resolved", "--resolved", "What is depended upon: requirements.txt, package-lock.json or an SBOM.",
+                "FILE", None, Path, required=True,
+            ),
+            Parameter("ecosystem", "--ecosystem", "Of the packages, in OSV's words.", "NAME", "PyPI"),
+        ),
+        example="dawsos scan advisories --export pypi.jsonl.gz --resolved requirements.txt --out $ARTIFACTS/osv.json",
+    ),
+    Verb(
+        "scan packages", "Make evidence for the gates", "scan:packages",
+        "Write the SPDX bill of materials of a folder of installed Python packages.",
+        (
+            Parameter("site", "", "A folder of installed Python packages.", "FOLDER", None, Path, required=True),
+            OUT,
+            Parameter("name", "--name", "Of what the bill of materials is.", "NAME", "bundle"),
+            Parameter("version", "--version", "Its version, for example the commit.", "VERSION", "0"),
+        ),
+        example="dawsos scan packages $RELEASE/site --name backend --version $GIT_SHA --out $ARTIFACTS/sbom.json",
+    ),
+)  # fmt: skip

@@ -1,0 +1,23 @@
+"""What the verbs share: the project that the person stands in, and JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dawsos.runs.project import Project
+
+
+def here() -> Project:
+    """Return the project of the current folder; raises BadInput when there is none."""
+    from dawsos.runs.project import find_project  # help needs no project
+
+    return find_project(Path.cwd())
+
+
+def print_json(value: object) -> None:
+    """Print ``value`` as JSON on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")

@@ -1,0 +1,81 @@
+"""Carries out the verbs that make a run: ship, run, resume, rollback, drill; each is shown while it goes on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dawsos.cli.console import make_console, say
+from dawsos.cli.output import here
+from dawsos.errors import EXIT_DONE, EXIT_WAITING, BadInput
+
+if TYPE_CHECKING:
+    from dawsos.model.pipeline import Pipeline, Stage
+    from dawsos.ports import Reporter
+    from dawsos.verbs.ship import RunOutcome
+
+
+def ship(*, approve_as: str, reason: str, profile: str, no_cache: bool, hotfix: str) -> int:
+    """``dawsos ship``."""
+    if approve_as and not reason:
+        raise BadInput("--approve-as needs --reason", fix='for example --approve-as Ada --reason "demo accepted"')
+    from dawsos.verbs import ship as verb
+
+    options = verb.Options(profile=profile, approve_as=approve_as, reason=reason, no_cache=no_cache, hotfix=hotfix)
+    return _end(verb.ship(here(), options, make_reporter))
+
+
+def run(*, stages: tuple[str, ...], no_cache: bool, seed: int | None, profile: str) -> int:
+    """``dawsos run``."""
+    from dawsos.verbs import ship as verb
+
+    options = verb.Options(profile=profile, stages=stages, no_cache=no_cache, seed=seed)
+    return _end(verb.run(here(), options, make_reporter))
+
+
+def resume(*, run_id: str) -> int:
+    """``dawsos resume``."""
+    from dawsos.verbs import ship as verb
+
+    return _end(verb.resume(here(), run_id, make_reporter))
+
+
+def rollback(*, to: str, name: str, reason: str) -> int:
+    """``dawsos rollback``."""
+    import getpass  # only this verb needs it
+
+    from dawsos.verbs import operations as verb
+
+    return _end(verb.rollback(here(), to, name or getpass.getuser(), reason, make_reporter))
+
+
+def drill(*, fault: str, profile: str) -> int:
+    """``dawsos drill``."""
+    from dawsos.verbs import operations as verb
+
+    return _end(verb.drill(here(), fault, profile, make_reporter))
+
+
+def make_reporter(pipeline: Pipeline, stages: Sequence[Stage]) -> Reporter:
+    """Return what shows a run: a live table on a terminal, else one line a fact, with annotations on GitHub Actions."""
+    from dawsos.adapters.clock import SystemClock
+    from dawsos.reporting.terminal import TerminalReporter
+
+    console = make_console()
+    live = console.is_terminal and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+    titles = [(stage.id, stage.title or stage.id, stage.budget) for stage in stages]
+    annotate = os.environ.get("GITHUB_ACTIONS") == "true"
+    return TerminalReporter(titles, console, SystemClock(), live, annotate=annotate)
+
+
+def _end(ended: RunOutcome) -> int:
+    """Say where the report lies and what to do next; return the exit code."""
+    console = make_console()
+    say(console, f"report   {ended.report}")
+    if ended.url and ended.exit_code == EXIT_DONE:
+        say(console, f"service  {ended.url}")
+    if ended.exit_code == EXIT_WAITING:
+        say(console, f"approve  dawsos approve {ended.run} --as NAME --reason TEXT")
+        say(console, f"then     dawsos resume {ended.run}")
+    return ended.exit_code

@@ -1,0 +1,47 @@
+"""Carries out the verbs about the pipeline file: write the first one, and say what one means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dawsos.cli.output import here, print_json
+
+
+def init() -> None:
+    """``dawsos init``."""
+    from dawsos.cli.console import make_console, say
+    from dawsos.verbs.init import init as adopt
+
+    adopted = adopt(Path.cwd())
+    console = make_console()
+    for what, value in adopted.found.describe():
+        say(console, f"{what:9} {value}")
+    say(console, f"written   {', '.join(adopted.written)}\nnext      commit them, then dawsos run")
+
+
+def lint(*, manifest: str, traffic: str, as_json: bool) -> int | None:
+    """``dawsos lint``; with a Flagger manifest 1 when something of that cannot work."""
+    if manifest:
+        from dawsos.cli.judging import lint_manifest
+
+        return lint_manifest(Path(manifest), traffic, as_json=as_json)
+    from dawsos.model.units import format_duration
+    from dawsos.verbs.lint import lint as check
+
+    facts = check(here())
+    ladder = " ".join(map(str, facts.ladder))
+    rollback_after = f"{facts.failed_checks} failed checks of {format_duration(facts.check_interval)}"
+    if as_json:
+        print_json({
+            "stages": facts.stages, "gates": facts.gates, "ladder": ladder, "rollout_seconds": facts.rollout_seconds,
+            "rollback_after": rollback_after, "cores": os.cpu_count(),
+        })  # fmt: skip
+        return None
+    from dawsos.cli.console import make_console
+
+    console = make_console()
+    console.print(f"pipeline.yaml is good: {len(facts.stages)} stages, {facts.gates} gates", markup=False)
+    within = format_duration(facts.rollout_seconds)
+    console.print(f"rollout: {ladder} % within {within}; rolls back after {rollback_after}", markup=False)
+    return None

@@ -1,0 +1,27 @@
+"""``dawsos approve`` and ``dawsos reject``: a person's decision over the digest that a waiting run asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dawsos.runs import approvals
+from dawsos.runs.project import Project, open_tools
+
+Decision = Literal["approved", "rejected"]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was decided: ``digest`` is the SHA-256 over release, verdicts, evidence and report."""
+
+    run: str
+    digest: str
+    decision: Decision
+    name: str
+
+
+def decide(project: Project, run_name: str, *, decision: Decision, name: str, reason: str) -> Decided:
+    """Sign and record the decision of ``name``; raises BadInput when the run asks for none or ``name`` may not decide."""
+    run, digest = approvals.decide(open_tools(project), run_name, decision=decision, name=name, reason=reason)
+    return Decided(run, digest, decision, name)

@@ -1,0 +1,40 @@
+"""``dawsos evidence``: the signed statements that speak for a release, and what is wrong with them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from dawsos.errors import BadInput
+from dawsos.model.run import Run
+from dawsos.provenance.verification import StatementCheck
+from dawsos.runs import evidence as kept
+from dawsos.runs.certification import confirm
+from dawsos.runs.project import Project, load, load_run, open_tools
+
+
+@dataclass(frozen=True)
+class ReleaseEvidence:
+    """The statements of the run that built a release.  ``problems`` is None when nobody asked to check them."""
+
+    run: Run
+    statements: tuple[StatementCheck, ...]
+    folder: Path
+    problems: tuple[str, ...] | None
+
+
+def evidence(project: Project, name: str, *, check: bool) -> ReleaseEvidence:
+    """Return what speaks for the release, commit or run called ``name``; raises BadInput when that built no release."""
+    tools = open_tools(project)
+    run = kept.find_run([load_run(tools, known) for known in tools.journal.runs()], name) or load_run(tools, name)
+    if not run.release:
+        raise BadInput(f"run {run.id} built no release, so there is no evidence of one", fix="see dawsos history")
+    certified = asyncio.run(confirm(tools, load(project.root).signing, project.root, run))
+    demands = kept.recorded_demands(tools, run, kept.attested(run), certified)
+    found = kept.examine(tools, run, demands, certified)
+    problems = None
+    if check:
+        told = [f"{one.stage}: {problem}" for one in found for problem in one.problems]
+        problems = (*told, *(f"summary: {problem}" for problem in kept.summary_problems(tools, run, certified)))
+    return ReleaseEvidence(run, tuple(found), project.evidence(run.id), problems)

@@ -1,0 +1,56 @@
+"""``dawsos lint FLAGGER.yaml``: what a Flagger manifest will really do, simulated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dawsos.analysis.simulation.contest import SimulationResult, contest
+from dawsos.analysis.simulation.scenarios import World, parse_scenario
+from dawsos.errors import BadInput
+from dawsos.importers.flagger import Manifest
+from dawsos.verbs.policies import manifests
+from dawsos.verbs.simulate import parse_traffic
+
+_ROLLOUTS = 300
+_SEED = 7
+
+
+@dataclass(frozen=True)
+class LintedCanary:
+    """One Canary of a manifest: ``lines`` are those of its findings, ``simulated`` is empty when no policy can be made of it."""
+
+    manifest: Manifest
+    lines: tuple[int, ...]
+    simulated: tuple[SimulationResult, ...]
+
+    @property
+    def broken(self) -> bool:
+        """True when something of it cannot work."""
+        return any(finding.level == "error" for finding in self.manifest.findings)
+
+
+def lint_manifest(path: Path, traffic: str) -> tuple[LintedCanary, ...]:
+    """Return what each Canary in ``path`` will do with ``traffic``; raises BadInput when the file holds none."""
+    documents, found = manifests(path)
+    return tuple(
+        LintedCanary(
+            manifest,
+            tuple(documents.line(finding.place) for finding in manifest.findings),
+            _simulated(manifest, traffic),
+        )
+        for manifest in found
+    )
+
+
+def _simulated(manifest: Manifest, traffic: str) -> tuple[SimulationResult, ...]:
+    try:
+        policy = manifest.policy()
+    except BadInput:
+        return ()
+    world = World(rate=parse_traffic(traffic))
+    both = [("this manifest", policy), ("statistical", policy.model_copy(update={"judge": "statistical"}))]
+    found: list[SimulationResult] = []
+    for name in ("aa", "errors=5%"):
+        found += contest(world, parse_scenario(name), both, _ROLLOUTS, _SEED)
+    return tuple(found)

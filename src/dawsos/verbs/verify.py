@@ -1,0 +1,45 @@
+"""``dawsos verify``: does production serve what was shipped, and is every journal intact?"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from dawsos.actions import environments
+from dawsos.actions.verification import checks
+from dawsos.runs import evidence
+from dawsos.runs.project import Project, load, load_run, open_tools
+
+_PRODUCTION = "production"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Every check as {name, result, measured, limit}, in the order in which they were made."""
+
+    checks: tuple[dict[str, Any], ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(check["result"] == "pass" for check in self.checks)
+
+
+def verify(project: Project) -> Verification:
+    """Check production, which is started when it is down, and every journal; raises InfrastructureError when nothing serves."""
+    tools = open_tools(project)
+    pipeline = load(project.root)
+
+    async def look() -> list[dict[str, Any]]:
+        profile = environments.deployed_profile(tools, pipeline, _PRODUCTION)
+        environment = await environments.prepare(tools, pipeline, _PRODUCTION, profile)
+        return await checks(tools, pipeline, environment, project.home / "verify")
+
+    found = asyncio.run(look())
+    broken = [
+        {"name": f"journal {run}", "result": "fail", "measured": "; ".join(problems), "limit": "intact"}
+        for run in tools.journal.runs()
+        if (problems := evidence.summary_problems(tools, load_run(tools, run)))
+    ]
+    intact = {"name": "journals", "result": "pass", "measured": "intact", "limit": "intact"}
+    return Verification((*found, *(broken or [intact])))

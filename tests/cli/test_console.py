@@ -1,0 +1,17 @@
+"""The console: texts as they are, no line cut where there is no terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from dawsos.cli.console import make_console, say
+
+
+def test_a_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "see [/docs] " + "x" * 300
+    say(make_console(), long)
+    assert capsys.readouterr().out == long + "\n"
+
+
+def test_what_is_no_terminal_is_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    assert make_console().width == 200

@@ -1,0 +1,28 @@
+"""JSON for programs, and the project that the person stands in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dawsos.cli.output import here, print_json
+from dawsos.errors import BadInput
+
+
+def test_json_is_sorted_and_knows_paths(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"b": (1, 2), "a": Path("x/y")})
+    out = capsys.readouterr().out
+    assert out == json.dumps({"a": "x/y", "b": [1, 2]}, indent=2) + "\n"
+
+
+def test_the_project_is_found_from_a_folder_below_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pipeline.yaml").touch()
+    (tmp_path / "src" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "src" / "deep")
+    monkeypatch.delenv("DAWSOS_HOME", raising=False)
+    assert (here().root, here().home) == (tmp_path, tmp_path / ".dawsos")
+    (tmp_path / "pipeline.yaml").unlink()
+    with pytest.raises(BadInput, match=r"there is no pipeline\.yaml"):
+        here()

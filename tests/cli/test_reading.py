@@ -1,0 +1,125 @@
+"""The verbs that only look: what a person and a program are told, and the exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dawsos.verbs import verify as verify_verb
+from projects import Said, called
+from support.paper import Paper, alter
+
+RUN = "20260301-120000-c0ffee0-01"
+Call = Callable[..., Said]
+
+
+@pytest.fixture
+def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
+    made = Paper(tmp_path / "project", monkeypatch)
+    monkeypatch.chdir(made.project.root)
+    monkeypatch.delenv("DAWSOS_HOME", raising=False)
+    return made
+
+
+@pytest.fixture
+def call(paper: Paper, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    return lambda *arguments: called(monkeypatch, capsys, *arguments)
+
+
+def ended(paper: Paper, run: str = RUN) -> None:
+    session = paper.session(run)
+    session.finish(paper.pipeline, "failed", f"because of {run[-2:]}")
+
+
+def test_history_in_words_and_in_json(paper: Paper, call: Call) -> None:
+    assert call("history").out == "no run yet; dawsos ship starts the first\n"
+    ended(paper)
+    (row,) = call("history", "--json").json
+    assert row == {
+        "command": "ship", "commit": row["commit"], "reason": "because of 01", "release": "", "result": "failed",
+        "run": RUN, "seconds": row["seconds"], "started_at": row["started_at"],
+    }  # fmt: skip
+    assert "because of 01" in call("history").out
+
+
+def test_status_in_words_and_in_json(paper: Paper, call: Call) -> None:
+    paper.serve(paper.release())
+    paper.session(RUN)
+    assert "production" in call("status").out
+    told = call("status", "--json").json
+    assert set(told) == {"environments", "unfinished"}
+    assert told["environments"][0] == {
+        "name": "production", "processes": [], "roles": told["environments"][0]["roles"], "running": False,
+        "url": "http://127.0.0.1:7", "weight": 0,
+    }  # fmt: skip
+    assert told["unfinished"] == [{"command": "ship", "owner": None, "reason": "", "result": "", "run": RUN}]
+
+
+def test_a_run_is_shown_with_whether_its_journal_is_intact(paper: Paper, call: Call) -> None:
+    ended(paper)
+    said = call("show").out
+    assert "journal  intact, 2 events, summary signed" in said
+    assert f"report   {paper.project.report(RUN)}\n" in said
+    told = call("show", "01", "--json").json
+    assert (told["id"], told["journal_problems"], told["report"]) == (RUN, [], str(paper.project.report(RUN)))
+    assert {"headline", "not_checked", "stages", "rollout", "approvals"} <= told.keys()
+    alter(paper)
+    assert "intact" not in call("show").out
+
+
+def test_a_plan_in_words_and_in_json(paper: Paper, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    import subprocess
+
+    git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org"]
+    for words in (["init", "-q"], ["add", "pipeline.yaml", "requirements.txt"], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *words], cwd=paper.project.root, check=True)
+    stages = call("plan", "--json").json["stages"]
+    assert set(stages[0]) == {"action", "changes", "fingerprint", "reason", "stage"}
+    assert (stages[0]["action"], stages[0]["changes"], len(stages[0]["fingerprint"])) == ("run", [], 64)
+    assert "never passed here" in call("plan", "--explain").out
+
+
+WELL = {"name": "health", "result": "pass", "measured": "200 healthy", "limit": "200 healthy"}
+ILL = {"name": "health", "result": "fail", "measured": "503 degraded", "limit": "200 healthy"}
+
+
+@pytest.mark.parametrize(("found", "code"), [(WELL, 0), (ILL, 1)], ids=["well", "ill"])
+def test_verify_ends_with_what_it_found(
+    found: dict[str, Any], code: int, paper: Paper, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def checks(*_: object) -> list[dict[str, Any]]:
+        return [found]
+
+    monkeypatch.setattr(verify_verb, "checks", checks)
+    ended(paper)
+    said = call("verify")
+    assert said.code == code
+    assert f"{found['result']:4}  health" in said.out
+    assert "journals                 intact  (wanted intact)" in said.out
+    told = call("verify", "--json")
+    assert (told.code, told.json["checks"][0]) == (code, found)
+    alter(paper)
+    assert call("verify").code == 1
+
+
+def test_evidence_of_a_run_that_built_nothing_is_bad_input(paper: Paper, call: Call) -> None:
+    ended(paper)
+    said = call("evidence", "--verify")
+    assert (said.code, "built no release" in said.err) == (2, True)
+
+
+def test_evidence_in_words_and_in_json(paper: Paper, call: Call) -> None:
+    session = paper.session(RUN)
+    paper.built(session, paper.release())
+    session.finish(paper.pipeline, "failed", "because of 01")
+    plain = call("evidence", "--json")
+    assert (plain.code, set(plain.json)) == (0, {"release", "run", "commit", "statements"})
+    assert f"folder   {paper.project.evidence(RUN)}\n" in call("evidence").out
+    # It says of itself that it was built, and nobody signed that.
+    checked = call("evidence", "--verify", "--json")
+    assert set(checked.json) == {"release", "run", "commit", "statements", "verified", "problems"}
+    assert checked.json["verified"] is (checked.code == 0)
+    assert checked.json["verified"] is not bool(checked.json["problems"])

@@ -1,0 +1,41 @@
+"""``init`` and ``lint`` as a person sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from projects import TinyProject, called
+
+
+def test_lint_in_words_and_in_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = TinyProject("good", tmp_path, monkeypatch, capsys)
+    said = good.dawsos("lint").out.splitlines()
+    assert said == [
+        "pipeline.yaml is good: 2 stages, 3 gates",
+        "rollout: 100 % within 1.0s; rolls back after 5 failed checks of 1.0s",
+    ]
+    told = good.dawsos("lint", "--json").json
+    assert {name: told[name] for name in told if name != "cores"} == {
+        "stages": ["lint", "unit"], "gates": 3, "ladder": "100", "rollout_seconds": 1.0,
+        "rollback_after": "5 failed checks of 1.0s",
+    }  # fmt: skip
+    assert told["cores"]
+
+
+def test_init_says_what_it_found_and_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n')
+    (tmp_path / "shop.py").touch()
+    (tmp_path / "dawsos-tools.txt").write_text("ruff==0.14 --hash=sha256:aa\n")
+    monkeypatch.chdir(tmp_path)
+    said = called(monkeypatch, capsys, "init")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.endswith("written   pipeline.yaml\nnext      commit them, then dawsos run\n")
+    assert "shop" in said.out
+    again = called(monkeypatch, capsys, "init")
+    assert (again.code, "already" in again.err) == (2, True)

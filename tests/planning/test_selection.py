@@ -1,0 +1,46 @@
+"""Which stages a person's words choose."""
+
+from __future__ import annotations
+
+import pytest
+
+from config.test_load import SMALL, load
+from dawsos.errors import BadInput
+from dawsos.planning.selection import select
+
+PIPELINE = load(
+    SMALL.replace(
+        "rollout:\n",
+        "  - {id: build, needs: [unit], uses: release, gates: [exit_status]}\n"
+        "  - {id: staging, needs: [build], uses: deploy, environment: staging, gates: [health]}\n"
+        "  - {id: docs, steps: [{run: 'true'}], gates: [exit_status]}\nrollout:\n",
+        1,
+    )
+)
+
+
+def chosen(*wanted: str, command: str = "run") -> list[str]:
+    return [stage.id for stage in select(PIPELINE, wanted, command)]
+
+
+def test_ship_takes_every_stage() -> None:
+    assert chosen(command="ship") == ["lint", "unit", "build", "staging", "docs"]
+
+
+def test_run_takes_what_is_named_with_its_needs_in_the_file_s_order() -> None:
+    assert chosen("docs", "unit") == ["lint", "unit", "docs"]
+    assert chosen("build") == ["lint", "unit", "build"]
+
+
+def test_run_without_a_name_takes_every_command() -> None:
+    assert chosen() == ["lint", "unit", "docs"]
+
+
+def test_run_never_deploys() -> None:
+    with pytest.raises(BadInput, match="`run` does not deploy, and staging would"):
+        chosen("staging")
+
+
+def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(BadInput, match="unknown stage 'uni'; the stages: lint, unit, build, staging, docs"):
+        chosen("uni")

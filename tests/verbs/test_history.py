@@ -1,0 +1,23 @@
+"""``history``: one value a run, the newest last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dawsos.verbs.history import history
+from support.paper import Paper
+
+
+def test_history_is_the_newest_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = Paper(tmp_path / "project", monkeypatch)
+    assert history(paper.project) == ()
+    session = paper.session("20260301-120000-c0ffee0-01")
+    paper.built(session, paper.release())
+    session.finish(paper.pipeline, "failed", "because of 01")
+    paper.session("20260302-120000-c0ffee0-02")
+    first, second = history(paper.project)
+    assert (first.run[-2:], first.result, first.reason, first.command) == ("01", "failed", "because of 01", "ship")
+    assert first.release == session.state.release
+    assert (second.run[-2:], second.result, second.release, second.seconds) == ("02", "unfinished", "", 0.0)

@@ -1,0 +1,29 @@
+"""``replay``: a recorded rollout, judged again by each judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis.test_replay import _recorded
+from dawsos.errors import BadInput
+from dawsos.verbs.replay import replay
+from support.paper import Paper
+
+
+def test_a_recorded_rollout_is_judged_by_every_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = Paper(tmp_path / "project", monkeypatch)
+    session = paper.session()
+    with pytest.raises(BadInput, match="has no recorded rollout"):
+        replay(paper.project, "last", "")
+    session.record(
+        "rollout_started", "canary", release="a" * 64, deployment="new", stable_release="b" * 64,
+        stable_deployment="old", ladder=[5, 100], policy={}, traffic="real", first=False, drill="",
+    )  # fmt: skip
+    for body in _recorded(40, errors=3):
+        session.record("rollout_sampled", "canary", **body)
+    found = replay(paper.project, "last", "")
+    assert (found.run, found.outcome, found.with_latencies) == (session.id, "", True)
+    assert [one.name for one in found.replays] == ["thresholds", "statistical", "flagger"]
+    assert all(one.samples == 40 for one in found.replays)

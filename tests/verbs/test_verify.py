@@ -1,0 +1,35 @@
+"""``verify``: the checks on production, and every journal's chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dawsos.verbs import verify as verb
+from dawsos.verbs.verify import verify
+from support.paper import Paper, alter
+
+RUN = "20260301-120000-c0ffee0-01"
+WELL = {"name": "health", "result": "pass", "measured": "200 healthy", "limit": "200 healthy"}
+ILL = {"name": "health", "result": "fail", "measured": "503 degraded", "limit": "200 healthy"}
+INTACT = {"name": "journals", "result": "pass", "measured": "intact", "limit": "intact"}
+
+
+@pytest.mark.parametrize(("found", "passed"), [(WELL, True), (ILL, False)], ids=["well", "ill"])
+def test_production_and_the_journals_are_checked(
+    found: dict[str, Any], passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def checks(*_: object) -> list[dict[str, Any]]:
+        return [found]
+
+    monkeypatch.setattr(verb, "checks", checks)
+    paper = Paper(tmp_path / "project", monkeypatch)
+    paper.session(RUN).finish(paper.pipeline, "failed", "because of 01")
+    seen = verify(paper.project)
+    assert (seen.checks, seen.passed) == ((found, INTACT), passed)
+    alter(paper)
+    broken = verify(paper.project)
+    assert [check["name"] for check in broken.checks] == ["health", f"journal {RUN}"]
+    assert not broken.passed
