@@ -101,9 +101,10 @@ class EnvoyTraffic:
                 await asyncio.sleep(0.02)
                 continue
             now = time.monotonic()
-            if before and values["upstream_rq_total"] != before["upstream_rq_total"]:
+            # Nothing is known to stand still before there is a reading to compare with.
+            if not before or values["upstream_rq_total"] != before["upstream_rq_total"]:
                 received = now
-            if before and (values["upstream_rq_completed"], values["upstream_rq_active"]) != (
+            if not before or (values["upstream_rq_completed"], values["upstream_rq_active"]) != (
                 before["upstream_rq_completed"],
                 before["upstream_rq_active"],
             ):
@@ -112,6 +113,8 @@ class EnvoyTraffic:
                 return Drained(received - started, answered - started)
             before = values
             await asyncio.sleep(0.02)
+        if not before:
+            received = time.monotonic()
         return Drained(received - started, None)
 
     async def _values(self, deployments: list[str]) -> dict[str, dict[str, float]]:
