@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import socket
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from uuid import uuid4
 
@@ -140,6 +143,32 @@ def test_the_lock_files_and_the_project_name_one_runtime_set() -> None:
     pins = {f: dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (BACKEND / f).read_text(), re.M)) for f in LOCKS}
     assert {re.split("[<>=]", name)[0] for name in named} <= pins["requirements.txt"].keys()
     assert pins["requirements.txt"].items() <= pins["requirements-dev.txt"].items()
+
+
+# Imported by uvicorn when they are there, and by redis on Python before 3.11.3.
+IMPORTED_BY_OTHERS = {"async-timeout", "httptools", "uvloop"}
+
+
+def imported(folder: Path) -> set[str]:
+    """The distributions that the modules of a folder import, canonically named."""
+    known = packages_distributions()
+    roots: set[str] = set()
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                roots.add(node.module.partition(".")[0])
+    # `opentelemetry` is a namespace of several distributions, which the roots cannot tell apart.
+    outside = roots - sys.stdlib_module_names - {"app", "jobs", "opentelemetry"}
+    return {re.sub("[-_.]+", "-", known[root][0]).lower() for root in outside}
+
+
+def test_what_the_service_imports_is_what_it_declares() -> None:
+    project = tomllib.loads((BACKEND / "pyproject.toml").read_text())["project"]["dependencies"]
+    declared = {re.split("[<>=]", name)[0] for name in project}
+    found = imported(BACKEND / "app") | imported(BACKEND / "jobs")
+    assert {name for name in declared if not name.startswith("opentelemetry-")} == found | IMPORTED_BY_OTHERS
 
 
 LOCKS = ("requirements.txt", "requirements-dev.txt")
