@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dawsos.gates.documents import Malformed, Missing, get, number, parse_json, parse_xml, rows, several
+from dawsos.gates.documents import (
+    Malformed,
+    Missing,
+    get,
+    get_number,
+    get_text,
+    get_word,
+    mapping,
+    matching_files,
+    number,
+    parse_json,
+    parse_object,
+    parse_rows,
+    parse_xml,
+    required_file,
+    rows,
+    texts,
+)
 from dawsos.gates.junit import Options
 from gates.samples import ask, junit
 
@@ -38,12 +56,12 @@ def test_a_pattern_chooses_what_pathlib_chooses(pattern: str, tmp_path: Path) ->
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     chosen = {p.relative_to(tmp_path).as_posix() for p in tmp_path.glob(pattern) if p.is_file()}
-    assert set(several(dict.fromkeys(NAMES, b""), pattern)) == chosen
+    assert set(matching_files(dict.fromkeys(NAMES, b""), pattern)) == chosen
 
 
 def test_a_pattern_without_a_file_is_missing() -> None:
     with pytest.raises(Missing, match=r"there is no b\*"):
-        several({"a": b""}, "b*")
+        matching_files({"a": b""}, "b*")
 
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "../x.xml", "a/../../x", "x**/a"])
@@ -72,13 +90,45 @@ def test_bytes_are_parsed_or_malformed(content: bytes) -> None:
             assert str(malformed).startswith("file")  # noqa: PT017 - either outcome is right
 
 
-def test_a_value_of_another_shape_is_malformed_with_its_place() -> None:
-    with pytest.raises(Malformed, match="f holds a list where a mapping with 'a' belongs"):
-        get("f", [], "a")
-    with pytest.raises(Malformed, match="f has no 'a'"):
-        get("f", {}, "a")
-    with pytest.raises(Malformed, match="f: it is not a list of mappings"):
-        rows("f", [1], "it")
-    for value in (True, "1", None, float("nan"), float("inf")):
-        with pytest.raises(Malformed, match="not a number"):
-            number("f", value)
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (lambda: required_file({"a": b""}, "b"), "there is no b: the step that writes it did not run or failed before"),
+        (lambda: parse_object("f", b"[]"), "f is an array, not an object"),
+        (lambda: parse_rows("f", b"{}"), "f is an object, not an array"),
+        (lambda: parse_rows("f", b"[{}, 1]"), "f[1] is a number, not an object"),
+        (lambda: get("f", [], "a"), "f is an array, not an object"),
+        (lambda: get("f", {}, "a"), "f has no 'a'"),
+        (lambda: get_text("f", {"a": ""}, "a"), "f: a is '', not a text"),
+        (lambda: get_text("f", {"a": 1}, "a"), "f: a is 1, not a text"),
+        (lambda: get_word("f", {"a": "c"}, "a", ("x", "y")), "f: a is 'c', not one of x, y"),
+        (lambda: get_word("f", {"a": None}, "a", ("x", "y")), "f: a is None, not one of x, y"),
+        (lambda: get_number("f", {"a": "1"}, "a"), "f: a is '1', not a number"),
+        (lambda: number("f", True), "f is True, not a number"),
+        (lambda: number("f", None), "f is None, not a number"),
+        (lambda: number("f", float("nan")), "f is nan, not a finite number"),
+        (lambda: number("f", float("inf")), "f is inf, not a finite number"),
+        (lambda: number("f", 10**400), "f is inf, not a finite number"),
+        (lambda: mapping("f", None), "f is null, not an object"),
+        (lambda: mapping("f", "x"), "f is a text, not an object"),
+        (lambda: mapping("f", True), "f is a boolean, not an object"),
+        (lambda: rows("f", None), "f is null, not an array"),
+        (lambda: texts("f", None), "f is null, not an array"),
+        (lambda: texts("f", ["x", 1]), "f is not an array of texts"),
+    ],
+)
+def test_a_value_of_another_shape_is_refused_with_its_place(read: Callable[[], object], message: str) -> None:
+    with pytest.raises((Malformed, Missing)) as refused:
+        read()
+    assert str(refused.value) == message
+
+
+def test_a_value_of_the_right_shape_is_returned() -> None:
+    document = parse_object("f", b'{"text": "x", "number": 2, "rows": [{"a": 1}], "texts": ["y"], "none": null}')
+    assert get_text("f", document, "text") == "x"
+    assert get_word("f", document, "text", ("z", "x")) == "x"
+    assert get_number("f", document, "number") == 2.0
+    assert rows("f: rows", get("f", document, "rows")) == parse_rows("f", b'[{"a": 1}]') == [{"a": 1}]
+    assert texts("f: texts", get("f", document, "texts")) == ["y"]
+    assert get("f", document, "none") is None
+    assert mapping("f", document) == document

@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Malformed, Missing, one, parse_xml
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, parse_xml, required_file
 from dawsos.model.pipeline import GateOptions
 
 _BRANCHES = re.compile(r"\((\d+)/(\d+)\)")
@@ -44,7 +44,7 @@ def files(options: Options) -> tuple[str, ...]:
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """Count, never average rates: a small file must not weigh as much as a large one."""
-    everything = _files(options.report, parse_xml(options.report, one(evidence, options.report)))
+    everything = _files(options.report, parse_xml(options.report, required_file(evidence, options.report)))
     parts = [("total", options.total, everything)]
     for prefix, limit in options.modules.items():
         chosen = [file for file in everything if _below(file, prefix)]

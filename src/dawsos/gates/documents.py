@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator
+
+from dawsos.model.json import Json, JsonObject, parse
 
 
 class Missing(Exception):
@@ -38,32 +39,36 @@ def _regular_expression(value: str) -> str:
     return value
 
 
-# Both are checked when the pipeline file is read, so that a typo is not found after the tests have run.
+# Both are checked when the pipeline file is loaded, so that a typo is not found after the tests have run.
 EvidencePath = Annotated[str, AfterValidator(_evidence_path)]
 Regex = Annotated[str, AfterValidator(_regular_expression)]
 
 
+TestOutcome = Literal["passed", "failed", "skipped"]
+WordT = TypeVar("WordT", bound=str)
+
+
 @dataclass(frozen=True)
 class TestCase:
-    """One test of a JUnit report; ``outcome`` is passed, failed or skipped."""
+    """One test of a JUnit report.  ``id`` is ``classname::name``; an error counts as failed."""
 
     __test__ = False
 
     id: str
-    outcome: str
+    outcome: TestOutcome
     message: str = ""
     properties: tuple[tuple[str, str], ...] = ()
 
 
-def one(evidence: Mapping[str, bytes], name: str) -> bytes:
-    """Return the file called ``name``; raises Missing."""
+def required_file(evidence: Mapping[str, bytes], name: str) -> bytes:
+    """Return the content of the file ``name``; raises Missing."""
     if name not in evidence:
         raise Missing(f"there is no {name}: the step that writes it did not run or failed before")
     return evidence[name]
 
 
-def several(evidence: Mapping[str, bytes], pattern: str) -> dict[str, bytes]:
-    """Return the files that match the glob; raises Missing when none does."""
+def matching_files(evidence: Mapping[str, bytes], pattern: str) -> dict[str, bytes]:
+    """Return the files that match the glob, path -> content; raises Missing when none does."""
     glob = _glob(pattern)
     found = {name: content for name, content in sorted(evidence.items()) if glob.fullmatch(name)}
     if not found:
@@ -72,7 +77,7 @@ def several(evidence: Mapping[str, bytes], pattern: str) -> dict[str, bytes]:
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
-    """Return ``pattern`` as pathlib reads it, because pathlib chose the files: ``*`` stays within a folder."""
+    """Return ``pattern`` as pathlib reads it, because pathlib listed the files: ``*`` stays within a folder."""
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?[^\]]+\])", pattern)
     meaning = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.compile("".join(meaning.get(part) or _literal_or_class(part) for part in parts), re.DOTALL)
@@ -85,7 +90,7 @@ def _literal_or_class(part: str) -> str:
     return f"(?!/)[{'^' if part.startswith('[!') else ''}{letters}]"
 
 
-def text(name: str, content: bytes) -> str:
+def decode(name: str, content: bytes) -> str:
     """Return the file as text; raises Malformed."""
     try:
         return content.decode("utf-8-sig")
@@ -93,23 +98,30 @@ def text(name: str, content: bytes) -> str:
         raise Malformed(f"{name} is not UTF-8 text: {error.reason} at byte {error.start}") from error
 
 
-def parse_json(name: str, content: bytes, kind: type | tuple[type, ...] = dict) -> Any:
-    """Return the JSON value, which must be a ``kind``; raises Malformed."""
+def parse_json(name: str, content: bytes) -> Json:
+    """Return the JSON value in the file; raises Malformed."""
     try:
-        value = json.loads(text(name, content))
+        return parse(decode(name, content))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"{name} is not JSON: {error}") from error
-    if not isinstance(value, kind):
-        raise Malformed(f"{name} holds a {type(value).__name__}, which is not what this gate reads")
-    return value
+
+
+def parse_object(name: str, content: bytes) -> JsonObject:
+    """Return the JSON object in the file; raises Malformed."""
+    return mapping(name, parse_json(name, content))
+
+
+def parse_rows(name: str, content: bytes) -> list[JsonObject]:
+    """Return the JSON array of objects in the file; raises Malformed."""
+    return rows(name, parse_json(name, content))
 
 
 def parse_xml(name: str, content: bytes) -> ElementTree.Element:
-    """Return the root element; raises Malformed, also for entities, in which bombs come.
+    """Return the root element; raises Malformed, also for a document that declares entities (entity expansion attacks).
 
-    The text is decoded first: searching the bytes would miss the same declaration written in UTF-16.
+    The text is decoded first: a search in the bytes would miss the same declaration written in UTF-16.
     """
-    document = text(name, content)
+    document = decode(name, content)
     if "<!ENTITY" in document:
         raise Malformed(f"{name} declares entities, which no report needs")
     try:
@@ -149,24 +161,76 @@ def _case(element: ElementTree.Element) -> TestCase:
     return TestCase(identity, "passed" if element.find("skipped") is None else "skipped", "", properties)
 
 
-def number(name: str, value: object) -> float:
+def get(place: str, value: Json, key: str) -> Json:
+    """Return ``value[key]``; raises Malformed when ``value`` is no object or lacks the key."""
+    found = mapping(place, value)
+    if key not in found:
+        raise Malformed(f"{place} has no {key!r}")
+    return found[key]
+
+
+def get_text(place: str, value: Json, key: str) -> str:
+    """Return ``value[key]``, a text that is not empty; raises Malformed."""
+    found = get(place, value, key)
+    if not isinstance(found, str) or not found:
+        raise Malformed(f"{place}: {key} is {found!r}, not a text")
+    return found
+
+
+def get_word(place: str, value: Json, key: str, allowed: Sequence[WordT]) -> WordT:
+    """Return ``value[key]``, one of ``allowed``; raises Malformed."""
+    found = get(place, value, key)
+    for word in allowed:
+        if found == word:
+            return word
+    raise Malformed(f"{place}: {key} is {found!r}, not one of {', '.join(allowed)}")
+
+
+def get_number(place: str, value: Json, key: str) -> float:
+    """Return ``value[key]``, a finite number; raises Malformed."""
+    return number(f"{place}: {key}", get(place, value, key))
+
+
+def number(place: str, value: Json) -> float:
     """Return ``value`` as a finite number; raises Malformed."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise Malformed(f"{name} is {value!r}, not a number")
-    return float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Malformed(f"{place} is {value!r}, not a number")
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise Malformed(f"{place} is {found!r}, not a finite number")
+    return found
 
 
-def get(name: str, mapping: object, key: str) -> Any:
-    """Return ``mapping[key]``; raises Malformed naming the file."""
-    if not isinstance(mapping, Mapping):
-        raise Malformed(f"{name} holds a {type(mapping).__name__} where a mapping with {key!r} belongs")
-    if key not in mapping:
-        raise Malformed(f"{name} has no {key!r}")
-    return mapping[key]
-
-
-def rows(name: str, value: object, what: str) -> list[dict[str, Any]]:
-    """Return ``value`` as a list of mappings; raises Malformed."""
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise Malformed(f"{name}: {what} is not a list of mappings")
+def mapping(place: str, value: Json) -> JsonObject:
+    """Return ``value``, an object; raises Malformed."""
+    if not isinstance(value, dict):
+        raise Malformed(f"{place} is {_type(value)}, not an object")
     return value
+
+
+def rows(place: str, value: Json) -> list[JsonObject]:
+    """Return ``value``, an array of objects; raises Malformed."""
+    return [mapping(f"{place}[{index}]", item) for index, item in enumerate(_array(place, value))]
+
+
+def texts(place: str, value: Json) -> list[str]:
+    """Return ``value``, an array of texts; raises Malformed.  Null is no empty array: who did not look has not found none."""
+    items = _array(place, value)
+    found = [item for item in items if isinstance(item, str)]
+    if len(found) < len(items):
+        raise Malformed(f"{place} is not an array of texts")
+    return found
+
+
+def _array(place: str, value: Json) -> list[Json]:
+    if not isinstance(value, list):
+        raise Malformed(f"{place} is {_type(value)}, not an array")
+    return value
+
+
+def _type(value: Json) -> str:
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "an array", dict: "an object"}
+    return names.get(type(value), "null")

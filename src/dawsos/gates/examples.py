@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, number, one, parse_json
+from dawsos.gates.documents import EvidencePath, Missing, get, get_number, mapping, parse_object, required_file
 from dawsos.model.pipeline import GateOptions
 
 
@@ -22,13 +22,11 @@ def files(options: Options) -> tuple[str, ...]:
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
     file = options.file
-    document = parse_json(file, one(evidence, file))
-    tests = get(file, document, "tests")
-    if not isinstance(tests, dict):
-        raise Malformed(f"{file}: tests is not a mapping")
+    document = parse_object(file, required_file(evidence, file))
+    tests = mapping(f"{file}: tests", get(file, document, "tests"))
     if not tests:
-        raise Missing(f"{file} counts no test")
-    counted = {test: number(f"{file}: {test}", get(file, facts, "examples")) for test, facts in tests.items()}
+        raise Missing(f"{file} counts no test: no property ran")
+    counted = {test: get_number(f"{file}: {test}", facts, "examples") for test, facts in tests.items()}
     short = {test: count for test, count in counted.items() if count < options.min_examples}
     least = min(counted, key=counted.__getitem__)
     return Measurement(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import get_args
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import Malformed, Missing, get, one, parse_json, rows
+from dawsos.gates.documents import Malformed, Missing, get, get_word, parse_rows, required_file, texts
+from dawsos.model.json import JsonObject
 from dawsos.model.pipeline import GateOptions
+from dawsos.model.process import StepClass
 
 EVIDENCE = "steps.json"
 # file:line of ruff, mypy, bandit; L: of sqlfluff; pytest's summary; what ruff format names.
 _FINDING = re.compile(r"^\S+:\d+(:\d+)?:? |^L: +\d+|^FAILED |^ERROR |^Would reformat")
 _SHOWN = 12
+_CLASSES: tuple[StepClass, ...] = get_args(StepClass)
 
 
 class Options(GateOptions):
@@ -24,7 +27,7 @@ def files(_options: Options) -> tuple[str, ...]:
 
 
 def evaluate(_options: Options, evidence: Evidence) -> Measurement:
-    steps = rows(EVIDENCE, parse_json(EVIDENCE, one(evidence, EVIDENCE), list), "it")
+    steps = parse_rows(EVIDENCE, required_file(evidence, EVIDENCE))
     if not steps:
         raise Missing(f"{EVIDENCE} lists no step: none ran")
     bad = [step for step in steps if not _exited_0(step)]
@@ -39,26 +42,23 @@ def evaluate(_options: Options, evidence: Evidence) -> Measurement:
     )
 
 
-def _exited_0(step: dict[str, Any]) -> bool:
+def _exited_0(step: JsonObject) -> bool:
     code = get(EVIDENCE, step, "exit_code")
     # A step that never started has none.  ``false`` is no exit code, though Python would take it for 0.
     if code is not None and type(code) is not int:
         raise Malformed(f"{EVIDENCE}: exit_code of {step.get('name')} is {code!r}, not a number")
-    classification = get(EVIDENCE, step, "classification")
+    classification = get_word(EVIDENCE, step, "classification", _CLASSES)
     # A step may name exit codes that only say that it found something; then another gate judges what it found.
-    return bool((classification == "ok" and code == 0) or (classification == "judged" and code is not None))
+    return (classification == "ok" and code == 0) or (classification == "judged" and code is not None)
 
 
-def _how(step: dict[str, Any]) -> str:
+def _how(step: JsonObject) -> str:
     return f"{step.get('name')}: {step['classification']}, exit code {step['exit_code']}"
 
 
-def _findings(step: dict[str, Any]) -> list[str]:
+def _findings(step: JsonObject) -> list[str]:
     """Return which step ended how, and its lines that name a place; its last lines when none does."""
-    tail = step.get("tail") or []
-    if not isinstance(tail, list):
-        raise Malformed(f"{EVIDENCE}: tail is not a list of lines")
-    lines = [str(line) for line in tail]
+    lines = texts(f"{EVIDENCE}: tail of {step.get('name')}", step.get("tail") or [])
     telling = [line for line in lines if _FINDING.match(line)] or lines[-3:]
     return [_how(step), *(f"{step.get('name')}: {line}" for line in telling[:_SHOWN])]
 

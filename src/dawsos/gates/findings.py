@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 from pydantic import Field, model_validator
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Malformed, one, several, text
-from dawsos.gates.readers.linters import read_linter
+from dawsos.gates.documents import EvidencePath, Malformed, decode, matching_files, required_file
+from dawsos.gates.readers.linters import LinterName, read_linter
 from dawsos.model.findings import Finding
 from dawsos.model.pipeline import GateOptions
 
 # ruff --output-format concise, mypy, flake8, tsc --pretty false: path:line[:col]: message
 _LINE = re.compile(r"(?P<path>[^\s:][^:\n]*):(?P<line>\d+)(?::(?P<column>\d+))?: (?P<message>\S.*)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-
-_Tool = Literal["eslint", "mypy", "prettier", "ruff", "ruff-format", "sqlfluff", "tsc"]
 
 
 class Options(GateOptions):
@@ -26,7 +23,7 @@ class Options(GateOptions):
     ``files`` are text files of lines path:line:col: message, of any other linter.
     """
 
-    tools: dict[_Tool, EvidencePath] = Field(default_factory=dict)
+    tools: dict[LinterName, EvidencePath] = Field(default_factory=dict)
     files: EvidencePath | None = None
     max: int = Field(default=0, ge=0)
 
@@ -50,10 +47,10 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     found: list[Finding] = []
     read: list[str] = []
     for tool, path in options.tools.items():
-        found += read_linter(tool, path, one(evidence, path))
+        found += read_linter(tool, path, required_file(evidence, path))
         read.append(path)
     lines: list[str] = []
-    for path, content in several(evidence, options.files).items() if options.files else ():
+    for path, content in matching_files(evidence, options.files).items() if options.files else ():
         matches = _matches(path, content)
         lines += [match[0] for match in matches]
         found += [_finding(match) for match in matches]
@@ -78,7 +75,7 @@ def _measured(found: list[Finding], places: int, options: Options) -> str:
 
 
 def _matches(path: str, content: bytes) -> list[re.Match[str]]:
-    output = _COLOUR.sub("", text(path, content))
+    output = _COLOUR.sub("", decode(path, content))
     if "\0" in output:
         raise Malformed(f"{path} is not the text output of a linter")
     # mypy explains a finding in notes below it: they belong to it and are not findings of their own.

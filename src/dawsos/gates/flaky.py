@@ -11,14 +11,14 @@ from pydantic import Field
 from dawsos.gates.contract import Evidence, GateKind, Measurement
 from dawsos.gates.documents import (
     EvidencePath,
-    Malformed,
     Missing,
     get,
     junit_cases,
-    one,
-    parse_json,
+    mapping,
+    matching_files,
+    parse_object,
+    required_file,
     rows,
-    several,
 )
 from dawsos.gates.readers.asked import ASKED
 from dawsos.gates.readers.quarantine import read_quarantine
@@ -47,14 +47,14 @@ def files(options: Options) -> tuple[str, ...]:
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """A test that is not in every run differs too: an order or a collection that changes is no better."""
-    reports = several(evidence, options.reports)
+    reports = matching_files(evidence, options.reports)
     if len(reports) < options.runs:
         raise Missing(f"{len(reports)} of {options.runs} reports: a flaky test cannot be told from fewer runs")
     runs = [outcomes(path, content) for path, content in reports.items()]
     tests = sorted(set().union(*runs))
     if not tests:
         raise Missing("the reports hold no test")
-    earlier = _earlier(one(evidence, HISTORY)) if options.history else []
+    earlier = _earlier(required_file(evidence, HISTORY)) if options.history else []
     quarantine = read_quarantine(options.quarantine, evidence)
     bad: list[str] = []
     kept: list[str] = []
@@ -93,14 +93,9 @@ def outcomes(path: str, content: bytes) -> dict[str, str]:
 
 def _earlier(content: bytes) -> list[dict[str, str]]:
     """Return the outcomes of each earlier run on the same inputs, which the tool itself keeps."""
-    runs = rows(HISTORY, get(HISTORY, parse_json(HISTORY, content), "runs"), "runs")
-    found = []
-    for run in runs:
-        tests = get(HISTORY, run, "outcomes")
-        if not isinstance(tests, dict):
-            raise Malformed(f"{HISTORY}: outcomes is not a mapping")
-        found.append({str(test): str(outcome) for test, outcome in tests.items()})
-    return found
+    runs = rows(f"{HISTORY}: runs", get(HISTORY, parse_object(HISTORY, content), "runs"))
+    outcomes_of = [mapping(f"{HISTORY}: outcomes", get(f"{HISTORY}: runs", run, "outcomes")) for run in runs]
+    return [{test: str(outcome) for test, outcome in tests.items()} for tests in outcomes_of]
 
 
 GATE = GateKind(Options, files, evaluate)

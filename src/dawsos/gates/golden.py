@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, get_args
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, one, parse_json
+from dawsos.gates.documents import EvidencePath, Missing, get, get_word, mapping, parse_object, required_file, texts
+from dawsos.model.json import Json
 from dawsos.model.pipeline import GateOptions
 
-_RESULTS = ("same", "differs", "missing", "unused", "updated")
+_Result = Literal["same", "differs", "missing", "unused", "updated"]
+_RESULTS: tuple[_Result, ...] = get_args(_Result)
+_WITHOUT_DIFF: dict[_Result, str] = {
+    "differs": "differs in white space or order only",
+    "missing": "has no approved file",
+    "unused": "no test compares it",
+    "updated": "was rewritten in this run",
+}
 
 
 class Options(GateOptions):
@@ -24,14 +32,14 @@ def files(options: Options) -> tuple[str, ...]:
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """``updated`` is red as well: a run that rewrites what it should compare with has compared nothing."""
     file = options.file
-    goldens = get(file, parse_json(file, one(evidence, file)), "goldens")
-    if not isinstance(goldens, dict):
-        raise Malformed(f"{file}: goldens is not a mapping")
+    goldens = mapping(f"{file}: goldens", get(file, parse_object(file, required_file(evidence, file)), "goldens"))
     if not goldens:
-        raise Missing(f"{file} compares nothing")
-    results = {str(golden): _result(file, golden, facts) for golden, facts in goldens.items()}
+        raise Missing(f"{file} compares nothing: no golden test ran")
+    results = {golden: get_word(f"{file}: {golden}", facts, "result", _RESULTS) for golden, facts in goldens.items()}
     bad = [golden for golden, result in results.items() if result != "same"]
-    findings = [line for golden in bad for line in _lines(file, golden, results[golden], goldens[golden])]
+    findings = [
+        line for golden in bad for line in _lines(f"{file}: {golden}", golden, results[golden], goldens[golden])
+    ]
     return Measurement(
         "fail" if bad else "pass",
         f"{len(results) - len(bad)} of {len(results)} byte for byte",
@@ -42,24 +50,9 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     )
 
 
-def _result(file: str, golden: object, facts: object) -> str:
-    result = get(file, facts, "result")
-    if result not in _RESULTS:
-        raise Malformed(f"{file}: the result of {golden} is {result!r}, not one of {', '.join(_RESULTS)}")
-    return str(result)
-
-
-def _lines(file: str, golden: str, result: str, facts: dict[str, Any]) -> list[str]:
-    diff = facts.get("diff") or []
-    if not isinstance(diff, list):
-        raise Malformed(f"{file}: the diff of {golden} is not a list of lines")
-    words = {
-        "differs": "differs in white space or order only",
-        "missing": "has no approved file",
-        "unused": "no test compares it",
-        "updated": "was rewritten in this run",
-    }
-    return [f"{golden}: {line}" for line in diff] or [f"{golden}: {words[result]}"]
+def _lines(place: str, golden: str, result: _Result, facts: Json) -> list[str]:
+    diff = texts(f"{place}: diff", mapping(place, facts).get("diff") or [])
+    return [f"{golden}: {line}" for line in diff or [_WITHOUT_DIFF[result]]]
 
 
 GATE = GateKind(Options, files, evaluate)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import Malformed, get, number, one, parse_json
+from dawsos.gates.documents import Malformed, get, get_number, get_text, parse_object, required_file
+from dawsos.model.json import JsonObject
 from dawsos.model.pipeline import GateOptions
 
 EVIDENCE = "health.json"
@@ -29,16 +30,18 @@ def files(_options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    facts = parse_json(EVIDENCE, one(evidence, EVIDENCE))
-    status = get(EVIDENCE, facts, "status_code")
-    body = facts.get("body") if isinstance(facts.get("body"), dict) else {}
-    ready = number(f"{EVIDENCE}: ready", get(EVIDENCE, facts, "ready"))
-    expected = _expected(facts) if options.version == "commit" else ""
+    facts = parse_object(EVIDENCE, required_file(evidence, EVIDENCE))
+    status, answer = get(EVIDENCE, facts, "status_code"), facts.get("body")
+    # A page that answers no JSON object has neither status nor version.
+    body = answer if isinstance(answer, dict) else {}
+    ready = get_number(EVIDENCE, facts, "ready")
+    expected = get_text(EVIDENCE, facts, "expected_version") if options.version == "commit" else ""
     problems = _answer(options, facts, body, expected)
     if ready < options.replicas:
         problems.append(f"{ready:.0f} of {options.replicas} replicas are ready")
     if late := facts.get("workers_not_ready"):
-        problems.append(f"{', '.join(map(str, late))} not ready")
+        names = late if isinstance(late, list) else [late]
+        problems.append(f"{', '.join(map(str, names))} not ready")
     looping = get(EVIDENCE, facts, "crash_looping")
     if not isinstance(looping, bool):
         raise Malformed(f"{EVIDENCE}: crash_looping is {looping!r}: whether a replica loops is not known")
@@ -55,14 +58,7 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     )
 
 
-def _expected(facts: dict[str, Any]) -> str:
-    expected = get(EVIDENCE, facts, "expected_version")
-    if not isinstance(expected, str) or not expected:
-        raise Malformed(f"{EVIDENCE}: expected_version is {expected!r}: no release to compare with")
-    return expected
-
-
-def _answer(options: Options, facts: dict[str, Any], body: dict[str, Any], expected: str) -> list[str]:
+def _answer(options: Options, facts: JsonObject, body: JsonObject, expected: str) -> list[str]:
     if facts["status_code"] != 200:
         # What a failing page says of status and version is not worth a line of its own.
         return [f"{facts.get('url')} answered {facts['status_code']} {facts.get('error') or ''}".rstrip()]

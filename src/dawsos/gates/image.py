@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Malformed, get, number, one, parse_json, rows
+from dawsos.gates.documents import (
+    EvidencePath,
+    Malformed,
+    get,
+    get_number,
+    mapping,
+    parse_object,
+    required_file,
+    rows,
+    texts,
+)
 from dawsos.gates.size import parse_size
+from dawsos.model.json import JsonObject
 from dawsos.model.pipeline import GateOptions
 
 _SHOWN = 5
@@ -47,10 +57,10 @@ def files(options: Options) -> tuple[str, ...]:
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """Uncompressed bytes, because that is what a node's disk holds."""
     file = options.file
-    facts = parse_json(file, one(evidence, file))
+    facts = parse_object(file, required_file(evidence, file))
     if facts.get("not_built"):
         return _not_built(file, facts, options)
-    size = number(f"{file}: bytes", get(file, facts, "bytes"))
+    size = get_number(file, facts, "bytes")
     problems = [
         *_size(file, facts, size, options), *_user(file, facts, options), *_shells(file, facts, options),
         *_labels(file, facts, options), *_health(file, facts, options), *_digests(file, facts, options),
@@ -71,7 +81,7 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     )
 
 
-def _not_built(file: str, facts: dict[str, Any], options: Options) -> Measurement:
+def _not_built(file: str, facts: JsonObject, options: Options) -> Measurement:
     reason = f"{facts.get('name', 'the image')}: {facts['not_built']}"
     return Measurement(
         "pass" if options.not_built == "warn" else "fail", "no image", f"an image below {options.max}",
@@ -79,20 +89,20 @@ def _not_built(file: str, facts: dict[str, Any], options: Options) -> Measuremen
     )  # fmt: skip
 
 
-def _size(file: str, facts: dict[str, Any], size: float, options: Options) -> list[str]:
+def _size(file: str, facts: JsonObject, size: float, options: Options) -> list[str]:
     if size <= 0:
         return ["it weighs nothing: the build left no image"]
     limit = parse_size(options.max)
     return [f"too large: {size / 1e6:.1f} MB uncompressed, the limit is {options.max}"] if size >= limit else []
 
 
-def _largest(file: str, facts: dict[str, Any]) -> list[str]:
+def _largest(file: str, facts: JsonObject) -> list[str]:
     """Return the five largest layers and packages, which is where to begin."""
     lines = []
     for key, word in (("layers", "layer"), ("packages", "package")):
-        listed = rows(file, facts.get(key) or [], key)
+        listed = rows(f"{file}: {key}", facts.get(key) or [])
         weighed = sorted(
-            ((number(f"{file}: {key}", get(file, row, "bytes")), row) for row in listed), key=lambda pair: -pair[0]
+            ((get_number(f"{file}: {key}", row, "bytes"), row) for row in listed), key=lambda pair: -pair[0]
         )
         for weight, row in weighed[:_SHOWN]:
             what = row.get("command") or row.get("name") or row.get("digest") or "?"
@@ -100,7 +110,7 @@ def _largest(file: str, facts: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _user(file: str, facts: dict[str, Any], options: Options) -> list[str]:
+def _user(file: str, facts: JsonObject, options: Options) -> list[str]:
     if not options.non_root:
         return []
     user = get(file, facts, "user")
@@ -111,43 +121,37 @@ def _user(file: str, facts: dict[str, Any], options: Options) -> list[str]:
     return [f"runs as root (user {user!r})"] if name in ("", "root") or name.strip("0") == "" else []
 
 
-def _shells(file: str, facts: dict[str, Any], options: Options) -> list[str]:
-    return [f"holds a shell: {shell}" for shell in _texts(file, facts, "shells")] if options.no_shell else []
+def _shells(file: str, facts: JsonObject, options: Options) -> list[str]:
+    return (
+        [f"holds a shell: {shell}" for shell in texts(f"{file}: shells", get(file, facts, "shells"))]
+        if options.no_shell
+        else []
+    )
 
 
-def _labels(file: str, facts: dict[str, Any], options: Options) -> list[str]:
-    labels = get(file, facts, "labels") if options.labels else {}
-    if not isinstance(labels, dict):
-        raise Malformed(f"{file}: labels is not a mapping")
+def _labels(file: str, facts: JsonObject, options: Options) -> list[str]:
+    labels = mapping(f"{file}: labels", get(file, facts, "labels")) if options.labels else {}
     return [f"has no label {label}" for label in options.labels if not labels.get(label)]
 
 
-def _health(file: str, facts: dict[str, Any], options: Options) -> list[str]:
+def _health(file: str, facts: JsonObject, options: Options) -> list[str]:
     if not options.healthcheck:
         return []
     # Builders write null for an image without one, and NONE for one that switches off what its base image had.
-    check = _texts(file, facts, "healthcheck") if facts.get("healthcheck") else ()
+    check = texts(f"{file}: healthcheck", facts["healthcheck"]) if facts.get("healthcheck") else []
     return [] if check and check[0] != "NONE" else ["has no HEALTHCHECK"]
 
 
-def _digests(file: str, facts: dict[str, Any], options: Options) -> list[str]:
+def _digests(file: str, facts: JsonObject, options: Options) -> list[str]:
     if not options.reproducible:
         return []
-    digests = _texts(file, facts, "digests")
+    digests = texts(f"{file}: digests", get(file, facts, "digests"))
     for digest in digests:
         if not _DIGEST.fullmatch(digest):
             raise Malformed(f"{file}: {digest!r} is not a digest like sha256:...")
     if len(digests) < 2:
         return [f"built {len(digests)} times: two builds must be compared"]
     return [] if len(set(digests)) == 1 else [f"not reproducible: {' and '.join(digest[:19] for digest in digests)}"]
-
-
-def _texts(file: str, facts: dict[str, Any], key: str) -> Sequence[str]:
-    """Return the list of texts at ``key``.  Null is not none: who did not look for a shell has found none."""
-    value = get(file, facts, key)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Malformed(f"{file}: {key} is not a list of texts")
-    return value
 
 
 GATE = GateKind(Options, files, evaluate)

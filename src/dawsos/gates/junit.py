@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, junit_cases, several
+from dawsos.gates.documents import EvidencePath, junit_cases, matching_files
 from dawsos.gates.readers.asked import ASKED
 from dawsos.gates.readers.quarantine import read_quarantine
 from dawsos.gates.readers.waivers import earliest
@@ -30,7 +30,7 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    reports = several(evidence, options.reports)
+    reports = matching_files(evidence, options.reports)
     quarantine = read_quarantine(options.quarantine, evidence)
     cases = [case for path, content in reports.items() for case in junit_cases(path, content)]
     failed = [case for case in cases if case.outcome == "failed"]

@@ -7,15 +7,16 @@ of the base image (deb, apk, rpm) are a scope of their own: copyleft throughout,
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from license_expression import LicenseExpression, LicenseSymbol, LicenseWithExceptionSymbol
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Missing, get, one, parse_json, rows
+from dawsos.gates.documents import EvidencePath, Missing, get_text, parse_json, required_file, rows
 from dawsos.gates.readers.licence_words import expression_of
 from dawsos.gates.readers.spdx import Package, read_packages
+from dawsos.model.json import Json
 from dawsos.model.names import canonical_package
 from dawsos.model.pipeline import GateOptions
 
@@ -39,7 +40,7 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    packages = _packages(options.report, parse_json(options.report, one(evidence, options.report), (list, dict)))
+    packages = _packages(options.report, parse_json(options.report, required_file(evidence, options.report)))
     own = [package for package in packages if package.scope == "application"]
     if not own:
         raise Missing(f"{options.report} names no package of the application")
@@ -71,17 +72,17 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     )
 
 
-def _packages(name: str, document: Any) -> list[Package]:
+def _packages(name: str, document: Json) -> list[Package]:
     if isinstance(document, dict):
         return read_packages(name, document)[1]
     return [
         Package(
-            str(get(name, row, "Name")),
+            get_text(name, row, "Name"),
             str(row.get("Version", "")),
             "pypi",
             str(row.get("License") or "UNKNOWN").strip(),
         )
-        for row in rows(name, document, "it")
+        for row in rows(name, document)
     ]
 
 

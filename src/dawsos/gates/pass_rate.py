@@ -7,7 +7,7 @@ import re
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Missing, Regex, TestCase, junit_cases, several
+from dawsos.gates.documents import EvidencePath, Missing, Regex, TestCase, junit_cases, matching_files
 from dawsos.model.pipeline import GateOptions
 from dawsos.model.units import Share
 
@@ -32,7 +32,7 @@ def files(options: Options) -> tuple[str, ...]:
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """A skipped test did not pass: it counts, so that skipping cannot raise the rate."""
-    reports = several(evidence, options.reports)
+    reports = matching_files(evidence, options.reports)
     everything = [case for path, content in reports.items() for case in junit_cases(path, content)]
     chosen = [case for case in everything if _chosen(case, options)]
     if not chosen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import Malformed, get, number, one, parse_json
+from dawsos.gates.documents import get_number, get_text, parse_object, required_file
 from dawsos.model.pipeline import GateOptions
 
 EVIDENCE = "rollout.json"
@@ -18,18 +18,15 @@ def files(_options: Options) -> tuple[str, ...]:
 
 
 def evaluate(_options: Options, evidence: Evidence) -> Measurement:
-    facts = parse_json(EVIDENCE, one(evidence, EVIDENCE))
-    outcome = get(EVIDENCE, facts, "outcome")
-    if not isinstance(outcome, str) or not outcome:
-        raise Malformed(f"{EVIDENCE}: outcome is {outcome!r}, not a word")
-    weight = number(f"{EVIDENCE}: weight", get(EVIDENCE, facts, "weight"))
+    facts = parse_object(EVIDENCE, required_file(evidence, EVIDENCE))
+    outcome, weight = get_text(EVIDENCE, facts, "outcome"), get_number(EVIDENCE, facts, "weight")
     reason = str(facts.get("reason") or outcome)
     measured = [f"{outcome} at {weight:g} %"]
     # A rollout that was rolled back before its first check has neither number.
     if facts.get("error_rate") is not None:
-        measured.append(f"errors {number(f'{EVIDENCE}: error_rate', facts['error_rate']):.2%}")
+        measured.append(f"errors {get_number(EVIDENCE, facts, 'error_rate'):.2%}")
     if facts.get("p95") is not None:
-        measured.append(f"p95 {number(f'{EVIDENCE}: p95', facts['p95']) * 1000:.0f} ms")
+        measured.append(f"p95 {get_number(EVIDENCE, facts, 'p95') * 1000:.0f} ms")
     good = outcome == "promoted" and weight == 100
     if outcome == "promoted" and not good:
         reason = f"called promoted with {weight:g} % of the traffic"

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Malformed, one, parse_json
+from dawsos.gates.documents import EvidencePath, Malformed, parse_object, required_file
 from dawsos.gates.readers.resolved import read_resolved
 from dawsos.gates.readers.spdx import read_packages
 from dawsos.model.names import canonical_package
@@ -36,7 +36,9 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    form, packages = read_packages(options.report, parse_json(options.report, one(evidence, options.report)))
+    form, packages = read_packages(
+        options.report, parse_object(options.report, required_file(evidence, options.report))
+    )
     if options.form is not None and form != options.form:
         raise Malformed(f"{options.report} is {form}, {options.form} is wanted")
     named = {(package.kind, canonical_package(package.name)) for package in packages}
@@ -45,7 +47,7 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     short += [f"only {counted[kind]} {kind} packages" for kind, least in options.kinds.items() if counted[kind] < least]
     absent: list[str] = []
     if options.resolved is not None:
-        pins = read_resolved(options.resolved, one(evidence, options.resolved)).pins
+        pins = read_resolved(options.resolved, required_file(evidence, options.resolved)).pins
         absent = [
             f"{package} {pins[package]} is locked and not listed"
             for package in sorted(pins.keys() - {n for _, n in named})

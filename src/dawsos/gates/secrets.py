@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Malformed, Missing, get, number, one, parse_json, rows
+from dawsos.gates.documents import EvidencePath, Missing, get, get_number, get_text, parse_object, required_file, rows
 from dawsos.gates.readers.asked import ASKED, read_asked
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
 from dawsos.model.findings import Finding
+from dawsos.model.json import JsonObject
 from dawsos.model.pipeline import GateOptions
 
 _SCOPES = ("commits", "files")
@@ -33,10 +32,10 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    report = parse_json(options.report, one(evidence, options.report))
+    report = parse_object(options.report, required_file(evidence, options.report))
     scanned = get(options.report, report, "scanned")
-    counts = {scope: number(f"{options.report}: {scope}", get(options.report, scanned, scope)) for scope in _SCOPES}
-    found = rows(options.report, get(options.report, report, "secrets"), "secrets")
+    counts = {scope: get_number(f"{options.report}: scanned", scanned, scope) for scope in _SCOPES}
+    found = rows(f"{options.report}: secrets", get(options.report, report, "secrets"))
     for scope, least in (("commits", options.min_commits), ("files", options.min_files)):
         if counts[scope] < least:
             raise Missing(f"{options.report}: {counts[scope]:.0f} {scope} scanned, at least {least} are wanted")
@@ -52,10 +51,10 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
         message=str(places[0]) if places else "nothing found",
         evidence=files(options),
         findings=(
-            *map(str, places), *(f"{_finding(options.report, row)}, {waivers[row['fingerprint']]}" for row in waived),
+            *map(str, places), *(f"{_finding(options.report, row)}, {waivers[_fingerprint(options.report, row)]}" for row in waived),
         ),
         places=tuple(place for place, row in zip(places, open_, strict=True) if not row.get("commit")),
-        valid_until=earliest(waivers[row["fingerprint"]] for row in waived),
+        valid_until=earliest(waivers[_fingerprint(options.report, row)] for row in waived),
     )  # fmt: skip
 
 
@@ -63,23 +62,20 @@ def _waivers(options: Options, evidence: Evidence) -> dict[str, Waiver]:
     if options.waivers is None:
         return {}
     day = read_asked(evidence).day
-    entries = read_waivers(options.waivers, one(evidence, options.waivers), "id", "by")
+    entries = read_waivers(options.waivers, required_file(evidence, options.waivers), "id", "by")
     return {entry.subject: entry for entry in entries if entry.until >= day}
 
 
-def _fingerprint(name: str, row: dict[str, Any]) -> str:
-    value = get(name, row, "fingerprint")
-    if not isinstance(value, str) or not value:
-        raise Malformed(f"{name}: fingerprint is {value!r}, not a text")
-    return value
+def _fingerprint(name: str, row: JsonObject) -> str:
+    return get_text(name, row, "fingerprint")
 
 
-def _finding(name: str, row: dict[str, Any]) -> Finding:
+def _finding(name: str, row: JsonObject) -> Finding:
     line = row.get("line")
     commit = f" in commit {str(row['commit'])[:12]}" if row.get("commit") else ""
     message = f"{row.get('length', '?')} characters, fingerprint {_fingerprint(name, row)}{commit}"
     return Finding(
-        "secrets", str(get(name, row, "kind")), message, str(get(name, row, "path")), line if type(line) is int else 0
+        "secrets", get_text(name, row, "kind"), message, get_text(name, row, "path"), line if type(line) is int else 0
     )
 
 

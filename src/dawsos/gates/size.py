@@ -7,7 +7,7 @@ import re
 from pydantic import field_validator
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, get, number, one, parse_json
+from dawsos.gates.documents import EvidencePath, get_number, parse_object, required_file
 from dawsos.model.pipeline import GateOptions
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -40,8 +40,7 @@ def files(options: Options) -> tuple[str, ...]:
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """Nothing weighs nothing: zero bytes mean that the build left no result."""
-    facts = parse_json(options.file, one(evidence, options.file))
-    size = number(f"{options.file}: bytes", get(options.file, facts, "bytes"))
+    size = get_number(options.file, parse_object(options.file, required_file(evidence, options.file)), "bytes")
     good = 0 < size < parse_size(options.max)
     measured = f"{size / 1e6:.1f} MB ({size:.0f} bytes)"
     wrong = f"too large: {measured}" if size > 0 else "the build left nothing"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Malformed, Missing, number, one, parse_json
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, number, parse_object, required_file
+from dawsos.model.json import Json, JsonObject
 from dawsos.model.pipeline import GateOptions
 
 # An infinite limit would be a gate that cannot fail.
@@ -43,7 +44,7 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    measured = _measured(options, parse_json(options.file, one(evidence, options.file)))
+    measured = _measured(options, parse_object(options.file, required_file(evidence, options.file)))
     unit = f" {options.unit}" if options.unit else ""
     limits = []
     if options.min is not None:
@@ -63,11 +64,11 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     )
 
 
-def _measured(options: Options, document: dict[str, Any]) -> float:
+def _measured(options: Options, document: JsonObject) -> float:
     if options.slo is not None:
         # A pipeline that was loaded has the number in its place; without it nothing here could fail.
         raise Malformed(f"the limit slo: {options.slo} is not known here: only a whole pipeline has its number")
-    value: Any = document
+    value: Json = document
     for part in options.path.split("."):
         if not isinstance(value, dict):
             raise Malformed(f"{options.file}: {options.path} does not lead to a number")

@@ -15,8 +15,8 @@ from typing import Literal
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, one
-from dawsos.gates.readers.advisories import SEVERITIES, UNKNOWN, Audit, Vulnerability, read_audit
+from dawsos.gates.documents import EvidencePath, required_file
+from dawsos.gates.readers.advisories import SEVERITIES, UNKNOWN, Audit, Source, Vulnerability, read_audit
 from dawsos.gates.readers.asked import ASKED, PRODUCTION, Asked, read_asked
 from dawsos.gates.readers.resolved import Resolved, read_resolved
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
@@ -25,8 +25,6 @@ from dawsos.model.pipeline import GateOptions
 from dawsos.model.units import PositiveDuration
 
 NOT_AUDITED = "NOT-AUDITED"
-# A rating counts more than none, and a higher one more than a lower one.
-_RANKS = (UNKNOWN, *SEVERITIES)
 _DAY = 86400.0
 
 
@@ -36,7 +34,7 @@ class Options(GateOptions):
     A rating that is in ``fail_on``, or none at all, blocks.  Data older than ``max_age`` audits nothing.
     """
 
-    sources: dict[Literal["grype", "npm-audit", "osv", "pip-audit", "trivy"], EvidencePath] = Field(min_length=1)
+    sources: dict[Source, EvidencePath] = Field(min_length=1)
     resolved: EvidencePath = "requirements.txt"
     waivers: EvidencePath | None = None
     fail_on: tuple[Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"], ...] = ("HIGH", "CRITICAL")
@@ -63,9 +61,11 @@ def files(options: Options) -> tuple[str, ...]:
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """A vulnerability blocks whatever else is missing; what was not audited never reads as clean."""
     asked = read_asked(evidence)
-    resolved = read_resolved(options.resolved, one(evidence, options.resolved))
+    resolved = read_resolved(options.resolved, required_file(evidence, options.resolved))
     audits = [_read(source, path, evidence, resolved) for source, path in options.sources.items()]
-    written = read_waivers(options.waivers, one(evidence, options.waivers), "id", "by") if options.waivers else []
+    written = (
+        read_waivers(options.waivers, required_file(evidence, options.waivers), "id", "by") if options.waivers else []
+    )
     known = _merged(audits)
     blocking = [found for found in known if found.severity in (*options.fail_on, UNKNOWN)]
     open_, waived = _split(blocking, written, asked)
@@ -99,8 +99,8 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     return Measurement("pass", measured, limit, message, read, findings, valid_until=until)
 
 
-def _read(source: str, path: str, evidence: Evidence, resolved: Resolved) -> Audit:
-    content = one(evidence, path)
+def _read(source: Source, path: str, evidence: Evidence, resolved: Resolved) -> Audit:
+    content = required_file(evidence, path)
     if not content.strip():
         return Audit(source, {}, skipped=dict.fromkeys(resolved.pins, f"{source} left an empty report"))
     return read_audit(source, path, content, resolved)
@@ -116,7 +116,7 @@ def _merged(audits: Sequence[Audit]) -> list[Vulnerability]:
             merged.append(found)
             continue
         # Of equal ratings the first stays.  Both keep the names of the other, for a waiver may know it by any of them.
-        kept = max(twin, found, key=lambda one_of: _RANKS.index(one_of.severity))
+        kept = max(twin, found, key=lambda one_of: SEVERITIES.index(one_of.severity))
         every = {*names, twin.id, *twin.aliases} - {kept.id}
         merged[merged.index(twin)] = replace(kept, aliases=tuple(sorted(every)))
     return merged

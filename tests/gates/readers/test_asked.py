@@ -38,7 +38,7 @@ def test_no_file_is_missing_and_is_named() -> None:
     ("content", "message"),
     [
         ("", "asked.json is not JSON"),
-        ([], "asked.json holds a list, which is not what this gate reads"),
+        ([], "asked.json is an array, not an object"),
         (b"\xff", "asked.json is not UTF-8 text"),
         ({"at": NOW}, "asked.json has no 'profile'"),
         ({"profile": "laptop"}, "asked.json has no 'at'"),
@@ -46,8 +46,8 @@ def test_no_file_is_missing_and_is_named() -> None:
         (asked() | {"profile": ["laptop"]}, "asked.json: profile is ['laptop'], not a name"),
         (asked() | {"at": "now"}, "asked.json: at is 'now', not a number"),
         (asked() | {"at": True}, "asked.json: at is True, not a number"),
-        ('{"at": NaN, "profile": "laptop"}', "asked.json: at is nan, not a number"),
-        ('{"at": Infinity, "profile": "laptop"}', "asked.json: at is inf, not a number"),
+        ('{"at": NaN, "profile": "laptop"}', "asked.json: at is nan, not a finite number"),
+        ('{"at": Infinity, "profile": "laptop"}', "asked.json: at is inf, not a finite number"),
         (asked(at=0), "asked.json: at is 0.0, not a time in seconds since 1970"),
         (asked(at=-1), "asked.json: at is -1.0, not a time in seconds since 1970"),
         # So a clock that counts milliseconds is noticed, instead of a day in the far future on which every waiver is over.

@@ -152,15 +152,15 @@ def test_what_has_no_name_is_no_package() -> None:
     [
         ({}, "sbom.json is neither SPDX nor CycloneDX"),
         ({"bomFormat": "other", "components": []}, "sbom.json is neither SPDX nor CycloneDX"),
-        ({"spdxVersion": "SPDX-2.3", "packages": {}}, "sbom.json: packages is not a list of mappings"),
-        (spdx(relationships="none"), "sbom.json: relationships is not a list of mappings"),
-        (spdx({"name": "a", "externalRefs": {}}), "sbom.json: externalRefs is not a list of mappings"),
+        ({"spdxVersion": "SPDX-2.3", "packages": {}}, "sbom.json: packages is an object, not an array"),
+        (spdx(relationships="none"), "sbom.json: relationships is a text, not an array"),
+        (spdx({"name": "a", "externalRefs": {}}), "sbom.json: externalRefs is an object, not an array"),
         (spdx({"name": "a", "externalRefs": [{"referenceType": "purl"}]}), "sbom.json has no 'referenceLocator'"),
-        (spdx({"name": "a", "annotations": ["x"]}), "sbom.json: annotations is not a list of mappings"),
-        ({"bomFormat": "CycloneDX", "components": None}, "sbom.json: components is not a list of mappings"),
+        (spdx({"name": "a", "annotations": ["x"]}), "sbom.json: annotations[0] is a text, not an object"),
+        ({"bomFormat": "CycloneDX", "components": None}, "sbom.json: components is null, not an array"),
         (
             {"bomFormat": "CycloneDX", "components": [{"name": "a", "licenses": ["MIT"]}]},
-            "sbom.json: licenses is not a list of mappings",
+            "sbom.json: licenses[0] is a text, not an object",
         ),
     ],
 )

@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Literal, get_args
 
-from dawsos.gates.documents import Malformed, get, parse_json, rows
+from dawsos.gates.documents import Malformed, get, get_text, mapping, parse_object, rows, texts
 from dawsos.gates.readers.resolved import Resolved
+from dawsos.model.json import Json, JsonObject
 from dawsos.model.names import canonical_package
 
-SEVERITIES = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
-UNKNOWN = "UNKNOWN"
-_SYNONYMS = {"MODERATE": "MEDIUM", "NEGLIGIBLE": "LOW", "INFO": "LOW"}
+Severity = Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+Source = Literal["grype", "npm-audit", "osv", "pip-audit", "trivy"]
+# From the lowest to the highest; a rating counts more than none.
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+UNKNOWN: Severity = "UNKNOWN"
+_SYNONYMS: dict[str, Severity] = {"MODERATE": "MEDIUM", "NEGLIGIBLE": "LOW", "INFO": "LOW"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Vulnerability:
     package: str
     version: str
     id: str
-    severity: str = UNKNOWN
+    severity: Severity = UNKNOWN
     aliases: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
 
@@ -42,57 +46,56 @@ class Vulnerability:
 class Audit:
     """What one tool says.  ``audited`` and ``skipped`` (with the reason) are by package; ``data_at`` is the state of its data."""
 
-    source: str
+    source: Source
     audited: Mapping[str, str]
     vulnerabilities: tuple[Vulnerability, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
     data_at: float | None = None
 
 
-def read_audit(source: str, name: str, content: bytes, resolved: Resolved) -> Audit:
+def read_audit(source: Source, name: str, content: bytes, resolved: Resolved) -> Audit:
     """Return what the report of ``source`` says of ``resolved``; raises Malformed."""
-    return _READERS[source](name, parse_json(name, content), resolved)
+    return _READERS[source](name, parse_object(name, content), resolved)
 
 
-def _nothing(source: str, resolved: Resolved, reason: str) -> Audit:
+def _nothing(source: Source, resolved: Resolved, reason: str) -> Audit:
     return Audit(source, {}, skipped=dict.fromkeys(resolved.pins, reason))
 
 
-def _pip_audit(name: str, report: dict[str, Any], _resolved: Resolved) -> Audit:
-    audited, skipped, found = {}, {}, []
-    for row in rows(name, get(name, report, "dependencies"), "dependencies"):
-        package = canonical_package(str(get(name, row, "name")))
+def _pip_audit(name: str, report: JsonObject, _resolved: Resolved) -> Audit:
+    audited: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    found: list[Vulnerability] = []
+    for row in rows(f"{name}: dependencies", get(name, report, "dependencies")):
+        package = canonical_package(get_text(name, row, "name"))
         if row.get("skip_reason"):
             skipped[package] = str(row["skip_reason"])
             continue
-        audited[package] = str(get(name, row, "version"))
-        for known in _mappings(name, get(name, row, "vulns"), f"the vulns of {package}"):
-            fixed = tuple(sorted(str(version) for version in known.get("fix_versions") or ()))
-            aliases = tuple(str(alias) for alias in known.get("aliases") or ())
-            found.append(
-                Vulnerability(package, audited[package], str(known.get("id", "unnamed")), UNKNOWN, aliases, fixed)
-            )
+        version = audited[package] = get_text(name, row, "version")
+        for known in _objects(f"{name}: vulns of {package}", get(name, row, "vulns")):
+            fixed = tuple(sorted(_texts(name, known, "fix_versions")))
+            identity, aliases = str(known.get("id", "unnamed")), _texts(name, known, "aliases")
+            found.append(Vulnerability(package, version, identity, UNKNOWN, aliases, fixed))
     return Audit("pip-audit", audited, tuple(found), skipped)
 
 
-def _npm_audit(name: str, report: dict[str, Any], resolved: Resolved) -> Audit:
+def _npm_audit(name: str, report: JsonObject, resolved: Resolved) -> Audit:
     if "vulnerabilities" not in report:
-        reason = str(report.get("message") or (report.get("error") or {}).get("summary") or "no answer").partition(
-            " - "
-        )[0]
+        error = mapping(f"{name}: error", report.get("error") or {})
+        reason = str(report.get("message") or error.get("summary") or "no answer").partition(" - ")[0]
         return _nothing("npm-audit", resolved, f"the registry's audit failed: {reason}")
-    counts = get(name, get(name, report, "metadata"), "dependencies")
-    total = get(name, counts, "total") if isinstance(counts, dict) else counts
-    if type(total) is not int:
-        raise Malformed(f"{name}: the number of dependencies is {total!r}")
+    counts = get(f"{name}: metadata", get(name, report, "metadata"), "dependencies")
+    total = get(f"{name}: metadata.dependencies", counts, "total") if isinstance(counts, dict) else counts
+    if not isinstance(total, int) or isinstance(total, bool):
+        raise Malformed(f"{name}: the number of dependencies is {total!r}, not an integer")
     everything = len(resolved.pins) + len(resolved.conditional) + resolved.further
     if not len(resolved.pins) <= total <= everything:
         return _nothing("npm-audit", resolved, f"it audited {total} packages, the lock has {everything}")
     found = []
-    for package, facts in _mapping(name, report["vulnerabilities"], "vulnerabilities").items():
-        causes = get(name, facts, "via")
+    for package, facts in mapping(f"{name}: vulnerabilities", report["vulnerabilities"]).items():
+        causes = get(f"{name}: {package}", facts, "via")
         if not isinstance(causes, list):
-            raise Malformed(f"{name}: the via of {package} is not a list")
+            raise Malformed(f"{name}: via of {package} is not an array")
         for via in causes:
             # A text names another vulnerable package, which has an entry of its own.
             if isinstance(via, dict):
@@ -103,65 +106,61 @@ def _npm_audit(name: str, report: dict[str, Any], resolved: Resolved) -> Audit:
     return Audit("npm-audit", resolved.pins, tuple(found))
 
 
-def _trivy(name: str, report: dict[str, Any], resolved: Resolved) -> Audit:
+def _trivy(name: str, report: JsonObject, resolved: Resolved) -> Audit:
     audited: dict[str, str] = {}
     found = []
-    for result in rows(name, report.get("Results") or [], "Results"):
-        for row in rows(name, result.get("Packages") or [], "Packages"):
-            audited[canonical_package(str(get(name, row, "Name")))] = str(row.get("Version", ""))
-        for row in rows(name, result.get("Vulnerabilities") or [], "Vulnerabilities"):
-            package, version = canonical_package(str(get(name, row, "PkgName"))), str(row.get("InstalledVersion", ""))
+    for result in rows(f"{name}: Results", report.get("Results") or []):
+        for row in rows(f"{name}: Packages", result.get("Packages") or []):
+            audited[canonical_package(get_text(name, row, "Name"))] = str(row.get("Version", ""))
+        for row in rows(f"{name}: Vulnerabilities", result.get("Vulnerabilities") or []):
+            package, version = canonical_package(get_text(name, row, "PkgName")), str(row.get("InstalledVersion", ""))
             fixed = tuple(part.strip() for part in str(row.get("FixedVersion") or "").split(",") if part.strip())
-            found.append(
-                Vulnerability(
-                    package, version, str(get(name, row, "VulnerabilityID")), _severity(row.get("Severity")), (), fixed
-                )
-            )
+            identity, rating = get_text(name, row, "VulnerabilityID"), _severity(row.get("Severity"))
+            found.append(Vulnerability(package, version, identity, rating, (), fixed))
     if not audited:
         skipped = _nothing("trivy", resolved, "trivy lists no package; run it with --list-all-pkgs").skipped
         return Audit("trivy", {}, tuple(found), skipped)
     return Audit("trivy", audited, tuple(found))
 
 
-def _grype(name: str, report: dict[str, Any], resolved: Resolved) -> Audit:
-    database = _mapping(name, get(name, report, "descriptor"), "descriptor").get("db") or {}
-    status = database.get("status") or database if isinstance(database, dict) else {}
+def _grype(name: str, report: JsonObject, resolved: Resolved) -> Audit:
     found = []
-    for match in rows(name, get(name, report, "matches"), "matches"):
-        known, artifact = get(name, match, "vulnerability"), get(name, match, "artifact")
-        fix = known.get("fix") or {}
-        found.append(
-            Vulnerability(
-                canonical_package(str(get(name, artifact, "name"))), str(artifact.get("version", "")), str(get(name, known, "id")),
-                _severity(known.get("severity")), (), tuple(str(version) for version in fix.get("versions") or ()),
-            )
-        )  # fmt: skip
-    built = status.get("built") if isinstance(status, dict) else None
-    if not built or status.get("valid") is False:
-        nothing = _nothing("grype", resolved, f"grype had no valid database: {status.get('error') or 'none named'}")
-        return Audit("grype", {}, tuple(found), nothing.skipped)
-    return Audit("grype", resolved.pins, tuple(found), data_at=_time(name, built))
+    for match in rows(f"{name}: matches", get(name, report, "matches")):
+        known = mapping(f"{name}: vulnerability", get(name, match, "vulnerability"))
+        artifact = mapping(f"{name}: artifact", get(name, match, "artifact"))
+        package, version = canonical_package(get_text(name, artifact, "name")), str(artifact.get("version", ""))
+        fixed = _texts(name, mapping(f"{name}: fix", known.get("fix") or {}), "versions")
+        identity, rating = get_text(name, known, "id"), _severity(known.get("severity"))
+        found.append(Vulnerability(package, version, identity, rating, (), fixed))
+    database = _grype_database(name, report)
+    if not database.get("built") or database.get("valid") is False:
+        reason = f"grype had no valid database: {database.get('error') or 'none named'}"
+        return Audit("grype", {}, tuple(found), _nothing("grype", resolved, reason).skipped)
+    return Audit("grype", resolved.pins, tuple(found), data_at=_time(name, database["built"]))
 
 
-def _osv(name: str, report: dict[str, Any], _resolved: Resolved) -> Audit:
-    """What ``dawsos scan advisories`` wrote after comparing the lock with an OSV export."""
-    audited = {
-        canonical_package(str(package)): str(version)
-        for package, version in _mapping(name, get(name, report, "audited"), "audited").items()
-    }
+def _grype_database(name: str, report: JsonObject) -> JsonObject:
+    """Return what the report says of the database; older versions of grype have it one level higher."""
+    database = mapping(f"{name}: descriptor", get(name, report, "descriptor")).get("db")
+    status = database.get("status") or database if isinstance(database, dict) else None
+    return status if isinstance(status, dict) else {}
+
+
+def _osv(name: str, report: JsonObject, _resolved: Resolved) -> Audit:
+    """What ``dawsos scan advisories`` wrote after it compared the lock with an OSV export."""
+    versions = mapping(f"{name}: audited", get(name, report, "audited"))
+    audited = {canonical_package(package): str(version) for package, version in versions.items()}
     found = []
-    for row in rows(name, get(name, report, "vulnerabilities"), "vulnerabilities"):
-        found.append(
-            Vulnerability(
-                canonical_package(str(get(name, row, "package"))), str(get(name, row, "version")), str(get(name, row, "id")),
-                _severity(row.get("severity")), tuple(map(str, row.get("aliases") or ())), tuple(map(str, row.get("fixed") or ())),
-            )
-        )  # fmt: skip
-    state = get(name, _mapping(name, get(name, report, "data"), "data"), "modified")
+    for row in rows(f"{name}: vulnerabilities", get(name, report, "vulnerabilities")):
+        package, version = canonical_package(get_text(name, row, "package")), str(get(name, row, "version"))
+        identity, rating = get_text(name, row, "id"), _severity(row.get("severity"))
+        aliases, fixed = _texts(name, row, "aliases"), _texts(name, row, "fixed")
+        found.append(Vulnerability(package, version, identity, rating, aliases, fixed))
+    state = get(f"{name}: data", get(name, report, "data"), "modified")
     return Audit("osv", audited, tuple(found), data_at=_time(name, state))
 
 
-_READERS: dict[str, Callable[[str, dict[str, Any], Resolved], Audit]] = {
+_READERS: dict[Source, Callable[[str, JsonObject, Resolved], Audit]] = {
     "grype": _grype,
     "npm-audit": _npm_audit,
     "osv": _osv,
@@ -170,14 +169,13 @@ _READERS: dict[str, Callable[[str, dict[str, Any], Resolved], Audit]] = {
 }
 
 
-def _severity(value: object) -> str:
+def _severity(value: Json) -> Severity:
     """Return the rating on one scale; what is on none is UNKNOWN, which blocks."""
     word = str(value or "").upper()
-    word = _SYNONYMS.get(word, word)
-    return word if word in SEVERITIES else UNKNOWN
+    return _SYNONYMS.get(word, next((severity for severity in SEVERITIES if severity == word), UNKNOWN))
 
 
-def _time(name: str, value: object) -> float:
+def _time(name: str, value: Json) -> float:
     try:
         at = datetime.fromisoformat(str(value))
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
@@ -185,14 +183,12 @@ def _time(name: str, value: object) -> float:
         raise Malformed(f"{name}: {value!r} is not a time") from error
 
 
-def _mappings(name: str, value: object, what: str) -> list[dict[str, Any]]:
-    """Return a list of mappings; an entry that is none is kept as one without a name, so that it still counts."""
+def _texts(name: str, value: JsonObject, key: str) -> tuple[str, ...]:
+    return tuple(texts(f"{name}: {key}", value.get(key) or []))
+
+
+def _objects(place: str, value: Json) -> list[JsonObject]:
+    """Return an array of objects; an item that is none is kept as one without a name, so that it still counts."""
     if not isinstance(value, list):
-        raise Malformed(f"{name}: {what} are not a list")
+        raise Malformed(f"{place} is not an array")
     return [item if isinstance(item, dict) else {} for item in value]
-
-
-def _mapping(name: str, value: object, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Malformed(f"{name}: {what} is not a mapping")
-    return value

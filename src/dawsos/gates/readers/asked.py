@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
-from dawsos.gates.documents import Malformed, get, number, one, parse_json
+from dawsos.gates.documents import Malformed, get, get_number, parse_object, required_file
 
 ASKED = "asked.json"
 PRODUCTION = "production"
@@ -29,11 +29,11 @@ class Asked:
 
 def read_asked(evidence: Mapping[str, bytes]) -> Asked:
     """Return what ``asked.json`` says; raises Missing and Malformed."""
-    facts = parse_json(ASKED, one(evidence, ASKED))
+    facts = parse_object(ASKED, required_file(evidence, ASKED))
     profile = get(ASKED, facts, "profile")
     if not isinstance(profile, str):
         raise Malformed(f"{ASKED}: profile is {profile!r}, not a name")
-    at = number(f"{ASKED}: at", get(ASKED, facts, "at"))
+    at = get_number(ASKED, facts, "at")
     if not 0 < at < 1e11:
         raise Malformed(f"{ASKED}: at is {at!r}, not a time in seconds since 1970")
     return Asked(at, profile)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dawsos.gates.documents import one
+from dawsos.gates.documents import required_file
 from dawsos.gates.readers.asked import Asked, read_asked
 from dawsos.gates.readers.waivers import Waiver, read_waivers
 
@@ -37,4 +37,4 @@ def read_quarantine(path: str | None, evidence: Mapping[str, bytes]) -> Quaranti
     """Return the list called ``path``; raises Missing and Malformed."""
     if path is None:
         return Quarantine()
-    return Quarantine(tuple(read_waivers(path, one(evidence, path), "test", "owner")), read_asked(evidence))
+    return Quarantine(tuple(read_waivers(path, required_file(evidence, path), "test", "owner")), read_asked(evidence))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
-from dawsos.gates.documents import Malformed, Missing, get, parse_json, rows, text
+from dawsos.gates.documents import Malformed, Missing, decode, get_text, mapping, parse_object, rows
 from dawsos.gates.readers.spdx import components
+from dawsos.model.json import JsonObject
 from dawsos.model.names import canonical_package
 
 _PIN = re.compile(
@@ -32,7 +32,7 @@ def read_resolved(name: str, content: bytes) -> Resolved:
 
     Raises Missing when it names nothing and Malformed for what cannot be read, or is looser than a pin.
     """
-    resolved = _from_json(name, content) if text(name, content).lstrip().startswith("{") else _pins(name, content)
+    resolved = _from_json(name, content) if decode(name, content).lstrip().startswith("{") else _pins(name, content)
     if not resolved.pins and not resolved.conditional:
         raise Missing(f"{name} pins nothing")
     return resolved
@@ -41,7 +41,7 @@ def read_resolved(name: str, content: bytes) -> Resolved:
 def _pins(name: str, content: bytes) -> Resolved:
     pins, conditional = {}, set()
     # As pip reads it: a line that is a comment ends where it ends, so it cannot take the next line with it.
-    lines = (" " if line.lstrip().startswith("#") else line for line in text(name, content).splitlines())
+    lines = (" " if line.lstrip().startswith("#") else line for line in decode(name, content).splitlines())
     for line in "\n".join(lines).replace("\\\n", " ").splitlines():
         requirement = re.sub(r"(^|\s)#.*", "", line)
         requirement = re.sub(r"\s--hash=\S+", "", requirement).strip()
@@ -61,23 +61,25 @@ def _pins(name: str, content: bytes) -> Resolved:
 
 
 def _from_json(name: str, content: bytes) -> Resolved:
-    document = parse_json(name, content)
+    document = parse_object(name, content)
     if "lockfileVersion" in document:
         return _package_lock(name, document)
     if "spdxVersion" in document:
-        listed = rows(name, document.get("packages", []), "packages")
+        listed = rows(f"{name}: packages", document.get("packages", []))
         return Resolved({package: version for row in listed for package, version in _spdx(name, row)})
     if document.get("bomFormat") == "CycloneDX":
         listed = components(name, document)
-        return Resolved({_name(name, row): str(row.get("version", "")) for row in listed})
+        return Resolved({_name(f"{name}: components", row): str(row.get("version", "")) for row in listed})
     raise Malformed(f"{name} is no lock that is known: requirements.txt, package-lock.json, SPDX or CycloneDX")
 
 
-def _package_lock(name: str, document: dict[str, Any]) -> Resolved:
-    packages = get(name, document, "packages")
-    if not isinstance(packages, dict):
-        raise Malformed(f"{name}: packages is not a mapping; lockfileVersion 2 or newer is read")
-    pins, optional, entries = {}, set(), 0
+def _package_lock(name: str, document: JsonObject) -> Resolved:
+    if "packages" not in document:
+        raise Malformed(f"{name} is of lockfileVersion 1, which lists no packages: write it with npm 7 or newer")
+    packages = mapping(f"{name}: packages", document["packages"])
+    pins: dict[str, str] = {}
+    optional: set[str] = set()
+    entries = 0
     for path, facts in packages.items():
         if not path or not isinstance(facts, dict) or facts.get("link"):
             continue
@@ -92,16 +94,13 @@ def _package_lock(name: str, document: dict[str, Any]) -> Resolved:
     return Resolved(pins, conditional, entries - len(pins) - len(conditional))
 
 
-def _spdx(name: str, row: dict[str, Any]) -> list[tuple[str, str]]:
+def _spdx(name: str, row: JsonObject) -> list[tuple[str, str]]:
     """Return the package, unless it is the document's own subject, which no index knows."""
-    references = rows(name, row.get("externalRefs", []), "externalRefs")
+    references = rows(f"{name}: externalRefs", row.get("externalRefs", []))
     if not any(reference.get("referenceType") == "purl" for reference in references):
         return []
-    return [(_name(name, row), str(row.get("versionInfo", "")))]
+    return [(_name(f"{name}: packages", row), str(row.get("versionInfo", "")))]
 
 
-def _name(name: str, row: dict[str, Any]) -> str:
-    found = get(name, row, "name")
-    if not isinstance(found, str) or not found:
-        raise Malformed(f"{name}: a package is called {found!r}")
-    return canonical_package(found)
+def _name(place: str, row: JsonObject) -> str:
+    return canonical_package(get_text(place, row, "name"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from dawsos.gates.documents import Malformed, get, rows
+from dawsos.model.json import JsonObject
 
 # Kinds of packages that come with a base image; everything else is a dependency of the application.
 BASE_KINDS = frozenset({"deb", "apk", "rpm", "alpm"})
@@ -13,6 +14,7 @@ BASE_KINDS = frozenset({"deb", "apk", "rpm", "alpm"})
 # program, and not only code for its language, where that lies.
 SAYS = "its metadata says: "
 BUNDLES = "bundles programs: "
+BomFormat = Literal["SPDX", "CycloneDX"]
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,14 @@ class Package:
     programs: tuple[str, ...] = ()
 
     @property
-    def scope(self) -> str:
+    def scope(self) -> Literal["application", "base"]:
         return "base" if self.kind in BASE_KINDS else "application"
 
 
-def read_packages(name: str, document: dict[str, Any]) -> tuple[str, list[Package]]:
+def read_packages(name: str, document: JsonObject) -> tuple[BomFormat, list[Package]]:
     """Return the form (SPDX, CycloneDX) and its packages; raises Malformed.  A form without its list has none."""
     if "spdxVersion" in document:
-        listed = rows(name, document.get("packages", []), "packages")
+        listed = rows(f"{name}: packages", document.get("packages", []))
         subjects = _described(name, document)
         return "SPDX", [_spdx(name, row) for row in listed if row.get("name") and row.get("SPDXID") not in subjects]
     if document.get("bomFormat") == "CycloneDX":
@@ -42,27 +44,27 @@ def read_packages(name: str, document: dict[str, Any]) -> tuple[str, list[Packag
     raise Malformed(f"{name} is neither SPDX nor CycloneDX")
 
 
-def components(name: str, document: dict[str, Any]) -> list[dict[str, Any]]:
+def components(name: str, document: JsonObject) -> list[JsonObject]:
     """Return the components of a CycloneDX file, also those within others: cyclonedx-npm lists them as they are installed."""
     found = []
-    for row in rows(name, document.get("components", []), "components"):
+    for row in rows(f"{name}: components", document.get("components", [])):
         found += [row, *components(name, row)]
     return found
 
 
-def _described(name: str, document: dict[str, Any]) -> set[object]:
+def _described(name: str, document: JsonObject) -> set[object]:
     """Return the ids of what the document is about: the bundle or the image itself, which is no package of it."""
-    relations = rows(name, document.get("relationships", []), "relationships")
+    relations = rows(f"{name}: relationships", document.get("relationships", []))
     described = document.get("documentDescribes")
     return {row.get("relatedSpdxElement") for row in relations if row.get("relationshipType") == "DESCRIBES"} | set(
         described if isinstance(described, list) else []
     )
 
 
-def _spdx(name: str, row: dict[str, Any]) -> Package:
+def _spdx(name: str, row: JsonObject) -> Package:
     purls = [
         str(get(name, reference, "referenceLocator"))
-        for reference in rows(name, row.get("externalRefs", []), "externalRefs")
+        for reference in rows(f"{name}: externalRefs", row.get("externalRefs", []))
         if reference.get("referenceType") == "purl"
     ]
     concluded, declared = (str(row.get(key) or "NOASSERTION") for key in ("licenseConcluded", "licenseDeclared"))
@@ -70,7 +72,7 @@ def _spdx(name: str, row: dict[str, Any]) -> Package:
     said = str(row.get("licenseComments") or "")
     if licence in ("NOASSERTION", "NONE") and said.startswith(SAYS):
         licence = said.removeprefix(SAYS)
-    notes = [str(note.get("comment", "")) for note in rows(name, row.get("annotations", []), "annotations")]
+    notes = [str(note.get("comment", "")) for note in rows(f"{name}: annotations", row.get("annotations", []))]
     programs = [note.removeprefix(BUNDLES) for note in notes if note.startswith(BUNDLES)]
     listed = tuple(path for text in programs for path in text.split(", "))
     return Package(
@@ -78,11 +80,11 @@ def _spdx(name: str, row: dict[str, Any]) -> Package:
     )
 
 
-def _cyclonedx(name: str, row: dict[str, Any]) -> Package | None:
+def _cyclonedx(name: str, row: JsonObject) -> Package | None:
     if not row.get("name"):
         return None
     words = []
-    for entry in rows(name, row.get("licenses", []), "licenses"):
+    for entry in rows(f"{name}: licenses", row.get("licenses", [])):
         licence = entry.get("license")
         own = licence.get("id") or licence.get("name") if isinstance(licence, dict) else entry.get("expression")
         words.append(str(own or "NOASSERTION"))

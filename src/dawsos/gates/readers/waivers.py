@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from dawsos.gates.documents import Malformed, text
+from dawsos.gates.documents import Malformed, decode
 from dawsos.gates.readers.asked import end_of
 
 
@@ -34,7 +33,7 @@ class Waiver:
 def read_waivers(name: str, content: bytes, key: str, who: str) -> list[Waiver]:
     """Return the entries of the YAML list; each has ``key``, ``who`` (by or owner), why and until.  Raises Malformed."""
     try:
-        entries = YAML(typ="safe", pure=True).load(text(name, content))
+        entries = YAML(typ="safe", pure=True).load(decode(name, content))
     except (YAMLError, ValueError) as error:
         raise Malformed(f"{name} is not YAML: {' '.join(str(error).split())}") from error
     if entries is None:
@@ -44,7 +43,7 @@ def read_waivers(name: str, content: bytes, key: str, who: str) -> list[Waiver]:
     return [_waiver(f"{name}, entry {number}", entry, key, who) for number, entry in enumerate(entries, start=1)]
 
 
-def _waiver(where: str, entry: Any, key: str, who: str) -> Waiver:
+def _waiver(where: str, entry: object, key: str, who: str) -> Waiver:
     if not isinstance(entry, Mapping):
         raise Malformed(f"{where} is not a mapping")
     unknown = entry.keys() - {key, who, "why", "until", "package"}
