@@ -12,6 +12,7 @@ from dawsos.model.fold import fold
 from dawsos.model.run import RolloutRecord, Run, StageRecord, StepRecord
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import tables
+from dawsos.reporting.marks import mark
 from reporting import sample_runs
 
 TITLES = sample_runs.STAGES
@@ -65,7 +66,7 @@ def test_a_stage_that_takes_long_is_marked(seconds: float, style: str) -> None:
 
 def test_without_colour_and_symbols_the_state_is_still_told() -> None:
     states = ("passed", "failed", "running", "pending", "waiting")
-    marks = [tables.mark(state, ascii_only=True).plain for state in states]
+    marks = [mark(state, ascii_only=True).plain for state in states]
     assert all(mark.isascii() for mark in marks)
     assert len(set(marks)) == len(marks)
 

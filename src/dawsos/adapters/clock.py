@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 
@@ -16,4 +15,6 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
+        import asyncio  # whoever sleeps has it; who only asks for the time need not load it
+
         await asyncio.sleep(seconds)

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from xml.sax.saxutils import escape
 
 _SHORTEST = 4
 _SPEAKING = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY", re.IGNORECASE)
@@ -41,7 +40,7 @@ def _written(value: str) -> set[str]:
         repr(value)[1:-1],
         html.escape(value),
         html.escape(value, quote=False),
-        escape(value, {'"': "&quot;"}),
+        html.escape(value, quote=False).replace('"', "&quot;"),
     }
     return found | {json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dawsos.reporting import formatting as words
-from dawsos.reporting.tables import mark
+from dawsos.reporting.marks import mark
 
 if TYPE_CHECKING:
     # For their types only: what makes these values need not be loaded to show them.

@@ -14,8 +14,8 @@ from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import formatting as words
 from dawsos.reporting import series
 from dawsos.reporting import summary as story
+from dawsos.reporting.marks import STYLES, mark
 
-_STYLES = {"good": "green", "bad": "bold red", "warn": "yellow", "busy": "cyan", "idle": "dim"}
 # A window of samples for the numbers of the canary: one second alone jumps too much to read.
 _WINDOW = 5.0
 _FINDINGS = 12
@@ -28,12 +28,6 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column)
     return table
-
-
-def mark(state: str, *, ascii_only: bool) -> Text:
-    """Return the symbol of ``state`` in its colour."""
-    shown = words.look(state)
-    return Text(shown.ascii if ascii_only else shown.symbol, style=_STYLES[shown.tone])
 
 
 def heading(run: Run, now: float) -> Text:
@@ -78,7 +72,7 @@ def _detail(stage: StageRecord) -> Text:
         done = _gates(stage)
         return done if done.plain else Text(words.one_line(step.name) if step else "", style="cyan")
     if stage.state in story.BAD_STATES or stage.state in ("waiting", "skipped", "cancelled"):
-        return Text(words.one_line(stage.reason), style=_STYLES[words.look(stage.state).tone])
+        return Text(words.one_line(stage.reason), style=STYLES[words.look(stage.state).tone])
     return _gates(stage)
 
 

@@ -1,4 +1,8 @@
-"""A project on disk: where everything lies, and its pipeline."""
+"""A project on disk: where everything lies, and its pipeline.
+
+Imports inside functions are for the start: `dawsos history` needs the journal, and neither the model of the pipeline file
+nor the keys.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,20 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dawsos.adapters.clock import SystemClock
-from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import Masker
-from dawsos.adapters.scratch import sweep
-from dawsos.adapters.services.common import remove_outside
-from dawsos.adapters.services.ephemeral import PREFIX
-from dawsos.config.load import load_pipeline
 from dawsos.errors import BadInput, InfrastructureError
-from dawsos.gates import GATES
 from dawsos.model.fold import fold
-from dawsos.model.pipeline import GateOptions, Pipeline
 from dawsos.model.run import Run
-from dawsos.model.verdicts import GateKindName
-from dawsos.ports import Keyring, Signer
-from dawsos.provenance.keys import LocalKeyring, local_signer
 from dawsos.runs.journal import Journal
+
+if TYPE_CHECKING:
+    from dawsos.adapters.process import ProcessRunner
+    from dawsos.model.pipeline import GateOptions, Pipeline
+    from dawsos.model.verdicts import GateKindName
+    from dawsos.ports import Keyring, Signer
 
 PIPELINE_FILE = "pipeline.yaml"
 _TRIES = 2000
@@ -112,11 +113,15 @@ def find_project(start: Path) -> Project:
 
 def gate_options() -> dict[GateKindName, type[GateOptions]]:
     """Return gate kind -> model of its options."""
+    from dawsos.gates import GATES
+
     return {name: kind.options for name, kind in GATES.items()}
 
 
 def load(folder: Path) -> Pipeline:
     """Return the pipeline of the project in ``folder``; raises BadInput with every problem of the file."""
+    from dawsos.config.load import load_pipeline
+
     path = folder / PIPELINE_FILE
     try:
         text = path.read_text(encoding="utf-8")
@@ -136,14 +141,20 @@ class Tools:
 
     def signer(self) -> Signer:
         """Return the project's signer; raises InfrastructureError."""
+        from dawsos.provenance.keys import local_signer
+
         return local_signer(self.project.keys)
 
     def keyring(self, certified: bytes = b"") -> Keyring:
         """Return the keys that are believed here, and the one that is ``certified``; raises InfrastructureError."""
+        from dawsos.provenance.keys import LocalKeyring
+
         return LocalKeyring(self.project.keys, certified)
 
     def runner(self) -> ProcessRunner:
         """Return what runs commands and masks secrets in what they say."""
+        from dawsos.adapters.process import ProcessRunner
+
         return ProcessRunner(self.clock, self.masker)
 
 
@@ -165,6 +176,10 @@ def open_tools(project: Project) -> Tools:
 
 def sweep_leftovers(project: Project) -> None:
     """Remove the folders in which a process worked that was killed; one look at each place, none at what lies in them."""
+    from dawsos.adapters.scratch import sweep
+    from dawsos.adapters.services.common import remove_outside
+    from dawsos.adapters.services.ephemeral import PREFIX
+
     places = (
         (project.releases, "build-*"), (project.packages, "build-*"), (project.home / "checkouts", "*"),
         (project.home, "images-*"),

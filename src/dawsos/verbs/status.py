@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dawsos.adapters.locks import owner_of
-from dawsos.platforms.local.platform import LocalPlatform
+from dawsos.platforms.local.observed import observe
 from dawsos.platforms.local.state import ProcessStatus
 from dawsos.runs.project import Project, load_run, open_tools
 
@@ -57,8 +57,6 @@ def status(project: Project) -> Status:
 
 
 def _environment(path: Path) -> ShownEnvironment:
-    platform = LocalPlatform(path, path.name)
-    roles, state = platform.roles(), platform.status()
-    parts = {"stable": roles.stable, "canary": roles.canary, "standby": roles.standby}
-    named = {role: platform.release_of(deployment) for role, deployment in parts.items() if deployment is not None}
-    return ShownEnvironment(path.name, state.url, state.running, named, roles.weight, state.processes)
+    seen = observe(path)
+    state = seen.status
+    return ShownEnvironment(path.name, state.url, state.running, seen.releases, seen.roles.weight, state.processes)

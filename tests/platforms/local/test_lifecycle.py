@@ -11,8 +11,8 @@ from dawsos.errors import InfrastructureError
 from dawsos.model.process import ProcessSpec
 from dawsos.platforms.local import lifecycle, processes
 from dawsos.platforms.local.lifecycle import down, ensure_supervisor, until
+from dawsos.platforms.local.locking import supervisor_runs
 from dawsos.platforms.local.state import Desired, read_desired, write_desired
-from dawsos.platforms.local.supervisor import supervisor_runs
 
 
 def test_what_does_not_become_so_is_told_in_time() -> None:

@@ -17,9 +17,9 @@ from dawsos.adapters.http import get
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import ProcessSpec
 from dawsos.platforms.local import processes
+from dawsos.platforms.local.locking import supervisor_runs
 from dawsos.platforms.local.platform import Deployment, LocalPlatform
 from dawsos.platforms.local.state import Roles, read_desired, read_json, write_desired, write_json, write_roles
-from dawsos.platforms.local.supervisor import supervisor_runs
 from dawsos.platforms.local.workers import Worker
 from waiting import is_gone, wait_until
 

@@ -17,6 +17,7 @@ import pytest
 from dawsos.adapters.loopback import free_ports
 from dawsos.model.process import Probe, ProcessSpec
 from dawsos.platforms.local import processes, supervisor
+from dawsos.platforms.local.locking import supervisor_runs
 from dawsos.platforms.local.state import (
     Desired,
     ProcessStatus,
@@ -28,7 +29,7 @@ from dawsos.platforms.local.state import (
     write_json,
     write_roles,
 )
-from dawsos.platforms.local.supervisor import DesiredReader, Supervisor, supervisor_runs
+from dawsos.platforms.local.supervisor import DesiredReader, Supervisor
 from waiting import asked_by_many, is_gone, pids_in, wait_until
 
 SLEEP = "exec sleep 60"

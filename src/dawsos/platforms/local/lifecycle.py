@@ -17,9 +17,8 @@ from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.adapters.locks import FileLock
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.local import processes
-from dawsos.platforms.local.locking import changing
+from dawsos.platforms.local.locking import changing, supervisor_runs
 from dawsos.platforms.local.state import Desired, read_desired, read_json, write_desired
-from dawsos.platforms.local.supervisor import supervisor_runs
 
 POLL = 0.05
 _ENDS_WITHIN = 30.0

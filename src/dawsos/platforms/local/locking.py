@@ -11,13 +11,19 @@ from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 
-from dawsos.adapters.locks import FileLock
+from dawsos.adapters.locks import FileLock, owner_of
 from dawsos.errors import InfrastructureError, OwnedElsewhere
 from dawsos.platforms.local.state import Desired, told_to_run, write_desired
 
 PATIENT = 10.0
 # Traffic must be on the stable release within a second of the decision: whoever moves it there waits no longer than this.
 URGENT = 0.3
+SUPERVISOR_LOCK = "supervisor.lock"
+
+
+def supervisor_runs(folder: Path) -> bool:
+    """Return whether a live supervisor holds its lock in the environment ``folder``."""
+    return owner_of(folder / SUPERVISOR_LOCK) is not None
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from dawsos.platforms.local.envoy_config import (
     write_weight,
 )
 from dawsos.platforms.local.lifecycle import POLL, until
-from dawsos.platforms.local.locking import URGENT, changing, locked
+from dawsos.platforms.local.locking import URGENT, changing, locked, supervisor_runs
 from dawsos.platforms.local.state import (
     EnvironmentStatus,
     Roles,
@@ -38,7 +38,6 @@ from dawsos.platforms.local.state import (
     write_json,
     write_roles,
 )
-from dawsos.platforms.local.supervisor import supervisor_runs
 from dawsos.platforms.local.traffic import EnvoyTraffic
 from dawsos.ports import Service
 

@@ -15,12 +15,12 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from dawsos.adapters.locks import FileLock, owner_of
+from dawsos.adapters.locks import FileLock
 from dawsos.adapters.probes import is_ready
 from dawsos.model.process import ProcessSpec
 from dawsos.platforms.local import processes
 from dawsos.platforms.local.envoy_config import write_weight
-from dawsos.platforms.local.locking import locked
+from dawsos.platforms.local.locking import SUPERVISOR_LOCK, locked
 from dawsos.platforms.local.state import (
     Desired,
     ProcessStatus,
@@ -246,13 +246,8 @@ class Supervisor:
             self.last_status = status
 
 
-def supervisor_runs(folder: Path) -> bool:
-    """Return whether a live supervisor holds the folder's lock."""
-    return owner_of(folder / "supervisor.lock") is not None
-
-
 def _supervise(folder: Path) -> int:
-    with FileLock(folder / "supervisor.lock") as lock:
+    with FileLock(folder / SUPERVISOR_LOCK) as lock:
         if lock.take(_OTHER_GONE_WITHIN):
             Supervisor(folder).run()
     return 0

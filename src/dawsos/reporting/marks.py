@@ -1,0 +1,15 @@
+"""The symbol of a state in its colour.  Apart from the tables of a run, because a list of runs needs only this."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from dawsos.reporting import formatting as words
+
+STYLES = {"good": "green", "bad": "bold red", "warn": "yellow", "busy": "cyan", "idle": "dim"}
+
+
+def mark(state: str, *, ascii_only: bool) -> Text:
+    """Return the symbol of ``state`` in its colour."""
+    shown = words.look(state)
+    return Text(shown.ascii if ascii_only else shown.symbol, style=STYLES[shown.tone])
