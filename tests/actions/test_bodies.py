@@ -25,6 +25,7 @@ from dawsos.adapters.toolchain import lock_digest
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Pipeline
+from dawsos.model.process import ProcessSpec
 from dawsos.releases import bundle as releases
 from dawsos.runs.recorder import Session
 from support.paper import URL, Paper
@@ -193,6 +194,56 @@ def test_commands_run_in_the_checkout(paper: Paper) -> None:
     work = changed(paper.work(session, "lint"), steps=(step,))
     assert asyncio.run(run_commands(scene(paper, session), work)).result == "passed"
     assert (work.artifacts / "where").read_text().strip() == str(paper.project.root)
+
+
+class Vault:
+    """A service that only sleeps, and whose address holds a password."""
+
+    name = "redis"
+
+    def prepare(self, folder: Path) -> tuple[ProcessSpec, dict[str, str]]:
+        spec = ProcessSpec(self.name, "services", ("/bin/sleep", "60"), str(folder), {}, stop_grace=0.1)
+        return spec, {"REDIS_URL": "redis://:served-hunter22@127.0.0.1:7/0"}
+
+
+LEAKS = (
+    'mkdir $ARTIFACTS/deep; echo "said $API_TOKEN"; '
+    "for name in report.xml deep/dump.bin; do "
+    'printf "\\377 %s and %s." "$API_TOKEN" "$REDIS_URL" > $ARTIFACTS/$name.new; mv $ARTIFACTS/$name.new $ARTIFACTS/$name; '
+    "done; "
+)
+
+
+@pytest.mark.parametrize("ends", ["passed", "failed", "stopped"])
+def test_no_secret_of_a_step_or_its_service_stays_in_the_evidence(
+    ends: str, paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What steps print is masked as it comes; what they write themselves is masked before anybody reads it."""
+    monkeypatch.setenv("API_TOKEN", "passed-hunter22")
+    monkeypatch.setitem(bodies.SERVICES, "redis", Vault())
+    session = paper.session()
+    then = {"passed": "true", "failed": "exit 3", "stopped": "sleep 60"}[ends]
+    step = paper.pipeline.stage("lint").steps[0].model_copy(update={"run": LEAKS + then})
+    work = changed(paper.work(session, "lint"), steps=(step,), pass_env=("API_TOKEN",), services=("redis",))
+
+    async def run() -> str:
+        running = asyncio.create_task(run_commands(scene(paper, session), work))
+        if ends != "stopped":
+            return (await running).result
+        async with asyncio.timeout(20):
+            while not (work.artifacts / "deep" / "dump.bin").exists():
+                await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return "stopped"
+
+    assert asyncio.run(run()) == ends
+    masked = b"\xff *** and redis://:***@127.0.0.1:7/0."
+    assert (work.artifacts / "report.xml").read_bytes() == masked
+    assert (work.artifacts / "deep" / "dump.bin").read_bytes() == masked
+    kept = {path: path.read_bytes() for path in work.artifacts.rglob("*") if path.is_file()}
+    assert [path for path, content in kept.items() if b"hunter22" in content] == []
 
 
 # Who may roll out.

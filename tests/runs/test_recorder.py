@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from dawsos.errors import BadInput, OwnedElsewhere
 from dawsos.model.events import Event
-from dawsos.runs.evidence import summary_problems
+from dawsos.runs.evidence import SUMMARY_FILE, summary_problems
 from dawsos.runs.project import load_run
 from dawsos.runs.recorder import EXIT_CODES, Session, start, take_over, unfinished
 from support.world import Silent, World, world
@@ -88,6 +89,15 @@ def test_a_run_that_has_an_end_has_its_report_and_its_signed_summary(told: World
     assert "wrong password ***" in report
     assert "hunter22" not in report
     assert 'outcome="failed"' in told.tools.project.metrics.read_text()
+    # What is signed is written in base64, where no search for the secret would find it.
+    signed = json.loads((told.tools.project.evidence(run.id) / SUMMARY_FILE).read_text())
+    assert json.loads(base64.b64decode(signed["payload"]))["predicate"]["reason"] == "wrong password ***"
+
+
+def test_half_a_character_of_a_tool_s_output_ends_no_run(told: World) -> None:
+    event = told.session.record("stage_skipped", "chaos", reason="half \ud83d of one")
+    assert told.session.since(event.seq - 1) == [event]
+    assert told.session.state.stages["chaos"].reason == "half \\ud83d of one"
 
 
 def test_the_folder_of_an_attempt_is_its_own(told: World) -> None:
