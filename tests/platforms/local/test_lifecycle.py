@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dawsos.adapters.locks import FileLock
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import ProcessSpec
 from dawsos.platforms.local import lifecycle, processes
 from dawsos.platforms.local.lifecycle import down, ensure_supervisor, until
 from dawsos.platforms.local.locking import supervisor_runs
-from dawsos.platforms.local.state import Desired, read_desired, write_desired
+from dawsos.platforms.local.state import (
+    Desired,
+    ProcessStatus,
+    read_desired,
+    read_status,
+    read_status_file,
+    write_desired,
+)
+from waiting import is_gone, wait_until
 
 
 def test_what_does_not_become_so_is_told_in_time() -> None:
@@ -63,3 +76,54 @@ def test_what_is_going_down_is_waited_for_and_then_started(tmp_path: Path, monke
     asyncio.run(ensure_supervisor(tmp_path))
     assert waited == [f"{tmp_path.name}: the supervisor that is stopping did not end"]
     assert not read_desired(tmp_path).stop
+
+
+def test_a_supervisor_of_before_files_had_versions_is_replaced_and_what_it_runs_is_adopted(tmp_path: Path) -> None:
+    status = tmp_path / "status.json"
+
+    def former(folder: Path) -> dict[str, Any]:
+        """Take the version out of what the supervisor says, as one of that time would."""
+        said: dict[str, Any] = json.loads(status.read_text())
+        del said["version"]
+        status.write_text(json.dumps(said))
+        return said
+
+    def served() -> list[ProcessStatus]:
+        return [process for process in read_status(tmp_path, True).processes if process.state == "ready"]
+
+    log = str(tmp_path / "logs" / "a.0.log")
+    write_desired(tmp_path, Desired({"a.0": ProcessSpec("a.0", "a", ("sleep", "60"), "/", {"PATH": "/bin"}, log=log)}))
+    try:
+        asyncio.run(ensure_supervisor(tmp_path))
+        wait_until(served)
+        before, keeper = former(tmp_path), processes.read_handle(tmp_path / "keeper.json")
+        asyncio.run(ensure_supervisor(tmp_path))
+        assert keeper is not None
+        assert not processes.alive(keeper)
+        assert is_gone(before["pid"])
+        wait_until(served)
+        assert [asdict(process) for process in served()] == [
+            {**process, "restarts": tuple(process["restarts"])} for process in before["processes"]
+        ]
+        # One of today is kept.
+        now = read_status_file(tmp_path).pid
+        asyncio.run(ensure_supervisor(tmp_path))
+        assert read_status_file(tmp_path).pid == now
+    finally:
+        asyncio.run(down(tmp_path, purge=True))
+
+
+def test_a_former_supervisor_without_a_keeper_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pid alone may be that of another process by now."""
+    (tmp_path / "status.json").write_text(json.dumps({"pid": os.getpid(), "processes": []}))
+    with FileLock(tmp_path / "supervisor.lock") as held:
+        assert held.take()
+        asyncio.run(ensure_supervisor(tmp_path))
+        assert supervisor_runs(tmp_path)
+
+
+def test_an_environment_whose_files_cannot_be_read_is_not_started(tmp_path: Path) -> None:
+    (tmp_path / "desired.json").write_text('{"version": 2}')
+    with pytest.raises(InfrastructureError, match=r"desired\.json cannot be read"):
+        asyncio.run(ensure_supervisor(tmp_path))
+    assert not supervisor_runs(tmp_path)

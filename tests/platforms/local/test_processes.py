@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -120,3 +121,26 @@ def test_a_changed_spec_is_noticed(tmp_path: Path) -> None:
     one = spec(tmp_path, "true")
     assert spec_digest(one) == spec_digest(spec(tmp_path, "true"))
     assert spec_digest(one) != spec_digest(replace(one, env={"A": "1"}))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"pid": 1}', '{"pid": "1", "started": "2", "digest": ""}'])
+def test_a_pid_file_of_another_shape_has_no_handle(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.json").write_text(text)
+    assert read_handle(tmp_path / "p.json") is None
+
+
+def test_a_pid_file_has_a_version_and_may_have_keys_that_are_not_known(tmp_path: Path, started: list[Handle]) -> None:
+    handle = begin(tmp_path, started, "exec sleep 60")
+    written = json.loads((tmp_path / "p.json").read_text())
+    assert written["version"] == 1
+    (tmp_path / "p.json").write_text(json.dumps({**written, "version": 2, "cgroup": "x"}))
+    assert read_handle(tmp_path / "p.json") == handle
+    # As commit 9091e4c wrote it.
+    (tmp_path / "p.json").write_text(json.dumps({key: written[key] for key in ("pid", "started", "digest")}))
+    assert read_handle(tmp_path / "p.json") == handle
+
+
+def test_a_signal_that_is_not_known_here_asks_for_an_end(tmp_path: Path, started: list[Handle]) -> None:
+    handle = begin(tmp_path, started, "exec sleep 60")
+    send(handle, "SIGNEW")
+    wait_until(lambda: not alive(handle))

@@ -344,7 +344,7 @@ def test_without_a_live_controller_the_traffic_goes_back_to_stable(stand: Stand)
     assert '"old"' in routed(stand.folder)
     assert read_status(stand.folder, True).lease_expired == stand.clock.now
     # Once is enough: what a person decides next is not undone.
-    write_json(stand.folder / "envoy" / "routes.json", {})
+    (stand.folder / "envoy" / "routes.json").write_text("{}")
     stand.clock.sleep(10)
     stand.tick()
     assert routed(stand.folder) == "{}"
@@ -354,6 +354,93 @@ def test_a_canary_that_no_controller_ever_watched_gets_no_traffic(stand: Stand) 
     write_roles(stand.folder, SERVING)
     stand.tick()
     assert read_roles(stand.folder).weight == 0
+
+
+class Stopped(Exception):
+    """A test has seen enough."""
+
+
+def run_until_it_sleeps(stand: Stand, times: int) -> None:
+    """Let the supervisor run, and end it when it sleeps for the ``times``-th time; each sleep is six seconds long."""
+    slept = 0
+
+    def sleep(_seconds: float) -> None:
+        nonlocal slept
+        slept += 1
+        HandClock.sleep(stand.clock, 6.0)
+        if slept == times:
+            raise Stopped
+
+    stand.clock.sleep = sleep  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        stand.supervisor.run()
+
+
+@pytest.mark.parametrize("at_first", [True, False], ids=["from its start", "after a good one"])
+@pytest.mark.parametrize(
+    "damaged",
+    ["{", '{"processes": {"a.0": {"argv": 7}}}', '{"crash_window": "long"}', '{"version": 2, "processes": {}}'],
+    ids=["damaged", "of another shape", "with a text for a number", "of a later version"],
+)
+def test_a_lease_runs_out_also_where_it_cannot_be_read_what_should_run(
+    stand: Stand, damaged: str, at_first: bool
+) -> None:
+    """An old supervisor under a newer controller: it must not die again and again, stop anything, or forget the lease."""
+    stand.want(stand.spec("a.0"))
+    pid = stand.tick()["a.0"].pid
+    write_roles(stand.folder, SERVING)
+    write_json(stand.folder / "lease.json", {"expires": stand.clock.now + 5})
+    if at_first:
+        stand.succeeded_by_another()
+    (stand.folder / "desired.json").write_text(damaged)
+    run_until_it_sleeps(stand, 2)
+    assert read_roles(stand.folder) == replace(SERVING, weight=0)
+    assert read_status(stand.folder, True).lease_expired == stand.clock.now - 6
+    assert [process.pid for process in read_status(stand.folder, True).processes] == [pid]
+    assert not is_gone(pid)
+
+
+def test_keys_of_a_later_version_disturb_nothing(stand: Stand) -> None:
+    stand.want(stand.spec("a.0"))
+    pid = stand.tick()["a.0"].pid
+    for name in ("desired", "traffic", "status", "stops", "lease"):
+        path = stand.folder / f"{name}.json"
+        held = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**held, "new": {"key": 1}}))
+    pid_file = stand.folder / "run" / "a.0.json"
+    pid_file.write_text(json.dumps({**json.loads(pid_file.read_text()), "new": 1}))
+    stand.succeeded_by_another()
+    run_until_it_sleeps(stand, 2)
+    assert [process.pid for process in read_status(stand.folder, True).processes] == [pid]
+
+
+def test_roles_that_cannot_be_read_are_those_that_were_read_last(stand: Stand) -> None:
+    write_roles(stand.folder, SERVING)
+    write_json(stand.folder / "lease.json", {"expires": stand.clock.now + 5})
+    stand.tick()
+    (stand.folder / "traffic.json").write_text('{"stable": 7}')
+    stand.clock.sleep(5.1)
+    stand.tick()
+    assert read_roles(stand.folder) == replace(SERVING, weight=0)
+
+
+@pytest.mark.parametrize("lease", ["{", "{}", '{"expires": "soon"}', '{"expires": NaN}', '{"expires": Infinity}'])
+def test_a_lease_that_cannot_be_read_has_run_out(stand: Stand, lease: str) -> None:
+    write_roles(stand.folder, SERVING)
+    (stand.folder / "lease.json").write_text(lease)
+    stand.tick()
+    assert read_roles(stand.folder).weight == 0
+
+
+@pytest.mark.parametrize(
+    "stops", ["{", '{"a.0": 5}', '{"a.0": []}', '{"a.0": ["SIGNEW", 1]}', '{"a.0": ["SIGINT", "x"]}']
+)
+def test_who_cannot_be_told_its_own_signal_is_ended_all_the_same(stand: Stand, stops: str) -> None:
+    stand.want(stand.spec())
+    stand.tick()
+    (stand.folder / "stops.json").write_text(stops)
+    stand.want()
+    assert stand.ticks_until(lambda seen: not seen) == {}
 
 
 def test_a_first_release_that_nobody_watches_is_withdrawn(stand: Stand) -> None:
@@ -383,7 +470,7 @@ def test_a_lease_that_runs_out_in_the_moment_of_the_promotion_does_not_undo_it(
         looks.append(seen)
         return seen
 
-    monkeypatch.setattr(supervisor, "read_roles", look)
+    monkeypatch.setattr(supervisor, "find_roles", look)
     stand.tick()
     assert looks[0].canary == "new"
     assert (read_roles(stand.folder), routed(stand.folder)) == (promoted, "")
@@ -496,7 +583,7 @@ def test_an_order_that_cannot_be_read_is_tried_again_although_it_stays_as_it_is(
     stand.want(stand.spec())
     orders = DesiredReader(stand.folder)
     answers = iter([None, None, Desired({"a.0": stand.spec()})])
-    monkeypatch.setattr(supervisor, "told_to_run", lambda _folder: next(answers))
+    monkeypatch.setattr(supervisor, "find_desired", lambda _folder: next(answers))
     assert orders.read() is None
     assert orders.read() is None
     assert orders.read() == orders.read() == Desired({"a.0": stand.spec()})

@@ -1,4 +1,4 @@
-"""Workers of a deployment: ports told to all, parked with a standby, started again when it comes back."""
+"""Workers of a deployment: ports told to all, suspended with a standby, started again when it comes back."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def test_a_worker_is_probed_on_its_first_port_and_belongs_to_its_deployment(tmp_
 def desired() -> Desired:
     processes = {name: ProcessSpec(name, name[:2], ("x",), "/") for name in ("d1.0", "d1.queue", "d1.mail", "d2.queue")}
     deployments = {
-        "d1": {"release": "r1", "ports": [1], "parks": ["d1.queue"]},
-        "d2": {"release": "r2", "ports": [2], "parks": ["d2.queue"]},
+        "d1": {"release": "r1", "ports": [1], "suspendable": ["d1.queue"]},
+        "d2": {"release": "r2", "ports": [2], "suspendable": ["d2.queue"]},
     }
     return Desired(processes, deployments)
 
@@ -60,13 +60,13 @@ def test_a_standby_does_no_work_and_works_again_when_it_returns(tmp_path: Path) 
     assert suspend_standby(state, Roles(stable="d2", standby="d1"))
     assert sorted(state.processes) == ["d1.0", "d1.mail", "d2.queue"]
     assert not suspend_standby(state, Roles(stable="d2", standby="d1"))
-    # What is parked is written and read as everything else: another process brings it back.
+    # What is suspended is written and read as everything else: another process brings it back.
     write_desired(tmp_path, state)
     state = read_desired(tmp_path)
     assert suspend_standby(state, Roles(stable="d1", canary="d2", weight=100))
     assert state.processes == before
 
 
-def test_a_deployment_of_an_older_version_has_nothing_to_park() -> None:
+def test_a_deployment_of_an_older_version_has_nothing_to_suspend() -> None:
     state = Desired({}, {"d1": {"release": "r1", "ports": [1]}})
     assert not suspend_standby(state, Roles(stable=None, standby="d1"))

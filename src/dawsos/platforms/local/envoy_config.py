@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dawsos.platforms.local.state import Roles, read_desired, read_roles, write_json, write_roles
+from dawsos.adapters.files import write_text
+from dawsos.platforms.local.state import Roles, read_desired, read_roles, write_roles
 
 HTTP_PREFIX = "front"
 ROUTES = "traffic"
@@ -211,7 +212,8 @@ def _route_config(name: str, listed: list[dict[str, Any]]) -> dict[str, Any]:
 def write_resources(folder: Path, name: str, resources: list[dict[str, Any]]) -> str:
     """Rename a discovery file into place and return its version, a digest of its content."""
     version = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()[:16]
-    write_json(folder / "envoy" / name, {"version_info": version, "resources": resources})
+    content = json.dumps({"version_info": version, "resources": resources})
+    write_text(folder / "envoy" / name, content, durable=True, mode=0o600)
     return version
 
 
@@ -220,9 +222,12 @@ def write_routes(folder: Path, roles: Roles) -> str:
     return write_resources(folder, "routes.json", [routes(roles)])
 
 
-def write_weight(folder: Path, weight: int) -> str:
-    """Write the canary's ``weight`` into the roles and the routes and return the routes' version; the caller has the lock."""
-    roles = replace(read_roles(folder), weight=weight)
+def write_weight(folder: Path, weight: int, roles: Roles | None = None) -> str:
+    """Write the canary's ``weight`` into the roles and the routes and return the routes' version; the caller has the lock.
+
+    ``roles`` are used instead of those in the folder, for a caller who knows what the folder no longer tells.
+    """
+    roles = replace(roles or read_roles(folder), weight=weight)
     write_roles(folder, roles)
     return write_routes(folder, roles)
 

@@ -18,7 +18,15 @@ from dawsos.adapters.locks import FileLock
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.local import processes
 from dawsos.platforms.local.locking import changing, supervisor_runs
-from dawsos.platforms.local.state import Desired, read_desired, read_json, write_desired
+from dawsos.platforms.local.state import (
+    Desired,
+    find_desired,
+    has_former_supervisor,
+    read_desired,
+    read_json,
+    read_status_file,
+    write_desired,
+)
 
 POLL = 0.05
 _ENDS_WITHIN = 30.0
@@ -43,6 +51,8 @@ async def ensure_supervisor(folder: Path) -> None:
         )
         with changing(folder) as desired:
             desired.stop = False
+    if supervisor_runs(folder) and has_former_supervisor(folder):
+        await _end_former_supervisor(folder)
     if supervisor_runs(folder):
         return
     log = folder / "logs" / "supervisor.log"
@@ -58,9 +68,24 @@ async def ensure_supervisor(folder: Path) -> None:
     await until(lambda: _supervised(folder), 20, f"{folder.name}: the supervisor did not start; read {log}")
 
 
+async def _end_former_supervisor(folder: Path) -> None:
+    """End a supervisor that cannot read files with a version; what it supervises runs on, and the next one adopts it.
+
+    Without its keeper it cannot be told from another process.  It goes on then, and its files keep the form that it reads.
+    """
+    keeper = processes.read_handle(folder / "keeper.json")
+    if keeper is None or not processes.alive(keeper):
+        return
+    # Stopped first, so that it starts no other supervisor.
+    await asyncio.to_thread(processes.stop, keeper, "SIGSTOP", 0.0)
+    await until(
+        lambda: not supervisor_runs(folder), 20, f"{folder.name}: the supervisor of a former version did not end"
+    )
+
+
 def _supervised(folder: Path) -> bool:
     # What an earlier supervisor wrote says nothing of what runs now: wait for the first words of this one.
-    pid = read_json(folder / "status.json").get("pid", 0)
+    pid = read_status_file(folder).pid
     return supervisor_runs(folder) and pid > 0 and processes.start_time(pid) != ""
 
 
@@ -70,7 +95,7 @@ async def down(folder: Path, *, purge: bool) -> None:
         return
     with FileLock(folder / "supervisor.lock") as lock:
         if supervisor_runs(folder):
-            await _drain(read_desired(folder).proxy)
+            await _drain((find_desired(folder) or Desired()).proxy)
         await _take_its_place(folder, lock, purge)
         keeper = processes.read_handle(folder / "keeper.json")
         if keeper is not None:

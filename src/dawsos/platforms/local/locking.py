@@ -12,8 +12,8 @@ from copy import deepcopy
 from pathlib import Path
 
 from dawsos.adapters.locks import FileLock, owner_of
-from dawsos.errors import InfrastructureError, OwnedElsewhere
-from dawsos.platforms.local.state import Desired, told_to_run, write_desired
+from dawsos.errors import OwnedElsewhere
+from dawsos.platforms.local.state import Desired, read_desired, write_desired
 
 PATIENT = 10.0
 # Traffic must be on the stable release within a second of the decision: whoever moves it there waits no longer than this.
@@ -50,12 +50,7 @@ def changing(folder: Path) -> Iterator[Desired]:
     Raises InfrastructureError when it cannot be read: what is written then would stop everything that runs.
     """
     with locked(folder):
-        desired = told_to_run(folder)
-        if desired is None:
-            raise InfrastructureError(
-                f"{folder / 'desired.json'} cannot be read",
-                fix="check the disk, the rights and the limit of open files",
-            )
+        desired = read_desired(folder)
         before = deepcopy(desired)
         yield desired
         if desired != before:

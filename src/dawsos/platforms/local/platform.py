@@ -96,7 +96,7 @@ class LocalPlatform:
             missing = [name for name in names if name not in kept]
             if missing:
                 kept |= {name: randomness.token_urlsafe(32) for name in missing}
-                write_json(path, kept)  # a new file of mkstemp has mode 0600
+                write_json(path, kept)
         return {name: kept[name] for name in names}
 
     def folders(self, names: Sequence[str]) -> dict[str, str]:
@@ -153,10 +153,10 @@ class LocalPlatform:
             around = workers.Surroundings(
                 deployment.id, deployment.cwd, env, deployment.stop_grace, self._log(deployment.id).parent
             )
-            made, parks = workers.all_specs(deployment.workers, around, named)
+            made, suspendable = workers.all_specs(deployment.workers, around, named)
             specs += made
             desired.deployments[deployment.id] = {
-                "release": deployment.release, "ports": list(ports), "named_ports": named, "parks": parks,
+                "release": deployment.release, "ports": list(ports), "named_ports": named, "suspendable": suspendable,
             }  # fmt: skip
             desired.processes |= {spec.name: spec for spec in specs}
         try:
@@ -342,7 +342,7 @@ class LocalPlatform:
 
     def renew_lease(self, seconds: float) -> None:
         """Tell the supervisor that a live controller watches the canary for ``seconds`` more."""
-        write_json(self.folder / "lease.json", {"expires": time.time() + seconds})
+        write_json(self.folder / "lease.json", {"expires": time.time() + seconds}, durable=False)
 
     # The end.
 

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import psutil
 
-from dawsos.adapters.files import write_json
+from dawsos.adapters.files import read_json, write_json
 from dawsos.model.process import ProcessSpec
+from dawsos.platforms.local.state import VERSION, decode
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,10 @@ class Handle:
 
 
 def spec_digest(spec: ProcessSpec) -> str:
-    """Return the digest by which a changed spec is noticed."""
+    """Return the digest by which a changed spec is noticed.
+
+    It must stay the same for the same spec: where it does not, the next supervisor replaces every process that runs.
+    """
     return hashlib.sha256(json.dumps(asdict(spec), sort_keys=True).encode()).hexdigest()
 
 
@@ -69,7 +73,8 @@ def spawn(spec: ProcessSpec, pid_file: Path) -> Handle:
         # Whoever starts us in the background has told us to ignore these, and a shell cannot trap what it was told to ignore.
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        write_json(pid_file, {"pid": os.getpid(), "started": start_time(os.getpid()), "digest": digest})
+        started = start_time(os.getpid())
+        write_json(pid_file, {"version": VERSION, "pid": os.getpid(), "started": started, "digest": digest})
         if spec.user is not None and os.geteuid() == 0:
             os.setgroups([])
             os.setgid(spec.user[1])
@@ -87,11 +92,8 @@ def spawn(spec: ProcessSpec, pid_file: Path) -> Handle:
 
 
 def read_handle(pid_file: Path) -> Handle | None:
-    """Return the handle in a pid file, None when there is none."""
-    try:
-        return Handle(**json.loads(pid_file.read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
+    """Return the handle in a pid file, None when there is none; keys that a handle does not have are ignored."""
+    return decode(Handle, read_json(pid_file))
 
 
 def alive(handle: Handle) -> bool:
@@ -103,7 +105,8 @@ def send(handle: Handle, name: str) -> None:
     """Send the signal called ``name`` to the process if it still runs."""
     if alive(handle):
         with contextlib.suppress(OSError):
-            os.kill(handle.pid, getattr(signal, name))
+            # A later version may name a signal that is not known here: the process is asked to end all the same.
+            os.kill(handle.pid, getattr(signal, name, signal.SIGTERM))
 
 
 def kill_tree(handle: Handle) -> None:

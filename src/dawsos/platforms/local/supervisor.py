@@ -8,12 +8,14 @@ controller has run out while a canary has traffic, the supervisor moves the traf
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dawsos.adapters.locks import FileLock
 from dawsos.adapters.probes import is_ready
@@ -24,10 +26,11 @@ from dawsos.platforms.local.locking import SUPERVISOR_LOCK, locked
 from dawsos.platforms.local.state import (
     Desired,
     ProcessStatus,
+    Roles,
+    find_desired,
+    find_roles,
     read_json,
-    read_roles,
     read_status,
-    told_to_run,
     write_json,
 )
 
@@ -66,7 +69,7 @@ class DesiredReader:
         self._digests: dict[str, tuple[ProcessSpec, str]] = {}
 
     def read(self) -> Desired | None:
-        """Return what should run; as ``told_to_run``, None when it cannot be read now."""
+        """Return what should run, None when it cannot be read now."""
         try:
             facts = (self._folder / "desired.json").stat()
             seen: tuple[int, ...] = (facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size)
@@ -74,7 +77,7 @@ class DesiredReader:
             seen = ()
         if not seen or seen != self._seen or self._desired is None:
             # Looked at before it is read: what is put in its place meanwhile is read the next time.
-            self._seen, self._desired = seen, told_to_run(self._folder)
+            self._seen, self._desired = seen, find_desired(self._folder)
         return self._desired
 
     def digest(self, spec: ProcessSpec) -> str:
@@ -90,7 +93,8 @@ class Supervisor:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.orders = DesiredReader(folder)
+        self.desired = DesiredReader(folder)
+        self.roles = Roles()
         self.watched: dict[str, Watched] = {}
         self.lease_expired: float | None = None
         self.lease: float | None = None
@@ -104,14 +108,15 @@ class Supervisor:
         """Reconcile until ``desired.json`` says stop and nothing runs any more."""
         desired: Desired | None = None
         while True:
-            # What cannot be read at the moment (no descriptor left, a disk that fails) is no order to stop everything.
-            desired = self.orders.read() or desired
+            # A file that cannot be read now (no descriptor left, a failing disk, a later version) stops nothing.
+            desired = self.desired.read() or desired
             if desired is None:
-                time.sleep(_TICK)
-                continue
-            self._tick(desired)
-            if desired.stop and not any(watched.handle for watched in self.watched.values()):
-                return
+                self._check_lease()
+                self._write_lease()
+            else:
+                self._tick(desired)
+                if desired.stop and not any(watched.handle for watched in self.watched.values()):
+                    return
             time.sleep(_TICK)
 
     def _tick(self, desired: Desired) -> None:
@@ -150,7 +155,7 @@ class Supervisor:
             watched.restarts = [at for at in watched.restarts if died - at < desired.crash_window] + [died]
             watched.next_start = now + _BACKOFF[min(len(watched.restarts) - 1, len(_BACKOFF) - 1)]
             watched.handle, watched.state = None, "dead"
-        elif handle is not None and handle.digest != self.orders.digest(spec):
+        elif handle is not None and handle.digest != self.desired.digest(spec):
             self._retire(name, watched, spec)
             return
         if watched.handle is None:
@@ -192,28 +197,36 @@ class Supervisor:
             processes.kill_tree(handle)
 
     def _stop_of(self, name: str) -> tuple[str, float]:
-        stops = read_json(self.folder / "stops.json")
-        kept = stops.get(name, ["SIGTERM", 5.0])
-        return str(kept[0]), float(kept[1])
+        match read_json(self.folder / "stops.json").get(name):
+            case [str(stop_signal), int() | float() as grace]:
+                return stop_signal, float(grace)
+        return "SIGTERM", 5.0
 
     def _check_lease(self) -> None:
         if self._unwatched():
             with locked(self.folder, _LOCK_WITHIN, or_without=True):
                 # Looked at again under the lock: in this very moment the canary may have been promoted.
                 if self._unwatched():
-                    write_weight(self.folder, 0)
+                    write_weight(self.folder, 0, self.roles)
                     self.lease_expired = time.time()
 
     def _unwatched(self) -> bool:
         """Return whether a canary, also a first release, has traffic and no controller has renewed its lease in time."""
-        roles = read_roles(self.folder)
-        if not roles.canary or roles.weight == 0:
+        # Where they cannot be read, those that were read last: the canary may still have traffic.
+        self.roles = find_roles(self.folder) or self.roles
+        if not self.roles.canary or self.roles.weight == 0:
             return False
-        expires = read_json(self.folder / "lease.json").get("expires", 0.0)
+        expires = _expiry(read_json(self.folder / "lease.json"))
         if expires != self.lease:
             # Renewed: from here on it runs out by a clock that nobody can set back.
             self.lease, self.lease_until = expires, time.monotonic() + expires - time.time()
         return time.monotonic() > self.lease_until
+
+    def _write_lease(self) -> None:
+        """Say that the lease has run out, and leave what else was last seen as it is."""
+        status = read_json(self.folder / "status.json")
+        if status.get("lease_expired") != self.lease_expired:
+            write_json(self.folder / "status.json", {**status, "lease_expired": self.lease_expired}, durable=False)
 
     def _write_status(self, desired: Desired) -> None:
         shown = []
@@ -237,13 +250,22 @@ class Supervisor:
             "lease_expired": self.lease_expired,
         }
         if status != self.last_status:
-            write_json(self.folder / "status.json", status)
+            write_json(self.folder / "status.json", status, durable=False)
             write_json(
                 self.folder / "stops.json",
                 {n: [s.stop_signal, s.stop_grace] for n, s in desired.processes.items()}
                 or read_json(self.folder / "stops.json"),
+                durable=False,
             )
             self.last_status = status
+
+
+def _expiry(lease: dict[str, Any]) -> float:
+    """Return when a lease ends, in seconds since the epoch; one that cannot be read has ended."""
+    match lease.get("expires"):
+        case int() | float() as expires if math.isfinite(expires):
+            return float(expires)
+    return 0.0
 
 
 def _supervise(folder: Path) -> int:
@@ -263,9 +285,8 @@ def main(folder: Path) -> None:
         child = os.fork()
         if child == 0:
             os._exit(_run_child(folder))
-        write_json(
-            folder / "keeper.json", {"pid": os.getpid(), "started": processes.start_time(os.getpid()), "digest": ""}
-        )
+        keeper = {"pid": os.getpid(), "started": processes.start_time(os.getpid()), "digest": ""}
+        write_json(folder / "keeper.json", keeper, durable=False)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) == 0:
             os._exit(0)

@@ -2,7 +2,7 @@
 
 Two facts make them more than replicas.  They may need ports that the others must know before anything starts, so ports are
 named by variables, chosen once per deployment and told to all of its processes and commands.  And a standby deployment
-is kept warm to answer requests, not to do work: its workers are parked, so that only the code that serves also works, and
+is kept warm to answer requests, not to do work: its workers are suspended, so that only the code that serves also works, and
 started again when the standby comes back.
 """
 
@@ -98,12 +98,12 @@ def suspend_standby(desired: Desired, roles: Roles) -> bool:
     changed = False
     for name, deployment in desired.deployments.items():
         working = name != roles.standby
-        parked: dict[str, dict[str, Any]] = deployment.setdefault("parked", {})
-        if working and parked:
-            desired.processes |= {process: spec_from(raw) for process, raw in parked.items()}
-            deployment["parked"], changed = {}, True
+        suspended: dict[str, dict[str, Any]] = deployment.setdefault("suspended", {})
+        if working and suspended:
+            desired.processes |= {process: spec_from(raw) for process, raw in suspended.items()}
+            deployment["suspended"], changed = {}, True
         elif not working:
-            for process in [process for process in deployment.get("parks", ()) if process in desired.processes]:
-                parked[process] = asdict(desired.processes.pop(process))
+            for process in [process for process in deployment.get("suspendable", ()) if process in desired.processes]:
+                suspended[process] = asdict(desired.processes.pop(process))
                 changed = True
     return changed
