@@ -93,6 +93,15 @@ def test_tests_are_run_on_what_users_get_where_the_project_can_be_installed() ->
     assert "pytest test -q" in unit
 
 
+def test_a_package_at_the_top_is_imported_from_where_coverage_looks_for_it() -> None:
+    """Coverage takes the name of a folder for that folder: with the installed copy imported, it measured 0 %."""
+    assert "PYTHONPATH=$PWD:$site pytest" in commands(written(replace(FULL, packages=("mine",))).stage("unit"))
+    assert "PYTHONPATH=$site pytest" in commands(written(FULL).stage("unit"))
+    assert "PYTHONPATH=$site pytest" in commands(
+        written(replace(FULL, packages=("mine",), installable=False)).stage("unit")
+    )
+
+
 def test_coverage_is_of_the_import_packages_with_the_limit_that_was_found() -> None:
     unit = written(FULL).stage("unit")
     assert "--cov=mine --cov=more --cov-report=xml" in commands(unit)

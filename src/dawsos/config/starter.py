@@ -104,6 +104,8 @@ def _unit(found: Found) -> str:
         else ""
     )
     coverage = " ".join(f"--cov={path.rpartition('/')[2].removesuffix('.py')}" for path in found.packages)
+    # A package at the top is a folder that coverage finds by its name: what is measured there must be what is imported.
+    flat = found.installable and any("/" not in path for path in found.packages)
     return f"""\
   - id: unit
     title: Unit tests
@@ -112,7 +114,7 @@ def _unit(found: Found) -> str:
     steps:
       - name: unit tests
         run: >-
-          site=$(mktemp -d); trap 'rm -rf $site build' EXIT; {install}PYTHONPATH=$site
+          site=$(mktemp -d); trap 'rm -rf $site build' EXIT; {install}PYTHONPATH={"$PWD:" if flat else ""}$site
           pytest {found.tests} -q -p no:cacheprovider --junitxml=$ARTIFACTS/junit-$REPEAT.xml
           {coverage} --cov-report=xml:$ARTIFACTS/coverage.xml
         repeat: 2
