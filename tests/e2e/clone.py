@@ -172,14 +172,18 @@ class Clone:
                 raise AssertionError(f"{within:g} s after {when} there is still: " + "; ".join(left))
             time.sleep(0.1)
 
-    def end(self) -> None:
-        """Stop everything of this clone; whatever the command leaves is ended by pid."""
+    def end(self) -> list[str]:
+        """Stop everything of this clone and return the command lines of what `down` left, which is ended by pid."""
         refused = self.dawsos("down", "--purge").code
+        left = []
         for process in self.processes():
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.append(" ".join(process.cmdline()))
+                process.kill()
         if refused:
             # A ship was still under way, which a failed test had left.
             self.dawsos("down", "--purge")
+        return left
 
 
 def _as_json(value: dict[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
         clone.commit("a fast ladder, the smoke tests as acceptance, and no scan of a commit that changes no file")
         yield clone
     finally:
-        clone.end()
+        left = clone.end()
+    assert left == [], "down left these processes"
 
 
 def only_smoke(clone: Clone) -> None:
