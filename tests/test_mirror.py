@@ -29,7 +29,6 @@ WITHOUT: dict[str, str] = {
     "analysis/simulation/draws.py": "analysis/simulation/test_vector.py draws from it and compares moments",
     "analysis/simulation/scenarios.py": "analysis/simulation/test_vector.py and test_contest.py run through them",
     "model/rollout.py": "frozen values; analysis/test_samples.py writes and reads them, the judges judge them",
-    "model/findings.py": "one frozen value, made and read by gates/test_findings.py",
 }
 
 

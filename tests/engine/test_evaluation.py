@@ -122,7 +122,7 @@ def test_the_last_fifty_reports_are_remembered(ask_flaky: Callable[..., GateVerd
     assert known[-1] == "run-26 attempt-1 junit-2.xml"
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\0"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\0", '{"runs": 1}', '{"runs": [1]}'])
 def test_a_memory_that_cannot_be_read_begins_anew(
     ask_flaky: Callable[..., GateVerdict], tools: Tools, content: str
 ) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from dawsos.scans.osv import is_affected, match, read_export
 
 # Three real records of the PyPA Advisory Database, CC-BY-4.0.
 EXCERPT = (Path(__file__).parent.parent / "pipelines" / "defects" / "base" / "advisories.jsonl").read_bytes()
+PACKAGE = {"name": "jinja2", "ecosystem": "PyPI"}
 RECORDS = [json.loads(line) for line in EXCERPT.splitlines()]
 
 
@@ -105,3 +107,41 @@ def test_a_range_that_begins_with_a_version_that_cannot_be_compared_may_have_beg
     affected = {"ranges": [{"type": "SEMVER", "events": events}]}
     assert is_affected(affected, "2.0.5")
     assert not is_affected(affected, "2.1.0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"affected": ["jinja2"]}, "affected is not an array of objects"),
+        ({"affected": "jinja2"}, "affected is not an array"),
+        ({"affected": [{"package": "jinja2"}]}, "package is not an object"),
+        ({"affected": [{"package": PACKAGE, "versions": "2.10"}]}, "versions is not an array"),
+        ({"affected": [{"package": PACKAGE, "ranges": [1]}]}, "ranges is not an array of objects"),
+        (
+            {"affected": [{"package": PACKAGE, "ranges": [{"type": "ECOSYSTEM", "events": {"introduced": "0"}}]}]},
+            "events is not an array",
+        ),
+        ({"aliases": "CVE-2019-10906"}, "aliases is not an array"),
+        ({"database_specific": "HIGH"}, "database_specific is not an object"),
+    ],
+)
+def test_a_record_that_is_not_as_the_schema_says_is_refused_by_its_id(changes: dict[str, Any], words: str) -> None:
+    """To leave it out could hide an advisory."""
+    record = {"id": "X-1", "modified": "2026-01-01", "affected": [{"package": PACKAGE, "versions": ["2.10"]}]} | changes
+    export = read_export("a.json", json.dumps(record).encode())
+    with pytest.raises(BadInput) as refused:
+        match(export, {"jinja2": "2.10"}, "PyPI")
+    assert refused.value.message.startswith(f"the OSV record X-1 is malformed: {words}")
+
+
+def test_a_record_may_leave_out_what_the_schema_does_not_demand() -> None:
+    record = {"id": "X-1", "modified": "2026-01-01", "affected": [{"package": PACKAGE, "versions": ["2.10"]}]}
+    (row,) = match(read_export("a.json", json.dumps(record).encode()), {"jinja2": "2.10"}, "PyPI")
+    assert row == {
+        "package": "jinja2",
+        "version": "2.10",
+        "id": "X-1",
+        "aliases": [],
+        "severity": "UNKNOWN",
+        "fixed": [],
+    }

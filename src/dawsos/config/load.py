@@ -45,7 +45,8 @@ def load_pipeline(text: str, path: str, gate_options: GateModels) -> Pipeline:
     Raises BadInput with one line per problem.
     """
     document = _parse(text, path)
-    shaped, problems = _gates_in_place(plain(document), gate_options)
+    shaped = plain(document)
+    problems = _gates_in_place(shaped, gate_options)
     pipeline: Pipeline | None = None
     try:
         pipeline = Pipeline.model_validate(shaped)
@@ -98,8 +99,8 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, float) else value
 
 
-def _gates_in_place(document: Any, gate_options: GateModels) -> tuple[Any, list[Problem]]:
-    """Replace each gate as the file writes it by a ``Gate`` with validated options."""
+def _gates_in_place(document: dict[str, object], gate_options: GateModels) -> list[Problem]:
+    """Replace each gate as the file writes it by a ``Gate`` with validated options; return what is wrong."""
     problems: list[Problem] = []
     stages, limits = document.get("stages"), _objectives(document.get("slo"))
     for number, stage in enumerate(stages if isinstance(stages, list) else ()):
@@ -117,7 +118,7 @@ def _gates_in_place(document: Any, gate_options: GateModels) -> tuple[Any, list[
         # A placeholder for gates that were refused above: their stage must not be reported as one without gates as well, nor as
         # one whose only gate is exit_status.
         stage["gates"] = made or [Gate(kind="findings", name="refused", options=GateOptions()) for _ in gates[:1]]
-    return document, problems
+    return problems
 
 
 def _unique(name: str, taken: set[str]) -> str:
@@ -128,7 +129,7 @@ def _unique(name: str, taken: set[str]) -> str:
     return unique
 
 
-def _objectives(written: Any) -> dict[str, dict[str, Any]]:
+def _objectives(written: object) -> dict[str, dict[str, Any]]:
     """Return SLO -> the limit that it is to a gate; nothing when what is written is refused elsewhere."""
     try:
         slo = Slo.model_validate(written)
@@ -141,7 +142,7 @@ def _objectives(written: Any) -> dict[str, dict[str, Any]]:
 
 
 def _gate(
-    gate: Any, place: Path, gate_options: GateModels, limits: Mapping[str, dict[str, Any]]
+    gate: object, place: Path, gate_options: GateModels, limits: Mapping[str, dict[str, Any]]
 ) -> tuple[Gate | None, list[Problem]]:
     if isinstance(gate, str):
         gate = {"kind": gate}

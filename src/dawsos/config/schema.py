@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from dawsos.model.pipeline import GateOptions, Pipeline
 from dawsos.model.verdicts import GateKindName
 
 
-def json_schema(gate_options: Mapping[GateKindName, type[GateOptions]]) -> dict[str, Any]:
+def json_schema(gate_options: Mapping[GateKindName, type[GateOptions]]) -> dict[str, object]:
     """Return the schema; a gate is a bare kind or a mapping with the kind's own options beside it."""
     schema = Pipeline.model_json_schema()
     definitions = schema["$defs"]
-    forms: list[dict[str, Any]] = [{"enum": sorted(gate_options)}]
+    forms: list[object] = [{"enum": sorted(gate_options)}]
     for kind, options in sorted(gate_options.items()):
         own = options.model_json_schema()
         definitions.update(own.pop("$defs", {}))

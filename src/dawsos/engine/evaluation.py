@@ -6,18 +6,17 @@ inputs (``history.json``).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from dawsos.adapters.files import write_json
 from dawsos.gates import evaluate_gate, files_of, flaky
-from dawsos.gates.documents import Malformed
+from dawsos.gates.documents import Malformed, get, parse_object, rows
 from dawsos.gates.flaky import HISTORY, outcomes
 from dawsos.gates.readers.asked import ASKED
+from dawsos.model.json import JsonObject
 from dawsos.model.pipeline import Gate
 from dawsos.model.verdicts import GateVerdict
 from dawsos.runs.project import Tools
@@ -50,12 +49,8 @@ class GateEvaluator:
         """Write what earlier runs saw, then remember what this one saw, for the next."""
         stage = artifacts.parent.name
         place = self._tools.project.home / "outcomes" / stage / f"{self.fingerprints.get(stage, 'unknown')}.json"
-        try:
-            known: list[dict[str, Any]] = json.loads(place.read_text())["runs"]
-        except (OSError, ValueError, KeyError, TypeError):
-            known = []
         attempt = f"{self._run} {artifacts.name}"
-        earlier = [run for run in known if not str(run.get("run")).startswith(attempt)]
+        earlier = [run for run in _remembered_runs(place) if not str(run.get("run")).startswith(attempt)]
         write_json(artifacts / HISTORY, {"runs": earlier})
         seen = [
             {"run": f"{attempt} {path.name}", "outcomes": found}
@@ -75,6 +70,14 @@ def read_evidence(artifacts: Path, patterns: Iterable[str]) -> dict[str, bytes]:
             if path.is_file() and path.resolve().is_relative_to(inside):
                 evidence[path.relative_to(artifacts).as_posix()] = path.read_bytes()
     return evidence
+
+
+def _remembered_runs(path: Path) -> list[JsonObject]:
+    """Return the earlier runs that ``path`` holds, none when it cannot be read."""
+    try:
+        return rows("runs", get(path.name, parse_object(path.name, path.read_bytes()), "runs"))
+    except (OSError, Malformed):
+        return []
 
 
 def _outcomes(path: Path) -> Mapping[str, str] | None:

@@ -24,12 +24,13 @@ class Finding:
     @property
     def place(self) -> str:
         """``path:line:column`` as far as it is known, which editors and terminals open."""
-        return ":".join([self.path, *(str(number) for number in (self.line, self.column) if number)])
+        line = f":{self.line}" if self.line else ""
+        return f"{self.path}{line}" + (f":{self.column}" if line and self.column else "")
 
     def __str__(self) -> str:
         return f"{self.place}: {self.rule} {self.message}".replace("  ", " ")
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Finding:
-        """Return the finding that an event's body holds."""
-        return cls(**body)
+        """Return the finding that an event's body holds; keys that a newer version of the tool wrote are left out."""
+        return cls(**{key: value for key, value in body.items() if key in cls.__dataclass_fields__})

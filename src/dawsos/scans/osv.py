@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
 from dawsos.errors import BadInput
+from dawsos.model.json import Json, JsonObject, parse
 from dawsos.model.names import canonical_package
 
 _RATING = {"LOW", "MODERATE", "MEDIUM", "HIGH", "CRITICAL"}
@@ -28,7 +27,7 @@ _LARGEST = 2 * 1024**3
 class Export:
     """The records of an export; ``modified`` is the newest time in it, which is the state of its data."""
 
-    records: tuple[dict[str, Any], ...]
+    records: tuple[JsonObject, ...]
     modified: str
 
 
@@ -36,7 +35,7 @@ def read_export(name: str, content: bytes) -> Export:
     """Return the records of a .json, .jsonl, .jsonl.gz or .zip file (one record a file); raises BadInput."""
     try:
         records = tuple(record for record in _records(name, content) if not record.get("withdrawn"))
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, RecursionError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInput(
             f"{name} is not an OSV export: {error}", fix="give a .json, .jsonl, .jsonl.gz or .zip of OSV records"
         ) from error
@@ -46,69 +45,86 @@ def read_export(name: str, content: bytes) -> Export:
     return Export(records, max(times))
 
 
-def _records(name: str, content: bytes) -> Iterator[dict[str, Any]]:
+def _records(name: str, content: bytes) -> Iterator[JsonObject]:
     if content[:4] == b"PK\x03\x04":
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > _LARGEST:
                 raise ValueError("it would unpack to more than 2 GiB")
             for entry in archive.namelist():
                 if entry.endswith(".json"):
-                    yield _record(json.loads(archive.read(entry)))
+                    yield _record(parse(archive.read(entry)))
         return
     text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode()
-    if text.lstrip().startswith("["):
-        yield from (_record(row) for row in json.loads(text))
-    elif name.endswith(".json"):
-        yield _record(json.loads(text))
+    if name.endswith(".json") or text.lstrip().startswith("["):
+        value = parse(text)
+        yield from (_record(item) for item in (value if isinstance(value, list) else [value]))
     else:
-        yield from (_record(json.loads(line)) for line in text.splitlines() if line.strip())
+        yield from (_record(parse(line)) for line in text.splitlines() if line.strip())
 
 
-def _record(value: object) -> dict[str, Any]:
+def _record(value: Json) -> JsonObject:
     if not isinstance(value, dict) or not isinstance(value.get("id"), str):
         raise ValueError("a record has no id")
     return value
 
 
-def match(export: Export, packages: Mapping[str, str], ecosystem: str) -> list[dict[str, Any]]:
-    """Return {package, version, id, aliases, severity, fixed} for each advisory of ``ecosystem`` that affects one of ``packages``."""
-    found = []
+def match(export: Export, packages: Mapping[str, str], ecosystem: str) -> list[JsonObject]:
+    """Return {package, version, id, aliases, severity, fixed} for each advisory of ``ecosystem`` that affects one of ``packages``.
+
+    Raises BadInput for a record that is not as the schema says: to leave it out could hide an advisory.
+    """
+    found: list[JsonObject] = []
     for record in export.records:
-        for affected in record.get("affected") or ():
-            package = affected.get("package") or {}
-            name = canonical_package(str(package.get("name", "")))
-            if package.get("ecosystem") != ecosystem or name not in packages:
-                continue
-            version = packages[name]
-            if is_affected(affected, version):
-                row = {
-                    "package": name,
-                    "version": version,
-                    "id": record["id"],
-                    "aliases": list(record.get("aliases") or ()),
-                }
-                found.append(row | {"severity": _severity(record), "fixed": _fixed(affected, version)})
+        try:
+            found += _matches(record, packages, ecosystem)
+        except ValueError as error:
+            raise BadInput(
+                f"the OSV record {record['id']} is malformed: {error}", fix="export the database anew"
+            ) from error
     return found
 
 
-def is_affected(affected: Mapping[str, Any], version: str) -> bool:
+def _matches(record: JsonObject, packages: Mapping[str, str], ecosystem: str) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    for affected in _objects(record, "affected"):
+        package = _object(affected, "package")
+        name = canonical_package(str(package.get("name", "")))
+        if package.get("ecosystem") != ecosystem or name not in packages:
+            continue
+        version = packages[name]
+        if is_affected(affected, version):
+            found.append(
+                {
+                    "package": name,
+                    "version": version,
+                    "id": record["id"],
+                    "aliases": [*_array(record, "aliases")],
+                    "severity": _severity(record),
+                    "fixed": [*_fixed(affected, version)],
+                }
+            )
+    return found
+
+
+def is_affected(affected: JsonObject, version: str) -> bool:
     """Return whether ``version`` is affected.  One that cannot be compared is, unless the listed versions say otherwise.
 
-    The same holds for a range whose beginning cannot be compared: it may have begun anywhere.
+    The same holds for a range whose beginning cannot be compared: it may have begun anywhere.  Raises ValueError for what the
+    schema does not allow.
     """
-    listed = {str(known) for known in affected.get("versions") or ()}
+    listed = {str(known) for known in _array(affected, "versions")}
     if version in listed:
         return True
-    ranges = [span for span in affected.get("ranges") or () if span.get("type") in ("ECOSYSTEM", "SEMVER")]
+    ranges = [span for span in _objects(affected, "ranges") if span.get("type") in ("ECOSYSTEM", "SEMVER")]
     here = _version(version)
     if here is None:
         return bool(ranges) and not listed
     return any(known == here for known in map(_version, listed)) or any(
-        _inside(span.get("events") or (), here) for span in ranges
+        _inside(_objects(span, "events"), here) for span in ranges
     )
 
 
-def _inside(events: Iterable[Mapping[str, Any]], version: Version) -> bool:
+def _inside(events: Iterable[JsonObject], version: Version) -> bool:
     inside = False
     for kind, at in sorted(_events(events), key=lambda event: (event[1], event[0] == "last_affected")):
         if kind == "introduced" and version >= at:
@@ -118,7 +134,7 @@ def _inside(events: Iterable[Mapping[str, Any]], version: Version) -> bool:
     return inside
 
 
-def _events(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Version]]:
+def _events(events: Iterable[JsonObject]) -> Iterator[tuple[str, Version]]:
     for event in events:
         for kind in ("introduced", "fixed", "last_affected"):
             at = _version(str(event[kind])) if kind in event and event[kind] != "0" else None
@@ -136,15 +152,39 @@ def _version(text: str) -> Version | None:
         return None
 
 
-def _fixed(affected: Mapping[str, Any], version: str) -> list[str]:
+def _fixed(affected: JsonObject, version: str) -> list[str]:
     """Return the versions that mend it and are newer than what is here."""
-    fixes = {str(e["fixed"]) for span in affected.get("ranges") or () for e in span.get("events") or () if "fixed" in e}
+    events = [event for span in _objects(affected, "ranges") for event in _objects(span, "events")]
+    fixes = {str(event["fixed"]) for event in events if "fixed" in event}
     here = _version(version)
     dated = sorted((at, text) for text in fixes if (at := _version(text)) is not None)
     return [text for at, text in dated if here is None or at > here]
 
 
-def _severity(record: Mapping[str, Any]) -> str:
+def _severity(record: JsonObject) -> str:
     """Return the rating that the database gives in words; a bare CVSS vector is left to people, and so is none at all."""
-    word = str((record.get("database_specific") or {}).get("severity") or "").upper()
+    word = str(_object(record, "database_specific").get("severity") or "").upper()
     return word if word in _RATING else "UNKNOWN"
+
+
+def _array(value: JsonObject, key: str) -> list[Json]:
+    """Return the array ``value[key]``, an empty one when it is left out; raises ValueError."""
+    found = value.get(key) or []
+    if not isinstance(found, list):
+        raise ValueError(f"{key} is not an array")
+    return found
+
+
+def _objects(value: JsonObject, key: str) -> list[JsonObject]:
+    items = _array(value, key)
+    found = [item for item in items if isinstance(item, dict)]
+    if len(found) < len(items):
+        raise ValueError(f"{key} is not an array of objects")
+    return found
+
+
+def _object(value: JsonObject, key: str) -> JsonObject:
+    found = value.get(key) or {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{key} is not an object")
+    return found

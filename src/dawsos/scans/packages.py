@@ -1,6 +1,8 @@
-"""The bill of materials of a folder of installed Python packages, as SPDX 2.3 JSON; two runs over one folder are byte for byte one.
+"""The bill of materials of a folder of installed Python packages, as SPDX 2.3 JSON.
 
-Syft does the same and more, and is what an image is scanned with; a bundle of Python packages needs no 25 MB program for it.
+Two runs over the same folder give the same bytes.
+
+Syft does the same and more, and is used for images; a bundle of Python packages does not need a program of 25 MB for it.
 https://spdx.github.io/spdx-spec/v2.3/
 """
 
@@ -14,21 +16,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import Any
 
 from license_expression import ExpressionError, Licensing, get_spdx_licensing
 
 from dawsos import __version__
+from dawsos.model.json import JsonObject
 from dawsos.model.names import canonical_package
 
-# The reader of licences takes these words where there is no expression, and these paths as programs.
+# The prefixes of a licence in words and of a list of programs; gates/readers/spdx.py reads both.
 SAYS, BUNDLES = "its metadata says: ", "bundles programs: "
+_SUBJECT = "SPDXRef-Subject"
 _EXECUTABLE, _SHARED, _INTERPRETER = 2, 3, 3
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What the bill is of: its name, version and digest, and when it was made (RFC 3339)."""
+    """What the document describes: its name, version and digest, and when it was made (RFC 3339)."""
 
     name: str
     version: str
@@ -36,78 +39,88 @@ class Subject:
     created: str
 
 
-def spdx(site: Path, subject: Subject) -> dict[str, Any]:
+def spdx(site: Path, subject: Subject) -> JsonObject:
     """Return the SPDX document of the distributions installed in ``site``."""
-    found = sorted(distributions(path=[str(site)]), key=lambda one: canonical_package(one.name))
+    found = sorted(distributions(path=[str(site)]), key=lambda distribution: canonical_package(distribution.name))
     programs = _programs(site, found)
-    packages = [_package(one, programs.pop(canonical_package(one.name), ()), subject) for one in found]
-    root = "SPDXRef-Subject"
-    described = {
-        "SPDXID": root, "name": subject.name, "versionInfo": subject.version, "downloadLocation": "NOASSERTION",
-        "filesAnalyzed": False, "licenseConcluded": "NOASSERTION", "licenseDeclared": "NOASSERTION",
-        "copyrightText": "NOASSERTION", "primaryPackagePurpose": "APPLICATION",
-    }  # fmt: skip
-    if subject.digest:
-        described["checksums"] = [{"algorithm": "SHA256", "checksumValue": subject.digest}]
-    by_name = {canonical_package(one.name): package["SPDXID"] for one, package in zip(found, packages, strict=True)}
-    packages += [_stranger(name, paths, subject) for name, paths in programs.items()]
-    relations = [_relation("SPDXRef-DOCUMENT", "DESCRIBES", root)]
-    relations += [_relation(root, "CONTAINS", package["SPDXID"]) for package in packages]
+    names = [canonical_package(distribution.name) for distribution in found]
+    packages = [
+        _package(distribution, programs.pop(name, ()), subject) for name, distribution in zip(names, found, strict=True)
+    ]
+    packages += [_unowned(name, paths, subject) for name, paths in programs.items()]
+    relations = [_relation("SPDXRef-DOCUMENT", "DESCRIBES", _SUBJECT)]
+    relations += [_relation(_SUBJECT, "CONTAINS", str(package["SPDXID"])) for package in packages]
     relations += [
-        _relation(by_name[canonical_package(one.name)], "DEPENDS_ON", by_name[needed])
-        for one in found
-        for needed in _needs(one)
-        if needed in by_name
+        _relation(_package_id(name), "DEPENDS_ON", _package_id(needed))
+        for name, distribution in zip(names, found, strict=True)
+        for needed in _needs(distribution)
+        if needed in names
     ]
     content = hashlib.sha256(repr([(p["name"], p.get("versionInfo")) for p in packages]).encode()).hexdigest()
     return {
         "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": subject.name,
         "documentNamespace": f"https://spdx.org/spdxdocs/{subject.name}-{subject.digest or content}",
         "creationInfo": {"created": subject.created, "creators": [f"Tool: dawsos-{__version__}"]},
-        "packages": [described, *packages], "relationships": relations,
+        "packages": [_described(subject), *packages], "relationships": [*relations],
     }  # fmt: skip
 
 
-def _relation(one: str, kind: str, other: str) -> dict[str, str]:
-    return {"spdxElementId": one, "relationshipType": kind, "relatedSpdxElement": other}
+def _described(subject: Subject) -> JsonObject:
+    described: JsonObject = {
+        "SPDXID": _SUBJECT, "name": subject.name, "versionInfo": subject.version, "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False, "licenseConcluded": "NOASSERTION", "licenseDeclared": "NOASSERTION",
+        "copyrightText": "NOASSERTION", "primaryPackagePurpose": "APPLICATION",
+    }  # fmt: skip
+    if subject.digest:
+        described["checksums"] = [{"algorithm": "SHA256", "checksumValue": subject.digest}]
+    return described
 
 
-def _package(one: Distribution, programs: Sequence[str], subject: Subject) -> dict[str, Any]:
-    name = canonical_package(one.name)
-    package: dict[str, Any] = {
-        "SPDXID": f"SPDXRef-Package-{name}", "name": name, "versionInfo": one.version, "downloadLocation": "NOASSERTION",
-        "filesAnalyzed": False, "licenseConcluded": "NOASSERTION", "licenseDeclared": declared(one),
+def _package_id(name: str) -> str:
+    return f"SPDXRef-Package-{name}"
+
+
+def _relation(source: str, kind: str, target: str) -> JsonObject:
+    return {"spdxElementId": source, "relationshipType": kind, "relatedSpdxElement": target}
+
+
+def _package(distribution: Distribution, programs: Sequence[str], subject: Subject) -> JsonObject:
+    name = canonical_package(distribution.name)
+    package: JsonObject = {
+        "SPDXID": _package_id(name), "name": name, "versionInfo": distribution.version, "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False, "licenseConcluded": "NOASSERTION", "licenseDeclared": declared(distribution),
         "copyrightText": "NOASSERTION",
         "externalRefs": [
             {
                 "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
-                "referenceLocator": f"pkg:pypi/{name}@{one.version}",
+                "referenceLocator": f"pkg:pypi/{name}@{distribution.version}",
             }
         ],
     }  # fmt: skip
-    words = licence_words(one)
+    words = licence_words(distribution)
     if package["licenseDeclared"] == "NOASSERTION" and words:
         package["licenseComments"] = f"{SAYS}{words}"
     return package | _bundles(programs, subject)
 
 
-def _bundles(programs: Sequence[str], subject: Subject) -> dict[str, Any]:
+def _bundles(programs: Sequence[str], subject: Subject) -> JsonObject:
     if not programs:
         return {}
-    note = {
+    note: JsonObject = {
         "annotationDate": subject.created, "annotationType": "OTHER", "annotator": f"Tool: dawsos-{__version__}",
         "comment": f"{BUNDLES}{', '.join(programs)}",
     }  # fmt: skip
     return {"annotations": [note]}
 
 
-def _stranger(name: str, programs: Sequence[str], subject: Subject) -> dict[str, Any]:
+def _unowned(name: str, programs: Sequence[str], subject: Subject) -> JsonObject:
     """Return a package for programs that belong to no distribution; its licence is unknown, so that somebody looks."""
-    return {
+    package: JsonObject = {
         "SPDXID": f"SPDXRef-Programs-{re.sub(r'[^A-Za-z0-9.-]', '-', name)}", "name": name, "downloadLocation": "NOASSERTION",
         "filesAnalyzed": False, "licenseConcluded": "NOASSERTION", "licenseDeclared": "NOASSERTION",
         "copyrightText": "NOASSERTION",
-    } | _bundles(programs, subject)  # fmt: skip
+    }  # fmt: skip
+    return package | _bundles(programs, subject)
 
 
 def _programs(site: Path, found: Sequence[Distribution]) -> dict[str, list[str]]:
@@ -117,11 +130,13 @@ def _programs(site: Path, found: Sequence[Distribution]) -> dict[str, list[str]]
     name is its first folder; the rest is listed under that folder.
     """
     owners = {}
-    for one in found:
-        for top in (one.read_text("top_level.txt") or "").split():
-            owners[top] = canonical_package(one.name)
-    owners |= {canonical_package(one.name): canonical_package(one.name) for one in found}
-    owners |= {str(file): canonical_package(one.name) for one in found for file in one.files or ()}
+    for distribution in found:
+        for top in (distribution.read_text("top_level.txt") or "").split():
+            owners[top] = canonical_package(distribution.name)
+    owners |= {canonical_package(distribution.name): canonical_package(distribution.name) for distribution in found}
+    owners |= {
+        str(file): canonical_package(distribution.name) for distribution in found for file in distribution.files or ()
+    }
     programs: dict[str, list[str]] = {}
     for path in sorted(site.rglob("*")):
         if path.is_file() and is_program(path):
@@ -132,9 +147,9 @@ def _programs(site: Path, found: Sequence[Distribution]) -> dict[str, list[str]]
     return programs
 
 
-def declared(one: Distribution) -> str:
+def declared(distribution: Distribution) -> str:
     """Return the SPDX expression of PEP 639, NOASSERTION where the metadata has none: reading free text is the gate's work."""
-    expression = _field(one, "License-Expression")
+    expression = _field(distribution, "License-Expression")
     try:
         parsed = _licensing().parse(expression, validate=True) if expression else None
     except (ExpressionError, AssertionError, LookupError, TypeError):
@@ -149,28 +164,28 @@ def _licensing() -> Licensing:
     return get_spdx_licensing()
 
 
-def licence_words(one: Distribution) -> str:
+def licence_words(distribution: Distribution) -> str:
     """Return what the metadata says in words: its classifiers joined by ``;``, else a short License field."""
     classifiers = [
         line.rpartition(" :: ")[2]
-        for line in one.metadata.get_all("Classifier") or ()
+        for line in distribution.metadata.get_all("Classifier") or ()
         if line.startswith("License ::") and line != "License :: OSI Approved"
     ]
-    field = _field(one, "License").strip()
+    field = _field(distribution, "License").strip()
     return "; ".join(classifiers) or (field if len(field) < 100 and "\n" not in field else "")
 
 
-def _field(one: Distribution, name: str) -> str:
-    return next(iter(one.metadata.get_all(name) or ()), "")
+def _field(distribution: Distribution, name: str) -> str:
+    return next(iter(distribution.metadata.get_all(name) or ()), "")
 
 
-def _needs(one: Distribution) -> Iterable[str]:
-    names = (re.match(r"[A-Za-z0-9._-]+", requirement) for requirement in one.requires or ())
+def _needs(distribution: Distribution) -> Iterable[str]:
+    names = (re.match(r"[A-Za-z0-9._-]+", requirement) for requirement in distribution.requires or ())
     return sorted({canonical_package(match[0]) for match in names if match})
 
 
 def is_program(path: Path) -> bool:
-    """Return whether ``path`` is an ELF program: one with a loader named in it, or a static one.  Libraries are none."""
+    """Return whether ``path`` is an ELF program: one that names a loader, or a static one.  A shared library is not."""
     try:
         with path.open("rb") as file:
             head = file.read(64)
