@@ -152,7 +152,6 @@ async def use(tx: PgTenantTx, portfolio: UUID) -> None:
     await tx.portfolios()
     await tx.open_lots(portfolio)
     (lot, *_) = await tx.lock_lots(portfolio, "KO")
-    await tx.transactions(portfolio)
     await tx.version(portfolio)
     await tx.last_two_values(portfolio)
     await tx.lock_portfolio(portfolio)
@@ -210,7 +209,6 @@ async def use_alerts(tx: PgAlertTx, portfolio: UUID) -> None:
     await tx.claim(["in_app"], now, now, 10)
     await tx.delivered(sent.id, now)
     await tx.failed(lost.id, "gone", None)
-    await tx.dead()
     await tx.replay(now, 3)
     await tx.remove_rule(rule.id)
 

@@ -33,20 +33,20 @@ def person(service: Running) -> httpx.Client:
 
 
 @pytest.fixture(scope="module")
-def outside(stack: Stack, night: None) -> Iterator[StandIns]:
+def standins(stack: Stack, night: None) -> Iterator[StandIns]:
     with stand_ins(stack.env()) as standin:
         yield standin
 
 
 @pytest.fixture(scope="module")
-def site(stack: Stack, outside: StandIns) -> Iterator[Running]:
-    with serving(stack.env(**outside.env)) as service:
+def site(stack: Stack, standins: StandIns) -> Iterator[Running]:
+    with serving(stack.env(**standins.env)) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def pages(stack: Stack, outside: StandIns) -> Iterator[str]:
-    with worker(stack.env(**outside.env)) as url:
+def pages(stack: Stack, standins: StandIns) -> Iterator[str]:
+    with worker(stack.env(**standins.env)) as url:
         yield url
 
 
@@ -77,14 +77,14 @@ def rule(http: httpx.Client, portfolio: str, **changes: object) -> dict[str, str
 
 
 def test_a_fall_is_delivered_by_webhook_and_mail_within_seconds(
-    site: Running, pages: str, outside: StandIns, receiver: Receiver
+    site: Running, pages: str, standins: StandIns, receiver: Receiver
 ) -> None:
     with person(site) as http:
         mailbox = f"{uuid4()}@example.org"
         portfolio = holding(http)
         made = rule(http, portfolio, webhook_url=receiver.url, emails=[mailbox])
         trade(http, portfolio, "sell", "50")
-        wait_for(lambda: receiver.messages and outside.mails(mailbox), "nothing was delivered")
+        wait_for(lambda: receiver.messages and standins.mails(mailbox), "nothing was delivered")
         wait_for(
             lambda: all(d["status"] == "delivered" for d in http.get("/v1/notifications").json()[0]["deliveries"]),
             "the deliveries are not written down",
@@ -98,7 +98,7 @@ def test_a_fall_is_delivered_by_webhook_and_mail_within_seconds(
     assert (body["type"], body["change"], body["portfolio_id"]) == ("alert.fired", "-0.5", portfolio)
     assert receiver.genuine(made["webhook_secret"])
     assert not receiver.genuine(new_secret())
-    (mail,) = outside.mails(mailbox)
+    (mail,) = standins.mails(mailbox)
     assert "your portfolio moved by -50 %" in mail
     seconds = [d["seconds"] for d in told["deliveries"] if d["method"] != "in_app"]
     evidence.note("alert_latency_median_seconds", median(seconds))
@@ -128,7 +128,7 @@ def test_a_receiver_that_is_away_is_tried_again_then_replayed_and_told_once(
 
 
 def test_one_trace_from_the_request_to_the_database_to_the_worker(
-    site: Running, pages: str, outside: StandIns, receiver: Receiver
+    site: Running, pages: str, standins: StandIns, receiver: Receiver
 ) -> None:
     trace_id = uuid4().hex
     with person(site) as http:
@@ -140,10 +140,10 @@ def test_one_trace_from_the_request_to_the_database_to_the_worker(
     wanted = {("dawsos-api", "http.request"), ("dawsos-api", "db.query"), ("dawsos-api", "cache.get")}
     wanted |= {("dawsos-api", "calculation"), ("dawsos-worker", "alert.deliver"), ("dawsos-worker", "db.query")}
     wait_for(
-        lambda: wanted <= {(s["service"], s["name"]) for s in outside.spans(trace_id)},
-        lambda: f"spans are missing: {wanted - {(s['service'], s['name']) for s in outside.spans(trace_id)}}",
+        lambda: wanted <= {(s["service"], s["name"]) for s in standins.spans(trace_id)},
+        lambda: f"spans are missing: {wanted - {(s['service'], s['name']) for s in standins.spans(trace_id)}}",
     )
-    spans = {s["span"]: s for s in outside.spans(trace_id)}
+    spans = {s["span"]: s for s in standins.spans(trace_id)}
     requests = [s for s in spans.values() if s["name"] == "http.request"]
     assert {s["parent"] for s in requests} == {"00f067aa0ba902b7"}
     assert all(spans[s["parent"]]["name"] != "db.query" for s in spans.values() if s["parent"] in spans)
@@ -152,9 +152,9 @@ def test_one_trace_from_the_request_to_the_database_to_the_worker(
 @pytest.mark.parametrize(
     ("mailbox", "final"), [("refuse-me@example.org", True), ("busy@example.org", False)], ids=["refused", "busy"]
 )
-async def test_what_a_mail_server_says_decides(outside: StandIns, mailbox: str, final: bool) -> None:
+async def test_what_a_mail_server_says_decides(standins: StandIns, mailbox: str, final: bool) -> None:
     delivery = Delivery(uuid4(), uuid4(), uuid4(), now().date(), None, "email", mailbox, now())
-    sender = MailSender(MailServer.parse(outside.env["SMTP_URL"], "alerts@example.org"))
+    sender = MailSender(MailServer.parse(standins.env["SMTP_URL"], "alerts@example.org"))
     with pytest.raises(DeliveryError) as failed:
         await sender.send(delivery)
     assert (failed.value.reason, failed.value.final) == ("refused", final)
@@ -162,16 +162,18 @@ async def test_what_a_mail_server_says_decides(outside: StandIns, mailbox: str, 
         await MailSender(MailServer.parse("smtp://127.0.0.1:1", "a@example.org")).send(delivery)
 
 
-def test_quotes_come_from_the_stand_in_and_go_stale_when_it_fails(stack: Stack, outside: StandIns, night: None) -> None:
-    env = stack.env(**outside.env, PROVIDER_TIMEOUT="0.3")
+def test_quotes_come_from_the_stand_in_and_go_stale_when_it_fails(
+    stack: Stack, standins: StandIns, night: None
+) -> None:
+    env = stack.env(**standins.env, PROVIDER_TIMEOUT="0.3")
     with serving(env) as service, person(service) as http:
         asked = datetime.now(UTC)
         quote = http.get("/v1/market/quote?symbol=MSFT")
         assert (quote.status_code, quote.json()["price"]) == (200, "338.11")
         assert (datetime.now(UTC) - asked).total_seconds() < 5
         assert http.get("/v1/market/quote?symbol=BMW.DE").json()["provider"] == "fmp"
-        outside.fault("polygon", "timeout")
-        outside.fault("fmp", "timeout")
+        standins.fault("polygon", "timeout")
+        standins.fault("fmp", "timeout")
         try:
             statuses = {http.get("/v1/market/quote?symbol=KO").status_code for _ in range(3)}
             assert statuses == {503}
@@ -181,8 +183,8 @@ def test_quotes_come_from_the_stand_in_and_go_stale_when_it_fails(stack: Stack, 
             assert (datetime.now(UTC) - started).total_seconds() < 2, "an open breaker makes nobody wait"
             assert http.get("/health/ready").json()["providers"]["polygon"] == "open"
         finally:
-            outside.fault("polygon", "ok")
-            outside.fault("fmp", "ok")
+            standins.fault("polygon", "ok")
+            standins.fault("fmp", "ok")
 
 
 def test_a_pdf_of_a_portfolio(site: Running) -> None:

@@ -1,4 +1,4 @@
-"""Alerts, providers, exports and traces (020-024, 031, 032, 042, 045), with the stand-in for the world outside.
+"""Alerts, providers, exports and traces (020-024, 031, 032, 042, 045), with the stand-ins of external services.
 
 STANDIN_PORT is where the environment's recorded data, mailbox and trace collector are. Quotes come first and broken
 providers last: a breaker that was opened stays open for a minute.
@@ -25,7 +25,7 @@ SECONDS_OF_A_BREAKER = 75.0
 
 
 @pytest.fixture(scope="module")
-def outside() -> StandIns:
+def standins() -> StandIns:
     return StandIns(f"http://127.0.0.1:{required('STANDIN_PORT')}", {})
 
 
@@ -36,12 +36,12 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def broken(outside: StandIns) -> Iterator[Callable[[str], None]]:
+def broken(standins: StandIns) -> Iterator[Callable[[str], None]]:
     """Breaks all providers of quotes in one way; mended afterwards."""
 
     def break_all(mode: str) -> None:
         for provider in ("polygon", "fmp"):
-            outside.fault(provider, mode)
+            standins.fault(provider, mode)
 
     yield break_all
     break_all("ok")
@@ -83,7 +83,7 @@ def looked_at_again(client: httpx.Client) -> None:
 @pytest.mark.p1
 @uat("020")
 def test_a_fall_is_delivered_by_webhook_and_mail(
-    anna: httpx.Client, outside: StandIns, receiver: Receiver, note: Callable[[str, float], None]
+    anna: httpx.Client, standins: StandIns, receiver: Receiver, note: Callable[[str, float], None]
 ) -> None:
     mailbox = f"{uuid4()}@example.org"
     portfolio, rule = watched(anna, webhook_url=receiver.url, emails=[mailbox])
@@ -92,7 +92,7 @@ def test_a_fall_is_delivered_by_webhook_and_mail(
     (body,) = receiver.bodies()
     assert (body["change"], body["portfolio_id"]) == ("-0.5", portfolio)
     assert receiver.genuine(rule["webhook_secret"])
-    assert len(outside.mails(mailbox)) == 1
+    assert len(standins.mails(mailbox)) == 1
     latency = median(message["seconds"] for message in sent(anna) if message["method"] != "in_app")
     note("alert_latency_median_seconds", latency)
     assert latency <= 60
@@ -142,7 +142,7 @@ def test_a_quote_within_half_a_second(anna: httpx.Client) -> None:
 @pytest.mark.p1
 @uat("042")
 def test_one_trace_from_the_request_to_the_database_to_the_worker(
-    anna: httpx.Client, outside: StandIns, receiver: Receiver
+    anna: httpx.Client, standins: StandIns, receiver: Receiver
 ) -> None:
     _, rule = watched(anna, webhook_url=receiver.url)
     trace_id = uuid4().hex
@@ -151,8 +151,8 @@ def test_one_trace_from_the_request_to_the_database_to_the_worker(
     wanted = {("dawsos-api", "http.request"), ("dawsos-api", "db.query"), ("dawsos-worker", "alert.deliver")}
     wanted |= {("dawsos-worker", "db.query")}
     wait_for(
-        lambda: wanted <= {(span["service"], span["name"]) for span in outside.spans(trace_id)},
-        lambda: f"not in the trace: {wanted - {(s['service'], s['name']) for s in outside.spans(trace_id)}}",
+        lambda: wanted <= {(span["service"], span["name"]) for span in standins.spans(trace_id)},
+        lambda: f"not in the trace: {wanted - {(s['service'], s['name']) for s in standins.spans(trace_id)}}",
         within=60,
     )
 
@@ -189,7 +189,7 @@ async def _allow(allowed: bool) -> None:
 
 @pytest.mark.p1
 @uat("024")
-def test_a_provider_that_times_out_is_left_alone(
+def test_a_provider_that_times_out_opens_its_circuit(
     anna: httpx.Client, anonymous: httpx.Client, broken: Callable[[str], None]
 ) -> None:
     broken("timeout")

@@ -1,4 +1,4 @@
-"""The HTTP surface of alerts, quotes and exports; tracing; the worker's pages; settings of the world outside."""
+"""The HTTP surface of alerts, quotes and exports; tracing; the worker's pages; settings of the clients."""
 
 from __future__ import annotations
 
@@ -361,7 +361,7 @@ def test_a_worker_without_a_port_says_so(capsys: pytest.CaptureFixture[str]) -> 
     assert "WORKER_PORT is not set" in capsys.readouterr().err
 
 
-def test_settings_of_the_world_outside() -> None:
+def test_settings_of_the_clients() -> None:
     found = ClientSettings.from_env(
         {"PROVIDERS_URL": "http://s/", "FRED_URL": "http://f", "WEBHOOK_NETWORKS": "127.0.0.0/8, ::1/128"}
     )

@@ -160,8 +160,8 @@ def imported(folder: Path) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 roots.add(node.module.partition(".")[0])
     # `opentelemetry` is a namespace of several distributions, which the roots cannot tell apart.
-    outside = roots - sys.stdlib_module_names - {"app", "jobs", "opentelemetry"}
-    return {re.sub("[-_.]+", "-", known[root][0]).lower() for root in outside}
+    third_party = roots - sys.stdlib_module_names - {"app", "jobs", "opentelemetry"}
+    return {re.sub("[-_.]+", "-", known[root][0]).lower() for root in third_party}
 
 
 def test_what_the_service_imports_is_what_it_declares() -> None:
