@@ -21,6 +21,7 @@ from dawsos.actions.bodies import (
     step_environment,
 )
 from dawsos.adapters.git import Commit
+from dawsos.adapters.services import SERVICES
 from dawsos.adapters.toolchain import lock_digest
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
@@ -220,7 +221,7 @@ def test_no_secret_of_a_step_or_its_service_stays_in_the_evidence(
 ) -> None:
     """What steps print is masked as it comes; what they write themselves is masked before anybody reads it."""
     monkeypatch.setenv("API_TOKEN", "passed-hunter22")
-    monkeypatch.setitem(bodies.SERVICES, "redis", Vault())
+    monkeypatch.setitem(SERVICES, "redis", Vault())
     session = paper.session()
     then = {"passed": "true", "failed": "exit 3", "stopped": "sleep 60"}[ends]
     step = paper.pipeline.stage("lint").steps[0].model_copy(update={"run": LEAKS + then})

@@ -1,4 +1,7 @@
-"""What the stages do that are not plain commands: build a release, deploy it, roll it out."""
+"""What the stages do that are not plain commands: build a release, deploy it, roll it out.
+
+Imports inside functions are for the start: a run that builds and deploys nothing loads no builder, service or platform.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,24 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dawsos.adapters import toolchain
 from dawsos.adapters.files import write_json, write_text
 from dawsos.adapters.git import Commit
-from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import secrets_in
-from dawsos.adapters.services import SERVICES
-from dawsos.adapters.services.ephemeral import services as ephemeral_services
 from dawsos.engine.contract import Action, StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
 from dawsos.executors.local import StepContext, run_steps
 from dawsos.model.pipeline import Pipeline, Stage
-from dawsos.releases import bundle as releases
-from dawsos.releases.images import Choice
-from dawsos.runs.certification import confirm
 from dawsos.runs.evidence import admit
 from dawsos.runs.project import Tools
 from dawsos.runs.recorder import Session
+
+if TYPE_CHECKING:
+    from dawsos.adapters.process import ProcessRunner
+    from dawsos.releases.bundle import Release
+    from dawsos.releases.images import Choice
 
 # Where a stage's ``env`` has this, its steps get the run's seed: ``dawsos run STAGE --seed N`` replays one.
 SEED = "{seed}"
@@ -63,6 +65,7 @@ def bodies(scene: ActionContext) -> dict[str, Action]:
         return await deploy_release(scene, work)
 
     async def rollout(work: StageAttempt) -> StageOutcome:
+        from dawsos.releases import bundle as releases
         from dawsos.rollout.lifecycle import roll_out
 
         record = scene.session.state.rollout
@@ -83,6 +86,8 @@ def bodies(scene: ActionContext) -> dict[str, Action]:
 
 async def _admit(scene: ActionContext, stage: Stage) -> None:
     """Let the run's release go to production by ``stage``, or raise ReleaseFailed."""
+    from dawsos.runs.certification import confirm
+
     tools, run = scene.tools, scene.session.state
     certified = await confirm(tools, scene.pipeline.signing, scene.root, run)
     admit(tools, scene.pipeline, run, stage, certified)
@@ -148,18 +153,28 @@ def own_command(folder: Path) -> Path:
 async def run_commands(scene: ActionContext, work: StageAttempt) -> StageOutcome:
     """Run the stage's steps with its services around them."""
     env = await step_environment(scene, work.stage)
-    wanted = [SERVICES[name] for name in work.stage.services]
-    async with ephemeral_services(wanted, work.artifacts) as variables:
+    if not work.stage.services:
+        return await _masked_steps(scene, work, env)
+    from dawsos.adapters.services import SERVICES
+    from dawsos.adapters.services.ephemeral import services
+
+    async with services([SERVICES[name] for name in work.stage.services], work.artifacts) as variables:
         scene.tools.masker.add(secrets_in(variables))
-        try:
-            return await run_steps(work, StepContext(scene.root, {**env, **variables}), scene.runner())
-        finally:
-            # Before a gate, a digest or a person sees the evidence.
-            scene.tools.masker.clean_files(work.artifacts)
+        return await _masked_steps(scene, work, {**env, **variables})
+
+
+async def _masked_steps(scene: ActionContext, work: StageAttempt, env: dict[str, str]) -> StageOutcome:
+    try:
+        return await run_steps(work, StepContext(scene.root, env), scene.runner())
+    finally:
+        # Before a gate, a digest or a person sees the evidence.
+        scene.tools.masker.clean_files(work.artifacts)
 
 
 async def build_release(scene: ActionContext, work: StageAttempt) -> StageOutcome:
     """Build the release of the commit; its steps, if any, run first."""
+    from dawsos.releases import bundle as releases
+
     if work.stage.steps:
         outcome = await run_commands(scene, work)
         if outcome.result != "passed":
@@ -198,9 +213,7 @@ async def build_release(scene: ActionContext, work: StageAttempt) -> StageOutcom
     return StageOutcome("passed")
 
 
-async def _images(
-    scene: ActionContext, work: StageAttempt, release: releases.Release, steps: list[dict[str, Any]]
-) -> Choice:
+async def _images(scene: ActionContext, work: StageAttempt, release: Release, steps: list[dict[str, Any]]) -> Choice:
     """Build the images as a step of its own, so that a builder's failure is told as that and not as a missing file."""
     from dawsos.actions.images import LOG, build_images
 

@@ -177,13 +177,12 @@ def open_tools(project: Project) -> Tools:
 def sweep_leftovers(project: Project) -> None:
     """Remove the folders in which a process worked that was killed; one look at each place, none at what lies in them."""
     from dawsos.adapters.scratch import sweep
-    from dawsos.adapters.services.common import remove_outside
-    from dawsos.adapters.services.ephemeral import PREFIX
+    from dawsos.adapters.services.common import EPHEMERAL_PREFIX, remove_outside
 
     places = (
         (project.releases, "build-*"), (project.packages, "build-*"), (project.home / "checkouts", "*"),
         (project.home, "images-*"),
-        (project.cache, "*/new-*"), (Path(tempfile.gettempdir()), f"{PREFIX}*"),
+        (project.cache, "*/new-*"), (Path(tempfile.gettempdir()), f"{EPHEMERAL_PREFIX}*"),
     )  # fmt: skip
     sweep(places, remove_outside)
 

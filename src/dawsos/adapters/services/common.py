@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import secrets
 import shutil
@@ -14,16 +13,27 @@ from dawsos.adapters.loopback import free_ports, is_free
 from dawsos.errors import InfrastructureError
 
 NOBODY = (65534, 65534)
+# The services of one stage lie in a temporary folder of this name; a run that was killed leaves it to the next one's sweep.
+EPHEMERAL_PREFIX = "dawsos-services-"
 
 
 def package_folder(package: str) -> Path:
     """Return the folder of an installed package without importing it; raises InfrastructureError."""
-    spec = importlib.util.find_spec(package)
+    from importlib.util import find_spec  # only a service needs it, and every run would pay for it
+
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise InfrastructureError(
             f"the package {package} is not installed", fix="start dawsos by its launcher, which installs it"
         )
     return Path(spec.submodule_search_locations[0])
+
+
+def package_version(package: str) -> str:
+    """Return the version of an installed package."""
+    from importlib.metadata import version  # only a service needs it, and every run would pay for it
+
+    return version(package)
 
 
 def remembered(folder: Path, name: str, make: object = None) -> str:

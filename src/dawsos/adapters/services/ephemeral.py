@@ -13,12 +13,11 @@ from pathlib import Path
 from dawsos.adapters.probes import is_ready
 from dawsos.adapters.reapers import guarded
 from dawsos.adapters.scratch import owned_folder
-from dawsos.adapters.services.common import remove_outside
+from dawsos.adapters.services.common import EPHEMERAL_PREFIX, remove_outside
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import ProcessSpec
 from dawsos.ports import Service
 
-PREFIX = "dawsos-services-"
 _READY_WITHIN = 30.0
 
 
@@ -29,7 +28,7 @@ async def services(wanted: Sequence[Service], parent: Path) -> AsyncIterator[dic
     if not wanted:
         yield variables
         return
-    with owned_folder(Path(tempfile.gettempdir()), PREFIX) as folder:
+    with owned_folder(Path(tempfile.gettempdir()), EPHEMERAL_PREFIX) as folder:
         # A service may run as another user, who has to reach its own folder below this one.
         folder.chmod(0o711)
         try:

