@@ -14,7 +14,8 @@ DEPLOY = Path(__file__).parents[1] / "deploy"
 
 @pytest.fixture
 def services() -> dict[str, Any]:
-    return YAML(typ="safe").load((DEPLOY / "docker-compose.test.yml").read_text())["services"]
+    compose: dict[str, dict[str, Any]] = YAML(typ="safe").load((DEPLOY / "docker-compose.test.yml").read_text())
+    return compose["services"]
 
 
 def test_nothing_is_open_beyond_this_machine(services: dict[str, Any]) -> None:

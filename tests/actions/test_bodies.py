@@ -23,7 +23,7 @@ from dawsos.actions.bodies import (
 from dawsos.adapters.git import Commit
 from dawsos.adapters.services import SERVICES
 from dawsos.adapters.toolchain import lock_digest
-from dawsos.engine.contract import StageAttempt, StageOutcome
+from dawsos.engine.contract import Action, StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.process import ProcessSpec
@@ -50,6 +50,10 @@ def changed(work: StageAttempt, **changes: Any) -> StageAttempt:
 
 def evidence(work: StageAttempt, name: str = "steps.json") -> Any:
     return json.loads((work.artifacts / name).read_text())
+
+
+async def acted(action: Action, work: StageAttempt) -> StageOutcome:
+    return await action(work)
 
 
 # The environment of steps.
@@ -255,7 +259,7 @@ def test_no_release_goes_to_production_without_its_evidence(paper: Paper) -> Non
     paper.built(session, paper.release())
     rollout = bodies.bodies(scene(paper, session))["rollout"]
     with pytest.raises(ReleaseFailed):
-        asyncio.run(rollout(paper.work(session, "canary")))  # type: ignore[arg-type]
+        asyncio.run(acted(rollout, paper.work(session, "canary")))
     assert paper.production.deployments() == ()
 
 
@@ -269,7 +273,7 @@ def test_the_end_of_a_rollout_that_was_let_in_waits_for_nothing(paper: Paper) ->
         ladder=[50, 100], policy={}, traffic="real", first=True, drill="",
     )  # fmt: skip
     rollout = bodies.bodies(scene(paper, session))["rollout"]
-    assert asyncio.run(rollout(paper.work(session, "canary"))) == StageOutcome("passed")  # type: ignore[arg-type]
+    assert asyncio.run(acted(rollout, paper.work(session, "canary"))) == StageOutcome("passed")
 
 
 def test_production_refuses_a_plain_deployment_without_evidence_as_it_does_a_rollout(paper: Paper) -> None:
@@ -278,5 +282,5 @@ def test_production_refuses_a_plain_deployment_without_evidence_as_it_does_a_rol
     paper.built(session, paper.release("2"))
     work = changed(paper.work(session, "canary"), uses="deploy")
     with pytest.raises(ReleaseFailed, match="may not go to production: stage lint: its statement is missing"):
-        asyncio.run(bodies.bodies(scene(paper, session))["deploy"](work))
+        asyncio.run(acted(bodies.bodies(scene(paper, session))["deploy"], work))
     assert paper.production.deployments() == ("old",)

@@ -81,7 +81,10 @@ def test_a_migration_that_fails_is_the_last_step(tmp_path: Path, monkeypatch: py
 def test_health_counts_replicas_and_names_workers_that_are_not_ready(
     paper: Paper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = [{"status_code": None, "error": "refused", "body": None}, {"status_code": 200, "error": "", "body": {}}]
+    answers: list[dict[str, Any]] = [
+        {"status_code": None, "error": "refused", "body": None},
+        {"status_code": 200, "error": "", "body": {}},
+    ]
 
     async def get(url: str) -> dict[str, Any]:
         return {"url": url, **(answers.pop(0) if len(answers) > 1 else answers[0])}
@@ -89,7 +92,7 @@ def test_health_counts_replicas_and_names_workers_that_are_not_ready(
     async def at_once(seconds: float) -> None: ...
 
     monkeypatch.setattr(deploying, "get", get)
-    monkeypatch.setattr(deploying.asyncio, "sleep", at_once)
+    monkeypatch.setattr(asyncio, "sleep", at_once)
     shown = (
         ProcessStatus("d1.0", "d1", 1, "ready", (1.0,)), ProcessStatus("d1.1", "d1", 2, "starting", (), True),
         ProcessStatus("d1.queue", "d1", 3, "dead", (1.0, 2.0)), ProcessStatus("d1.mail", "d1", 4, "ready"),

@@ -29,7 +29,7 @@ def look(
 
     async def get(url: str, *, token: str = "") -> dict[str, Any]:
         asked[url.removeprefix(URL)] = token
-        nothing = {"status_code": None, "body": None, "headers": {}, "error": "ConnectError: refused"}
+        nothing: dict[str, Any] = {"status_code": None, "body": None, "headers": {}, "error": "ConnectError: refused"}
         return {**nothing, **{**WELL, **(pages or {})}.get(url.removeprefix(URL), {})}
 
     monkeypatch.setattr(verify, "get", get)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.adapters import files
 from dawsos.adapters.files import create_bytes, read_json, write_bytes, write_json, write_text
 
 Write = Callable[[Path, bytes], object]
@@ -60,7 +59,7 @@ def test_a_write_that_fails_leaves_nothing_of_it(write: Write, tmp_path: Path, m
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     for name in ("old", "new"):
         with pytest.raises(OSError, match="No space left"):
             write(tmp_path / name, b"new", durable=True)  # type: ignore[call-arg]
@@ -87,7 +86,7 @@ def test_content_and_name_are_synced_only_when_that_is_asked_for(
         synced.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
         fsync(descriptor)
 
-    monkeypatch.setattr(files.os, "fsync", noted)
+    monkeypatch.setattr(os, "fsync", noted)
     write(tmp_path / "plain", b"x")
     assert synced == []
     write(tmp_path / "kept", b"x", durable=True)  # type: ignore[call-arg]
@@ -105,7 +104,7 @@ def test_a_private_file_is_private_from_its_first_moment(
         modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
         fsync(descriptor)
 
-    monkeypatch.setattr(files.os, "fsync", noted)
+    monkeypatch.setattr(os, "fsync", noted)
     write(tmp_path / "secret", b"x", durable=True, mode=0o600)  # type: ignore[call-arg]
     assert modes[0] == 0o600
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600

@@ -174,7 +174,11 @@ def test_a_request_that_is_cut_off_ends_the_server() -> None:
     from dawsos.adapters.reapers import REAPER
 
     ours, theirs = socket.socketpair()
-    with ours, theirs, subprocess.Popen([sys.executable, "-I", "-S", str(REAPER), "--serve"], stdin=theirs) as process:
+    with (
+        ours,
+        theirs,
+        subprocess.Popen([sys.executable, "-I", "-S", str(REAPER), "--serve"], stdin=theirs.fileno()) as process,
+    ):
         theirs.close()
         null = os.open(os.devnull, os.O_RDWR)
         socket.send_fds(ours, [(100).to_bytes(8, "big")], [null, null, null])

@@ -6,7 +6,7 @@ import pytest
 
 from dawsos.analysis.thresholds import Thresholds, twice_as_often
 from dawsos.model.policy import LadderStep, RolloutPolicy
-from dawsos.model.rollout import Judgement, Sample
+from dawsos.model.rollout import Counts, Judgement, Sample
 from fakes import counts, sample
 
 POLICY = RolloutPolicy(
@@ -31,7 +31,7 @@ def test_good_samples_are_healthy() -> None:
 
 
 @pytest.mark.parametrize("bad", [counts(20, errors=1), counts(20, slow=3)], ids=["errors", "latency"])
-def test_the_fifth_consecutive_failed_check_is_proof(bad: object) -> None:
+def test_the_fifth_consecutive_failed_check_is_proof(bad: Counts) -> None:
     samples = [sample(0), sample(1)] + [sample(at, canary=bad) for at in range(2, 7)]
     assert _judge(samples[:-1]) == "inconclusive"
     assert _judge(samples) == "failing"

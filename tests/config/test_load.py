@@ -361,7 +361,7 @@ def test_workers_that_cannot_be(workers: str, message: str) -> None:
 def test_the_options_of_a_gate_are_the_validated_model_of_its_kind() -> None:
     text = SMALL.replace("gates: [exit_status]", "gates: [{kind: pass_rate, min_rate: 95%}, junit]", 1)
     rate, tests = load(text).stages[0].gates
-    assert rate.options == pass_rate.Options(min_rate="95%")
+    assert rate.options == pass_rate.Options(min_rate=0.95)
     assert rate.written_options == {"min_rate": 0.95}
     assert tests.options == junit.Options()
     assert tests.written_options == {}

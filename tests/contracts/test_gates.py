@@ -175,7 +175,7 @@ def test_a_value_of_another_type_in_a_place_that_matters_never_passes(
     for key in path:
         old = old[key]
     if kind_of(junk) != kind_of(old):
-        verdict = evaluate_gate(sample(kind), encoded(case.good | {name: replaced(case.good[name], path, junk)}))
+        verdict = evaluate_gate(sample(kind), encoded({**case.good, name: replaced(case.good[name], path, junk)}))
         assert not verdict.passed, verdict
         assert verdict.message
 

@@ -152,8 +152,8 @@ def make(name: str, folder: Path) -> Path:
     removed = TABLE[name].removed if name in TABLE else ()
     for message in ("first", "it is gone") if removed else ("first",):
         if message != "first":
-            for path in removed:
-                (folder / path).unlink()
+            for gone in removed:
+                (folder / gone).unlink()
         git(folder, "add", "--all")
         git(folder, *_IDENTITY, "commit", "--quiet", "-m", message)
     shared = ROOT / ".dawsos" / "toolchains"
@@ -193,7 +193,7 @@ def outcomes(
     chosen = [
         item.callspec.params["name"]
         for item in request.session.items
-        if "name" in getattr(item, "callspec", _NONE).params
+        if isinstance(item, pytest.Function) and "name" in getattr(item, "callspec", _NONE).params
     ]
     with ThreadPoolExecutor(2) as pool:
         yield {

@@ -30,7 +30,9 @@ def answer(gate: Gate, result: str = "pass") -> GateVerdict:
 class World:
     """A stage with fakes around it: ``body`` is called for each attempt; ``kept`` and ``asked`` are what came of it."""
 
-    def __init__(self, folder: Path, body: Callable[[StageAttempt], Any], **fields: Any) -> None:
+    def __init__(
+        self, folder: Path, body: Callable[[StageAttempt], StageOutcome | Awaitable[StageOutcome]], **fields: Any
+    ) -> None:
         self.clock = VirtualClock()
         self.recorder = MemoryRecorder(self.clock)
         self.recorder.record("run_started", stages=["lint"])
@@ -48,7 +50,7 @@ class World:
         async def body(work: StageAttempt) -> StageOutcome:
             self.attempts.append(work)
             result = self.body(work)
-            return await result if asyncio.iscoroutine(result) else result
+            return result if isinstance(result, StageOutcome) else await result
 
         async def approve(_work: StageAttempt, _verdicts: tuple[GateVerdict, ...]) -> StageOutcome:
             self.asked += 1

@@ -117,8 +117,8 @@ def bandit(*severities: str, files: int = 2, errors: Sequence[Any] = ()) -> dict
         }
         for severity in severities
     ]  # fmt: skip
-    metrics = {f"app/{number}.py": {} for number in range(files)} | {"_totals": {}}
-    return {"results": results, "metrics": metrics, "errors": list(errors)}
+    names = [*(f"app/{number}.py" for number in range(files)), "_totals"]
+    return {"results": results, "metrics": {name: {} for name in names}, "errors": list(errors)}
 
 
 def licence(name: str, words: str, version: str = "1.0") -> dict[str, str]:

@@ -76,7 +76,7 @@ def test_a_secret_without_line_and_length_is_one_all_the_same() -> None:
     ],
 )
 def test_a_scan_of_too_little_is_no_clean_one(commits: int, files: int, options: dict[str, int], message: str) -> None:
-    verdict = check(secrets(commits=commits, files=files), **options)
+    verdict = check(secrets(commits=commits, files=files), None, **options)
     assert (verdict.result, verdict.message) == ("no_data", message)
 
 

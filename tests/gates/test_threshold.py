@@ -37,7 +37,7 @@ def test_what_is_over_the_limit_never_reads_as_the_limit() -> None:
 )  # fmt: skip
 def test_limits_between_which_nothing_can_fail_or_nothing_can_pass_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
-        Options(file="slo.json", path="p95", **options)
+        Options.model_validate({"file": "slo.json", "path": "p95", **options})
 
 
 @pytest.mark.parametrize("document", [{}, {"cold": {}}, {"cold": {"p95": None}}, {"warm": {"p95": 1}}])

@@ -55,7 +55,7 @@ def test_a_stage_goes_its_way() -> None:
     )
     running = folded(*begun).stages["lint"]
     assert (running.state, running.attempt, running.done, running.steps[0].classification) == ("running", 2, False, "")
-    verdict = {
+    verdict: dict[str, Any] = {
         "gate": "g",
         "kind": "junit",
         "result": "pass",
@@ -76,7 +76,14 @@ def test_a_stage_goes_its_way() -> None:
 
 
 def test_a_second_attempt_forgets_the_first_one_s_steps_and_gates() -> None:
-    verdict = {"gate": "g", "kind": "junit", "result": "fail", "measured": "1", "limit": "0", "message": ""}
+    verdict: dict[str, Any] = {
+        "gate": "g",
+        "kind": "junit",
+        "result": "fail",
+        "measured": "1",
+        "limit": "0",
+        "message": "",
+    }
     first = (
         STARTED,
         event("stage_started", "lint"),
@@ -154,7 +161,7 @@ def test_approvals_and_deployments_are_kept_in_order() -> None:
     assert run.verified == ({"name": "health"},)
 
 
-BODY = {
+BODY: dict[str, dict[str, Any]] = {
     "run_started": {"stages": ["lint", "unit"]},
     "gate_evaluated": {"gate": "g", "kind": "k", "result": "pass", "measured": "", "limit": "", "message": ""},
     "stage_finished": {"result": "passed"},

@@ -54,13 +54,14 @@ def test_what_cannot_be_is_refused(change: dict[str, Any], words: str) -> None:
 def test_load_is_bounded_and_stays_on_the_service() -> None:
     load = {"rate": 5000, "requests": [{"path": "/"}]}
     assert RolloutPolicy.model_validate({**GOOD, "load": load}).load is not None
-    for bad in (
+    worse: tuple[dict[str, Any], ...] = (
         {"rate": 5001},
         {"rate": 0},
         {"requests": []},
         {"requests": [{"path": "http://example.org"}]},
         {"requests": [{"path": "/", "share": float("inf")}]},
-    ):
+    )
+    for bad in worse:
         with pytest.raises(ValidationError):
             RolloutPolicy.model_validate({**GOOD, "load": {**load, **bad}})
     assert LoadRequest(path="/x").share == 1

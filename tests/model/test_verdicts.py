@@ -11,4 +11,4 @@ from dawsos.model.verdicts import GateResult, GateVerdict
 
 @pytest.mark.parametrize("result", get_args(GateResult))
 def test_only_a_pass_passes(result: GateResult) -> None:
-    assert GateVerdict("g", "k", result, "", "", "").passed is (result == "pass")
+    assert GateVerdict("g", "junit", result, "", "", "").passed is (result == "pass")

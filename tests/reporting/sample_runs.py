@@ -22,6 +22,7 @@ STAGES: tuple[tuple[str, str, float], ...] = (
     ("uat", "Acceptance and approval", 360),
     ("canary", "Canary to production", 3600),
 )
+ALL_STAGES = tuple(key for key, _, _ in STAGES)
 GATES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "lint": (("exit_status", "0 failed steps", "0"),),
     "unit": (("junit", "412 of 412 passed", "all"), ("coverage", "97.8 %", ">= 95 %"), ("flaky", "0 in 3 runs", "0")),
@@ -61,7 +62,7 @@ class Script:
     def add(self, at: float, kind: Any, stage: str = "", /, **body: Any) -> None:
         self.events.append(Event(self.run, len(self.events) + 1, START + at, kind, stage, body))
 
-    def begin(self, command: str = "ship", stages: tuple[str, ...] = tuple(key for key, _, _ in STAGES)) -> None:
+    def begin(self, command: str = "ship", stages: tuple[str, ...] = ALL_STAGES) -> None:
         self.add(
             0, "run_started", command=command, commit="3f2a1c9e5b7d48a0b6c1d2e3f4a5b6c7d8e9f0a1", ref="main", dirty=0,
             profile="laptop", stages=list(stages), definition="ab" * 32, options={},

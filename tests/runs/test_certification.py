@@ -17,7 +17,7 @@ from dawsos.adapters.digests import sha256
 from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
 from dawsos.model.pipeline import Signing
 from dawsos.provenance import envelope as dsse
-from dawsos.provenance.certificate import BUNDLE_FILE, CERTIFICATE_FILE, KEY, NOBODY, Confirmed
+from dawsos.provenance.certificate import BUNDLE_FILE, CERTIFICATE_FILE, KEY, NOBODY, Confirmed, about_bundle
 from dawsos.provenance.keys import local_signer
 from dawsos.provenance.sigstore import IDENTITY_VARIABLES
 from dawsos.provenance.statements import statement
@@ -246,7 +246,7 @@ def test_statements_by_another_key_than_the_certified_one_are_refused(tmp_path: 
     said = dsse.payload(statement(KEY, ("signing key", "sha256", other.key_id), predicate)).decode()
     bundle = json.dumps({"identity": ME, "issuer": CI, "payload": said})
     (told.folder / "evidence" / BUNDLE_FILE).write_text(bundle)
-    note = certifying.about_bundle(told.session.state, other, bundle, ME, CI)
+    note = about_bundle(told.session.state, other, bundle, ME, CI)
     (told.folder / "evidence" / CERTIFICATE_FILE).write_text(dsse.sign(note, other))
     words = f"unit.json is signed by the key {used.key_id[:12]}, certified is {other.key_id[:12]}"
     assert words in problems(told, REQUIRED)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import sqlite3
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from dawsos.errors import BadInput, InfrastructureError
-from dawsos.runs import project as project_module
 from dawsos.runs.project import (
     Project,
     find_project,
@@ -85,10 +86,10 @@ def test_runs_that_begin_in_the_same_second_have_each_an_id_of_their_own(
 ) -> None:
     """Two processes may draw the same two digits: who comes second draws again."""
     project, drawn = find_project(root), iter(["aa", "aa", "aa", "bb", "bb", "cc"])
-    monkeypatch.setattr(project_module.time, "gmtime", lambda: (2026, 3, 1, 12, 0, 0, 6, 60, 0))
-    monkeypatch.setattr(project_module.secrets, "token_hex", lambda _bytes: next(drawn))
+    monkeypatch.setattr(time, "gmtime", lambda: (2026, 3, 1, 12, 0, 0, 6, 60, 0))
+    monkeypatch.setattr(secrets, "token_hex", lambda _bytes: next(drawn))
     assert [new_run(project, "c0ffee" * 6)[-2:] for _ in range(3)] == ["aa", "bb", "cc"]
-    monkeypatch.setattr(project_module.secrets, "token_hex", lambda _bytes: "aa")
+    monkeypatch.setattr(secrets, "token_hex", lambda _bytes: "aa")
     with pytest.raises(InfrastructureError, match="no free id for a run"):
         new_run(project, "c0ffee" * 6)
 
@@ -115,7 +116,7 @@ def test_a_run_whose_events_were_emptied_is_told_as_altered(root: Path) -> None:
 
 
 def test_what_killed_runs_left_behind_is_swept_wherever_it_lies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(project_module.tempfile, "gettempdir", lambda: str(root / "tmp"))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(root / "tmp"))
     project, old = find_project(root), time.time() - 3600
     outside = root / "outside"
     outside.mkdir()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from dawsos.errors import BadInput
+from dawsos.model.json import Json, JsonObject
 from dawsos.scans.osv import is_affected, match, read_export
 
 # Three real records of the PyPA Advisory Database, CC-BY-4.0.
@@ -70,7 +71,9 @@ def test_what_is_no_export_is_refused(content: bytes) -> None:
         read_export("a.jsonl", content)
 
 
-RANGE = {"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "1.2"}, {"fixed": "1.5"}, {"introduced": "2.0"}]}]}
+RANGE: JsonObject = {
+    "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "1.2"}, {"fixed": "1.5"}, {"introduced": "2.0"}]}]
+}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_a_range_has_a_beginning_and_an_end(version: str, affected: bool) -> Non
 
 
 def test_the_last_affected_version_is_affected() -> None:
-    span = {"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"last_affected": "1.4"}]}]}
+    span: JsonObject = {"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"last_affected": "1.4"}]}]}
     assert is_affected(span, "1.4")
     assert is_affected(span, "0.0.1a1")
     assert not is_affected(span, "1.4.1")
@@ -97,14 +100,14 @@ def test_a_version_that_cannot_be_compared_is_affected_unless_the_list_says_othe
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
 def test_inside_is_what_the_order_of_versions_says(first: int, second: int, minor: int) -> None:
     low, high = sorted((first, second))
-    span = {"ranges": [{"type": "SEMVER", "events": [{"introduced": f"1.{low}"}, {"fixed": f"1.{high}"}]}]}
+    span: JsonObject = {"ranges": [{"type": "SEMVER", "events": [{"introduced": f"1.{low}"}, {"fixed": f"1.{high}"}]}]}
     here = f"1.{minor}"
     assert is_affected(span, here) is (Version(f"1.{low}") <= Version(here) < Version(f"1.{high}"))
 
 
 def test_a_range_that_begins_with_a_version_that_cannot_be_compared_may_have_begun_anywhere() -> None:
-    events = [{"introduced": "2.0.0-canary.7.1"}, {"fixed": "2.1.0"}]
-    affected = {"ranges": [{"type": "SEMVER", "events": events}]}
+    events: list[Json] = [{"introduced": "2.0.0-canary.7.1"}, {"fixed": "2.1.0"}]
+    affected: JsonObject = {"ranges": [{"type": "SEMVER", "events": events}]}
     assert is_affected(affected, "2.0.5")
     assert not is_affected(affected, "2.1.0")
 

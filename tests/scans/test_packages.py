@@ -10,10 +10,16 @@ import pytest
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
+from dawsos.gates.documents import rows
+from dawsos.model.json import JsonObject
 from dawsos.scans.packages import Subject, is_program, spdx
 from gates.samples import ask
 
 SUBJECT = Subject("tiny", "c0ffee", "ab" * 32, "2026-11-25T10:00:00Z")
+
+
+def packages(document: JsonObject) -> list[JsonObject]:
+    return rows("packages", document["packages"])
 
 
 def elf(kind: int, segment: int = 1) -> bytes:
@@ -49,7 +55,10 @@ def test_the_document_is_valid_spdx_and_the_same_twice(site: Path, tmp_path_fact
     file = tmp_path_factory.mktemp("out") / "sbom.json"
     file.write_text(json.dumps(document))
     assert validate_full_spdx_document(parse_file(str(file))) == []
-    edges = {(r["spdxElementId"], r["relationshipType"], r["relatedSpdxElement"]) for r in document["relationships"]}
+    edges = {
+        (r["spdxElementId"], r["relationshipType"], r["relatedSpdxElement"])
+        for r in rows("relationships", document["relationships"])
+    }
     assert ("SPDXRef-Package-httpx", "DEPENDS_ON", "SPDXRef-Package-wrapper") in edges
 
 
@@ -71,7 +80,7 @@ def test_the_gates_read_it(site: Path) -> None:
 def test_an_expression_at_which_the_parser_breaks_is_none_that_was_declared(site: Path, words: str) -> None:
     metadata = site / "odd-1.0.dist-info" / "METADATA"
     metadata.write_text(f"Metadata-Version: 2.4\nName: odd\nVersion: 1.0\nLicense-Expression: {words}\n")
-    (odd,) = (package for package in spdx(site, SUBJECT)["packages"] if package["name"] == "odd")
+    (odd,) = (package for package in packages(spdx(site, SUBJECT)) if package["name"] == "odd")
     assert odd["licenseDeclared"] == "NOASSERTION"
 
 
@@ -79,7 +88,7 @@ def test_a_program_that_belongs_to_nobody_is_listed_by_itself_and_unknown(site: 
     (site / "stray").mkdir()
     (site / "stray" / "tool").write_bytes(elf(3, segment=3))
     document = spdx(site, SUBJECT)
-    assert "stray" in [package["name"] for package in document["packages"]]
+    assert "stray" in [package["name"] for package in packages(document)]
     assert any("stray" in line for line in ask("licences", {"s.json": document}, report="s.json").findings)
 
 

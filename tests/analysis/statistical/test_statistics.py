@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dawsos.analysis.statistical.statistics import (
+    Bet,
     Coin,
     Mixture,
     Table,
@@ -53,7 +54,7 @@ def test_the_comparison_is_an_e_value_exactly(
 def test_the_common_error_rate_cancels(canary: int, stable: int, rate: float, odds: tuple[float, float]) -> None:
     mean = 0.0
     for bad_canary, bad_stable in product(range(canary + 1), range(stable + 1)):
-        chance = math.comb(canary, bad_canary) * math.comb(stable, bad_stable)
+        chance = float(math.comb(canary, bad_canary) * math.comb(stable, bad_stable))
         chance *= rate ** (bad_canary + bad_stable) * (1 - rate) ** (canary + stable - bad_canary - bad_stable)
         mean += chance * math.exp(comparison(Table(canary, bad_canary, stable, bad_stable), *odds))
     assert mean <= 1.0 + 1e-9
@@ -163,5 +164,5 @@ def test_a_bet_is_on_the_fewest_coins() -> None:
     made = bet(Table(10, 2, 1000, 3))
     assert (made.size, made.inverse) == (5, False)
     assert bet(Table(3, 2, 1000, 30)).size == 3
-    assert bet(Table(1000, 30, 3, 2)) == (2, 3, pytest.approx(32 / 1003), True)
+    assert bet(Table(1000, 30, 3, 2)) == Bet(2, 3, 32 / 1003, True)
     assert log_likelihood(made, 1.0) == 0.0

@@ -31,7 +31,7 @@ NPM = {
 }  # fmt: skip
 # What npm 11 wrote when the registry refused the question.
 NPM_REFUSED = {"message": "405 Method Not Allowed - POST", "statusCode": 405, "error": {"summary": "", "detail": ""}}
-TRIVY = {
+TRIVY: dict[str, Any] = {
     "SchemaVersion": 2,
     "Results": [
         {
@@ -186,7 +186,7 @@ def test_two_sources_that_know_the_same_one_count_it_once_and_cover_for_each_oth
                 "Vulnerabilities": [{"VulnerabilityID": "C", "PkgName": "jinja2", "Severity": "LOW"}],
             }
         ],
-    }  # type: ignore[index]
+    }
     assert check("trivy", low, SPDX).measured == "0 vulnerable, 1 of 1 audited, 1 below the limit"
 
 

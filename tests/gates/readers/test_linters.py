@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dawsos.gates.documents import Malformed, Missing
-from dawsos.gates.readers.linters import LINTERS, read_linter
+from dawsos.gates.readers.linters import LINTERS, LinterName, read_linter
 
 RUFF = [
     {
@@ -67,7 +67,7 @@ def test_every_tool_has_its_samples() -> None:
 
 
 @pytest.mark.parametrize("tool", sorted(LINTERS))
-def test_what_the_tool_found_has_its_place(tool: str) -> None:
+def test_what_the_tool_found_has_its_place(tool: LinterName) -> None:
     output, lines = FOUND[tool]
     assert [str(finding) for finding in read_linter(tool, "out", output.encode())] == lines
     assert read_linter(tool, "out", CLEAN[tool].encode()) == []
@@ -80,7 +80,7 @@ def test_an_error_of_tsc_that_lies_in_no_file_is_a_finding_too() -> None:
 
 
 @pytest.mark.parametrize("tool", sorted(LINTERS))
-def test_a_tool_that_did_not_run_is_no_tool_that_found_nothing(tool: str) -> None:
+def test_a_tool_that_did_not_run_is_no_tool_that_found_nothing(tool: LinterName) -> None:
     with pytest.raises(Missing, match="did not run"):
         read_linter(tool, "out", b"")
 
@@ -88,7 +88,7 @@ def test_a_tool_that_did_not_run_is_no_tool_that_found_nothing(tool: str) -> Non
 @pytest.mark.parametrize(
     ("tool", "output"), [("sqlfluff", "[]"), ("eslint", "[]"), ("tsc", "Files: 0\n"), ("tsc", "\n"), ("prettier", "no")]
 )
-def test_a_tool_that_looked_at_nothing_is_none_either(tool: str, output: str) -> None:
+def test_a_tool_that_looked_at_nothing_is_none_either(tool: LinterName, output: str) -> None:
     with pytest.raises(Missing):
         read_linter(tool, "out", output.encode())
 
@@ -100,6 +100,6 @@ def test_a_tool_that_looked_at_nothing_is_none_either(tool: str, output: str) ->
      ("sqlfluff", '[{"filepath": "a"}]'), ("eslint", '[{"filePath": "a", "messages": [1]}]'),
      ("prettier", "Checking formatting...\n[error] src/a.ts: SyntaxError\n")],
 )  # fmt: skip
-def test_output_of_another_shape_is_an_error(tool: str, output: str) -> None:
+def test_output_of_another_shape_is_an_error(tool: LinterName, output: str) -> None:
     with pytest.raises(Malformed):
         read_linter(tool, "out", output.encode())

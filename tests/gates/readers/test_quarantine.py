@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dawsos.model.verdicts import GateKindName
 from gates.samples import ask, asked, junit
 
 ENTRY = '- {{test: "tests.test_x::a", owner: Ada, why: being mended, until: {day}}}\n'
@@ -13,14 +14,16 @@ GOOD = junit({"a": "passed", "b": "passed"})
 BAD = junit({"a": "failed", "b": "passed"})
 
 
-def check(kind: str, day: str, *reports: str, **options: Any) -> Any:
+def check(kind: GateKindName, day: str, *reports: str, **options: Any) -> Any:
     evidence = {f"junit-{number}.xml": report for number, report in enumerate(reports, start=1)}
     evidence |= {"q.yaml": ENTRY.format(day=day), "asked.json": asked()}  # type: ignore[dict-item]
     return ask(kind, evidence, quarantine="q.yaml", **options)
 
 
 @pytest.mark.parametrize(("kind", "options"), [("junit", {}), ("flaky", {"runs": 2})])
-def test_a_quarantined_test_runs_is_shown_and_does_not_block_until_its_day(kind: str, options: dict[str, Any]) -> None:
+def test_a_quarantined_test_runs_is_shown_and_does_not_block_until_its_day(
+    kind: GateKindName, options: dict[str, Any]
+) -> None:
     verdict = check(kind, "2026-11-25", GOOD, BAD, **options)
     assert verdict.passed, verdict
     assert "1 quarantined" in verdict.measured

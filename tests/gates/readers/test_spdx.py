@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dawsos.gates.documents import Malformed
 from dawsos.gates.licences import Options, allowed
 from dawsos.gates.readers.spdx import BASE_KINDS, BUNDLES, SAYS, Package, read_packages
+from dawsos.model.json import JsonObject
 
 
 def spdx(*packages: dict[str, Any], **rest: Any) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def purl(text: str) -> list[dict[str, str]]:
 
 
 def one_of_cyclonedx(**facts: Any) -> Package:
-    document = {"bomFormat": "CycloneDX", "components": [{"name": "a", **facts}]}
+    document: JsonObject = {"bomFormat": "CycloneDX", "components": [{"name": "a", **facts}]}
     (package,) = read_packages("sbom.json", document)[1]
     return package
 
@@ -45,8 +46,11 @@ def test_a_package_of_cyclonedx_has_name_version_kind_and_licence() -> None:
 
 
 def test_a_component_within_another_is_a_package_too() -> None:
-    inner = {"name": "b", "licenses": [{"license": {"id": "GPL-3.0-only"}}], "components": [{"name": "c"}]}
-    document = {"bomFormat": "CycloneDX", "components": [{"name": "a", "components": [inner]}, {"name": "d"}]}
+    inner: JsonObject = {"name": "b", "licenses": [{"license": {"id": "GPL-3.0-only"}}], "components": [{"name": "c"}]}
+    document: JsonObject = {
+        "bomFormat": "CycloneDX",
+        "components": [{"name": "a", "components": [inner]}, {"name": "d"}],
+    }
     found = read_packages("sbom.json", document)[1]
     assert [(package.name, package.licence) for package in found] == [
         ("a", "NOASSERTION"), ("b", "GPL-3.0-only"), ("c", "NOASSERTION"), ("d", "NOASSERTION"),
@@ -143,7 +147,7 @@ def test_a_forbidden_licence_beside_a_choice_is_still_forbidden(choice: str) -> 
 
 def test_what_has_no_name_is_no_package() -> None:
     assert read_packages("sbom.json", spdx({"name": ""}, {"versionInfo": "1"})) == ("SPDX", [])
-    nameless = {"bomFormat": "CycloneDX", "components": [{"name": None}, {"version": "1"}]}
+    nameless: JsonObject = {"bomFormat": "CycloneDX", "components": [{"name": None}, {"version": "1"}]}
     assert read_packages("sbom.json", nameless) == ("CycloneDX", [])
 
 
@@ -173,7 +177,7 @@ def test_what_cannot_be_read_is_malformed_and_says_what_and_where(document: dict
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=6), st.sampled_from(["pypi", "deb", "npm", "apk"])), max_size=6))
 def test_both_forms_say_the_same_of_the_same_packages(named: list[tuple[str, str]]) -> None:
     ours = spdx(*({"name": name, "externalRefs": purl(f"pkg:{kind}/x@1")} for name, kind in named))
-    theirs = {
+    theirs: JsonObject = {
         "bomFormat": "CycloneDX",
         "components": [{"name": name, "purl": f"pkg:{kind}/x@1"} for name, kind in named],
     }

@@ -46,7 +46,7 @@ def test_nobody_starts_the_environment_again_before_it_is_down(tmp_path: Path, m
         held.append((supervisor_runs(tmp_path), read_desired(tmp_path).stop))
         stop(handle, signal_name, grace)
 
-    monkeypatch.setattr(lifecycle.processes, "stop", spy)
+    monkeypatch.setattr(processes, "stop", spy)
     asyncio.run(down(tmp_path, purge=False))
     assert held == [(True, True)]
     assert not processes.alive(handle)

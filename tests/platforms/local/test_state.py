@@ -42,7 +42,7 @@ def test_what_should_run_comes_back(tmp_path: Path) -> None:
 
 
 # What the code of commit 9091e4c wrote: no version, and other names for what a standby does not run.
-FORMER = {
+FORMER: dict[str, dict[str, Any]] = {
     "desired": {
         "processes": {
             "d1.0": {

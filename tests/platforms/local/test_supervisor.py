@@ -37,12 +37,20 @@ SLEEP = "exec sleep 60"
 DEAF = "trap '' TERM; echo $$ > deaf.pid; while true; do sleep 60; done"
 
 
+class Stopped(Exception):
+    """A test has seen enough."""
+
+
 class HandClock:
-    """Time that passes when a test says so, or when the supervisor sleeps; the wall's ``now`` may be set anew."""
+    """Time that passes when a test says so, or when the supervisor sleeps; the wall's ``now`` may be set anew.
+
+    With ``sleeps_left`` each sleep is six seconds long, and the last one ends the supervisor with ``Stopped``.
+    """
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
         self.steady = 1_000.0
+        self.sleeps_left: int | None = None
 
     def time(self) -> float:
         return self.now
@@ -51,8 +59,12 @@ class HandClock:
         return self.steady
 
     def sleep(self, seconds: float) -> None:
+        if self.sleeps_left is not None:
+            seconds, self.sleeps_left = 6.0, self.sleeps_left - 1
         self.now += seconds
         self.steady += seconds
+        if self.sleeps_left == 0:
+            raise Stopped
 
 
 class Stand:
@@ -356,22 +368,9 @@ def test_a_canary_that_no_controller_ever_watched_gets_no_traffic(stand: Stand) 
     assert read_roles(stand.folder).weight == 0
 
 
-class Stopped(Exception):
-    """A test has seen enough."""
-
-
 def run_until_it_sleeps(stand: Stand, times: int) -> None:
     """Let the supervisor run, and end it when it sleeps for the ``times``-th time; each sleep is six seconds long."""
-    slept = 0
-
-    def sleep(_seconds: float) -> None:
-        nonlocal slept
-        slept += 1
-        HandClock.sleep(stand.clock, 6.0)
-        if slept == times:
-            raise Stopped
-
-    stand.clock.sleep = sleep  # type: ignore[method-assign]
+    stand.clock.sleeps_left = times
     with pytest.raises(Stopped):
         stand.supervisor.run()
 
