@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.adapters.reapers import guarded
+from dawsos.adapters.reapers import under_reaper
 from waiting import is_gone, pids_in, wait_until
 
 
 def reaper(*argv: str, grace: float = 0.1, folder: Path | None = None) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        guarded(argv, grace), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder
+        under_reaper(argv, grace), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder
     )
 
 
@@ -73,7 +73,7 @@ def test_the_command_does_not_inherit_the_guard_s_deafness(tmp_path: Path) -> No
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
 def test_a_command_may_run_as_another_user() -> None:
-    argv = guarded(("/usr/bin/id", "-u"), 0.1, (65534, 65534))
+    argv = under_reaper(("/usr/bin/id", "-u"), 0.1, (65534, 65534))
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.wait(20) == 0
         assert process.stdout is not None
@@ -83,7 +83,7 @@ def test_a_command_may_run_as_another_user() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_command_found_by_its_name_runs_as_another_user() -> None:
     process = subprocess.Popen(
-        guarded(("id", "-u"), 0.1, (65534, 65534)),
+        under_reaper(("id", "-u"), 0.1, (65534, 65534)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

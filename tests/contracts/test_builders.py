@@ -33,5 +33,5 @@ def test_a_builder_is_registered_under_its_own_name(name: str) -> None:
 def test_a_machine_without_its_program_is_told_apart(name: str, tmp_path: Path) -> None:
     """Run for real, with a PATH on which nothing is."""
     runner = ProcessRunner(SystemClock(), Masker())
-    shop = BuildTools(runner, {"PATH": str(tmp_path)}, tmp_path / "log", tmp_path)
-    assert asyncio.run(BUILDERS[name].problem((IMAGE,), shop)) == "not installed"
+    tools = BuildTools(runner, {"PATH": str(tmp_path)}, tmp_path / "log", tmp_path)
+    assert asyncio.run(BUILDERS[name].problem((IMAGE,), tools)) == "not installed"

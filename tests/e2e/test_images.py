@@ -79,16 +79,16 @@ def test_two_builds_are_one_image_that_holds_no_shell_and_runs_as_nobody(
         environment = base_environment(tmp_path)
         environment["PATH"] += ":/usr/sbin:/sbin"
         client = docker_client(os.environ, Path.home())
-        shop = BuildTools(
+        tools = BuildTools(
             ProcessRunner(SystemClock(), Masker()), environment, tmp_path / "images.log", tmp_path, client
         )
-        problem = await BUILDERS[name].problem(pipeline.service.images, shop)
+        problem = await BUILDERS[name].problem(pipeline.service.images, tools)
         if problem:
             pytest.skip(f"{name}: {problem}")
-        choice = await images.choose(name, pipeline.service.images, shop)
+        choice = await images.choose(name, pipeline.service.images, tools)
         assert choice.builder is BUILDERS[name]
         orders = [ImageBuild(image, ROOT, release.path, commit) for image in pipeline.service.images]
-        return [await images.build(choice.builder, order, shop) for order in orders]
+        return [await images.build(choice.builder, order, tools) for order in orders]
 
     for facts in asyncio.run(build()):
         print(facts, file=sys.stderr)

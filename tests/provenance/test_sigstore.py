@@ -45,16 +45,16 @@ def test_other_processes_do_not_get_it() -> None:
 
 
 class Child:
-    """Takes the place of the runner: answers an order, and keeps what it was given."""
+    """Takes the place of the runner: answers a request, and keeps what it was given."""
 
     def __init__(self, answer: Any, outcome: CommandOutcome | None = None) -> None:
         self.answer, self.outcome = answer, outcome or CommandOutcome("ok", 0, 0.1)
-        self.orders: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.commands: list[Command] = []
 
     async def run(self, command: Command) -> CommandOutcome:
         self.commands.append(command)
-        self.orders.append(json.loads(Path(command.argv[-2]).read_text()))
+        self.requests.append(json.loads(Path(command.argv[-2]).read_text()))
         if self.outcome.classification == "ok":
             Path(command.argv[-1]).write_text(json.dumps(self.answer))
         else:
@@ -83,14 +83,14 @@ def test_the_signing_process_alone_gets_the_identity(made: Path, monkeypatch: py
     child = Child({"bundle": "{}", "identity": "me", "issuer": "ci"})
     answer = asyncio.run(using(child, made).sign("a statement", identity(GITHUB)))
     assert answer == {"bundle": "{}", "identity": "me", "issuer": "ci"}
-    assert child.orders == [{"verb": "sign", "statement": "a statement", "instance": ""}]
+    assert child.requests == [{"verb": "sign", "statement": "a statement", "instance": ""}]
     (command,) = child.commands
     assert GITHUB.items() <= command.env.items()
     assert "SOMETHING" not in command.env
     assert not any(GITHUB[TOKEN] in word for word in command.argv)
     asyncio.run(using(child, made).verify("{}", "me", "ci"))
     assert set(child.commands[1].env).isdisjoint(IDENTITY_VARIABLES)
-    assert list((made / "keyless").iterdir()) == [], "orders are taken away"
+    assert list((made / "keyless").iterdir()) == [], "requests are taken away"
 
 
 def test_other_servers_are_named_by_their_file(made: Path) -> None:
@@ -99,7 +99,7 @@ def test_other_servers_are_named_by_their_file(made: Path) -> None:
         asyncio.run(using(child, made, instance).verify("{}", "me", "ci"))
     instance.write_text("{}")
     asyncio.run(using(child, made, instance).verify("{}", "me", "ci"))
-    assert child.orders[0]["instance"] == str(instance)
+    assert child.requests[0]["instance"] == str(instance)
 
 
 def test_a_refusal_to_sign_is_an_error_and_a_bundle_that_is_refused_is_an_answer(made: Path) -> None:

@@ -11,7 +11,7 @@ from adapters.layers import layer, layout
 from dawsos.adapters.git import Commit
 from dawsos.errors import InfrastructureError
 from dawsos.model.pipeline import Image
-from dawsos.model.process import Command, CommandOutcome
+from dawsos.model.process import NOT_FOUND, Command, CommandOutcome
 from dawsos.releases.builders.common import BuildTools, ImageBuild
 from dawsos.releases.images import build, choose
 
@@ -22,16 +22,16 @@ DOCKER = ("docker version", "docker buildx", "docker image")
 
 
 class Answers:
-    """A runner whose commands succeed when they are among ``good`` (by their first two words)."""
+    """A runner whose commands succeed when they are among ``good`` (by their first two words), and else exit with ``code``."""
 
-    def __init__(self, *good: str, says: str = "") -> None:
-        self.good, self.says = good, says
+    def __init__(self, *good: str, says: str = "", code: int = 1) -> None:
+        self.good, self.says, self.code = good, says, code
 
     async def run(self, command: Command) -> CommandOutcome:
         with Path(command.log).open("a") as log:
             log.write(self.says)
         works = " ".join(command.argv[:2]) in self.good
-        return CommandOutcome("ok" if works else "failed", 0 if works else 1, 0.1)
+        return CommandOutcome("ok" if works else "failed", 0 if works else self.code, 0.1)
 
 
 def chosen(demanded: str, images: tuple[Image, ...], runner: Answers, folder: Path) -> tuple[str, str]:
@@ -57,10 +57,12 @@ def test_the_one_that_is_demanded_is_taken_whatever_else_works(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("runner", "demanded", "why"),
     [
-        (Answers(says="cannot start buildah: no such file"), "buildah", "buildah: not installed"),
+        (Answers(code=NOT_FOUND), "buildah", "buildah: not installed"),
+        (Answers(says="cannot start: no user namespace"), "buildah", "buildah: does not work: cannot start"),
         (Answers(says="overlay is not supported"), "buildah", "buildah: does not work: overlay is not supported"),
         (Answers("buildah --version"), "buildah", "buildah: the base image localhost/dawsos-base is not here"),
-        (Answers(says="cannot start docker: no such file"), "docker", "docker: not installed"),
+        (Answers(code=NOT_FOUND), "docker", "docker: not installed"),
+        (Answers(says="the service cannot start"), "docker", "docker: no daemon answers: the service cannot start"),
         (Answers(says="permission denied"), "docker", "docker: no daemon answers: permission denied"),
         (Answers("docker version"), "docker", "docker: there is no buildx"),
         (Answers(*DOCKER[:2]), "docker", "docker: the base image localhost/dawsos-base is not here"),
@@ -95,28 +97,28 @@ class Mason:
     def __init__(self, *, sloppy: bool = False) -> None:
         self.sloppy, self.built, self.kept = sloppy, 0, ""
 
-    async def problem(self, images: tuple[Image, ...], shop: BuildTools) -> str:
+    async def problem(self, images: tuple[Image, ...], tools: BuildTools) -> str:
         return ""
 
-    async def lay_out(self, order: ImageBuild, shop: BuildTools, folder: Path) -> None:
+    async def lay_out(self, build: ImageBuild, tools: BuildTools, folder: Path) -> None:
         self.built += 1
         folder.mkdir()
         layout(folder, layer(folder, {"app/x": (1 + self.built * self.sloppy, 0o644)}), host="")
 
-    async def keep(self, order: ImageBuild, shop: BuildTools, folder: Path) -> None:
-        self.kept = order.name
+    async def keep(self, build: ImageBuild, tools: BuildTools, folder: Path) -> None:
+        self.kept = build.name
 
-    async def base_id(self, base: str, shop: BuildTools) -> str:
+    async def base_id(self, base: str, tools: BuildTools) -> str:
         return f"id of {base}"
 
 
 @pytest.mark.parametrize(("sloppy", "different"), [(False, 1), (True, 2)])
 def test_an_image_is_built_twice_and_the_digests_of_both_are_told(sloppy: bool, different: int, tmp_path: Path) -> None:
     mason = Mason(sloppy=sloppy)
-    order = ImageBuild(
+    wanted = ImageBuild(
         LOCAL[0], tmp_path, tmp_path / ("d" * 64), Commit("c" * 40, "subject", "Ada", 1_700_000_000, "main")
     )
-    facts = asyncio.run(build(mason, order, BuildTools(Answers(), {}, tmp_path / "log", tmp_path)))
+    facts = asyncio.run(build(mason, wanted, BuildTools(Answers(), {}, tmp_path / "log", tmp_path)))
     assert mason.built == 2
     assert len(set(facts["digests"])) == different
     assert (mason.kept, facts["tag"]) == ("localhost/dawsos-backend:dddddddddddd",) * 2

@@ -21,7 +21,7 @@ from dawsos.runs.project import (
     load_run,
     new_run,
     open_tools,
-    sweep_leftovers,
+    remove_abandoned,
 )
 
 
@@ -127,7 +127,7 @@ def test_what_killed_runs_left_behind_is_swept_wherever_it_lies(root: Path, monk
         folder.mkdir(parents=True)
         (folder / "outside.json").write_text(json.dumps({"folders": [str(outside)]}))
         os.utime(folder, (old, old))
-    sweep_leftovers(project)
+    remove_abandoned(project)
     assert [folder for folder in left if folder.exists()] == []
     assert all(folder.exists() for folder in kept)
     assert not outside.exists(), "another user had to reach it, and its note lay in the folder"

@@ -36,13 +36,15 @@ async def build_images(scene: ActionContext, work: StageAttempt, release: Releas
         environment = base_environment(home / "home")
         environment["PATH"] += ":/usr/sbin:/sbin"
         docker = docker_client(os.environ, Path.home())
-        shop = BuildTools(scene.runner(), environment, work.artifacts / LOG, folder, docker)
-        choice = await images.choose(service.builder, service.images, shop)
+        tools = BuildTools(scene.runner(), environment, work.artifacts / LOG, folder, docker)
+        choice = await images.choose(service.builder, service.images, tools)
         for image in service.images:
             facts = (
                 {"name": image.name, "not_built": choice.reason}
                 if choice.builder is None
-                else await images.build(choice.builder, ImageBuild(image, scene.root, release.path, scene.commit), shop)
+                else await images.build(
+                    choice.builder, ImageBuild(image, scene.root, release.path, scene.commit), tools
+                )
             )
             write_json(work.artifacts / f"image-{image.name}.json", facts)
     return choice

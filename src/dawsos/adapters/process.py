@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TextIO
 
 from dawsos.adapters.reapers import reapers
-from dawsos.model.process import Command, CommandOutcome
+from dawsos.model.process import NOT_FOUND, Command, CommandOutcome
 from dawsos.ports import Clock, Redactor
 
-_MISSING = 127
 _PIECE = 1 << 16
 
 
@@ -31,7 +30,7 @@ class ProcessRunner:
         started = self._clock.monotonic()
         Path(command.log).parent.mkdir(parents=True, exist_ok=True)
         try:
-            reaper = await _Guard.of(command)
+            reaper = await _Reaper.of(command)
         except OSError as error:
             return CommandOutcome("infrastructure", None, 0.0, f"cannot start: {error}")
         timed_out = False
@@ -53,7 +52,7 @@ class ProcessRunner:
             return CommandOutcome("infrastructure", _code(said), seconds, unwritten)
         return _classify(said, timed_out, seconds, command.budget)
 
-    async def _finish(self, reaper: _Guard, capture: asyncio.Task[str], grace: float) -> None:
+    async def _finish(self, reaper: _Reaper, capture: asyncio.Task[str], grace: float) -> None:
         try:
             async with asyncio.timeout(grace + 10):
                 await asyncio.shield(reaper.ended)
@@ -88,7 +87,7 @@ class ProcessRunner:
             log.write(masked.feed(text.decode(b"", final=True)) + masked.end())
 
 
-class _Guard:
+class _Reaper:
     """A reaper at work: what its command says, and how it ended."""
 
     def __init__(self, lifeline: int, output: asyncio.StreamReader, status: asyncio.StreamReader) -> None:
@@ -98,7 +97,7 @@ class _Guard:
         self.ended = asyncio.create_task(self._listen(status))
 
     @classmethod
-    async def of(cls, command: Command) -> _Guard:
+    async def of(cls, command: Command) -> _Reaper:
         """Have ``command`` started; raises OSError when no reaper can be had."""
         theirs, ours = os.pipe()
         output, output_end = os.pipe()
@@ -154,7 +153,7 @@ def _classify(said: str, timed_out: bool, seconds: float, budget: float) -> Comm
         return CommandOutcome("infrastructure", None, seconds, said or "the reaper was killed")
     if code == 0:
         return CommandOutcome("ok", 0, seconds)
-    if code == _MISSING:
+    if code == NOT_FOUND:
         return CommandOutcome("failed", code, seconds, "command not found")
     if code == 128 + 9:
         return CommandOutcome("infrastructure", code, seconds, "killed by signal 9 (out of memory?)")

@@ -18,7 +18,7 @@ from dawsos.model.process import Command
 REAPER = Path(__file__).with_name("reaper.py")
 
 
-def guarded(argv: tuple[str, ...], grace: float, user: tuple[int, int] | None = None) -> tuple[str, ...]:
+def under_reaper(argv: tuple[str, ...], grace: float, user: tuple[int, int] | None = None) -> tuple[str, ...]:
     """Return the argv that runs ``argv`` under the reaper, as uid and gid ``user`` when given (we must be root then)."""
     identity = f"{user[0]}:{user[1]}" if user else "-"
     return (sys.executable, "-I", "-S", str(REAPER), str(grace), identity, "--", *argv)

@@ -85,7 +85,7 @@ class Masker:
         """Return what cleans one text that comes in pieces."""
         return MaskedStream(self)
 
-    def settled(self, text: str) -> int:
+    def cleanable(self, text: str) -> int:
         """Return how much of ``text`` may be cleaned now, when more may follow: what is behind could begin a secret."""
         if self._pattern is None:
             return len(text)
@@ -109,7 +109,7 @@ class MaskedStream:
     def feed(self, piece: str) -> str:
         """Return what is certain so far, cleaned."""
         text = self._held + piece
-        end = self._masker.settled(text)
+        end = self._masker.cleanable(text)
         self._held = text[end:]
         return self._masker.clean(text[:end])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+# The exit code for a program that is not there.
+NOT_FOUND = 127
 StepClass = Literal["ok", "judged", "failed", "timeout", "infrastructure", "cancelled"]
 
 
@@ -67,3 +69,8 @@ class CommandOutcome:
     exit_code: int | None
     seconds: float
     message: str = ""
+
+    @property
+    def not_found(self) -> bool:
+        """Whether there is no such program: exit code 127, as shells and the reaper give it."""
+        return self.exit_code == NOT_FOUND

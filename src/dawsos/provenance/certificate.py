@@ -81,8 +81,8 @@ def confirmed(answer: dict[str, str], run: Run, wanted: tuple[str, str], *, requ
     identity, issuer = answer.get("identity", ""), answer.get("issuer", "")
     key, problem = b"", ""
     if "refused" in answer:
-        wish = f"; wanted is {wanted[0]} (issuer {wanted[1]})" if identity else ""
-        problem = f"proves nothing: {answer['refused']}{wish}"
+        expected = f"; wanted is {wanted[0]} (issuer {wanted[1]})" if identity else ""
+        problem = f"proves nothing: {answer['refused']}{expected}"
     elif (identity, issuer) != wanted:
         # The library was asked for just these; that it said yes to others would be its defect.
         problem = f"proves nothing: it was made by {identity} (issuer {issuer})"

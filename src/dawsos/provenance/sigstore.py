@@ -70,8 +70,8 @@ class Keyless:
 
         Raises InfrastructureError when that cannot be found out here.
         """
-        order = {"verb": "verify", "bundle": bundle, "identity": identity, "issuer": issuer}
-        answer = await self._ask(order, toolchain.base_environment(self._home))
+        request = {"verb": "verify", "bundle": bundle, "identity": identity, "issuer": issuer}
+        answer = await self._ask(request, toolchain.base_environment(self._home))
         return {**answer, "refused": _first_line(answer["refused"])} if "refused" in answer else answer
 
     @property
@@ -79,22 +79,22 @@ class Keyless:
         """Where the library keeps what it learned of the public servers."""
         return self.home / "keyless"
 
-    async def _ask(self, order: dict[str, Any], environment: dict[str, str]) -> dict[str, str]:
-        """Give ``order`` to the library's process and return its answer."""
+    async def _ask(self, request: dict[str, Any], environment: dict[str, str]) -> dict[str, str]:
+        """Give ``request`` to the library's process and return its answer."""
         if self.instance is not None and not self.instance.is_file():
             raise BadInput(f"there is no {self.instance}", fix="correct signing.instance in pipeline.yaml")
         venv = await toolchain.ensure(LOCK, self.toolchains, self.runner)
-        folder = toolchain.temporary_folder(self._home, "order-")
-        given, answer, log = folder / "order.json", folder / "answer.json", folder / "log"
+        folder = toolchain.temporary_folder(self._home, "request-")
+        given, answer, log = folder / "request.json", folder / "answer.json", folder / "log"
         try:
-            given.write_text(json.dumps({**order, "instance": str(self.instance or "")}))
+            given.write_text(json.dumps({**request, "instance": str(self.instance or "")}))
             argv = (str(venv / "bin" / "python"), "-I", str(CHILD), str(given), str(answer))
             environment = {**environment, "HOME": str(self._home)}
             outcome = await self.runner.run(Command(argv, str(folder), environment, str(log), _BUDGET))
             if outcome.classification != "ok":
                 said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
                 raise InfrastructureError(
-                    f"sigstore could not {order['verb']}: {outcome.message}{''.join(f'; {line}' for line in said)}",
+                    f"sigstore could not {request['verb']}: {outcome.message}{''.join(f'; {line}' for line in said)}",
                     fix=_FIX,
                 )
             return {str(key): str(value) for key, value in json.loads(answer.read_text()).items()}

@@ -1,6 +1,6 @@
 """Signs and verifies with the library ``sigstore``: a script that ``sigstore.py`` runs in the environment of ``sigstore.txt``.
 
-The tool itself never imports that library.  The order is a JSON file, the answer another one; what is printed would be in a log.
+The tool itself never imports that library.  The request is a JSON file, the answer another one; what is printed would be in a log.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
 _TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105
 
 
-def sign(order: dict[str, Any]) -> dict[str, Any]:
+def sign(request: dict[str, Any]) -> dict[str, Any]:
     """Sign ``statement`` as whoever the CI service says we are; return the bundle, and whom its certificate names."""
     # Some services put the token itself there, GitHub's is asked for; neither is passed on to anything that we start.
     token = os.environ.pop(_TOKEN, "") or detect_credential() or ""
     try:
-        context = SigningContext.from_trust_config(_instance(order, offline=False))
+        context = SigningContext.from_trust_config(_instance(request, offline=False))
         with context.signer(IdentityToken(token)) as signer:
-            bundle = signer.sign_dsse(Statement(order["statement"].encode()))
+            bundle = signer.sign_dsse(Statement(request["statement"].encode()))
     except Exception as error:
         # The library's own errors may say nothing, and a service may repeat in its complaint what it was sent.
         causes = [one for one in (error, error.__cause__) if one is not None]
@@ -44,12 +44,12 @@ def sign(order: dict[str, Any]) -> dict[str, Any]:
     return {"bundle": text, **_named(bundle.signing_certificate)}
 
 
-def verify(order: dict[str, Any]) -> dict[str, Any]:
+def verify(request: dict[str, Any]) -> dict[str, Any]:
     """Check ``bundle`` against the trusted root, ``identity`` and ``issuer``, without the network; return what it signs."""
-    verifier = Verifier(trusted_root=_instance(order, offline=True).trusted_root)
-    demanded = policy.Identity(identity=order["identity"], issuer=order["issuer"])
+    verifier = Verifier(trusted_root=_instance(request, offline=True).trusted_root)
+    demanded = policy.Identity(identity=request["identity"], issuer=request["issuer"])
     try:
-        bundle = Bundle.from_json(order["bundle"])
+        bundle = Bundle.from_json(request["bundle"])
         named = _named(bundle.signing_certificate)
         try:
             _, payload = verifier.verify_dsse(bundle, demanded)
@@ -63,13 +63,13 @@ def verify(order: dict[str, Any]) -> dict[str, Any]:
     return {"payload": base64.b64encode(payload).decode(), **named}
 
 
-def _instance(order: dict[str, Any], *, offline: bool) -> ClientTrustConfig:
+def _instance(request: dict[str, Any], *, offline: bool) -> ClientTrustConfig:
     """Return the sigstore servers and their keys: those of the file that is named, else the public ones.
 
     Offline, the public ones are what this machine last learned of them, or what came with the library.
     """
-    if order["instance"]:
-        return ClientTrustConfig.from_json(Path(order["instance"]).read_text())
+    if request["instance"]:
+        return ClientTrustConfig.from_json(Path(request["instance"]).read_text())
     return ClientTrustConfig.production(offline=offline)
 
 
@@ -84,8 +84,8 @@ def _named(certificate: x509.Certificate) -> dict[str, str]:
 
 
 def main() -> None:
-    order = json.loads(Path(sys.argv[1]).read_text())
-    answer = {"sign": sign, "verify": verify}[order["verb"]](order)
+    request = json.loads(Path(sys.argv[1]).read_text())
+    answer = {"sign": sign, "verify": verify}[request["verb"]](request)
     Path(sys.argv[2]).write_text(json.dumps(answer))
 
 

@@ -31,7 +31,7 @@ class Choice:
         return self.builder.name if self.builder else BUNDLE
 
 
-async def choose(demanded: str, images: tuple[Image, ...], shop: BuildTools) -> Choice:
+async def choose(demanded: str, images: tuple[Image, ...], tools: BuildTools) -> Choice:
     """Return the builder to use: ``demanded`` when it is named, else the first that works, else the bundle alone.
 
     Raises InfrastructureError when the one that is demanded does not work here.
@@ -44,7 +44,7 @@ async def choose(demanded: str, images: tuple[Image, ...], shop: BuildTools) -> 
     for name, builder in BUILDERS.items():
         if demanded not in ("auto", name):
             continue
-        problem = await builder.problem(images, shop)
+        problem = await builder.problem(images, tools)
         if not problem:
             why = "pipeline.yaml demands it" if demanded == name else "it works here and has the base image"
             return Choice(builder, "; ".join([*problems, why]))
@@ -54,17 +54,17 @@ async def choose(demanded: str, images: tuple[Image, ...], shop: BuildTools) -> 
     return Choice(None, f"no image was built: {'; '.join(problems)}")
 
 
-async def build(builder: Builder, order: ImageBuild, shop: BuildTools) -> dict[str, Any]:
-    """Build ``order`` twice, keep the image, and return its facts, as the image gate reads them.
+async def build(builder: Builder, wanted: ImageBuild, tools: BuildTools) -> dict[str, Any]:
+    """Build ``wanted`` twice, keep the image, and return its facts, as the image gate reads them.
 
     Raises ReleaseFailed with the end of the builder's words.
     """
-    layouts = [shop.folder / f"{order.image.name}-{turn}" for turn in (1, 2)]
+    layouts = [tools.folder / f"{wanted.image.name}-{turn}" for turn in (1, 2)]
     for layout in layouts:
-        await builder.lay_out(order, shop, layout)
-    await builder.keep(order, shop, layouts[0])
+        await builder.lay_out(wanted, tools, layout)
+    await builder.keep(wanted, tools, layouts[0])
     return {
-        **image_facts(layouts[0]), "name": order.image.name, "tag": order.name, "base": order.image.base,
-        "base_id": await builder.base_id(order.image.base, shop), "builder": builder.name,
+        **image_facts(layouts[0]), "name": wanted.image.name, "tag": wanted.name, "base": wanted.image.base,
+        "base_id": await builder.base_id(wanted.image.base, tools), "builder": builder.name,
         "digests": [manifest_digest(layout) for layout in layouts],
     }  # fmt: skip

@@ -174,7 +174,7 @@ def open_tools(project: Project) -> Tools:
         ) from error
 
 
-def sweep_leftovers(project: Project) -> None:
+def remove_abandoned(project: Project) -> None:
     """Remove the folders in which a process worked that was killed; one look at each place, none at what lies in them."""
     from dawsos.adapters.scratch import sweep
     from dawsos.adapters.services.common import EPHEMERAL_PREFIX, remove_outside

@@ -39,7 +39,7 @@ from dawsos.runs import approvals, evidence
 from dawsos.runs.certification import certify, must_have_identity
 from dawsos.runs.commit_files import CommitFiles
 from dawsos.runs.inputs import Upstream, cacheable, expired, stage_fingerprint, takes_seed
-from dawsos.runs.project import Project, Tools, load, load_run, open_tools, sweep_leftovers
+from dawsos.runs.project import Project, Tools, load, load_run, open_tools, remove_abandoned
 from dawsos.runs.recorder import Session, deploying, start, take_over
 from dawsos.runs.report import write_shown_report
 
@@ -182,7 +182,7 @@ def must_know_profile(pipeline: Pipeline, profile: str) -> None:
 def _carry_out(scene: ActionContext, options: Options, chosen: Sequence[Stage]) -> RunOutcome:
     session, tools = scene.session, scene.tools
     try:
-        sweep_leftovers(tools.project)
+        remove_abandoned(tools.project)
         result, reason = asyncio.run(_interruptible(_run_all(scene, options, chosen)))
     except KeyboardInterrupt:
         result, reason = "interrupted", "stopped by Ctrl-C"

@@ -36,11 +36,11 @@ class Recorder:
 
 def test_a_build_is_from_nothing_at_the_commit_s_time_and_leaves_no_container_s_name(tmp_path: Path) -> None:
     runner = Recorder()
-    shop = BuildTools(runner, {}, tmp_path / "log", tmp_path)
+    tools = BuildTools(runner, {}, tmp_path / "log", tmp_path)
     order = ImageBuild(
         IMAGE, tmp_path, tmp_path / ("d" * 64), Commit("c" * 40, "subject", "Ada", 1_700_000_000, "main")
     )
-    asyncio.run(Buildah().lay_out(order, shop, tmp_path / "one"))
+    asyncio.run(Buildah().lay_out(order, tools, tmp_path / "one"))
     build = runner.commands[0]
     assert build[:2] == ("buildah", "bud")
     assert "--no-cache" in build
@@ -51,7 +51,7 @@ def test_a_build_is_from_nothing_at_the_commit_s_time_and_leaves_no_container_s_
     config = (tmp_path / "one" / manifest["config"]["digest"].removeprefix("sha256:")).read_text()
     assert "a1b2" not in config
 
-    asyncio.run(Buildah().keep(order, shop, tmp_path / "one"))
+    asyncio.run(Buildah().keep(order, tools, tmp_path / "one"))
     # The id is the last line of what was printed; warnings may stand before it.
     *_, tag = runner.commands
     assert tag == ("buildah", "tag", "feedbeef", order.name)

@@ -30,9 +30,10 @@ class Appends:
 
 
 def test_what_a_command_printed_is_its_own_and_not_its_predecessor_s(tmp_path: Path) -> None:
-    shop = BuildTools(Appends(), {}, tmp_path / "log", tmp_path)
-    assert asyncio.run(shop.run("one")) == (True, "ran one")
-    assert asyncio.run(shop.must("two", "words")) == "ran two words"
+    tools = BuildTools(Appends(), {}, tmp_path / "log", tmp_path)
+    ran = asyncio.run(tools.run("one"))
+    assert (ran.ok, ran.output) == (True, "ran one")
+    assert asyncio.run(tools.must("two", "words")) == "ran two words"
 
 
 def test_a_failed_build_says_which_command_and_where_to_read_on(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_a_failed_build_says_which_command_and_where_to_read_on(tmp_path: Path) 
     assert str(tmp_path / "log") in str(caught.value)
 
 
-def test_an_order_names_the_release_and_gives_the_dockerfile_its_arguments(tmp_path: Path) -> None:
+def test_a_build_names_the_release_and_gives_the_dockerfile_its_arguments(tmp_path: Path) -> None:
     order = ImageBuild(HERE, tmp_path, tmp_path / ("d" * 64), Commit("c" * 40, "subject", "Ada", 1_700_000_000, "main"))
     assert order.name == "localhost/dawsos-backend:dddddddddddd"
     assert order.arguments == (

@@ -135,6 +135,6 @@ class Listens:
 def test_only_docker_s_client_sees_which_docker_is_meant(tmp_path: Path) -> None:
     for builder, sees in ((Docker(), True), (Buildah(), False)):
         runner = Listens()
-        shop = BuildTools(runner, {"PATH": "/bin"}, tmp_path / "log", tmp_path, {"DOCKER_CONFIG": "/theirs"})
-        assert asyncio.run(builder.problem((Image(name="b", dockerfile="D", base="localhost/b"),), shop)) == ""
+        tools = BuildTools(runner, {"PATH": "/bin"}, tmp_path / "log", tmp_path, {"DOCKER_CONFIG": "/theirs"})
+        assert asyncio.run(builder.problem((Image(name="b", dockerfile="D", base="localhost/b"),), tools)) == ""
         assert {"DOCKER_CONFIG" in seen for seen in runner.seen} == {sees}

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from dawsos.adapters.probes import is_ready
-from dawsos.adapters.reapers import guarded
+from dawsos.adapters.reapers import under_reaper
 from dawsos.adapters.scratch import owned_folder
 from dawsos.adapters.services.common import EPHEMERAL_PREFIX, remove_outside
 from dawsos.errors import InfrastructureError
@@ -51,7 +51,7 @@ async def _running(spec: ProcessSpec, log: Path) -> AsyncIterator[None]:
     user = spec.user if os.geteuid() == 0 else None
     with log.open("ab") as stream:
         process = await asyncio.create_subprocess_exec(
-            *guarded(spec.argv, spec.stop_grace, user),
+            *under_reaper(spec.argv, spec.stop_grace, user),
             cwd=spec.cwd,
             env=spec.env,
             stdin=reader,
@@ -64,7 +64,7 @@ async def _running(spec: ProcessSpec, log: Path) -> AsyncIterator[None]:
         await _ready(spec, process, log)
         yield
     finally:
-        # The guard ends the service when the pipe closes, which it also does should we be killed before this line.
+        # The reaper ends the service when the pipe closes, which it also does should we be killed before this line.
         os.close(writer)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(spec.stop_grace + 10):

@@ -16,25 +16,25 @@ class Buildah:
 
     name = "buildah"
 
-    async def problem(self, images: tuple[Image, ...], shop: BuildTools) -> str:
-        works, said = await shop.run("buildah", "--version")
-        if not works:
-            return "not installed" if "cannot start" in said else f"does not work: {said[-200:]}"
-        missing = [base for base in made_here(images) if not (await shop.run(*_INSPECT, base))[0]]
+    async def problem(self, images: tuple[Image, ...], tools: BuildTools) -> str:
+        version = await tools.run("buildah", "--version")
+        if not version.ok:
+            return "not installed" if version.outcome.not_found else f"does not work: {version.output[-200:]}"
+        missing = [base for base in made_here(images) if not (await tools.run(*_INSPECT, base)).ok]
         return not_here(missing[0]) if missing else ""
 
-    async def lay_out(self, order: ImageBuild, shop: BuildTools, layout: Path) -> None:
-        await shop.must(
+    async def lay_out(self, build: ImageBuild, tools: BuildTools, layout: Path) -> None:
+        await tools.must(
             "buildah", "bud", "--quiet", "--no-cache", "--isolation", "chroot", "--format", "docker",
-            "--timestamp", str(order.commit.time), "-t", f"{order.name}-raw", *order.arguments,
+            "--timestamp", str(build.commit.time), "-t", f"{build.name}-raw", *build.arguments,
         )  # fmt: skip
-        await shop.must("buildah", "push", "--quiet", "--disable-compression", f"{order.name}-raw", f"dir:{layout}")
-        await shop.must("buildah", "rmi", f"{order.name}-raw")
+        await tools.must("buildah", "push", "--quiet", "--disable-compression", f"{build.name}-raw", f"dir:{layout}")
+        await tools.must("buildah", "rmi", f"{build.name}-raw")
         normalise(layout)
 
-    async def keep(self, order: ImageBuild, shop: BuildTools, layout: Path) -> None:
-        said = await shop.must("buildah", "pull", "--quiet", f"dir:{layout}")
-        await shop.must("buildah", "tag", said.splitlines()[-1], order.name)
+    async def keep(self, build: ImageBuild, tools: BuildTools, layout: Path) -> None:
+        said = await tools.must("buildah", "pull", "--quiet", f"dir:{layout}")
+        await tools.must("buildah", "tag", said.splitlines()[-1], build.name)
 
-    async def base_id(self, base: str, shop: BuildTools) -> str:
-        return (await shop.run(*_INSPECT, base))[1]
+    async def base_id(self, base: str, tools: BuildTools) -> str:
+        return (await tools.run(*_INSPECT, base)).output

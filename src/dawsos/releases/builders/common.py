@@ -10,10 +10,23 @@ from typing import Protocol
 from dawsos.adapters.git import Commit
 from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Image
-from dawsos.model.process import Command
+from dawsos.model.process import Command, CommandOutcome
 from dawsos.ports import Runner
 
 _BUDGET = 600.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a builder's program, and all that it printed."""
+
+    outcome: CommandOutcome
+    output: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it exited 0."""
+        return self.outcome.classification == "ok"
 
 
 @dataclass(frozen=True)
@@ -29,20 +42,20 @@ class BuildTools:
     folder: Path
     docker: dict[str, str] = field(default_factory=dict)
 
-    async def run(self, *argv: str) -> tuple[bool, str]:
-        """Run ``argv``; return whether it exited 0 and what it printed."""
+    async def run(self, *argv: str) -> Ran:
+        """Run ``argv``; never raises for what it does."""
         before = self.log.stat().st_size if self.log.exists() else 0
         outcome = await self.runner.run(Command(argv, str(self.folder), self.environment, str(self.log), _BUDGET))
         said = self.log.read_bytes()[before:].decode(errors="replace") if self.log.exists() else ""
-        return outcome.classification == "ok", said.strip()
+        return Ran(outcome, said.strip())
 
     async def must(self, *argv: str) -> str:
         """Run ``argv`` and return what it printed; raises ReleaseFailed with the end of that when it fails."""
-        works, said = await self.run(*argv)
-        if not works:
-            tail = "\n    ".join(said.splitlines()[-8:])
+        ran = await self.run(*argv)
+        if not ran.ok:
+            tail = "\n    ".join(ran.output.splitlines()[-8:])
             raise ReleaseFailed(f"`{' '.join(argv[:2])}` failed:\n    {tail}", fix=f"read {self.log}")
-        return said
+        return ran.output
 
 
 @dataclass(frozen=True)
@@ -73,21 +86,21 @@ class Builder(Protocol):
 
     name: str
 
-    async def problem(self, images: tuple[Image, ...], shop: BuildTools) -> str:
+    async def problem(self, images: tuple[Image, ...], tools: BuildTools) -> str:
         """Return what keeps it from building ``images`` here, an empty string when nothing does."""
         ...
 
-    async def lay_out(self, order: ImageBuild, shop: BuildTools, layout: Path) -> None:
-        """Build once, from nothing, and leave the image in ``layout``, as adapters/layouts.py reads it.
+    async def lay_out(self, build: ImageBuild, tools: BuildTools, layout: Path) -> None:
+        """Build once, from nothing, and leave the image in ``layout``, as releases/layouts.py reads it.
 
         Raises ReleaseFailed."""
         ...
 
-    async def keep(self, order: ImageBuild, shop: BuildTools, layout: Path) -> None:
-        """Put the image of ``layout`` into the builder's store under the order's name.  Raises ReleaseFailed."""
+    async def keep(self, build: ImageBuild, tools: BuildTools, layout: Path) -> None:
+        """Put the image of ``layout`` into the builder's store under the name of ``build``.  Raises ReleaseFailed."""
         ...
 
-    async def base_id(self, base: str, shop: BuildTools) -> str:
+    async def base_id(self, base: str, tools: BuildTools) -> str:
         """Return the id of the base image in the builder's store."""
         ...
 

@@ -29,43 +29,43 @@ class Docker:
 
     name = "docker"
 
-    async def problem(self, images: tuple[Image, ...], shop: BuildTools) -> str:
-        shop = _client(shop)
-        works, said = await shop.run("docker", "version", "--format", "{{.Server.Version}}")
-        if not works:
-            return "not installed" if "cannot start" in said else f"no daemon answers: {said[-200:]}"
-        if not (await shop.run("docker", "buildx", "version"))[0]:
+    async def problem(self, images: tuple[Image, ...], tools: BuildTools) -> str:
+        tools = _client(tools)
+        version = await tools.run("docker", "version", "--format", "{{.Server.Version}}")
+        if not version.ok:
+            return "not installed" if version.outcome.not_found else f"no daemon answers: {version.output[-200:]}"
+        if not (await tools.run("docker", "buildx", "version")).ok:
             return "there is no buildx, the client of BuildKit"
-        missing = [base for base in made_here(images) if not (await shop.run(*_ID, base))[0]]
+        missing = [base for base in made_here(images) if not (await tools.run(*_ID, base)).ok]
         return not_here(missing[0]) if missing else ""
 
-    async def lay_out(self, order: ImageBuild, shop: BuildTools, layout: Path) -> None:
-        shop = _client(shop)
-        raw, archive = f"{order.name}-raw", layout.with_suffix(".tar")
-        await shop.must(
+    async def lay_out(self, build: ImageBuild, tools: BuildTools, layout: Path) -> None:
+        tools = _client(tools)
+        raw, archive = f"{build.name}-raw", layout.with_suffix(".tar")
+        await tools.must(
             "docker", "buildx", "build", "--load", "--quiet", "--no-cache", "--network", "none", "-t", raw,
-            *order.arguments,
+            *build.arguments,
         )  # fmt: skip
-        await shop.must("docker", "save", "--output", str(archive), raw)
-        await shop.must("docker", "rmi", raw)
-        unpack(archive, layout, order.commit.time)
+        await tools.must("docker", "save", "--output", str(archive), raw)
+        await tools.must("docker", "rmi", raw)
+        unpack(archive, layout, build.commit.time)
         archive.unlink()
 
-    async def keep(self, order: ImageBuild, shop: BuildTools, layout: Path) -> None:
+    async def keep(self, build: ImageBuild, tools: BuildTools, layout: Path) -> None:
         archive = layout.with_suffix(".tar")
-        pack(layout, archive, order.name)
-        await _client(shop).must("docker", "load", "--quiet", "--input", str(archive))
+        pack(layout, archive, build.name)
+        await _client(tools).must("docker", "load", "--quiet", "--input", str(archive))
         archive.unlink()
 
-    async def base_id(self, base: str, shop: BuildTools) -> str:
-        return (await _client(shop).run(*_ID, base))[1]
+    async def base_id(self, base: str, tools: BuildTools) -> str:
+        return (await _client(tools).run(*_ID, base)).output
 
 
-def _client(shop: BuildTools) -> BuildTools:
-    """Return ``shop`` as Docker's client sees it."""
+def _client(tools: BuildTools) -> BuildTools:
+    """Return ``tools`` as Docker's client sees it."""
     # An attestation of BuildKit's would name the moment of the build; the pipeline signs its own.
     plain = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
-    return dataclasses.replace(shop, environment=shop.environment | shop.docker | plain)
+    return dataclasses.replace(tools, environment=tools.environment | tools.docker | plain)
 
 
 def unpack(archive: Path, layout: Path, moment: int) -> None:
