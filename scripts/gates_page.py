@@ -27,9 +27,9 @@ _HEAD = """\
 
 <!-- Made by scripts/gates_page.py from the registry of gates and the failing evidence of their tests; do not edit. -->
 
-A gate is an exit criterion: evidence in, verdict out, with what was measured, the limit, and the findings. `fail`, `no_data` (the
-evidence is missing, so nothing was shown) and `error` (it cannot be understood) all block. Files are globs below the stage's
-`$ARTIFACTS`; `asked.json` (hour and profile) and `history.json` (earlier runs on the same inputs) are laid there by the tool.
+A gate is an exit criterion. It reads evidence and answers with a verdict: what was measured, the limit, and the findings. `fail`,
+`no_data` (the evidence is missing) and `error` (the evidence cannot be read) all block. Files are globs below the stage's
+`$ARTIFACTS`; the tool itself writes `context.json` (time and profile) and `history.json` (earlier runs on the same inputs).
 
 | Gate | Reads | Limit | Red, for example |
 | --- | --- | --- | --- |

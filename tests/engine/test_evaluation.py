@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from dawsos.engine.evaluation import GateEvaluator, below, read_evidence
-from dawsos.gates.readers.asked import Asked
+from dawsos.engine.evaluation import GateEvaluator, read_evidence, relative_to
+from dawsos.gates.readers.context import EvaluationContext
 from dawsos.model.findings import Finding
 from dawsos.model.pipeline import Gate
 from dawsos.model.verdicts import GateVerdict
 from dawsos.runs.project import Tools
 from fakes import VirtualClock
-from gates.samples import NOW, asked, gate, junit, secrets
+from gates.samples import NOW, context, gate, junit, secrets
 from support.world import world
 
 SECRETS = gate("secrets", waivers="w.yaml")
 FLAKY = gate("flaky", runs=2, history=True)
-TODAY = Asked(NOW, "laptop").day
+TODAY = EvaluationContext(NOW, "laptop").day
 
 
 @pytest.fixture
@@ -62,15 +62,26 @@ def look(tools: Tools, artifacts: Path, until: date) -> GateVerdict:
 def test_a_gate_that_asks_is_told_the_hour_and_the_profile(tools: Tools, tmp_path: Path) -> None:
     verdict = look(tools, tmp_path / "a", TODAY)
     assert verdict.passed, verdict
-    assert "asked.json" in verdict.evidence
-    assert json.loads((tmp_path / "a" / "asked.json").read_text()) == asked("production")
+    assert "context.json" in verdict.evidence
+    assert json.loads((tmp_path / "a" / "context.json").read_text()) == context("production")
 
 
 def test_the_hour_is_that_of_the_asking_and_not_one_that_lay_there_before(tools: Tools, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     yesterday = TODAY - timedelta(days=1)
-    (tmp_path / "a" / "asked.json").write_text(json.dumps(asked(at=NOW - 2 * 86_400)))
+    (tmp_path / "a" / "context.json").write_text(json.dumps(context(at=NOW - 2 * 86_400)))
     assert look(tools, tmp_path / "a", yesterday).result == "fail"
+
+
+def test_evidence_of_an_older_version_of_the_tool_is_evaluated_again(tools: Tools, tmp_path: Path) -> None:
+    """Before, the file was called ``asked.json``: a run that is resumed by this version has it among its evidence."""
+    (tmp_path / "a").mkdir()
+    old = tmp_path / "a" / "asked.json"
+    old.write_text(json.dumps(context("laptop", at=1.0)))
+    verdict = look(tools, tmp_path / "a", TODAY)
+    assert verdict.passed, verdict
+    assert verdict.evidence == ("secrets.json", "w.yaml", "context.json")
+    assert json.loads(old.read_text()) == context("laptop", at=1.0)
 
 
 def test_a_gate_that_does_not_ask_is_told_nothing(tools: Tools, tmp_path: Path) -> None:
@@ -163,7 +174,7 @@ def verdict(**told: Any) -> GateVerdict:
 
 def test_an_absolute_path_below_the_root_is_named_from_there() -> None:
     place = Finding("ruff", "F401", "unused, see /srv/demo/app/y.py", "/srv/demo/app/x.py", 3)
-    made = below(
+    made = relative_to(
         Path("/srv/demo"),
         verdict(message="/srv/demo/app/x.py:3: F401", findings=("at (/srv/demo/a)",), places=(place,)),
     )
@@ -175,12 +186,12 @@ def test_a_path_that_only_holds_the_root_stays_as_it_is() -> None:
     """A project in /app must not cut /usr/lib/app/x.py in two."""
     place = Finding("mypy", "e", "in /usr/lib/app/y.pyi", "/usr/lib/app/x.py")
     told = verdict(message="/usr/lib/app/x.py", findings=("./app/x", "/application/x", "my-/app/x"), places=(place,))
-    assert below(Path("/app"), told) == told
+    assert relative_to(Path("/app"), told) == told
 
 
 def test_every_path_of_a_line_is_named_from_the_root_and_nothing_else_changes() -> None:
     told = verdict(message='"/app/a.py", file=/app/b.py', evidence=("/app/c.json",), valid_until=7.0)
-    assert below(Path("/app"), told) == replace(told, message='"a.py", file=b.py')
+    assert relative_to(Path("/app"), told) == replace(told, message='"a.py", file=b.py')
 
 
 def test_what_a_gate_finds_is_named_from_the_root(tools: Tools, tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def secrets(*kinds: str, commits: int = 3, files: int = 10) -> dict[str, Any]:
 NOW = 1_795_600_000.0  # 2026-11-25
 
 
-def asked(profile: str = "laptop", at: float = NOW) -> dict[str, Any]:
+def context(profile: str = "laptop", at: float = NOW) -> dict[str, Any]:
     """Return what the tool says of when and for which profile a gate is asked."""
     return {"at": at, "profile": profile}
 
@@ -253,8 +253,8 @@ CASES: dict[str, Case] = {
         vital=(("p95",),),
     ),
     "vulnerabilities": Case(
-        {"audit.json": audited("httpx==0.28.1"), "requirements.txt": _LOCK, "asked.json": asked()},
-        {"audit.json": audited(httpx="0.28.1"), "requirements.txt": _LOCK, "asked.json": asked()},
+        {"audit.json": audited("httpx==0.28.1"), "requirements.txt": _LOCK, "context.json": context()},
+        {"audit.json": audited(httpx="0.28.1"), "requirements.txt": _LOCK, "context.json": context()},
         {"sources": {"pip-audit": "audit.json"}},
         vital=(
             ("dependencies",),

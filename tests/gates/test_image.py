@@ -17,12 +17,12 @@ def check(options: dict[str, Any] | None = None, **changes: Any) -> Any:
     ("changes", "words"),
     [
         ({"user": ""}, "runs as root"), ({"user": "root:root"}, "runs as root"), ({"user": "0"}, "runs as root"),
-        ({"user": "00:1"}, "runs as root"), ({"shells": ["/bin/sh", "/bin/bash"]}, "holds a shell: /bin/sh"),
+        ({"user": "00:1"}, "runs as root"), ({"shells": ["/bin/sh", "/bin/bash"]}, "has a shell: /bin/sh"),
         ({"labels": {"org.opencontainers.image.revision": ""}}, "has no label"), ({"healthcheck": None}, "has no HEALTHCHECK"),
         ({"healthcheck": ["NONE"]}, "has no HEALTHCHECK"),
         ({"healthcheck": []}, "has no HEALTHCHECK"), ({"digests": ["sha256:" + "ab" * 32]}, "two builds must be compared"),
         ({"digests": ["sha256:" + "ab" * 32, "sha256:" + "cd" * 32]}, "not reproducible"), ({"bytes": 500_000_000}, "too large"),
-        ({"bytes": 0}, "weighs nothing"),
+        ({"bytes": 0}, "0 bytes: the build left no image"),
     ],
 )  # fmt: skip
 def test_one_fault_is_named(changes: dict[str, Any], words: str) -> None:

@@ -1,4 +1,4 @@
-"""Pass rate: enough of the chosen tests, and all that must."""
+"""Pass rate: enough of the selected tests pass, and all of the required ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_what_must_pass_does_so_at_any_rate() -> None:
     verdict = ask("pass_rate", {"junit.xml": junit(outcomes)}, min_rate="95%", must_pass="p0_")
     assert verdict.result == "fail"
     assert verdict.message == "must pass: tests.test_x::p0_login: assert 1 == 2"
-    assert "0 of 1 that must" in verdict.measured
+    assert "0 of 1 required" in verdict.measured
     assert "all of 'p0_'" in verdict.limit
 
 

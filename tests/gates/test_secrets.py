@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawsos.gates.readers.asked import Asked, end_of
+from dawsos.gates.readers.context import EvaluationContext, end_of
 from dawsos.model.verdicts import GateVerdict
-from gates.samples import NOW, ask, asked, secrets
+from gates.samples import NOW, ask, context, secrets
 
-TODAY = Asked(NOW, "laptop").day
+TODAY = EvaluationContext(NOW, "laptop").day
 FIRST, SECOND = (f"{number:012x}" for number in (1, 2))
 
 
@@ -25,7 +25,7 @@ def check(report: Any, waivers: str | None = None, **options: Any) -> GateVerdic
     if waivers is None:
         return ask("secrets", {"secrets.json": report}, **options)
     return ask(
-        "secrets", {"secrets.json": report, "w.yaml": waivers, "asked.json": asked()}, waivers="w.yaml", **options
+        "secrets", {"secrets.json": report, "w.yaml": waivers, "context.json": context()}, waivers="w.yaml", **options
     )
 
 
@@ -68,11 +68,11 @@ def test_a_secret_without_line_and_length_is_one_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("commits", "files", "options", "message"),
     [
-        (0, 10, {}, "secrets.json: 0 commits scanned, at least 1 are wanted"),
-        (3, 0, {}, "secrets.json: 0 files scanned, at least 1 are wanted"),
-        (3, 10, {"min_commits": 4}, "secrets.json: 3 commits scanned, at least 4 are wanted"),
-        (3, 10, {"min_files": 11}, "secrets.json: 10 files scanned, at least 11 are wanted"),
-        (-1, 10, {"min_commits": 0}, "secrets.json: -1 commits scanned, at least 0 are wanted"),
+        (0, 10, {}, "secrets.json: 0 commits scanned, at least 1 are required"),
+        (3, 0, {}, "secrets.json: 0 files scanned, at least 1 are required"),
+        (3, 10, {"min_commits": 4}, "secrets.json: 3 commits scanned, at least 4 are required"),
+        (3, 10, {"min_files": 11}, "secrets.json: 10 files scanned, at least 11 are required"),
+        (-1, 10, {"min_commits": 0}, "secrets.json: -1 commits scanned, at least 0 are required"),
     ],
 )
 def test_a_scan_of_too_little_is_no_clean_one(commits: int, files: int, options: dict[str, int], message: str) -> None:
@@ -93,7 +93,7 @@ def test_a_waived_secret_is_shown_and_the_pass_ends_with_the_waiver() -> None:
     )
     assert verdict.valid_until == end_of(TODAY)
     assert verdict.places == ()
-    assert verdict.evidence == ("secrets.json", "w.yaml", "asked.json")
+    assert verdict.evidence == ("secrets.json", "w.yaml", "context.json")
 
 
 def test_an_expired_waiver_covers_nothing() -> None:
@@ -115,9 +115,9 @@ def test_a_pass_ends_with_the_first_of_its_waivers_and_not_with_one_that_is_not_
     assert check(secrets("AWS Access Key", "GitHub Token"), entries).valid_until == end_of(later)
 
 
-@pytest.mark.parametrize("gone", ["w.yaml", "asked.json"])
+@pytest.mark.parametrize("gone", ["w.yaml", "context.json"])
 def test_waivers_that_are_not_there_are_no_data(gone: str) -> None:
-    evidence = {"secrets.json": secrets(), "w.yaml": "", "asked.json": asked()}
+    evidence = {"secrets.json": secrets(), "w.yaml": "", "context.json": context()}
     del evidence[gone]
     verdict = ask("secrets", evidence, waivers="w.yaml")
     assert (verdict.result, verdict.message.partition(":")[0]) == ("no_data", f"there is no {gone}")

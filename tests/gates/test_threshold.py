@@ -66,4 +66,4 @@ def test_an_objective_without_its_number_lets_nothing_pass() -> None:
     options = {"file": "slo.json", "path": "cold.p95", "slo": "cold_p95"}
     verdict = ask("threshold", {"slo.json": {"cold": {"p95": 0.1}}}, **options)
     assert verdict.result == "error"
-    assert "only a whole pipeline has its number" in verdict.message
+    assert "slo: cold_p95 has no number" in verdict.message

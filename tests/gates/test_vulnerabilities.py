@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gates.samples import ask, asked, audited
+from gates.samples import ask, audited, context
 
 LOCK = """\
 # by a resolver
@@ -23,7 +23,7 @@ CLEAN = audited("httpx==0.28.1", "typing-extensions==4.0")
 
 
 def check(report: Any, lock: str = LOCK, **options: Any) -> Any:
-    evidence = {"audit.json": report, "requirements.txt": lock, "asked.json": asked()}
+    evidence = {"audit.json": report, "requirements.txt": lock, "context.json": context()}
     return ask("vulnerabilities", evidence, sources=PIP, **options)
 
 
@@ -32,7 +32,7 @@ def test_everything_locked_was_audited_and_is_clean() -> None:
     assert verdict.result == "pass"
     assert verdict.measured == "0 vulnerable, 2 of 2 audited"
     assert verdict.limit == "0 vulnerable, 2 of 2 audited"
-    assert verdict.evidence == ("audit.json", "requirements.txt", "asked.json")
+    assert verdict.evidence == ("audit.json", "requirements.txt", "context.json")
 
 
 def test_what_is_only_for_other_machines_may_be_absent_or_present() -> None:

@@ -13,7 +13,7 @@ import pytest
 from dawsos.errors import BadInput
 from dawsos.verbs.scan import scan_advisories, scan_packages, scan_secrets
 from e2e.clone import git
-from gates.samples import ask, asked
+from gates.samples import ask, context
 from scans.seeded import SEEDED
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
@@ -164,8 +164,8 @@ def test_the_gate_reads_what_was_compared(tmp_path: Path) -> None:
     for version, result in (("2.10", "fail"), ("3.1.6", "pass")):
         lock = f"jinja2=={version}\n"
         report = advisories(tmp_path, lock)
-        now = asked(at=datetime.fromisoformat(report["data"]["modified"]).timestamp() + 1)
-        evidence = {"osv.json": report, "requirements.txt": lock, "asked.json": now}
+        now = context(at=datetime.fromisoformat(report["data"]["modified"]).timestamp() + 1)
+        evidence = {"osv.json": report, "requirements.txt": lock, "context.json": now}
         assert ask("vulnerabilities", evidence, sources={"osv": "osv.json"}).result == result
 
 
@@ -206,7 +206,7 @@ def test_a_file_that_is_not_there_is_bad_input_and_is_named(tmp_path: Path, gone
             "requirements.txt: 'jinja2==2.*' is not a pin (name==version), so what is installed is not known",
         ),
         ("# nothing\n", "requirements.txt pins nothing"),
-        ("{}", "requirements.txt is no lock that is known: requirements.txt, package-lock.json, SPDX or CycloneDX"),
+        ("{}", "requirements.txt is no known lock: give a requirements.txt, package-lock.json, SPDX or CycloneDX file"),
     ],
 )
 def test_a_lock_that_is_none_is_bad_input(tmp_path: Path, lock: str, message: str) -> None:

@@ -1,7 +1,7 @@
-"""Asks the gates of a stage: lays beside the evidence what a pure gate cannot know, and reads the evidence for it.
+"""Evaluates the gates of a stage on the files in its artifact folder.
 
-That is the hour and the profile (``asked.json``), and how the tests of the stage ended in earlier runs on the very same
-inputs (``history.json``).
+A gate is pure, so the evaluator writes down what it cannot know: the time and the profile (``context.json``), and the outcomes
+of the stage's tests in earlier runs on the same inputs (``history.json``).
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from dawsos.adapters.files import write_json
 from dawsos.gates import evaluate_gate, files_of, flaky
 from dawsos.gates.documents import Malformed, get, parse_object, rows
 from dawsos.gates.flaky import HISTORY, outcomes
-from dawsos.gates.readers.asked import ASKED
+from dawsos.gates.readers.context import CONTEXT
 from dawsos.model.json import JsonObject
 from dawsos.model.pipeline import Gate
 from dawsos.model.verdicts import GateVerdict
 from dawsos.runs.project import Tools
 
-# So many earlier runs of one stage on one set of inputs are remembered.
+# How many reports of one stage on one set of inputs are remembered.
 _REMEMBERED = 50
 
 
 class GateEvaluator:
-    """Implements ``engine.work.Evaluate`` for one run; ``root`` is the project's tree, from which findings are named."""
+    """Implements ``engine.contract.Evaluate`` for one run; paths in findings become relative to ``root``, the project's tree."""
 
     def __init__(self, tools: Tools, run: str, root: Path, profile: str) -> None:
         self._tools = tools
         self._run = run
         self._root = root
         self._profile = profile
-        # Stage -> its fingerprint in this run; told by whoever runs the stage.
+        # Stage -> its fingerprint in this run; set by whoever runs the stage.
         self.fingerprints: dict[str, str] = {}
 
     def __call__(self, gate: Gate, artifacts: Path) -> GateVerdict:
-        """Return the gate's verdict on what lies below ``artifacts``."""
+        """Return the verdict of ``gate`` on the files in the folder ``artifacts``."""
         wanted = files_of(gate)
-        if ASKED in wanted:
-            write_json(artifacts / ASKED, {"at": self._tools.clock.now(), "profile": self._profile})
+        if CONTEXT in wanted:
+            write_json(artifacts / CONTEXT, {"at": self._tools.clock.now(), "profile": self._profile})
         if isinstance(gate.options, flaky.Options) and HISTORY in wanted:
-            self._lay_history(gate.options.reports, artifacts)
-        return below(self._root, evaluate_gate(gate, read_evidence(artifacts, wanted)))
+            self._write_history(gate.options.reports, artifacts)
+        return relative_to(self._root, evaluate_gate(gate, read_evidence(artifacts, wanted)))
 
-    def _lay_history(self, reports: str, artifacts: Path) -> None:
-        """Write what earlier runs saw, then remember what this one saw, for the next."""
+    def _write_history(self, reports: str, artifacts: Path) -> None:
+        """Write the outcomes of earlier runs for the gate, then remember those of this run for the next."""
         stage = artifacts.parent.name
         place = self._tools.project.home / "outcomes" / stage / f"{self.fingerprints.get(stage, 'unknown')}.json"
         attempt = f"{self._run} {artifacts.name}"
@@ -84,12 +84,12 @@ def _outcomes(path: Path) -> Mapping[str, str] | None:
     try:
         return outcomes(path.name, path.read_bytes())
     except (OSError, Malformed):
-        # The gate itself will say that the report cannot be read.
+        # The gate reports that the file cannot be read.
         return None
 
 
-def below(root: Path, verdict: GateVerdict) -> GateVerdict:
-    """Return ``verdict`` with paths relative to ``root``: some tools name them absolutely, and a checkout's are nobody's."""
+def relative_to(root: Path, verdict: GateVerdict) -> GateVerdict:
+    """Return ``verdict`` with paths relative to ``root``: some tools write absolute ones, and the checkout is a temporary folder."""
     prefix = f"{root}/"
     # Only where a path begins: a short root, such as /app, lies within other paths, too.
     begin = re.compile(rf"(?<![\w./-]){re.escape(prefix)}")

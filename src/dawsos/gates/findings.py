@@ -30,7 +30,7 @@ class Options(GateOptions):
     @model_validator(mode="after")
     def _something(self) -> Options:
         if not self.tools and self.files is None:
-            raise ValueError("give tools, files or both: without any there is nothing to read")
+            raise ValueError("give tools, files or both: without them there is nothing to read")
         return self
 
 
@@ -39,10 +39,10 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    """A tool that did not run left no file or an empty one, and is no tool that found nothing.
+    """A tool that did not run leaves no file or an empty one: that is ``no_data``, not a pass.
 
-    In text files an empty one is a linter that found nothing; one that crashed leaves neither finding nor place there, so a
-    stage that reads text has exit_status beside this gate.
+    An empty text file counts as a linter that found nothing, and a crash leaves no finding in it: a stage that reads text needs
+    exit_status beside this gate.
     """
     found: list[Finding] = []
     read: list[str] = []
@@ -78,7 +78,7 @@ def _matches(path: str, content: bytes) -> list[re.Match[str]]:
     output = _COLOUR.sub("", decode(path, content))
     if "\0" in output:
         raise Malformed(f"{path} is not the text output of a linter")
-    # mypy explains a finding in notes below it: they belong to it and are not findings of their own.
+    # mypy explains a finding in notes below it: they are part of it and not findings of their own.
     matches = (_LINE.fullmatch(line.rstrip()) for line in output.splitlines())
     found = [match for match in matches if match and not match["message"].startswith("note:")]
     if not found and "Traceback (most recent call last)" in output:

@@ -1,7 +1,7 @@
-"""The same commit gave the same outcome for every test, over several runs.
+"""Every test had the same outcome in all runs of the same commit.
 
-Within a stage the runs are the repetitions of its step; with ``history`` also every earlier run of the stage on the very
-same inputs, so that running again until it is green shows a flaky test instead of hiding it.
+Within a stage the runs are the repetitions of its step; with ``history`` also every earlier run of the stage on the same
+inputs, so that repeating a stage until it is green shows a flaky test instead of hiding it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dawsos.gates.documents import (
     required_file,
     rows,
 )
-from dawsos.gates.readers.asked import ASKED
+from dawsos.gates.readers.context import CONTEXT
 from dawsos.gates.readers.quarantine import read_quarantine
 from dawsos.gates.readers.waivers import Waiver, earliest
 from dawsos.model.pipeline import GateOptions
@@ -29,9 +29,9 @@ HISTORY = "history.json"
 
 
 class Options(GateOptions):
-    """``runs`` JUnit reports of one commit must agree on every test, with ``history`` those of earlier runs, too.
+    """``runs`` JUnit reports of one commit must agree on every test; with ``history`` those of earlier runs, too.
 
-    ``quarantine`` is a YAML list of {test, owner, why, until}: a test on it runs and is shown, and blocks again past its day.
+    ``quarantine`` is a YAML list of {test, owner, why, until}: a test on it runs and is shown, and blocks again after that day.
     """
 
     reports: EvidencePath = "junit*.xml"
@@ -42,11 +42,11 @@ class Options(GateOptions):
 
 def files(options: Options) -> tuple[str, ...]:
     history = (HISTORY,) if options.history else ()
-    return (options.reports, *history, *((options.quarantine, ASKED) if options.quarantine else ()))
+    return (options.reports, *history, *((options.quarantine, CONTEXT) if options.quarantine else ()))
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    """A test that is not in every run differs too: an order or a collection that changes is no better."""
+    """A test that is missing in one of the runs counts as flaky too."""
     reports = matching_files(evidence, options.reports)
     if len(reports) < options.runs:
         raise Missing(f"{len(reports)} of {options.runs} reports: a flaky test cannot be told from fewer runs")
@@ -57,7 +57,7 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     earlier = _earlier(required_file(evidence, HISTORY)) if options.history else []
     quarantine = read_quarantine(options.quarantine, evidence)
     bad: list[str] = []
-    kept: list[str] = []
+    quarantined: list[str] = []
     used: list[Waiver] = []
     for test in tests:
         here, before = [run.get(test, "missing") for run in runs], [run[test] for run in earlier if test in run]
@@ -66,19 +66,19 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
         line = (
             f"{test}: {', '.join(here)}" + (f"; earlier {', '.join(before)}" if before else "") + quarantine.note(test)
         )
-        entry = quarantine.holds(test)
-        (bad if entry is None else kept).append(line)
+        entry = quarantine.active(test)
+        (bad if entry is None else quarantined).append(line)
         used += [] if entry is None else [entry]
     return Measurement(
         "fail" if bad else "pass",
         f"{len(bad)} of {len(tests)} tests flaky over {len(runs) + len(earlier)} runs"
-        + (f", {len(kept)} quarantined" if kept else ""),
+        + (f", {len(quarantined)} quarantined" if quarantined else ""),
         "0 flaky",
         message=f"flaky: {bad[0]}"
         if bad
-        else "every test had one outcome" + (", but for those in quarantine" if kept else ""),
+        else "every test had one outcome" + (", except those in quarantine" if quarantined else ""),
         evidence=(*reports, *files(options)[1:]),
-        findings=(*bad, *kept),
+        findings=(*bad, *quarantined),
         valid_until=earliest(used),
     )
 
@@ -92,7 +92,7 @@ def outcomes(path: str, content: bytes) -> dict[str, str]:
 
 
 def _earlier(content: bytes) -> list[dict[str, str]]:
-    """Return the outcomes of each earlier run on the same inputs, which the tool itself keeps."""
+    """Return the outcomes of each earlier run on the same inputs, as the tool remembered them."""
     runs = rows(f"{HISTORY}: runs", get(HISTORY, parse_object(HISTORY, content), "runs"))
     outcomes_of = [mapping(f"{HISTORY}: outcomes", get(f"{HISTORY}: runs", run, "outcomes")) for run in runs]
     return [{test: str(outcome) for test, outcome in tests.items()} for tests in outcomes_of]

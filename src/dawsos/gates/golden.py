@@ -1,4 +1,4 @@
-"""What the code computes is, byte for byte, what somebody approved; a difference is shown structurally, not as two files."""
+"""The results are byte for byte the approved ones; a difference is shown as a structural diff."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    """``updated`` is red as well: a run that rewrites what it should compare with has compared nothing."""
+    """``updated`` fails as well: a run that rewrites the approved file has compared nothing."""
     file = options.file
     goldens = mapping(f"{file}: goldens", get(file, parse_object(file, required_file(evidence, file)), "goldens"))
     if not goldens:

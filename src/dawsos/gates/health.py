@@ -15,9 +15,10 @@ EVIDENCE = "health.json"
 
 
 class Options(GateOptions):
-    """The health page answers 200 with ``expect_status`` and the release's commit; ``replicas`` and all workers are ready, none loops.
+    """The health page answers 200 with ``expect_status`` and the commit of the release.
 
-    ``version: any`` is for a service that does not say which commit it is.
+    At least ``replicas`` replicas and all workers are ready, and no replica is in a crash loop.  ``version: any`` is for a
+    service whose health page does not name its commit.
     """
 
     expect_status: str = "healthy"
@@ -44,7 +45,7 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
         problems.append(f"{', '.join(map(str, names))} not ready")
     looping = get(EVIDENCE, facts, "crash_looping")
     if not isinstance(looping, bool):
-        raise Malformed(f"{EVIDENCE}: crash_looping is {looping!r}: whether a replica loops is not known")
+        raise Malformed(f"{EVIDENCE}: crash_looping is {looping!r}, not true or false")
     if looping:
         problems.append(f"a replica is in a crash loop ({facts.get('restarts', '?')} restarts)")
     version = str(body.get("version", "-"))[:12]
@@ -60,7 +61,7 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
 
 def _answer(options: Options, facts: JsonObject, body: JsonObject, expected: str) -> list[str]:
     if facts["status_code"] != 200:
-        # What a failing page says of status and version is not worth a line of its own.
+        # Status and version of a page that fails are not worth a line of their own.
         return [f"{facts.get('url')} answered {facts['status_code']} {facts.get('error') or ''}".rstrip()]
     problems = []
     if body.get("status") != options.expect_status:

@@ -1,4 +1,4 @@
-"""An image is small, runs as nobody in particular, holds no shell, says what it is and how it is, and can be built again."""
+"""An image is small, does not run as root, has no shell, has labels and a health check, and is reproducible."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from dawsos.model.pipeline import GateOptions
 
 _SHOWN = 5
 _LABELS = ("org.opencontainers.image.created", "org.opencontainers.image.revision")
-# An image id or a manifest's digest: two builds can only be compared by what is one of these.
+# An image id or the digest of a manifest; nothing else can be compared between two builds.
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Options(GateOptions):
-    """``file`` describes one image as the builder left it: bytes, layers, packages, user, shells, labels, healthcheck, digests."""
+    """``file`` is the builder's description of one image: bytes, layers, packages, user, shells, labels, healthcheck, digests."""
 
     file: EvidencePath = "image.json"
     max: str = "500MB"
@@ -39,9 +39,9 @@ class Options(GateOptions):
     no_shell: bool = True
     healthcheck: bool = True
     not_built: Literal["fail", "warn"] = Field(
-        default="fail", description="warn: where there is no builder, pass with a warning that says so."
+        default="fail", description="warn: pass with a warning where there is no builder."
     )
-    reproducible: bool = Field(default=True, description="Built twice, the same digest.")
+    reproducible: bool = Field(default=True, description="Two builds have the same digest.")
 
     @field_validator("max")
     @classmethod
@@ -55,7 +55,7 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    """Uncompressed bytes, because that is what a node's disk holds."""
+    """The size is that of the uncompressed layers, which is what the disk of a node holds."""
     file = options.file
     facts = parse_object(file, required_file(evidence, file))
     if facts.get("not_built"):
@@ -70,12 +70,12 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     wanted += ["no shell"] if options.no_shell else []
     wanted += [f"{len(options.labels)} labels"] if options.labels else []
     wanted += ["a health check"] if options.healthcheck else []
-    wanted += ["one digest of two builds"] if options.reproducible else []
+    wanted += ["reproducible"] if options.reproducible else []
     return Measurement(
         "fail" if problems else "pass",
-        f"{size / 1e6:.1f} MB, {len(problems)} problems" if problems else f"{size / 1e6:.1f} MB, as it should be",
+        f"{size / 1e6:.1f} MB, {len(problems)} problems" if problems else f"{size / 1e6:.1f} MB, no problem",
         ", ".join(wanted),
-        message=problems[0] if problems else f"{facts.get('name', 'the image')} is as it should be",
+        message=problems[0] if problems else f"{facts.get('name', 'the image')} meets every requirement",
         evidence=(file,),
         findings=(*problems, *(_largest(file, facts) if any("too large" in problem for problem in problems) else ())),
     )
@@ -91,13 +91,13 @@ def _not_built(file: str, facts: JsonObject, options: Options) -> Measurement:
 
 def _size(file: str, facts: JsonObject, size: float, options: Options) -> list[str]:
     if size <= 0:
-        return ["it weighs nothing: the build left no image"]
+        return ["0 bytes: the build left no image"]
     limit = parse_size(options.max)
     return [f"too large: {size / 1e6:.1f} MB uncompressed, the limit is {options.max}"] if size >= limit else []
 
 
 def _largest(file: str, facts: JsonObject) -> list[str]:
-    """Return the five largest layers and packages, which is where to begin."""
+    """Return the five largest layers and packages: where to look first."""
     lines = []
     for key, word in (("layers", "layer"), ("packages", "package")):
         listed = rows(f"{file}: {key}", facts.get(key) or [])
@@ -123,7 +123,7 @@ def _user(file: str, facts: JsonObject, options: Options) -> list[str]:
 
 def _shells(file: str, facts: JsonObject, options: Options) -> list[str]:
     return (
-        [f"holds a shell: {shell}" for shell in texts(f"{file}: shells", get(file, facts, "shells"))]
+        [f"has a shell: {shell}" for shell in texts(f"{file}: shells", get(file, facts, "shells"))]
         if options.no_shell
         else []
     )

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
 from dawsos.gates.documents import EvidencePath, junit_cases, matching_files
-from dawsos.gates.readers.asked import ASKED
+from dawsos.gates.readers.context import CONTEXT
 from dawsos.gates.readers.quarantine import read_quarantine
 from dawsos.gates.readers.waivers import earliest
 from dawsos.model.pipeline import GateOptions
@@ -26,7 +26,7 @@ class Options(GateOptions):
 
 
 def files(options: Options) -> tuple[str, ...]:
-    return (options.reports, options.quarantine, ASKED) if options.quarantine else (options.reports,)
+    return (options.reports, options.quarantine, CONTEXT) if options.quarantine else (options.reports,)
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
@@ -36,11 +36,11 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     failed = [case for case in cases if case.outcome == "failed"]
     skipped = [case for case in cases if case.outcome == "skipped"]
     ran = len(cases) - len(skipped)
-    kept = [case for case in failed if quarantine.holds(case.id)]
-    bad = [case for case in failed if case not in kept] + ([] if options.allow_skipped else skipped)
+    quarantined = [case for case in failed if quarantine.active(case.id)]
+    bad = [case for case in failed if case not in quarantined] + ([] if options.allow_skipped else skipped)
     measured = f"{ran} tests, {len(failed)} failed" + (f", {len(skipped)} skipped" if skipped else "")
-    measured += f", {len(kept)} quarantined" if kept else ""
-    message = "no test failed" if not kept else "no test failed that is not in quarantine"
+    measured += f", {len(quarantined)} quarantined" if quarantined else ""
+    message = "no test failed" if not quarantined else "no test failed that is not in quarantine"
     if ran < options.min_tests:
         message = "no test ran" if not ran else f"only {ran} tests ran"
     elif bad:
@@ -53,9 +53,9 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
         message=message,
         evidence=(*reports, *files(options)[1:]),
         findings=tuple(
-            f"{case.id}: {case.message or case.outcome}{quarantine.note(case.id)}" for case in [*bad, *kept]
+            f"{case.id}: {case.message or case.outcome}{quarantine.note(case.id)}" for case in [*bad, *quarantined]
         ),
-        valid_until=earliest(entry for case in kept if (entry := quarantine.holds(case.id))),
+        valid_until=earliest(entry for case in quarantined if (entry := quarantine.active(case.id))),
     )
 
 

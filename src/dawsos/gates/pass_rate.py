@@ -1,4 +1,4 @@
-"""Enough of the chosen tests passed, and all of those that must."""
+"""Enough of the selected tests passed, and all of the required ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from dawsos.model.units import Share
 
 
 class Options(GateOptions):
-    """Share of passed tests among those that ``select`` and ``property`` choose; all that ``must_pass`` names pass.
+    """``min_rate`` is the share of passed tests among those that ``select`` and ``property`` match; all tests that ``must_pass``
+    matches have to pass.
 
     ``select`` and ``must_pass`` are regular expressions, searched for in the test's id (``classname::name``);
     ``property`` are JUnit properties that the test must carry.
@@ -31,25 +32,25 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    """A skipped test did not pass: it counts, so that skipping cannot raise the rate."""
+    """A skipped test counts as one that did not pass: skipping cannot raise the rate."""
     reports = matching_files(evidence, options.reports)
     everything = [case for path, content in reports.items() for case in junit_cases(path, content)]
     chosen = [case for case in everything if _chosen(case, options)]
     if not chosen:
-        raise Missing("no test was chosen, so nothing was shown")
-    vital = [] if options.must_pass is None else [c for c in everything if re.search(options.must_pass, c.id)]
-    if options.must_pass is not None and not vital:
-        raise Missing(f"must_pass {options.must_pass!r} names no test, so nothing was shown")
+        raise Missing("no test matches select and property, so nothing was measured")
+    required = [] if options.must_pass is None else [c for c in everything if re.search(options.must_pass, c.id)]
+    if options.must_pass is not None and not required:
+        raise Missing(f"must_pass {options.must_pass!r} matches no test, so nothing was measured")
     passed = sum(case.outcome == "passed" for case in chosen)
     rate = passed / len(chosen)
-    broken = [_finding(case) for case in vital if case.outcome != "passed"]
+    broken = [_finding(case) for case in required if case.outcome != "passed"]
     bad = [_finding(case) for case in chosen if case.outcome != "passed"]
-    kept = f", {len(vital) - len(broken)} of {len(vital)} that must" if vital else ""
+    required_passed = f", {len(required) - len(broken)} of {len(required)} required" if required else ""
     return Measurement(
         "pass" if rate >= options.min_rate and not broken else "fail",
         # Rounded down, so that what is below the limit never reads as the limit.
-        f"{passed * 1000 // len(chosen) / 10}% ({passed} of {len(chosen)}){kept}",
-        f"at least {options.min_rate * 100:.10g}%" + (f", all of {options.must_pass!r}" if vital else ""),
+        f"{passed * 1000 // len(chosen) / 10}% ({passed} of {len(chosen)}){required_passed}",
+        f"at least {options.min_rate * 100:.10g}%" + (f", all of {options.must_pass!r}" if required else ""),
         message=f"must pass: {broken[0]}" if broken else bad[0] if bad else "all passed",
         evidence=tuple(reports),
         findings=tuple(dict.fromkeys([*broken, *bad])),

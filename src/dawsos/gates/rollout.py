@@ -10,7 +10,7 @@ EVIDENCE = "rollout.json"
 
 
 class Options(GateOptions):
-    """The rollout ended promoted.  Its limits are the policy's.  No options."""
+    """The rollout ended with a promotion; its limits are those of the rollout's policy.  No options."""
 
 
 def files(_options: Options) -> tuple[str, ...]:
@@ -22,14 +22,14 @@ def evaluate(_options: Options, evidence: Evidence) -> Measurement:
     outcome, weight = get_text(EVIDENCE, facts, "outcome"), get_number(EVIDENCE, facts, "weight")
     reason = str(facts.get("reason") or outcome)
     measured = [f"{outcome} at {weight:g} %"]
-    # A rollout that was rolled back before its first check has neither number.
+    # A rollout that was rolled back before its first check has neither of the two.
     if facts.get("error_rate") is not None:
         measured.append(f"errors {get_number(EVIDENCE, facts, 'error_rate'):.2%}")
     if facts.get("p95") is not None:
         measured.append(f"p95 {get_number(EVIDENCE, facts, 'p95') * 1000:.0f} ms")
     good = outcome == "promoted" and weight == 100
     if outcome == "promoted" and not good:
-        reason = f"called promoted with {weight:g} % of the traffic"
+        reason = f"the outcome is promoted, but the canary has {weight:g} % of the traffic"
     return Measurement(
         "pass" if good else "fail",
         ", ".join(measured),

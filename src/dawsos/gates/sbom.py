@@ -1,6 +1,6 @@
-"""The bill of materials is there and complete enough: a floor on the packages of each scope.
+"""The bill of materials exists and is complete: it has a minimum number of packages of each kind.
 
-A floor, because an empty list is what a scanner writes that found no package database, and it looks like a clean one.
+A scanner that finds no package database writes an empty list, which would look clean; the minimum refuses it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from dawsos.model.pipeline import GateOptions
 
 
 class Options(GateOptions):
-    """An SPDX or CycloneDX JSON ``report`` with ``min_packages`` in all, and so many of each kind in ``kinds`` (pypi, deb, npm).
+    """An SPDX or CycloneDX JSON ``report`` with at least ``min_packages`` packages, and per kind (pypi, deb, npm) those in ``kinds``.
 
-    With ``resolved`` (a lock) each locked package must be in it.  ``form`` demands one of the two.
+    With ``resolved`` (a lock file) each locked package must be in the report.  ``form`` demands one of the two formats.
     """
 
     report: EvidencePath = "sbom.json"
@@ -54,13 +54,13 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
         ]
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counted.items()))
     limits = [f"at least {options.min_packages}", *(f"{least} {kind}" for kind, least in options.kinds.items())]
-    problems = [f"{text}: what made it did not see the dependencies" for text in short] + absent
+    problems = [f"{text}: the generator did not see the dependencies" for text in short] + absent
     return Measurement(
         "fail" if problems else "pass",
         f"{len(named)} packages ({form})"
         + (f": {kinds}" if options.kinds else "")
         + (f", {len(absent)} missing" if absent else ""),
-        ", ".join(limits) + (", all that is locked" if options.resolved else ""),
+        ", ".join(limits) + (", every locked package" if options.resolved else ""),
         message=problems[0] if problems else "complete",
         evidence=files(options),
         findings=tuple(problems),

@@ -38,7 +38,7 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    """``metrics`` has an entry per file and ``_totals``: without it a scan of nothing would look like a clean one."""
+    """``metrics`` has an entry for each file: without it a scan of no file would look like a clean one."""
     report = parse_object(options.report, required_file(evidence, options.report))
     results = rows(f"{options.report}: results", get(options.report, report, "results"))
     metrics = mapping(f"{options.report}: metrics", get(options.report, report, "metrics"))

@@ -1,4 +1,4 @@
-"""No key, token or password lies in the commits, the files or what was built; evidence and findings never hold one whole."""
+"""There is no key, token or password in the commits, the files or the build output; findings never contain one in full."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
 from dawsos.gates.documents import EvidencePath, Missing, get, get_number, get_text, parse_object, required_file, rows
-from dawsos.gates.readers.asked import ASKED, read_asked
+from dawsos.gates.readers.context import CONTEXT, read_context
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
 from dawsos.model.findings import Finding
 from dawsos.model.json import JsonObject
@@ -16,7 +16,7 @@ _SCOPES = ("commits", "files")
 
 
 class Options(GateOptions):
-    """``report`` of ``dawsos scan secrets``: at least ``min_commits`` and ``min_files`` scanned, no secret found.
+    """``report`` of ``dawsos scan secrets``: at least ``min_commits`` commits and ``min_files`` files scanned, no secret found.
 
     ``waivers`` is a YAML list of {id, by, why, until}; the id is the fingerprint that the finding shows.
     """
@@ -28,7 +28,7 @@ class Options(GateOptions):
 
 
 def files(options: Options) -> tuple[str, ...]:
-    return (options.report, options.waivers, ASKED) if options.waivers else (options.report,)
+    return (options.report, options.waivers, CONTEXT) if options.waivers else (options.report,)
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
@@ -36,24 +36,24 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     scanned = get(options.report, report, "scanned")
     counts = {scope: get_number(f"{options.report}: scanned", scanned, scope) for scope in _SCOPES}
     found = rows(f"{options.report}: secrets", get(options.report, report, "secrets"))
-    for scope, least in (("commits", options.min_commits), ("files", options.min_files)):
-        if counts[scope] < least:
-            raise Missing(f"{options.report}: {counts[scope]:.0f} {scope} scanned, at least {least} are wanted")
+    for scope, minimum in (("commits", options.min_commits), ("files", options.min_files)):
+        if counts[scope] < minimum:
+            raise Missing(f"{options.report}: {counts[scope]:.0f} {scope} scanned, at least {minimum} are required")
     waivers = _waivers(options, evidence)
-    open_ = [row for row in found if _fingerprint(options.report, row) not in waivers]
-    waived = [row for row in found if row not in open_]
-    looked = ", ".join(f"{counts[scope]:.0f} {scope}" for scope in _SCOPES)
-    places = [_finding(options.report, row) for row in open_]
+    unwaived = [row for row in found if _fingerprint(options.report, row) not in waivers]
+    waived = [row for row in found if row not in unwaived]
+    scanned_text = ", ".join(f"{counts[scope]:.0f} {scope}" for scope in _SCOPES)
+    places = [_finding(options.report, row) for row in unwaived]
     return Measurement(
-        "fail" if open_ else "pass",
-        f"{len(open_)} secrets in {looked}" + (f", {len(waived)} waived" if waived else ""),
+        "fail" if unwaived else "pass",
+        f"{len(unwaived)} secrets in {scanned_text}" + (f", {len(waived)} waived" if waived else ""),
         "0 secrets",
         message=str(places[0]) if places else "nothing found",
         evidence=files(options),
         findings=(
             *map(str, places), *(f"{_finding(options.report, row)}, {waivers[_fingerprint(options.report, row)]}" for row in waived),
         ),
-        places=tuple(place for place, row in zip(places, open_, strict=True) if not row.get("commit")),
+        places=tuple(place for place, row in zip(places, unwaived, strict=True) if not row.get("commit")),
         valid_until=earliest(waivers[_fingerprint(options.report, row)] for row in waived),
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
 def _waivers(options: Options, evidence: Evidence) -> dict[str, Waiver]:
     if options.waivers is None:
         return {}
-    day = read_asked(evidence).day
+    day = read_context(evidence).day
     entries = read_waivers(options.waivers, required_file(evidence, options.waivers), "id", "by")
     return {entry.subject: entry for entry in entries if entry.until >= day}
 

@@ -1,4 +1,4 @@
-"""What was built is not too large."""
+"""The build output is not too large."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    """Nothing weighs nothing: zero bytes mean that the build left no result."""
+    """Zero bytes fail too: they mean that the build left no result."""
     size = get_number(options.file, parse_object(options.file, required_file(evidence, options.file)), "bytes")
     good = 0 < size < parse_size(options.max)
     measured = f"{size / 1e6:.1f} MB ({size:.0f} bytes)"

@@ -66,8 +66,8 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
 
 def _measured(options: Options, document: JsonObject) -> float:
     if options.slo is not None:
-        # A pipeline that was loaded has the number in its place; without it nothing here could fail.
-        raise Malformed(f"the limit slo: {options.slo} is not known here: only a whole pipeline has its number")
+        # Loading the pipeline replaces the name by the number; without a number nothing here could fail.
+        raise Malformed(f"slo: {options.slo} has no number: load the gate with its pipeline, whose slo section has it")
     value: Json = document
     for part in options.path.split("."):
         if not isinstance(value, dict):

@@ -1,8 +1,8 @@
 """Every resolved dependency was audited against current data, and none has a known vulnerability that blocks.
 
-"Audited" and "resolved" are compared, because a scanner that reached no data prints that it found nothing.  What was not
-audited is ``no_data`` with source, reason and date, and blocks, unless a waiver stands in a file (who, why, until) or the
-pipeline says ``not_audited: warn``, which counts for every profile but production.
+The gate compares "audited" with "resolved", because a scanner that reached no data reports that it found nothing.  What was not
+audited is ``no_data`` with source, reason and date.  It blocks, unless a file has a waiver (by, why, until) or the pipeline
+says ``not_audited: warn``, which has no effect in the profile production.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import Field
 from dawsos.gates.contract import Evidence, GateKind, Measurement
 from dawsos.gates.documents import EvidencePath, required_file
 from dawsos.gates.readers.advisories import SEVERITIES, UNKNOWN, Audit, Source, Vulnerability, read_audit
-from dawsos.gates.readers.asked import ASKED, PRODUCTION, Asked, read_asked
+from dawsos.gates.readers.context import CONTEXT, PRODUCTION, EvaluationContext, read_context
 from dawsos.gates.readers.resolved import Resolved, read_resolved
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
 from dawsos.model.names import canonical_package
@@ -29,9 +29,9 @@ _DAY = 86400.0
 
 
 class Options(GateOptions):
-    """The reports of ``sources`` (tool -> file) together cover what ``resolved`` (a lock or a bill of materials) names.
+    """The reports of ``sources`` (tool -> file) together cover every package of ``resolved`` (a lock or a bill of materials).
 
-    A rating that is in ``fail_on``, or none at all, blocks.  Data older than ``max_age`` audits nothing.
+    A severity in ``fail_on`` blocks, and so does a vulnerability without one.  Data older than ``max_age`` audits nothing.
     """
 
     sources: dict[Source, EvidencePath] = Field(min_length=1)
@@ -44,7 +44,7 @@ class Options(GateOptions):
 
 @dataclass(frozen=True)
 class _Gap:
-    """A resolved package that nobody audited, and why."""
+    """A resolved package that no source audited, and why."""
 
     package: str
     reason: str
@@ -55,12 +55,12 @@ class _Gap:
 
 def files(options: Options) -> tuple[str, ...]:
     waivers = (options.waivers,) if options.waivers else ()
-    return (*options.sources.values(), options.resolved, *waivers, ASKED)
+    return (*options.sources.values(), options.resolved, *waivers, CONTEXT)
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
-    """A vulnerability blocks whatever else is missing; what was not audited never reads as clean."""
-    asked = read_asked(evidence)
+    """A vulnerability fails the gate whatever else is missing; a package that was not audited never counts as clean."""
+    context = read_context(evidence)
     resolved = read_resolved(options.resolved, required_file(evidence, options.resolved))
     audits = [_read(source, path, evidence, resolved) for source, path in options.sources.items()]
     written = (
@@ -68,31 +68,29 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     )
     known = _merged(audits)
     blocking = [found for found in known if found.severity in (*options.fail_on, UNKNOWN)]
-    open_, waived = _split(blocking, written, asked)
-    every = _gaps(resolved, audits, asked, options.max_age)
-    gaps, excused = _excused(every, written, asked)
-    strangers = _strangers(resolved, audits)
-    used = [*waived.values(), *excused.values()]
+    unwaived, waived = _split(blocking, written, context)
+    every = _gaps(resolved, audits, context, options.max_age)
+    gaps, waived_gaps = _waived_gaps(every, written, context)
+    not_locked = _not_locked(resolved, audits)
+    used = [*waived.values(), *waived_gaps.values()]
     count = len(resolved.pins)
-    measured = (
-        f"{len(open_)} vulnerable, {count - len({g.package for g in every} & resolved.pins.keys())} of {count} audited"
-    )
+    measured = f"{len(unwaived)} vulnerable, {count - len({g.package for g in every} & resolved.pins.keys())} of {count} audited"
     measured += f", {len(used)} waived" if used else ""
     below = len(known) - len(blocking)
     measured += f", {below} below the limit" if below else ""
     limit = f"0 vulnerable, {count} of {count} audited"
     findings = (
-        *(_with_expired(str(found), found.id, found.package, written, asked) for found in open_),
-        *(_with_expired(str(gap), NOT_AUDITED, gap.package, written, asked) for gap in gaps), *strangers,
-        *(f"{found}, {waiver}" for found, waiver in waived.items()), *(f"{gap}, {waiver}" for gap, waiver in excused.items()),
+        *(_with_expired(str(found), found.id, found.package, written, context) for found in unwaived),
+        *(_with_expired(str(gap), NOT_AUDITED, gap.package, written, context) for gap in gaps), *not_locked,
+        *(f"{found}, {waiver}" for found, waiver in waived.items()), *(f"{gap}, {waiver}" for gap, waiver in waived_gaps.items()),
     )  # fmt: skip
     read = files(options)
     until = earliest(used, *_stale_at(audits, options.max_age))
-    gap = _summary(gaps, strangers, audits)
-    if open_:
+    gap = _summary(gaps, not_locked, audits)
+    if unwaived:
         return Measurement("fail", measured, limit, findings[0], read, findings)
-    if gaps or strangers:
-        if options.not_audited == "block" or asked.profile == PRODUCTION:
+    if gaps or not_locked:
+        if options.not_audited == "block" or context.profile == PRODUCTION:
             return Measurement("no_data", measured, limit, gap, read, findings)
         gap = f"warning: {gap}"
     message = gap or "all audited, nothing known that blocks"
@@ -107,7 +105,7 @@ def _read(source: Source, path: str, evidence: Evidence, resolved: Resolved) -> 
 
 
 def _merged(audits: Sequence[Audit]) -> list[Vulnerability]:
-    """Return each vulnerability once, though two sources know it by the same id or by an alias; the higher rating counts."""
+    """Return each vulnerability once, also when two sources report it by the same id or an alias; the higher severity counts."""
     merged: list[Vulnerability] = []
     for found in (found for audit in audits for found in audit.vulnerabilities):
         names = {found.id, *found.aliases}
@@ -116,18 +114,18 @@ def _merged(audits: Sequence[Audit]) -> list[Vulnerability]:
             merged.append(found)
             continue
         # Of equal ratings the first stays.  Both keep the names of the other, for a waiver may know it by any of them.
-        kept = max(twin, found, key=lambda one_of: SEVERITIES.index(one_of.severity))
+        kept = max(twin, found, key=lambda rated: SEVERITIES.index(rated.severity))
         every = {*names, twin.id, *twin.aliases} - {kept.id}
         merged[merged.index(twin)] = replace(kept, aliases=tuple(sorted(every)))
     return merged
 
 
-def _gaps(resolved: Resolved, audits: Sequence[Audit], asked: Asked, max_age: float) -> list[_Gap]:
-    """Return what no source with data that is young enough has audited in the version that is resolved."""
+def _gaps(resolved: Resolved, audits: Sequence[Audit], context: EvaluationContext, max_age: float) -> list[_Gap]:
+    """Return the packages that no source with recent data has audited in the resolved version."""
     gaps: dict[str, list[str]] = {}
     covered: set[str] = set()
     for audit in audits:
-        old = audit.data_at is not None and asked.at - audit.data_at > max_age
+        old = audit.data_at is not None and context.at - audit.data_at > max_age
         for package, version in resolved.pins.items():
             reason = audit.skipped.get(package)
             if reason is None and package not in audit.audited:
@@ -135,7 +133,7 @@ def _gaps(resolved: Resolved, audits: Sequence[Audit], asked: Asked, max_age: fl
             elif reason is None and version and audit.audited[package] not in (version, "?"):
                 reason = f"locked {version}, audited {audit.audited[package]}"
             elif reason is None and old:
-                reason = f"data of {_day(audit.data_at)} is {(asked.at - (audit.data_at or 0)) / _DAY:.0f} days old"
+                reason = f"data of {_day(audit.data_at)} is {(context.at - (audit.data_at or 0)) / _DAY:.0f} days old"
             if reason is None:
                 covered.add(package)
             else:
@@ -149,8 +147,8 @@ def _day(at: float | None) -> str:
     return datetime.fromtimestamp(at or 0, UTC).date().isoformat()
 
 
-def _strangers(resolved: Resolved, audits: Sequence[Audit]) -> list[str]:
-    """Return a line for each package that pip-audit saw and the lock lacks: then the report is of another lock."""
+def _not_locked(resolved: Resolved, audits: Sequence[Audit]) -> list[str]:
+    """Return a line for each package that pip-audit saw and the lock lacks: the report is then of another lock."""
     lines = []
     for audit in audits:
         if audit.source == "pip-audit":
@@ -164,32 +162,34 @@ def _covers(waiver: Waiver, names: Iterable[str], package: str) -> bool:
 
 
 def _split(
-    found: Sequence[Vulnerability], waivers: Sequence[Waiver], asked: Asked
+    found: Sequence[Vulnerability], waivers: Sequence[Waiver], context: EvaluationContext
 ) -> tuple[list[Vulnerability], dict[Vulnerability, Waiver]]:
-    """Return what blocks, and what a waiver that still holds covers."""
+    """Return the vulnerabilities that block, and those with a waiver that has not expired."""
     waived: dict[Vulnerability, Waiver] = {}
-    for one_found in found:
-        names = {one_found.id, *one_found.aliases}
-        good = (w for w in waivers if w.until >= asked.day and _covers(w, names, one_found.package))
+    for vulnerability in found:
+        names = {vulnerability.id, *vulnerability.aliases}
+        good = (w for w in waivers if w.until >= context.day and _covers(w, names, vulnerability.package))
         waiver = next(good, None)
         if waiver is not None:
-            waived[one_found] = waiver
-    return [one_found for one_found in found if one_found not in waived], waived
+            waived[vulnerability] = waiver
+    return [vulnerability for vulnerability in found if vulnerability not in waived], waived
 
 
-def _excused(gaps: Sequence[_Gap], waivers: Sequence[Waiver], asked: Asked) -> tuple[list[_Gap], dict[_Gap, Waiver]]:
-    excused: dict[_Gap, Waiver] = {}
+def _waived_gaps(
+    gaps: Sequence[_Gap], waivers: Sequence[Waiver], context: EvaluationContext
+) -> tuple[list[_Gap], dict[_Gap, Waiver]]:
+    waived_gaps: dict[_Gap, Waiver] = {}
     for gap in gaps:
-        good = (w for w in waivers if w.until >= asked.day and _covers(w, {NOT_AUDITED}, gap.package))
+        good = (w for w in waivers if w.until >= context.day and _covers(w, {NOT_AUDITED}, gap.package))
         waiver = next(good, None)
         if waiver is not None:
-            excused[gap] = waiver
-    return [gap for gap in gaps if gap not in excused], excused
+            waived_gaps[gap] = waiver
+    return [gap for gap in gaps if gap not in waived_gaps], waived_gaps
 
 
-def _with_expired(line: str, subject: str, package: str, waivers: Sequence[Waiver], asked: Asked) -> str:
+def _with_expired(line: str, subject: str, package: str, waivers: Sequence[Waiver], context: EvaluationContext) -> str:
     for waiver in waivers:
-        if waiver.until < asked.day and _covers(waiver, {subject}, package):
+        if waiver.until < context.day and _covers(waiver, {subject}, package):
             return f"{line} (its waiver by {waiver.by} expired on {waiver.until})"
     return line
 
@@ -198,12 +198,12 @@ def _stale_at(audits: Sequence[Audit], max_age: float) -> list[float]:
     return [audit.data_at + max_age for audit in audits if audit.data_at is not None]
 
 
-def _summary(gaps: Sequence[_Gap], strangers: Sequence[str], audits: Sequence[Audit]) -> str:
+def _summary(gaps: Sequence[_Gap], not_locked: Sequence[str], audits: Sequence[Audit]) -> str:
     if gaps:
         names = ", ".join(gap.package for gap in gaps[:3]) + (" ..." if len(gaps) > 3 else "")
         dated = [f"{audit.source} data of {_day(audit.data_at)}" for audit in audits if audit.data_at is not None]
         return f"NOT AUDITED {len(gaps)} ({names}): {gaps[0].reason}" + (f" [{'; '.join(dated)}]" if dated else "")
-    return f"the report is not of this lock: {strangers[0]}" if strangers else ""
+    return f"the report is not of this lock: {not_locked[0]}" if not_locked else ""
 
 
 GATE = GateKind(Options, files, evaluate)

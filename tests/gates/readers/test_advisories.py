@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gates.samples import NOW, ask, asked
+from gates.samples import NOW, ask, context
 
 LOCK = "jinja2==2.10 --hash=sha256:aa\n"
 SPDX = {
@@ -68,7 +68,7 @@ OSV = {
 
 
 def check(source: str, report: Any, resolved: Any = LOCK, **options: Any) -> Any:
-    evidence = {"report.json": report, "resolved": resolved, "asked.json": asked()}
+    evidence = {"report.json": report, "resolved": resolved, "context.json": context()}
     return ask("vulnerabilities", evidence, sources={source: "report.json"}, resolved="resolved", **options)
 
 
@@ -124,10 +124,10 @@ def test_old_data_audits_nothing_and_says_how_old_it_is() -> None:
 def test_the_laptop_may_be_warned_and_production_may_not() -> None:
     evidence = {"report.json": "", "resolved": LOCK}
     options = {"sources": {"pip-audit": "report.json"}, "resolved": "resolved", "not_audited": "warn"}
-    laptop = ask("vulnerabilities", evidence | {"asked.json": asked("laptop")}, **options)
+    laptop = ask("vulnerabilities", evidence | {"context.json": context("laptop")}, **options)
     assert laptop.passed
     assert laptop.message.startswith("warning: NOT AUDITED 1 (jinja2)")
-    assert ask("vulnerabilities", evidence | {"asked.json": asked("production")}, **options).result == "no_data"
+    assert ask("vulnerabilities", evidence | {"context.json": context("production")}, **options).result == "no_data"
 
 
 def waiver(subject: str, until: str, **more: str) -> str:
@@ -136,7 +136,7 @@ def waiver(subject: str, until: str, **more: str) -> str:
 
 @pytest.mark.parametrize("subject", ["PYSEC-2019-217", "CVE-2019-10906"])
 def test_a_waiver_covers_a_finding_by_any_of_its_names_until_its_day(subject: str) -> None:
-    evidence = {"report.json": OSV, "resolved": LOCK, "asked.json": asked()}
+    evidence = {"report.json": OSV, "resolved": LOCK, "context.json": context()}
     options = {"sources": {"osv": "report.json"}, "resolved": "resolved", "waivers": "w.yaml"}
     verdict = ask("vulnerabilities", evidence | {"w.yaml": waiver(subject, "2026-11-26")}, **options)
     assert verdict.passed
@@ -153,7 +153,7 @@ def test_what_nobody_can_audit_may_be_waived_by_name() -> None:
     evidence = {
         "report.json": "",
         "resolved": LOCK,
-        "asked.json": asked(),
+        "context.json": context(),
         "w.yaml": waiver("NOT-AUDITED", "2026-12-31"),
     }
     verdict = ask(
@@ -168,14 +168,14 @@ def test_what_nobody_can_audit_may_be_waived_by_name() -> None:
      "- {id: X, by: A, why: w, until: 2026-12-31T10:00:00}", "- {id: X, by: A, why: w, until: 2026-12-31, owner: B}"],
 )  # fmt: skip
 def test_a_waiver_that_lacks_who_why_or_until_is_an_error(text: str) -> None:
-    evidence = {"report.json": OSV, "resolved": LOCK, "asked.json": asked(), "w.yaml": text}
+    evidence = {"report.json": OSV, "resolved": LOCK, "context.json": context(), "w.yaml": text}
     verdict = ask("vulnerabilities", evidence, sources={"osv": "report.json"}, resolved="resolved", waivers="w.yaml")
     assert verdict.result == "error"
     assert "w.yaml" in verdict.message
 
 
 def test_two_sources_that_know_the_same_one_count_it_once_and_cover_for_each_other() -> None:
-    evidence = {"a.json": OSV, "b.json": TRIVY, "resolved": SPDX, "asked.json": asked()}
+    evidence = {"a.json": OSV, "b.json": TRIVY, "resolved": SPDX, "context.json": context()}
     verdict = ask("vulnerabilities", evidence, sources={"osv": "a.json", "trivy": "b.json"}, resolved="resolved")
     assert verdict.measured == "1 vulnerable, 1 of 1 audited"
     low = {
@@ -197,7 +197,7 @@ def test_of_two_sources_that_rate_the_same_one_the_higher_rating_counts(first: s
     evidence = {
         "a.json": OSV | {"vulnerabilities": [{**rated, "severity": first}]},
         "b.json": {"Results": [{"Packages": [{"Name": "jinja2", "Version": "2.10"}], "Vulnerabilities": [theirs]}]},
-        "resolved": LOCK, "asked.json": asked(),
+        "resolved": LOCK, "context.json": context(),
     }  # fmt: skip
     verdict = ask("vulnerabilities", evidence, sources={"osv": "a.json", "trivy": "b.json"}, resolved="resolved")
     assert (verdict.result, len(verdict.findings)) == ("fail", 1)
@@ -205,7 +205,7 @@ def test_of_two_sources_that_rate_the_same_one_the_higher_rating_counts(first: s
 
 def test_a_vulnerability_that_a_later_source_rates_is_still_waived_by_the_name_of_the_first() -> None:
     waiver = "- {id: PYSEC-2019-217, by: a, why: not reached, until: 2099-01-01}"
-    evidence = {"a.json": OSV, "b.json": TRIVY, "resolved": LOCK, "asked.json": asked(), "w.yaml": waiver}
+    evidence = {"a.json": OSV, "b.json": TRIVY, "resolved": LOCK, "context.json": context(), "w.yaml": waiver}
     options = {"sources": {"osv": "a.json", "trivy": "b.json"}, "resolved": "resolved", "waivers": "w.yaml"}
     assert ask("vulnerabilities", evidence, **options).passed
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dawsos.model.verdicts import GateKindName
-from gates.samples import ask, asked, junit
+from gates.samples import ask, context, junit
 
 ENTRY = '- {{test: "tests.test_x::a", owner: Ada, why: being mended, until: {day}}}\n'
 GOOD = junit({"a": "passed", "b": "passed"})
@@ -16,7 +16,7 @@ BAD = junit({"a": "failed", "b": "passed"})
 
 def check(kind: GateKindName, day: str, *reports: str, **options: Any) -> Any:
     evidence = {f"junit-{number}.xml": report for number, report in enumerate(reports, start=1)}
-    evidence |= {"q.yaml": ENTRY.format(day=day), "asked.json": asked()}  # type: ignore[dict-item]
+    evidence |= {"q.yaml": ENTRY.format(day=day), "context.json": context()}  # type: ignore[dict-item]
     return ask(kind, evidence, quarantine="q.yaml", **options)
 
 

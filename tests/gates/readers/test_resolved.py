@@ -134,8 +134,8 @@ def test_a_document_that_names_nothing_is_missing(content: Any) -> None:
     [
         ("{", "lock.txt is not JSON"),
         (b"\xff\xfea", "lock.txt is not UTF-8 text"),
-        ({}, "lock.txt is no lock that is known: requirements.txt, package-lock.json, SPDX or CycloneDX"),
-        ({"bomFormat": "other"}, "lock.txt is no lock that is known"),
+        ({}, "lock.txt is no known lock: give a requirements.txt, package-lock.json, SPDX or CycloneDX file"),
+        ({"bomFormat": "other"}, "lock.txt is no known lock"),
         ({"lockfileVersion": 1, "dependencies": {}}, "lock.txt is of lockfileVersion 1, which lists no packages"),
         ({"lockfileVersion": 3, "packages": []}, "lock.txt: packages is an array, not an object"),
         ({"spdxVersion": "SPDX-2.3", "packages": {}}, "lock.txt: packages is an object, not an array"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dawsos.gates.documents import Malformed
-from dawsos.gates.readers.asked import end_of
+from dawsos.gates.readers.context import end_of
 from dawsos.gates.readers.waivers import Waiver, earliest, read_waivers
 
 GOOD = "{id: CVE-1, by: Ada, why: not reachable, until: 2026-12-31}"

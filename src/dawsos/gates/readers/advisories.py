@@ -1,8 +1,8 @@
 """Vulnerability reports of several tools, read into one model: what was audited, what was not and why, what was found.
 
-pip-audit prints "No known vulnerabilities found" and exits 0 after having skipped every dependency; npm audit answers with
-an error object; Trivy lists packages only when told to; Grype has no word on what it looked at, only on its database.  So
-each reader says first what its tool audited.
+Each reader first establishes what its tool audited, because the tools do not say it alike: pip-audit prints "No known
+vulnerabilities found" and exits 0 after it skipped every dependency; npm audit answers with an error object; Trivy lists packages
+only with --list-all-pkgs; Grype reports the state of its database, not the packages that it looked at.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SYNONYMS: dict[str, Severity] = {"MODERATE": "MEDIUM", "NEGLIGIBLE": "LOW", "IN
 
 @dataclass(frozen=True)
 class Vulnerability:
-    """One known vulnerability of one resolved package; ``severity`` is UNKNOWN where the source does not rate it."""
+    """One known vulnerability of one package; ``severity`` is UNKNOWN where the source does not rate it."""
 
     package: str
     version: str
@@ -44,7 +44,10 @@ class Vulnerability:
 
 @dataclass(frozen=True)
 class Audit:
-    """What one tool says.  ``audited`` and ``skipped`` (with the reason) are by package; ``data_at`` is the state of its data."""
+    """The report of one tool: package -> version in ``audited``, package -> reason in ``skipped``.
+
+    ``data_at`` is the time of its advisory data in seconds since the epoch, None when the report does not name it.
+    """
 
     source: Source
     audited: Mapping[str, str]
@@ -54,7 +57,7 @@ class Audit:
 
 
 def read_audit(source: Source, name: str, content: bytes, resolved: Resolved) -> Audit:
-    """Return what the report of ``source`` says of ``resolved``; raises Malformed."""
+    """Return what the report of ``source`` says about the packages of ``resolved``; raises Malformed."""
     return _READERS[source](name, parse_object(name, content), resolved)
 
 
@@ -170,7 +173,7 @@ _READERS: dict[Source, Callable[[str, JsonObject, Resolved], Audit]] = {
 
 
 def _severity(value: Json) -> Severity:
-    """Return the rating on one scale; what is on none is UNKNOWN, which blocks."""
+    """Return the severity on our scale; a word that is not on it is UNKNOWN, which blocks."""
     word = str(value or "").upper()
     return _SYNONYMS.get(word, next((severity for severity in SEVERITIES if severity == word), UNKNOWN))
 

@@ -1,4 +1,4 @@
-"""What is really depended upon: a lock or a bill of materials, as name -> version."""
+"""The resolved dependencies, name -> version, of a lock file or a bill of materials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PIN = re.compile(
 
 @dataclass(frozen=True)
 class Resolved:
-    """``pins`` must be audited; ``conditional`` ones have a marker, so they may be absent here.
+    """``pins`` must be audited; ``conditional`` packages have a marker and may be absent on this machine.
 
     ``further`` counts the entries of a package-lock.json beyond the names: npm installs a package in several versions.
     """
@@ -70,7 +70,7 @@ def _from_json(name: str, content: bytes) -> Resolved:
     if document.get("bomFormat") == "CycloneDX":
         listed = components(name, document)
         return Resolved({_name(f"{name}: components", row): str(row.get("version", "")) for row in listed})
-    raise Malformed(f"{name} is no lock that is known: requirements.txt, package-lock.json, SPDX or CycloneDX")
+    raise Malformed(f"{name} is no known lock: give a requirements.txt, package-lock.json, SPDX or CycloneDX file")
 
 
 def _package_lock(name: str, document: JsonObject) -> Resolved:

@@ -10,8 +10,8 @@ from dawsos.model.json import JsonObject
 
 # Kinds of packages that come with a base image; everything else is a dependency of the application.
 BASE_KINDS = frozenset({"deb", "apk", "rpm", "alpm"})
-# What ``dawsos scan packages`` notes: the licence in words where there is no expression; and of a wheel that ships a
-# program, and not only code for its language, where that lies.
+# The prefixes that ``dawsos scan packages`` writes: of a licence in words where there is no expression, and of the paths of
+# programs that a wheel ships beside its code.
 SAYS = "its metadata says: "
 BUNDLES = "bundles programs: "
 BomFormat = Literal["SPDX", "CycloneDX"]
@@ -69,9 +69,9 @@ def _spdx(name: str, row: JsonObject) -> Package:
     ]
     concluded, declared = (str(row.get(key) or "NOASSERTION") for key in ("licenseConcluded", "licenseDeclared"))
     licence = declared if concluded in ("NOASSERTION", "NONE") else concluded
-    said = str(row.get("licenseComments") or "")
-    if licence in ("NOASSERTION", "NONE") and said.startswith(SAYS):
-        licence = said.removeprefix(SAYS)
+    comment = str(row.get("licenseComments") or "")
+    if licence in ("NOASSERTION", "NONE") and comment.startswith(SAYS):
+        licence = comment.removeprefix(SAYS)
     notes = [str(note.get("comment", "")) for note in rows(f"{name}: annotations", row.get("annotations", []))]
     programs = [note.removeprefix(BUNDLES) for note in notes if note.startswith(BUNDLES)]
     listed = tuple(path for text in programs for path in text.split(", "))

@@ -1,6 +1,6 @@
-"""Exceptions that people answer for: waivers of findings, quarantined tests.  A YAML list in the project's repository.
+"""Exceptions with an owner: waivers of findings and quarantined tests, as a YAML list in the project's repository.
 
-Each entry says what it is about, who answers for it, why, and until which day.  Past that day it counts no more.
+Each entry names its subject, who is responsible, why, and until which day.  After that day it has no effect.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from dawsos.gates.documents import Malformed, decode
-from dawsos.gates.readers.asked import end_of
+from dawsos.gates.readers.context import end_of
 
 
 @dataclass(frozen=True)
 class Waiver:
-    """``subject`` is what it is about: an advisory's id, a secret's fingerprint, a test's id."""
+    """``subject`` is the id of an advisory, the fingerprint of a secret or the id of a test."""
 
     subject: str
     package: str
