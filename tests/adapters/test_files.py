@@ -7,14 +7,20 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from dawsos.adapters.files import create_bytes, read_json, write_bytes, write_json, write_text
 
-Write = Callable[[Path, bytes], object]
+
+class Write(Protocol):
+    """A function that writes bytes."""
+
+    def __call__(self, path: Path, content: bytes, *, durable: bool = False, mode: int = 0o666) -> object: ...
+
+
 WRITES: list[Write] = [write_bytes, create_bytes]
 
 
@@ -62,7 +68,7 @@ def test_a_write_that_fails_leaves_nothing_of_it(write: Write, tmp_path: Path, m
     monkeypatch.setattr(os, "fsync", full)
     for name in ("old", "new"):
         with pytest.raises(OSError, match="No space left"):
-            write(tmp_path / name, b"new", durable=True)  # type: ignore[call-arg]
+            write(tmp_path / name, b"new", durable=True)
     assert names(tmp_path) == ["old"]
     assert (tmp_path / "old").read_bytes() == b"old"
 
@@ -89,7 +95,7 @@ def test_content_and_name_are_synced_only_when_that_is_asked_for(
     monkeypatch.setattr(os, "fsync", noted)
     write(tmp_path / "plain", b"x")
     assert synced == []
-    write(tmp_path / "kept", b"x", durable=True)  # type: ignore[call-arg]
+    write(tmp_path / "kept", b"x", durable=True)
     assert synced == ["file", "folder"]
 
 
@@ -105,7 +111,7 @@ def test_a_private_file_is_private_from_its_first_moment(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", noted)
-    write(tmp_path / "secret", b"x", durable=True, mode=0o600)  # type: ignore[call-arg]
+    write(tmp_path / "secret", b"x", durable=True, mode=0o600)
     assert modes[0] == 0o600
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
 

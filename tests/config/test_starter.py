@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -69,9 +70,9 @@ def test_a_bare_project_is_checked_as_a_whole_by_ruff_alone() -> None:
     ],
 )
 def test_a_tool_is_run_and_judged_only_where_the_project_has_it(
-    change: dict[str, object], tool: str, report: str, command: str
+    change: dict[str, Any], tool: str, report: str, command: str
 ) -> None:
-    lint = written(replace(BARE, **change)).stage("lint")  # type: ignore[arg-type]
+    lint = written(replace(BARE, **change)).stage("lint")
     assert tools_judged(lint) == {"ruff": "ruff.json", tool: report}
     assert f"{command}> $ARTIFACTS/{report}" in commands(lint)
     assert tool not in tools_judged(written(BARE).stage("lint"))

@@ -13,18 +13,18 @@ import pytest
 from dawsos.adapters.digests import tree_digests
 from dawsos.engine import attempt
 from dawsos.engine.attempt import run_stage
-from dawsos.engine.contract import StageAttempt, StageOutcome, StageRuntime, nothing_to_prepare
+from dawsos.engine.contract import StageAttempt, StageOutcome, StageResult, StageRuntime, nothing_to_prepare
 from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
 from dawsos.model.pipeline import Approval, Gate, Retry
 from dawsos.model.plan import Fingerprint
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.verdicts import GateResult, GateVerdict
 from engine.stages import stage
 from fakes import MemoryRecorder, VirtualClock
 from gates.samples import gate
 
 
-def answer(gate: Gate, result: str = "pass") -> GateVerdict:
-    return GateVerdict(gate.name, gate.kind, result, "7", "at most 5", "too many", ("x.json",))  # type: ignore[arg-type]
+def answer(gate: Gate, result: GateResult = "pass") -> GateVerdict:
+    return GateVerdict(gate.name, gate.kind, result, "7", "at most 5", "too many", ("x.json",))
 
 
 class World:
@@ -39,7 +39,7 @@ class World:
         self.stage = stage("lint", **fields)
         self.folder = folder
         self.body = body
-        self.verdicts: dict[str, str] = {}
+        self.verdicts: dict[str, GateResult] = {}
         self.prepare: Callable[[StageAttempt], Awaitable[None]] = nothing_to_prepare
         self.approval = StageOutcome("passed")
         self.kept = 0
@@ -91,7 +91,7 @@ def test_a_passed_stage_has_its_gates_in_the_journal_and_its_evidence_in_the_cac
 
 
 @pytest.mark.parametrize("result", ["fail", "no_data", "error"])
-def test_a_gate_that_does_not_pass_makes_the_stage_red_and_is_told_in_full(result: str, tmp_path: Path) -> None:
+def test_a_gate_that_does_not_pass_makes_the_stage_red_and_is_told_in_full(result: GateResult, tmp_path: Path) -> None:
     gates = (gate("junit", "junit"), gate("size", "size"))
     world = World(tmp_path, passing, gates=gates, approval=Approval())
     world.verdicts = {"junit": result}
@@ -182,9 +182,9 @@ def test_an_approval_is_asked_for_once_the_gates_have_passed(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("result", ["waiting", "rejected"])
-def test_without_a_yes_nothing_is_kept(result: str, tmp_path: Path) -> None:
+def test_without_a_yes_nothing_is_kept(result: StageResult, tmp_path: Path) -> None:
     world = World(tmp_path, passing, approval=Approval())
-    world.approval = StageOutcome(result, "the product owner")  # type: ignore[arg-type]
+    world.approval = StageOutcome(result, "the product owner")
     assert world.run().result == result
     assert (world.kept, len(world.attempts), world.record.state) == (0, 1, result)
 

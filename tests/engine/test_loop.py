@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dawsos.engine.contract import StageOutcome
+from dawsos.engine.contract import StageOutcome, StageResult
 from dawsos.engine.loop import run_stages
 from dawsos.model.pipeline import Stage
 from engine.stages import graphs, stage
@@ -53,12 +53,12 @@ def test_what_was_done_before_does_not_run_again() -> None:
 
 
 @pytest.mark.parametrize("result", ["failed", "infrastructure", "timeout", "waiting", "rejected", "rolled_back"])
-def test_what_runs_beside_a_red_stage_comes_to_its_end_and_nothing_new_starts(result: str) -> None:
+def test_what_runs_beside_a_red_stage_comes_to_its_end_and_nothing_new_starts(result: StageResult) -> None:
     other_is_done = asyncio.Event()
 
     async def execute(which: Stage) -> StageOutcome:
         if which.id == "red":
-            return StageOutcome(result)  # type: ignore[arg-type]
+            return StageOutcome(result)
         for _ in range(10):
             await asyncio.sleep(0)
         other_is_done.set()

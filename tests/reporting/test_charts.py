@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ElementTree
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,9 +19,14 @@ POINTS = st.lists(st.tuples(st.floats(0, 600), VALUES), max_size=12).map(
 )
 
 
-def drawn(*lines: Line, **changes: object) -> ElementTree.Element:
-    chart = {"title": "Errors", "lines": lines, "show": lambda value: f"{value:.3g}", "end": 600.0} | changes
-    return ElementTree.fromstring(line_chart(Chart(**chart)))  # type: ignore[arg-type]  # noqa: S314 - our own text
+def drawn(*lines: Line, **changes: Any) -> ElementTree.Element:
+    chart: dict[str, Any] = {
+        "title": "Errors",
+        "lines": lines,
+        "show": lambda value: f"{value:.3g}",
+        "end": 600.0,
+    } | changes
+    return ElementTree.fromstring(line_chart(Chart(**chart)))  # noqa: S314 - our own text
 
 
 def curves(svg: ElementTree.Element) -> list[str]:

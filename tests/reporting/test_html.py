@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -52,9 +53,14 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
-def render(script: Script, **changes: object) -> str:
-    context = {"pipeline": "dawsos", "generated_at": START + 400, "stages": STAGES, "logs": {"unit": "a log"}} | changes
-    return render_html(fold(script.events), ReportContext(**context))  # type: ignore[arg-type]
+def render(script: Script, **changes: Any) -> str:
+    context: dict[str, Any] = {
+        "pipeline": "dawsos",
+        "generated_at": START + 400,
+        "stages": STAGES,
+        "logs": {"unit": "a log"},
+    } | changes
+    return render_html(fold(script.events), ReportContext(**context))
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import Run, StageRecord
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model.verdicts import GateResult, GateVerdict
 from dawsos.reporting.objectives import objectives
 from dawsos.runs.project import load
 
 PIPELINE: Pipeline = load(Path(__file__).parents[2])
 
 
-def measured(name: str, result: str, value: str = "1.3 s") -> GateVerdict:
-    return GateVerdict(name, "threshold", result, value, "<= 1.2 s", "")  # type: ignore[arg-type]
+def measured(name: str, result: GateResult, value: str = "1.3 s") -> GateVerdict:
+    return GateVerdict(name, "threshold", result, value, "<= 1.2 s", "")
 
 
 def run(*gates: GateVerdict) -> Run:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
 from dawsos.model.fold import fold
 from dawsos.model.run import Run
 from dawsos.reporting.record import run_to_json
-from reporting.sample_runs import failed, passed, rolled_back, running, waiting
+from reporting.sample_runs import Script, failed, passed, rolled_back, running, waiting
 
 
 @pytest.mark.parametrize("made", [passed, rolled_back, failed, waiting, running])
-def test_a_run_survives_json(made: object) -> None:
-    run = fold(made().events)  # type: ignore[operator]
+def test_a_run_survives_json(made: Callable[[], Script]) -> None:
+    run = fold(made().events)
     value = json.loads(json.dumps(run_to_json(run)))
     assert (value["id"], value["commit"], value["result"]) == (run.id, run.commit, run.result)
     assert set(value["stages"]) == set(run.stages)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,10 +169,10 @@ http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), P
 """
 
 
-def deployment(name: str, program: str = SERVER, **changes: object) -> Deployment:
+def deployment(name: str, program: str = SERVER, **changes: Any) -> Deployment:
     argv = (sys.executable, "-S", "-c", program)
     plain = Deployment(name, name * 8, argv, "/", {"NAME": name}, replicas=1, ready_within=20.0, stop_grace=1.0)
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(plain, **changes)
 
 
 @pytest.mark.e2e

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,14 +76,14 @@ class Stand:
         self.clock = clock
         self.supervisor = Supervisor(folder)
 
-    def spec(self, name: str = "a.0", script: str = SLEEP, **changes: object) -> ProcessSpec:
+    def spec(self, name: str = "a.0", script: str = SLEEP, **changes: Any) -> ProcessSpec:
         log = str(self.folder / "logs" / f"{name}.log")
         argv = ("/bin/sh", "-c", script)
         plain = ProcessSpec(name, name.partition(".")[0], argv, str(self.folder), {"PATH": "/usr/bin:/bin"}, log=log)
-        return replace(plain, **changes)  # type: ignore[arg-type]
+        return replace(plain, **changes)
 
-    def want(self, *specs: ProcessSpec, **changes: object) -> None:
-        write_desired(self.folder, replace(Desired({spec.name: spec for spec in specs}), **changes))  # type: ignore[arg-type]
+    def want(self, *specs: ProcessSpec, **changes: Any) -> None:
+        write_desired(self.folder, replace(Desired({spec.name: spec for spec in specs}), **changes))
 
     def tick(self) -> dict[str, ProcessStatus]:
         """Let the supervisor look once, and return what it wrote."""
