@@ -94,11 +94,15 @@ def test_the_limits_of_a_rollout_are_the_objectives_whatever_the_profile(profile
 
 
 def test_the_stage_that_rolls_out_says_where_the_users_are() -> None:
-    with pytest.raises(BadInput, match="no stage uses rollout, so no release gets to any users"):
+    with pytest.raises(BadInput, match="no stage uses rollout or deploy, so no release gets to any users"):
         PIPELINE.rollout_stage()
-    made = {"id": "out", "uses": "rollout", "environment": "eu", "gates": GATES}
-    stages = (*PIPELINE.stages, Stage.model_validate(made))
-    assert PIPELINE.model_copy(update={"stages": stages}).rollout_stage() == RolloutStage("out", "eu")
+    stages = list(PIPELINE.stages)
+    for use, name, environment in (("deploy", "first", "test"), ("deploy", "last", "eu"), ("rollout", "out", "us")):
+        made = {"id": name, "uses": use, "environment": environment, "gates": GATES}
+        stages.insert(2 if use == "rollout" else len(stages), Stage.model_validate(made))
+        found = PIPELINE.model_copy(update={"stages": tuple(stages)}).rollout_stage()
+        # Without a rollout it is the last deployment that reaches the users.
+        assert found == RolloutStage(name, environment)
 
 
 def test_an_environment_has_its_settings_and_a_profile_changes_what_it_names() -> None:

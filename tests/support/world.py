@@ -130,3 +130,14 @@ def world(home: Path, **options: Any) -> World:
         stages=[stage.id for stage in pipeline.stages], options=options,
     )  # fmt: skip
     return World(tools, pipeline, session)
+
+
+def written_as_version_1(folder: Path) -> None:
+    """Write the ``pipeline.yaml`` of ``folder`` as it was in version 1: limits below the rollout, no environments."""
+    path = folder / "pipeline.yaml"
+    lines = (
+        path.read_text()
+        .replace("version: 2", "version: 1")
+        .replace("rollout:\n", "rollout:\n  error_rate: 1%\n  p95: 1s\n")
+    )
+    path.write_text("".join(line for line in lines.splitlines(keepends=True) if not line.startswith("environments:")))

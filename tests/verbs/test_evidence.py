@@ -10,7 +10,7 @@ from dawsos.errors import BadInput
 from dawsos.verbs.evidence import evidence
 from projects import TinyProject
 from support.paper import Paper
-from support.world import RELEASE, world
+from support.world import RELEASE, world, written_as_version_1
 
 
 def test_without_a_release_there_is_no_evidence_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +33,8 @@ def test_a_statement_that_was_altered_is_found_only_when_asked(
     assert (found.run.release, found.problems) == (RELEASE, None)
     assert "lint" in [one.stage for one in found.statements]
     # The run has not ended, so nothing but its statements speaks.
+    assert evidence(made.tools.project, made.session.id, check=True).problems == ()
+    written_as_version_1(made.tools.project.root)
     assert evidence(made.tools.project, made.session.id, check=True).problems == ()
     path = found.folder / "lint.json"
     path.write_text(path.read_text().replace("payload", "payloaf", 1))

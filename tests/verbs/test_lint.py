@@ -1,4 +1,4 @@
-"""``lint``: what a good pipeline.yaml means."""
+"""``lint``: what a good pipeline.yaml means, and an older one rewritten by ``--fix``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from config.test_upgrade import SMALL, SMALL_NOW
 from dawsos.errors import BadInput
 from dawsos.verbs.lint import lint
+from projects import TinyProject
 from support.paper import Paper
+
+
+@pytest.fixture
+def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyProject:
+    return TinyProject("good", tmp_path, monkeypatch, capsys)
 
 
 def test_lint_says_what_the_file_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,3 +31,65 @@ def test_a_file_that_is_named_must_be_there(tmp_path: Path, monkeypatch: pytest.
     (paper.project.root / "requirements.txt").unlink()
     with pytest.raises(BadInput, match=r"requirements\.txt"):
         lint(paper.project)
+
+
+def older(project: TinyProject) -> None:
+    """Write the project's pipeline as version 1 would have it, and commit it."""
+    path = project.path / "pipeline.yaml"
+    text = path.read_text().replace("version: 2", "version: 1").replace("service: {", "service: {replicas: 2, ")
+    path.write_text(text.replace("rollout:\n", "rollout:\n  error_rate: 1%\n  p95: 1s\n"))
+    project.commit("version 1")
+
+
+def test_lint_says_what_to_change_and_fix_does_it(good: TinyProject) -> None:
+    before = (good.path / "pipeline.yaml").read_text()
+    older(good)
+    refused = good.dawsos("lint")
+    assert refused.code == 2
+    assert "pipeline.yaml:2: version 1 is no longer supported; write version 2" in refused.err
+    assert "pipeline.yaml:5: service.replicas moves to environments.staging.replicas and" in refused.err
+    assert "dawsos lint --fix" in refused.err
+    fixed = good.dawsos("lint", "--fix")
+    assert fixed.code == 0, fixed.err
+    assert "changed  rollout.p95 goes: slo.warm_p95 is the limit" in fixed.out
+    assert "pipeline.yaml is good: 2 stages" in fixed.out
+    now = (good.path / "pipeline.yaml").read_text()
+    added = "environments:\n  staging: {replicas: 2}\n  production: {replicas: 2}\n"
+    assert now == before.replace("stages:\n", f"{added}stages:\n", 1)
+    again = good.dawsos("lint", "--fix", "--json")
+    assert (again.code, again.json["stages"], again.json["changed"]) == (0, ["lint", "unit"], [])
+    assert (good.path / "pipeline.yaml").read_text() == now
+
+
+def test_no_verb_that_begins_something_reads_version_1(good: TinyProject) -> None:
+    older(good)
+    for verb in ("run", "plan", "ship"):
+        said = good.dawsos(verb)
+        assert said.code == 2, said
+        assert "version 1 is no longer supported" in said.err
+    assert not (good.path / ".dawsos" / "runs").exists()
+
+
+def test_the_rights_and_the_line_ends_of_the_file_stay(good: TinyProject) -> None:
+    path = good.path / "pipeline.yaml"
+    path.write_bytes(SMALL.replace("\n", "\r\n").encode())
+    path.chmod(0o640)
+    good.dawsos("lint", "--fix")
+    assert path.read_bytes() == SMALL_NOW.replace("\n", "\r\n").encode()
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_one_and_what_cannot_be_rewritten_stays_as_it_was(good: TinyProject) -> None:
+    path = good.path / "pipeline.yaml"
+    real = path.rename(good.path / "real.yaml")
+    path.symlink_to("real.yaml")
+    text = SMALL.replace("service:\n", "service: &all\n")
+    real.write_text(text)
+    refused = good.dawsos("lint", "--fix")
+    assert refused.code == 2
+    assert "the file has a form that cannot be rewritten" in refused.err
+    assert real.read_text() == text
+    real.write_text(SMALL)
+    good.dawsos("lint", "--fix")
+    assert path.is_symlink()
+    assert real.read_text() == SMALL_NOW

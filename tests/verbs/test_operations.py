@@ -25,7 +25,7 @@ from dawsos.verbs import operations
 from dawsos.verbs.operations import drill, parse_fault, promoted, resume_operation, rollback
 from dawsos.verbs.ship import RunOutcome
 from support.paper import Paper, erring
-from support.world import Silent
+from support.world import Silent, written_as_version_1
 from waiting import wait_until
 
 
@@ -99,6 +99,18 @@ def test_a_drill_whose_fault_is_noticed_is_rolled_back(paper: Paper) -> None:
     assert (code, result) == (4, "rolled_back")
     assert "error rate" in reason
     assert paper.production.roles() == Roles("old", None, None, 0)
+
+
+def test_what_runs_is_operated_with_a_file_of_version_1(paper: Paper) -> None:
+    """Its commit may be older than the tool: who needs a rollback must not have to rewrite a file first."""
+    first, second = paper.release("1"), paper.release("2", sha="b" * 40)
+    shipped(paper, first, "20260301-120001-c0ffee0-aa")
+    paper.serve(second)
+    written_as_version_1(paper.project.root)
+    ended = rollback(paper.project, "", "Ada", "wrong totals", silent)
+    assert finished(paper, ended)[:2] == (0, "passed")
+    assert paper.production.release_of(str(paper.production.roles().stable)) == first.digest
+    assert finished(paper, drill(paper.project, "none", "production", silent))[:2] == (0, "passed")
 
 
 def test_a_fault_that_nobody_notices_is_a_failure(paper: Paper) -> None:

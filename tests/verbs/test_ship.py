@@ -24,7 +24,7 @@ from dawsos.runs.project import load as project_load
 from dawsos.runs.recorder import Session
 from dawsos.verbs.ship import Options, PlanExecutor, _beside
 from projects import Said, TinyProject
-from support.world import Silent
+from support.world import Silent, written_as_version_1
 
 
 @pytest.fixture
@@ -87,6 +87,13 @@ def test_a_stage_that_the_pipeline_lost_meanwhile_is_bad_input_for_a_resume(good
     assert "unknown stage 'types'" in said.err
     # A corrected file can still go on with it.
     assert [event.kind for event in tools.journal.events("20260301-120000-c0ffee0-aa")] == ["run_started"]
+
+
+def test_a_run_that_began_with_version_1_is_resumed(good: TinyProject) -> None:
+    interrupted(good, "run", ["lint", "unit"])
+    written_as_version_1(good.path)
+    assert good.dawsos("run").code == 2
+    assert good.dawsos("resume").code == 0
 
 
 def test_a_toolchain_without_its_lock_is_bad_input_and_no_run(good: TinyProject) -> None:

@@ -193,6 +193,7 @@ VERBS: tuple[Verb, ...] = (
         "Check pipeline.yaml and say what it means; or say what a Flagger manifest will really do, and simulate it.",
         (
             Parameter("manifest", "", "A Flagger Canary to read instead.", "FLAGGER.yaml"),
+            Parameter("fix", "--fix", "First rewrite a pipeline.yaml of an older version; comments stay."),
             Parameter("traffic", "--traffic", "Requests a second in all, to simulate the manifest with.", "RATE", "200rps"),
             JSON,
         ),

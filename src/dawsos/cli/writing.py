@@ -20,7 +20,7 @@ def init() -> None:
     say(console, f"written   {', '.join(adopted.written)}\nnext      commit them, then dawsos run")
 
 
-def lint(*, manifest: str, traffic: str, as_json: bool) -> int | None:
+def lint(*, manifest: str, traffic: str, fix: bool, as_json: bool) -> int | None:
     """``dawsos lint``; with a Flagger manifest 1 when something of that cannot work."""
     if manifest:
         from dawsos.cli.judging import lint_manifest
@@ -28,19 +28,23 @@ def lint(*, manifest: str, traffic: str, as_json: bool) -> int | None:
         return lint_manifest(Path(manifest), traffic, as_json=as_json)
     from dawsos.model.units import format_duration
     from dawsos.verbs.lint import lint as check
+    from dawsos.verbs.lint import upgrade_pipeline
 
+    changed = upgrade_pipeline(here()) if fix else []
     facts = check(here())
     ladder = " ".join(map(str, facts.ladder))
     rollback_after = f"{facts.failed_checks} failed checks of {format_duration(facts.check_interval)}"
     if as_json:
         print_json({
             "stages": facts.stages, "gates": facts.gates, "ladder": ladder, "rollout_seconds": facts.rollout_seconds,
-            "rollback_after": rollback_after, "cores": os.cpu_count(),
+            "rollback_after": rollback_after, "cores": os.cpu_count(), "changed": changed,
         })  # fmt: skip
         return None
-    from dawsos.cli.console import make_console
+    from dawsos.cli.console import make_console, say
 
     console = make_console()
+    for change in changed:
+        say(console, f"changed  {change}")
     console.print(f"pipeline.yaml is good: {len(facts.stages)} stages, {facts.gates} gates", markup=False)
     within = format_duration(facts.rollout_seconds)
     console.print(f"rollout: {ladder} % within {within}; rolls back after {rollback_after}", markup=False)

@@ -1,15 +1,73 @@
-"""YAML files that are not ours: every document as plain values, and the line of a place in it."""
+"""YAML as plain values with the line of every place in it: pipeline.yaml, and manifests that are not ours."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from dawsos.config.load import Path, line_of, plain
 from dawsos.errors import BadInput
+
+Path = tuple[str | int, ...]
+
+
+def parse(text: str, path: str) -> CommentedMap:
+    """Return the one mapping that ``text`` is; raises BadInput, with the line, when it is something else."""
+    yaml = YAML(typ="rt", pure=True)
+    try:
+        documents = list(yaml.load_all(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
+        problem = " ".join(str(error.problem or error.context).split())
+        raise BadInput(
+            f"{where}: not valid YAML: {problem}", fix="check the indentation, use spaces, write each key once"
+        ) from error
+    except YAMLError as error:
+        raise BadInput(
+            f"{path}: not valid YAML: {' '.join(str(error).split())}", fix="check the file's syntax"
+        ) from error
+    if not documents or documents[0] is None:
+        raise BadInput(f"{path}: the file is empty", fix="write a pipeline: docs/pipeline-yaml.md")
+    if len(documents) > 1 or not isinstance(documents[0], CommentedMap):
+        raise BadInput(f"{path}: expected one mapping of keys", fix="start with version, name, stages ...")
+    return documents[0]
+
+
+def plain(value: Any) -> Any:
+    """Return ruamel's annotated values as plain Python ones."""
+    if isinstance(value, CommentedMap):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, CommentedSeq):
+        return [plain(item) for item in value]
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    return float(value) if isinstance(value, float) else value
+
+
+def line_of(document: CommentedMap, place: Path) -> int:
+    """Return the line (from 1) of the deepest part of ``place`` that is in the document."""
+    line = 1
+    current: Any = document
+    for part in place:
+        try:
+            if isinstance(current, CommentedMap):
+                line = current.lc.key(part)[0] + 1
+                current = current[part]
+            elif isinstance(current, CommentedSeq) and isinstance(part, int):
+                line = current.lc.item(part)[0] + 1
+                current = current[part]
+            else:
+                break
+        except (KeyError, IndexError, TypeError):
+            break
+    return line
 
 
 class Documents:

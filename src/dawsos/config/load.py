@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.comments import CommentedMap
 
+from dawsos.config.documents import Path, line_of, parse, plain
 from dawsos.config.semantics import semantic_problems
+from dawsos.config.upgrade import is_old, refusal, upgrade
 from dawsos.errors import BadInput
 from dawsos.model.names import did_you_mean
 from dawsos.model.pipeline import Gate, GateOptions, Pipeline, Slo
 from dawsos.model.verdicts import GateKindName
 
-Path = tuple[str | int, ...]
 # Gate kind -> the model of its options.
 GateModels = Mapping[GateKindName, type[GateOptions]]
 
@@ -39,13 +38,18 @@ class Problem:
     message: str
 
 
-def load_pipeline(text: str, path: str, gate_options: GateModels) -> Pipeline:
+def load_pipeline(text: str, path: str, gate_options: GateModels, *, accept_old: bool = False) -> Pipeline:
     """Return the pipeline written in ``text``; ``path`` names the file in messages.
 
-    Raises BadInput with one line per problem.
+    Raises BadInput with one line per problem.  With ``accept_old`` a file of version 1 means what it meant; without, it is
+    refused with the lines to change.
     """
-    document = _parse(text, path)
+    document = parse(text, path)
     shaped = plain(document)
+    if is_old(shaped):
+        if not accept_old:
+            raise refusal(document, path)
+        shaped = upgrade(shaped).document
     problems = _gates_in_place(shaped, gate_options)
     pipeline: Pipeline | None = None
     try:
@@ -60,43 +64,6 @@ def load_pipeline(text: str, path: str, gate_options: GateModels) -> Pipeline:
             "\n".join(text for _, text in lines), fix=f"correct {path}; docs/pipeline-yaml.md explains every key"
         )
     return pipeline
-
-
-def _parse(text: str, path: str) -> CommentedMap:
-    yaml = YAML(typ="rt", pure=True)
-    try:
-        documents = list(yaml.load_all(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
-        problem = " ".join(str(error.problem or error.context).split())
-        raise BadInput(
-            f"{where}: not valid YAML: {problem}", fix="check the indentation, use spaces, write each key once"
-        ) from error
-    except YAMLError as error:
-        raise BadInput(
-            f"{path}: not valid YAML: {' '.join(str(error).split())}", fix="check the file's syntax"
-        ) from error
-    if not documents or documents[0] is None:
-        raise BadInput(f"{path}: the file is empty", fix="write a pipeline: docs/pipeline-yaml.md")
-    if len(documents) > 1 or not isinstance(documents[0], CommentedMap):
-        raise BadInput(f"{path}: expected one mapping of keys", fix="start with version, name, stages ...")
-    return documents[0]
-
-
-def plain(value: Any) -> Any:
-    """Return ruamel's annotated values as plain Python ones."""
-    if isinstance(value, CommentedMap):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, CommentedSeq):
-        return [plain(item) for item in value]
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, int):
-        return int(value)
-    return float(value) if isinstance(value, float) else value
 
 
 def _gates_in_place(document: dict[str, object], gate_options: GateModels) -> list[Problem]:
@@ -209,25 +176,6 @@ def _inner_model(annotation: Any) -> Any:
         if found is not None:
             return found
     return None
-
-
-def line_of(document: CommentedMap, place: Path) -> int:
-    """Return the line (from 1) of the deepest part of ``place`` that is in the document."""
-    line = 1
-    current: Any = document
-    for part in place:
-        try:
-            if isinstance(current, CommentedMap):
-                line = current.lc.key(part)[0] + 1
-                current = current[part]
-            elif isinstance(current, CommentedSeq) and isinstance(part, int):
-                line = current.lc.item(part)[0] + 1
-                current = current[part]
-            else:
-                break
-        except (KeyError, IndexError, TypeError):
-            break
-    return line
 
 
 def _describe(path: str, document: CommentedMap, problem: Problem) -> str:

@@ -251,7 +251,7 @@ class Signing(Strict):
 
 @dataclass(frozen=True)
 class RolloutStage:
-    """The stage that rolls a release out, and the environment it does that in: where users are."""
+    """The stage that gives a release to the users, and the environment in which they are."""
 
     id: str
     environment: str
@@ -279,12 +279,16 @@ class Pipeline(Strict):
         raise KeyError(stage_id)
 
     def rollout_stage(self) -> RolloutStage:
-        """Return the stage that uses ``rollout``, of which a pipeline has one at most; raises BadInput when it has none."""
-        for stage in self.stages:
-            if stage.uses == "rollout" and stage.environment is not None:
-                return RolloutStage(stage.id, stage.environment)
+        """Return the stage that uses ``rollout`` (a pipeline has one at most), else the last that uses ``deploy``.
+
+        ``verify``, ``rollback`` and ``drill`` act on its environment.  Raises BadInput when no stage does either.
+        """
+        for use in ("rollout", "deploy"):
+            for stage in reversed(self.stages):
+                if stage.uses == use and stage.environment is not None:
+                    return RolloutStage(stage.id, stage.environment)
         raise BadInput(
-            "pipeline.yaml: no stage uses rollout, so no release gets to any users",
+            "pipeline.yaml: no stage uses rollout or deploy, so no release gets to any users",
             fix="add a stage with uses: rollout and an environment; docs/pipeline-yaml.md",
         )
 

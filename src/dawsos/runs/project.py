@@ -118,8 +118,11 @@ def gate_options() -> dict[GateKindName, type[GateOptions]]:
     return {name: kind.options for name, kind in GATES.items()}
 
 
-def load(folder: Path) -> Pipeline:
-    """Return the pipeline of the project in ``folder``; raises BadInput with every problem of the file."""
+def load(folder: Path, *, accept_old: bool = False) -> Pipeline:
+    """Return the pipeline of the project in ``folder``; raises BadInput with every problem of the file.
+
+    ``accept_old`` is for what acts on something that was begun or deployed before: a file of version 1 is read as well.
+    """
     from dawsos.config.load import load_pipeline
 
     path = folder / PIPELINE_FILE
@@ -127,7 +130,7 @@ def load(folder: Path) -> Pipeline:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read {path}: {error}", fix="write the file in UTF-8") from error
-    return load_pipeline(text, PIPELINE_FILE, gate_options())
+    return load_pipeline(text, PIPELINE_FILE, gate_options(), accept_old=accept_old)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def evidence(project: Project, name: str, *, check: bool) -> ReleaseEvidence:
     run = kept.find_run([load_run(tools, known) for known in tools.journal.runs()], name) or load_run(tools, name)
     if not run.release:
         raise BadInput(f"run {run.id} built no release, so there is no evidence of one", fix="see dawsos history")
-    certified = asyncio.run(confirm(tools, load(project.root).signing, project.root, run))
+    certified = asyncio.run(confirm(tools, load(project.root, accept_old=True).signing, project.root, run))
     demands = kept.recorded_demands(tools, run, kept.attested(run), certified)
     found = kept.examine(tools, run, demands, certified)
     problems = None

@@ -1,11 +1,14 @@
-"""``dawsos lint``: is pipeline.yaml good, and what does it mean?"""
+"""``dawsos lint``: is pipeline.yaml good, and what does it mean?  ``--fix`` rewrites one of an older version."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dawsos.adapters.files import write_text
 from dawsos.config.named_files import must_have_files
-from dawsos.runs.project import Project, load
+from dawsos.config.upgrade import upgrade_text
+from dawsos.errors import BadInput
+from dawsos.runs.project import PIPELINE_FILE, Project, load
 
 
 @dataclass(frozen=True)
@@ -33,3 +36,24 @@ def lint(project: Project) -> PipelineFacts:
         failed_checks=rollout.failed_checks,
         check_interval=rollout.check_interval,
     )
+
+
+def upgrade_pipeline(project: Project) -> list[str]:
+    """Rewrite the project's pipeline.yaml where it is of an older version; return what was changed, a line each.
+
+    Raises BadInput, and then nothing was written, when the file cannot be read, written or changed safely.
+    """
+    # Where it is a link, the file behind it is the one to change.
+    path = (project.root / PIPELINE_FILE).resolve()
+    try:
+        text = path.read_bytes().decode("utf-8")
+        mode = path.stat().st_mode & 0o777
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read {path}: {error}", fix="write the file in UTF-8") from error
+    now, changes = upgrade_text(text, PIPELINE_FILE)
+    if changes:
+        try:
+            write_text(path, now, durable=True, mode=mode)
+        except OSError as error:
+            raise BadInput(f"cannot write {path}: {error}", fix="check the disk and the rights") from error
+    return changes

@@ -60,7 +60,7 @@ def parse_fault(text: str, pipeline: Pipeline) -> Fault:
 
 def drill(project: Project, fault_text: str, profile: str, make_reporter: MakeReporter) -> RunOutcome:
     """Roll the stable release out against itself with a fault on the canary only; a rollback is what must come of it."""
-    pipeline = load(project.root)
+    pipeline = load(project.root, accept_old=True)
     fault = parse_fault(fault_text, pipeline)
     must_know_profile(pipeline, profile)
     tools = open_tools(project)
@@ -111,7 +111,7 @@ def rollback(project: Project, to: str, name: str, reason: str, make_reporter: M
     live = _live_rollout(tools)
     if live is not None and not to:
         return _ask_owner(tools, live, name, reason, make_reporter)
-    pipeline = load(project.root)
+    pipeline = load(project.root, accept_old=True)
     platform = LocalPlatform(project.environment(PRODUCTION), PRODUCTION)
     if platform.roles().stable is None:
         raise BadInput("no release serves production", fix="dawsos ship")
@@ -266,7 +266,7 @@ async def _return_to(
 
 def resume_operation(tools: Tools, run: Run, make_reporter: MakeReporter) -> RunOutcome:
     """Bring an interrupted drill or rollback to its end: always with the traffic on the stable release."""
-    pipeline = load(tools.project.root)
+    pipeline = load(tools.project.root, accept_old=True)
     must_know_profile(pipeline, run.profile)
 
     async def work(session: Session) -> tuple[str, str]:

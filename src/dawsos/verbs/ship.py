@@ -106,7 +106,7 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> RunO
 
 
 def _go_on(tools: Tools, state: Run, root: Path, make_reporter: MakeReporter) -> RunOutcome:
-    pipeline = load(root)
+    pipeline = load(root, accept_old=True)
     options = Options(**{**state.options, "stages": tuple(state.options.get("stages", ()))})
     commit = git.commit(tools.project.root, state.commit)
     lost = state.stages.keys() - {stage.id for stage in pipeline.stages}

@@ -28,7 +28,7 @@ class Verification:
 def verify(project: Project) -> Verification:
     """Check production, which is started when it is down, and every journal; raises InfrastructureError when nothing serves."""
     tools = open_tools(project)
-    pipeline = load(project.root)
+    pipeline = load(project.root, accept_old=True)
 
     async def look() -> list[dict[str, Any]]:
         profile = environments.deployed_profile(tools, pipeline, _PRODUCTION)
