@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,17 @@ def test_a_disk_that_refuses_does_not_turn_a_passed_stage_red(
     (tmp_path / "cache" / "unit").write_text("a file where a folder belongs\n")
     keep(cache, artifacts)
     assert cache.lookup("unit", PRINT.digest) is None
+
+
+def test_many_threads_may_keep_look_up_and_restore_the_same_result(
+    cache: StageCache, artifacts: Path, tmp_path: Path
+) -> None:
+    def use(number: int) -> bool:
+        keep(cache, artifacts)
+        found = cache.lookup("unit", PRINT.digest)
+        cache.restore("unit", PRINT.digest, tmp_path / f"again-{number}")
+        return found is not None and tree_digests(tmp_path / f"again-{number}") == found["evidence"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(use, range(32)))
+    assert [path.name for path in (tmp_path / "cache" / "unit").iterdir()] == [PRINT.digest]

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pytest
 
-from dawsos.adapters.files import create_bytes, read_json, write_bytes, write_json, write_text
+from dawsos.adapters.files import create_bytes, read_json, tail, write_bytes, write_json, write_text
 
 
 class Write(Protocol):
@@ -176,3 +176,10 @@ def test_an_object_is_read_and_a_missing_file_is_none(tmp_path: Path) -> None:
     assert read_json(tmp_path / "x.json") == {"a": 1}
     assert read_json(tmp_path / "y.json") is None
     assert read_json(tmp_path) is None
+
+
+def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"one\ntwo\nthr\xffee\n")
+    assert tail(tmp_path / "log", 2) == ["two", "thr\ufffdee"]
+    assert tail(tmp_path / "log", 9) == ["one", "two", "thr\ufffdee"]
+    assert tail(tmp_path / "none", 2) == []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dawsos.adapters import toolchain
-from dawsos.adapters.files import write_json, write_text
+from dawsos.adapters.files import tail, write_json, write_text
 from dawsos.adapters.git import Commit
 from dawsos.adapters.redactor import secrets_in
 from dawsos.engine.contract import Action, StageAttempt, StageOutcome
@@ -229,7 +229,6 @@ async def _images(scene: ActionContext, work: StageAttempt, release: Release, st
 
 
 def step_record(name: str, classification: str, code: int, log: Path) -> dict[str, Any]:
-    tail = log.read_text(errors="replace").splitlines()[-40:] if log.exists() else []
     return {
         "name": name,
         "command": name,
@@ -237,5 +236,5 @@ def step_record(name: str, classification: str, code: int, log: Path) -> dict[st
         "exit_code": code,
         "seconds": 0.0,
         "log": log.name,
-        "tail": tail,
+        "tail": tail(log, 40),
     }

@@ -23,6 +23,9 @@ class StageCache:
 
     ``genuine(fingerprint, kept)`` says whether a kept result is what its signed statement says: what anybody could have
     put there must not become a passed stage.
+
+    The methods copy and digest whole folders: an event loop calls them by ``asyncio.to_thread``.  They share nothing but the
+    folder, so that several threads and processes may call them at once.
     """
 
     def __init__(self, folder: Path, genuine: Genuine) -> None:

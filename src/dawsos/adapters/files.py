@@ -68,6 +68,14 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def tail(path: Path, lines: int) -> list[str]:
+    """Return the last ``lines`` lines of a log, none when there is no log; what is not UTF-8 is replaced."""
+    try:
+        return path.read_text(errors="replace").splitlines()[-lines:]
+    except FileNotFoundError:
+        return []
+
+
 @contextmanager
 def _temporary(path: Path, content: bytes, durable: bool, mode: int) -> Iterator[Path]:
     """Give a file with ``content`` beside ``path``, which is gone afterwards unless the body renamed it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from dawsos.adapters.digests import sha256
+from dawsos.adapters.files import tail
 from dawsos.adapters.locks import FileLock
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.process import Command
@@ -36,7 +37,7 @@ def lock_digest(requirements: Path) -> str:
         raise BadInput(
             f"cannot read {requirements}: {error.strerror}", fix="correct the path in pipeline.yaml"
         ) from error
-    return hashlib.sha256(content + python_version().encode()).hexdigest()
+    return sha256(content + python_version().encode())
 
 
 def tool_environment(home: Path) -> dict[str, str]:
@@ -106,10 +107,10 @@ async def _make(requirements: Path, target: Path, runner: Runner) -> None:
     for argv in commands:
         outcome = await runner.run(Command(argv, str(requirements.parent), environment, str(log), _BUDGET))
         if outcome.classification != "ok":
-            tail = "\n    ".join(log.read_text(errors="replace").splitlines()[-8:]) if log.exists() else ""
+            said = "\n    ".join(tail(log, 8))
             shutil.rmtree(target, ignore_errors=True)
             raise InfrastructureError(
-                f"cannot make the toolchain of {requirements.name}: {outcome.message}\n    {tail}",
+                f"cannot make the toolchain of {requirements.name}: {outcome.message}\n    {said}",
                 fix=f"read {log}; is the package registry reachable? On Debian: apt install python3-venv",
             )
     # pip compiles on one core, and this is a third of its time.  What cannot be compiled (a template, a file for another Python)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dawsos.adapters.files import write_json
+from dawsos.adapters.files import tail, write_json
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.model.pipeline import Step
 from dawsos.model.process import Command, CommandOutcome
@@ -66,6 +66,5 @@ async def _step(
         "seconds": round(outcome.seconds, 3),
     }
     work.recorder.record("step_finished", work.stage.id, index=index, name=name, log=log.name, **fields)
-    tail = log.read_text(errors="replace").splitlines()[-_TAIL:] if log.exists() else []
-    record: dict[str, object] = {"name": name, "command": step.run, "log": log.name, "tail": tail, **fields}
+    record: dict[str, object] = {"name": name, "command": step.run, "log": log.name, "tail": tail(log, _TAIL), **fields}
     return outcome, record

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.adapters import toolchain
+from dawsos.adapters.files import tail
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.process import Command
 from dawsos.ports import Runner
@@ -92,7 +93,7 @@ class Keyless:
             environment = {**environment, "HOME": str(self._home)}
             outcome = await self.runner.run(Command(argv, str(folder), environment, str(log), _BUDGET))
             if outcome.classification != "ok":
-                said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+                said = tail(log, 1)
                 raise InfrastructureError(
                     f"sigstore could not {request['verb']}: {outcome.message}{''.join(f'; {line}' for line in said)}",
                     fix=_FIX,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from dawsos.adapters.digests import sha256
 from dawsos.adapters.git import Commit
 from dawsos.adapters.scratch import owned_folder
 from dawsos.adapters.toolchain import base_python, python_version, tool_environment
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.ports import Runner
 from dawsos.releases import packages
+from dawsos.releases.layouts import canonical
 from dawsos.releases.packages import tree_manifest
 
 
@@ -38,7 +39,7 @@ class Release:
 
 
 def _digest(manifest: dict[str, object]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return sha256(canonical(manifest))
 
 
 def load(folder: Path, digest: str) -> Release:

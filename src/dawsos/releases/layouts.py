@@ -5,12 +5,13 @@ The folder is containers/image's ``dir`` transport: ``manifest.json`` and one fi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import tarfile
 from pathlib import Path
 from typing import Any
+
+from dawsos.adapters.digests import sha256
 
 _SHELLS = frozenset({"sh", "ash", "bash", "busybox", "csh", "dash", "fish", "ksh", "mksh", "rbash", "tcsh", "zsh"})
 _PACKAGE_SUFFIX = re.compile(r"-\d.*$")
@@ -40,14 +41,14 @@ def canonical(document: dict[str, Any]) -> bytes:
 
 def add_blob(folder: Path, content: bytes) -> dict[str, Any]:
     """Write a blob into ``folder`` and return its digest and size, as a manifest has them."""
-    digest = hashlib.sha256(content).hexdigest()
+    digest = sha256(content)
     (folder / digest).write_bytes(content)
     return {"digest": f"sha256:{digest}", "size": len(content)}
 
 
 def manifest_digest(folder: Path) -> str:
     """Return the digest that names the image laid out in ``folder`` (containers/image's ``dir`` transport)."""
-    return f"sha256:{hashlib.sha256((folder / 'manifest.json').read_bytes()).hexdigest()}"
+    return f"sha256:{sha256((folder / 'manifest.json').read_bytes())}"
 
 
 def image_facts(folder: Path) -> dict[str, Any]:

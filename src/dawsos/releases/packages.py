@@ -5,14 +5,14 @@ Fetching, unpacking and compiling them is most of the time of a build, and a com
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from dawsos.adapters.digests import sha256
+from dawsos.adapters.files import read_json, write_json
 from dawsos.adapters.scratch import owned_folder
 from dawsos.adapters.toolchain import base_python, lock_digest, python_version
 from dawsos.errors import InfrastructureError, ReleaseFailed
@@ -70,11 +70,11 @@ def tree_manifest(folder: Path) -> dict[str, str]:
     manifest = {}
     for path in sorted(folder.rglob("*")):
         if path.is_symlink():
-            target = hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
+            target = sha256(os.fsencode(path.readlink()))
             manifest[path.relative_to(folder).as_posix()] = "l" + target
         elif path.is_file():
             mark = "x" if path.stat().st_mode & stat.S_IXUSR else ""
-            manifest[path.relative_to(folder).as_posix()] = mark + hashlib.sha256(path.read_bytes()).hexdigest()
+            manifest[path.relative_to(folder).as_posix()] = mark + sha256(path.read_bytes())
     return manifest
 
 
@@ -93,7 +93,7 @@ async def install(requirements: Path, site: Path, *, kept: Path, pip: Pip) -> No
 
     A kept copy is used only if every file of it is as it was when it was installed.  Raises as ``Pip``.
     """
-    name = hashlib.sha256(f"{_FORM} {lock_digest(requirements)} {python_version()}".encode()).hexdigest()[:16]
+    name = sha256(f"{_FORM} {lock_digest(requirements)} {python_version()}".encode())[:16]
     if _copied(kept / name, site):
         return
     shutil.rmtree(site, ignore_errors=True)
@@ -104,19 +104,21 @@ async def install(requirements: Path, site: Path, *, kept: Path, pip: Pip) -> No
         )  # fmt: skip
         strip(work / "site")
         await pip.compile(work / "site")
-        (work / "manifest.json").write_text(json.dumps(tree_manifest(work / "site")))
+        write_json(work / "manifest.json", tree_manifest(work / "site"))
         shutil.copytree(work / "site", site, symlinks=True)
         _keep(work, kept / name)
 
 
 def _copied(source: Path, site: Path) -> bool:
     """Copy the kept packages ``source`` to ``site`` and return whether what arrived is what was once installed."""
+    manifest = read_json(source / "manifest.json")
+    if manifest is None:
+        return False
     try:
-        manifest = json.loads((source / "manifest.json").read_text())
         os.utime(source)  # the last that are used are kept
         shutil.copytree(source / "site", site, symlinks=True)
-    except (OSError, ValueError):
-        # Never kept, or removed by another build just now.
+    except OSError:
+        # Removed by another build just now.
         return False
     return bool(tree_manifest(site) == manifest)
 

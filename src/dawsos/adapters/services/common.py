@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import shutil
 from pathlib import Path
 
+from dawsos.adapters.digests import sha256
 from dawsos.adapters.files import create_bytes, read_json, write_json, write_text
 from dawsos.adapters.loopback import free_ports, is_free
 from dawsos.errors import InfrastructureError
@@ -62,9 +62,19 @@ def reachable_by_others(path: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in (path, *path.parents) if parent.exists())
 
 
+def service_user() -> tuple[int, int] | None:
+    """Return the uid and gid that a service runs as, None for our own: a database refuses to be root."""
+    return NOBODY if os.geteuid() == 0 else None
+
+
+def must_lie_outside(user: tuple[int, int] | None, *paths: Path) -> bool:
+    """Return whether ``user`` cannot reach all of ``paths``, so that a service needs ``outside_folder``."""
+    return user is not None and not all(map(reachable_by_others, paths))
+
+
 def outside_folder(folder: Path) -> Path:
     """Return a folder for data that another user must reach, named after ``folder`` and noted beside the services."""
-    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    digest = sha256(str(folder.resolve()).encode())[:16]
     outside = Path("/var/tmp") / f"dawsos-{digest}"  # noqa: S108 - private below, and it must be reachable
     outside.mkdir(mode=0o711, exist_ok=True)
     if outside.stat().st_uid != os.geteuid():

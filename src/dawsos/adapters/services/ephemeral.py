@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from dawsos.adapters.files import tail
 from dawsos.adapters.probes import is_ready
 from dawsos.adapters.reapers import under_reaper
 from dawsos.adapters.scratch import owned_folder
@@ -77,8 +78,8 @@ async def _ready(spec: ProcessSpec, process: asyncio.subprocess.Process, log: Pa
     deadline = asyncio.get_running_loop().time() + _READY_WITHIN
     while spec.ready is not None:
         if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
-            tail = "\n    ".join(log.read_text(errors="replace").splitlines()[-8:])
-            raise InfrastructureError(f"{spec.name} did not come up:\n    {tail}", fix=f"read {log}")
+            said = "\n    ".join(tail(log, 8))
+            raise InfrastructureError(f"{spec.name} did not come up:\n    {said}", fix=f"read {log}")
         if await asyncio.to_thread(is_ready, spec.ready):
             return
         await asyncio.sleep(0.05)

