@@ -105,6 +105,17 @@ def test_each_missing_file_alone_is_no_data(kind: GateKindName) -> None:
 
 
 @every_kind
+def test_evidence_that_cannot_be_read_is_an_error_that_names_the_file(kind: GateKindName) -> None:
+    evidence = encoded(CASES[kind].good)
+    for name in evidence:
+        verdict = evaluate_gate(sample(kind), evidence | {name: b"\xff\xfe"})
+        assert (verdict.result, verdict.measured) == ("error", "unreadable")
+        assert verdict.message.startswith(f"{name} is not UTF-8 text"), verdict.message
+        assert verdict.limit == f"a readable {', '.join(files_of(sample(kind)))}"
+        assert verdict.evidence == tuple(evidence)
+
+
+@every_kind
 def test_the_evidence_of_another_gate_is_not_taken_for_its_own(kind: GateKindName) -> None:
     verdict = evaluate_gate(sample(kind), {"other.txt": b"all is well"})
     assert verdict.result == "no_data"

@@ -155,7 +155,7 @@ NOW = 1_795_600_000.0  # 2026-11-25
 
 
 def context(profile: str = "laptop", at: float = NOW) -> dict[str, Any]:
-    """Return what the tool says of when and for which profile a gate is asked."""
+    """Return the context of an evaluation as the tool writes it."""
     return {"at": at, "profile": profile}
 
 

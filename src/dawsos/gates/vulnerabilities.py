@@ -7,7 +7,7 @@ says ``not_audited: warn``, which has no effect in the profile production.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -80,8 +80,8 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     measured += f", {below} below the limit" if below else ""
     limit = f"0 vulnerable, {count} of {count} audited"
     findings = (
-        *(_with_expired(str(found), found.id, found.package, written, context) for found in unwaived),
-        *(_with_expired(str(gap), NOT_AUDITED, gap.package, written, context) for gap in gaps), *not_locked,
+        *(_with_expired(str(found), found.names, found.package, written, context) for found in unwaived),
+        *(_with_expired(str(gap), {NOT_AUDITED}, gap.package, written, context) for gap in gaps), *not_locked,
         *(f"{found}, {waiver}" for found, waiver in waived.items()), *(f"{gap}, {waiver}" for gap, waiver in waived_gaps.items()),
     )  # fmt: skip
     read = files(options)
@@ -108,15 +108,14 @@ def _merged(audits: Sequence[Audit]) -> list[Vulnerability]:
     """Return each vulnerability once, also when two sources report it by the same id or an alias; the higher severity counts."""
     merged: list[Vulnerability] = []
     for found in (found for audit in audits for found in audit.vulnerabilities):
-        names = {found.id, *found.aliases}
-        twin = next((m for m in merged if m.package == found.package and names & {m.id, *m.aliases}), None)
+        twin = next((m for m in merged if m.package == found.package and found.names & m.names), None)
         if twin is None:
             merged.append(found)
             continue
         # Of equal ratings the first stays.  Both keep the names of the other, for a waiver may know it by any of them.
         kept = max(twin, found, key=lambda rated: SEVERITIES.index(rated.severity))
-        every = {*names, twin.id, *twin.aliases} - {kept.id}
-        merged[merged.index(twin)] = replace(kept, aliases=tuple(sorted(every)))
+        aliases = (found.names | twin.names) - {kept.id}
+        merged[merged.index(twin)] = replace(kept, aliases=tuple(sorted(aliases)))
     return merged
 
 
@@ -157,7 +156,7 @@ def _not_locked(resolved: Resolved, audits: Sequence[Audit]) -> list[str]:
     return lines
 
 
-def _covers(waiver: Waiver, names: Iterable[str], package: str) -> bool:
+def _covers(waiver: Waiver, names: Set[str], package: str) -> bool:
     return waiver.subject in names and (not waiver.package or canonical_package(waiver.package) == package)
 
 
@@ -167,8 +166,7 @@ def _split(
     """Return the vulnerabilities that block, and those with a waiver that has not expired."""
     waived: dict[Vulnerability, Waiver] = {}
     for vulnerability in found:
-        names = {vulnerability.id, *vulnerability.aliases}
-        good = (w for w in waivers if w.until >= context.day and _covers(w, names, vulnerability.package))
+        good = (w for w in waivers if w.until >= context.day and _covers(w, vulnerability.names, vulnerability.package))
         waiver = next(good, None)
         if waiver is not None:
             waived[vulnerability] = waiver
@@ -187,9 +185,12 @@ def _waived_gaps(
     return [gap for gap in gaps if gap not in waived_gaps], waived_gaps
 
 
-def _with_expired(line: str, subject: str, package: str, waivers: Sequence[Waiver], context: EvaluationContext) -> str:
+def _with_expired(
+    line: str, names: Set[str], package: str, waivers: Sequence[Waiver], context: EvaluationContext
+) -> str:
+    """Return ``line`` with a note when an expired waiver covers the finding by one of its ``names``."""
     for waiver in waivers:
-        if waiver.until < context.day and _covers(waiver, {subject}, package):
+        if waiver.until < context.day and _covers(waiver, names, package):
             return f"{line} (its waiver by {waiver.by} expired on {waiver.until})"
     return line
 

@@ -36,6 +36,11 @@ class Vulnerability:
     aliases: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The id and the aliases: a waiver may name any of them."""
+        return frozenset((self.id, *self.aliases))
+
     def __str__(self) -> str:
         rating = "" if self.severity == UNKNOWN else f" ({self.severity})"
         fix = f"; fixed in {', '.join(self.fixed)}" if self.fixed else ""
