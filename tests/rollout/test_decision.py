@@ -8,10 +8,10 @@ import pytest
 
 from dawsos.model.policy import LadderStep, RolloutPolicy
 from dawsos.model.rollout import Judgement, Verdict
-from dawsos.rollout.decision import LadderState, decide, dimmed_weight, phase
+from dawsos.rollout.decision import LadderState, decide, dimmed_weight
 
 POLICY = RolloutPolicy(
-    ladder=(LadderStep(weight=5, duration=10), LadderStep(weight=100, duration=10)),
+    ladder=(LadderStep(weight=5, duration=10), LadderStep(weight=100, duration=7)),
     check_interval=1, error_rate=0.005, p95=1.2, no_data_deadline=20,
 )  # fmt: skip
 
@@ -35,10 +35,16 @@ def test_decisions(verdict: Verdict, column: int, elapsed: float) -> None:
     assert "because" in reason
 
 
-def test_the_top_rung_promotes() -> None:
-    decision, _ = decide(LadderState(1, 0.0), Judgement("healthy", ""), 10.0, POLICY)
-    assert decision == "promote"
-    assert phase(LadderState(1, 0.0), 9.0, POLICY) == "within"
+@pytest.mark.parametrize("verdict", TABLE)
+@pytest.mark.parametrize(("column", "elapsed"), [(0, 6.9), (1, 7.0), (2, 27.0)])
+def test_at_the_top_the_only_difference_is_that_to_advance_is_to_promote(
+    verdict: Verdict, column: int, elapsed: float
+) -> None:
+    decision, reason = decide(LadderState(1, 0.0), Judgement(verdict, "because"), elapsed, POLICY)
+    below = TABLE[verdict][column]
+    assert decision == ("promote" if below == "advance" else below)
+    if decision == "promote":
+        assert reason == "healthy at 100 % for 7 s"
 
 
 def test_at_the_deadline_the_policy_may_hold_instead() -> None:
@@ -62,7 +68,9 @@ def test_suspicion_dims_and_a_cleared_canary_is_restored() -> None:
     assert decide(LadderState(0, 0.0), nearly, 1.0, steep)[0] == "hold"
 
 
-@pytest.mark.parametrize(("weight", "factor", "lower"), [(50, 0.1, 5), (5, 0.1, 1), (1, 0.1, 1), (10, 0.8, 10)])
+@pytest.mark.parametrize(
+    ("weight", "factor", "lower"), [(50, 0.1, 5), (5, 0.1, 1), (1, 0.1, 1), (10, 0.8, 10), (10, 0.7, 7)]
+)
 def test_a_dimmed_weight_is_never_nothing(weight: int, factor: float, lower: int) -> None:
     assert dimmed_weight(weight, factor) == lower
 
@@ -72,4 +80,7 @@ def test_evidence_ends_a_step_early_but_not_before_its_shortest_time() -> None:
     proven = Judgement("healthy", "", proven=True)
     assert decide(LadderState(0, 0.0), proven, 3.9, quick)[0] == "hold"
     assert decide(LadderState(0, 0.0), proven, 4.0, quick)[0] == "advance"
-    assert decide(LadderState(0, 0.0), proven, 4.0, POLICY)[0] == "hold"
+    unproven = Judgement("healthy", "")
+    assert decide(LadderState(0, 0.0), unproven, 4.0, quick)[0] == "hold"
+    by_time = quick.model_copy(update={"advance": "time"})
+    assert decide(LadderState(0, 0.0), proven, 4.0, by_time)[0] == "hold"
