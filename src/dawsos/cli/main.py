@@ -21,8 +21,9 @@ def main() -> None:
     """Run the command line and exit; every error ends here."""
     # We have no plugins for pydantic, and to look for some means to read what every installed package says of itself.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    # Loading makes many objects and no garbage; to look for some again and again takes a sixth of the start.
-    gc.set_threshold(50_000, 20, 20)
+    # Loading makes many objects and no garbage; to look for some again and again takes a tenth of the start.  What only the
+    # collector can free is bounded by this number of objects, some hundred megabytes at the very most.
+    gc.set_threshold(1_000_000, 20, 20)
     try:
         code = run(sys.argv[1:])
     except DawsosError as error:

@@ -1,8 +1,9 @@
 """The journal on disk: SQLite, write-ahead log, full sync, one hash chain per run.
 
 Any process may append (an approval comes from another terminal); only the run's owner acts.  ``append`` returns
-after the fact is on disk, where no crash of the machine can take it back, unless it is of a kind in ``FOLLOWED``: nobody
-acts on those before the next fact of the same stage, and that one's sync takes them along (the log is written in order).
+after the fact is on disk, where no crash of the machine can take it back, unless it is of a kind in ``FOLLOWED``: nothing
+depends on those before the next fact of the same stage, and that one's sync takes them along (the log is written in order).
+No kill of a process loses any of them.
 The chain alone cannot show that its tail was cut off, so ``anchor`` writes the head beside the run's report and ``verify``
 compares with it.
 """
@@ -40,8 +41,9 @@ WITH RECURSIVE known(run) AS (
 SELECT events.run FROM known JOIN events ON events.run = known.run AND events.seq = 1
 WHERE known.run NOT IN (SELECT run FROM runs) ORDER BY events.at, events.run
 """
-# Facts that only tell how something goes on; the end of the stage, on which others act, comes after them and is synced.
-FOLLOWED: frozenset[str] = frozenset({"step_finished", "gate_evaluated"})
+# Facts that only tell how a stage goes on; its beginning, which makes a resume repeat all of its steps, and its end, on which
+# others act, are synced.  After a power cut in the middle of a stage, resume does the same with and without them.
+FOLLOWED: frozenset[str] = frozenset({"step_started", "step_finished", "gate_evaluated"})
 # So many seconds another process is waited for that opens or writes the journal.
 _TIMEOUT = 30.0
 _COLUMNS = "run, seq, at, kind, stage, body"

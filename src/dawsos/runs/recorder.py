@@ -28,7 +28,6 @@ from dawsos.ports import Reporter
 from dawsos.reporting.prometheus import KINDS, render_metrics
 from dawsos.runs.evidence import sign_summary
 from dawsos.runs.project import Project, Tools, load_run, new_run
-from dawsos.runs.report import write_report
 
 EXIT_CODES = {
     "passed": EXIT_DONE,
@@ -82,6 +81,8 @@ class Session:
         The end is recorded last: a run killed before it is resumed and comes here again, one that has an end has its
         signed summary.
         """
+        from dawsos.runs.report import write_report  # loaded beside the stages, see ``runs.preload``
+
         code = EXIT_CODES[result]
         reason = self.masker.clean(reason)
         ended = replace(

@@ -39,9 +39,9 @@ from dawsos.runs import approvals, evidence
 from dawsos.runs.certification import certify, must_have_identity
 from dawsos.runs.commit_files import CommitFiles
 from dawsos.runs.inputs import Upstream, cacheable, expired, stage_fingerprint, takes_seed
+from dawsos.runs.preload import preload
 from dawsos.runs.project import Project, Tools, load, load_run, open_tools, remove_abandoned
 from dawsos.runs.recorder import Session, deploying, start, take_over
-from dawsos.runs.report import write_shown_report
 
 MakeReporter = Callable[[Pipeline, Sequence[Stage]], Reporter]
 
@@ -139,8 +139,9 @@ def _newest_unfinished(tools: Tools) -> Any:
 def _begin(
     project: Project, commit: Commit, root: Path, options: Options, make_reporter: MakeReporter, *, command: str
 ) -> RunOutcome:
-    # It comes up while we read.
+    # Both come up while we read.
     reapers().start()
+    preload()
     pipeline = load(root)
     must_know_profile(pipeline, options.profile)
     chosen = select(pipeline, options.stages, command)
@@ -258,6 +259,8 @@ class PlanExecutor:
         before = approvals.Preapproval(options.approve_as, options.reason) if options.approve_as else None
 
         async def approve(work: StageAttempt, _verdicts: tuple[GateVerdict, ...]) -> StageOutcome:
+            from dawsos.runs.report import write_shown_report  # loaded beside the stages, see ``runs.preload``
+
             write_shown_report(scene.tools, scene.pipeline, scene.session.state, work.artifacts)
             return await approvals.ask(scene.session, work, before)
 
