@@ -1,8 +1,8 @@
 """No dependency carries a licence that the policy does not allow; an unknown licence is not allowed.
 
-Three rules, in this order: what ``forbid`` names never passes, what ``allow`` names passes, and everything else (LGPL,
+Three rules, in this order: a licence in ``forbid`` never passes, a licence in ``allow`` passes, and everything else (LGPL,
 MPL, a licence that the package does not state) passes only for a package that ``listed`` names with a reason.  Packages
-of the base image (deb, apk, rpm) are a scope of their own: copyleft throughout, shown and not judged by this rule.
+of the base image (deb, apk, rpm) are counted in what was measured, and the rules do not apply to them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ALLOWED = ("MIT", "MIT-0", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "0BSD"
 class Options(GateOptions):
     """``report`` is pip-licenses' JSON or an SPDX or CycloneDX file.
 
-    ``listed`` accepts packages by name with a reason, also such that ship other programs; never what ``forbid`` names.
+    ``listed`` accepts packages by name with a reason, also packages that ship other programs; never a licence in ``forbid``.
     """
 
     report: EvidencePath = "licences.json"
@@ -61,7 +61,7 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     )
     if base:
         copyleft = sum(not allowed(package.licence, options, listed=True) for package in base)
-        measured += f"; base image: {len(base)} packages, {copyleft} copyleft or unknown, not judged"
+        measured += f"; base image: {len(base)} packages, {copyleft} copyleft or unknown, not checked"
     return Measurement(
         "fail" if bad else "pass",
         measured,
@@ -91,7 +91,7 @@ def _problem(package: Package, options: Options) -> str | None:
     if not allowed(package.licence, options, listed=False):
         return finding if expression_of(package.licence) is not None else f"{finding} (unknown)"
     if package.programs:
-        # Its licence is that of the wrapper; the program inside has one of its own, which no metadata names.
+        # The licence is that of the wrapper; the program has another, which the metadata does not name.
         return f"{finding}, and ships a program whose licence it does not name: {package.programs[0]}"
     return None
 
@@ -99,7 +99,7 @@ def _problem(package: Package, options: Options) -> str | None:
 def allowed(words: str, options: Options, *, listed: bool) -> bool:
     """Return whether the policy allows ``words``: OR needs one side, AND (and ``;``) both, WITH keeps its licence.
 
-    With ``listed`` everything is that is not forbidden, also what is unknown.
+    With ``listed`` everything is allowed that is not forbidden, also an unknown licence.
     """
     expression = expression_of(words)
     if expression is None:
@@ -112,7 +112,7 @@ def _allowed(expression: LicenseExpression, options: Options, *, listed: bool) -
         return _allowed(expression.license_symbol, options, listed=listed)
     if isinstance(expression, LicenseSymbol):
         key = expression.key.lower()
-        # SPDX ids begin with the family: GPL-3.0-only is of GPL, LGPL-3.0-only is not.
+        # SPDX ids begin with the family: GPL-3.0-only belongs to GPL, LGPL-3.0-only does not.
         if any(key == word.lower() or key.startswith(f"{word.lower()}-") for word in options.forbid):
             return False
         return listed or key in {word.lower() for word in options.allow}

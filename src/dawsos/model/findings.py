@@ -1,4 +1,4 @@
-"""One model for what a tool finds in a file, whichever tool: linters, type checkers, scanners, audits."""
+"""A finding of any tool in a file: linters, type checkers, scanners, audits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """``path:line:column`` as far as it is known, which editors and terminals open."""
+        """``path:line:column`` as far as it is known, the form that editors and terminals open."""
         line = f":{self.line}" if self.line else ""
         return f"{self.path}{line}" + (f":{self.column}" if line and self.column else "")
 

@@ -1,4 +1,4 @@
-"""What a gate answers."""
+"""The verdict of a gate."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ GateKindName = Literal[
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """One gate's answer: what was measured, the limit, the evidence files it read, and the findings worth a line each.
+    """The verdict of one gate: what was measured, the limit, the evidence files that were read, and the findings, a line each.
 
-    ``no_data`` (the evidence is missing) and ``error`` (it cannot be understood) block exactly as ``fail`` does.
-    ``valid_until`` (seconds since the epoch) is set by a gate that passed on a waiver: production refuses the release after it.
+    ``no_data`` (the evidence is missing) and ``error`` (it cannot be read) block as ``fail`` does.  ``valid_until`` (seconds
+    since the epoch) is set by a gate that passed on a waiver or on dated data: production refuses the release after it.
     ``places`` are those of the findings that lie in a file, for SARIF and for annotations on a CI service.
     """
 

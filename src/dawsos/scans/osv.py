@@ -1,4 +1,4 @@
-"""Compares resolved packages with an OSV export, the form in which advisory databases are published and can be carried along.
+"""Compares resolved packages with an OSV export: the format in which advisory databases are published, usable offline.
 
 https://ossf.github.io/osv-schema/ : a version is affected when it is listed in ``versions``, or lies in a range between an
 ``introduced`` and the next ``fixed`` (exclusive) or ``last_affected`` (inclusive).
@@ -25,7 +25,7 @@ _LARGEST = 2 * 1024**3
 
 @dataclass(frozen=True)
 class Export:
-    """The records of an export; ``modified`` is the newest time in it, which is the state of its data."""
+    """The records of an export; ``modified`` is the newest ``modified`` time among them (RFC 3339)."""
 
     records: tuple[JsonObject, ...]
     modified: str
@@ -107,9 +107,9 @@ def _matches(record: JsonObject, packages: Mapping[str, str], ecosystem: str) ->
 
 
 def is_affected(affected: JsonObject, version: str) -> bool:
-    """Return whether ``version`` is affected.  One that cannot be compared is, unless the listed versions say otherwise.
+    """Return whether ``version`` is affected.  A version that cannot be compared counts as affected, unless versions are listed.
 
-    The same holds for a range whose beginning cannot be compared: it may have begun anywhere.  Raises ValueError for what the
+    So does every version for a range whose beginning cannot be compared.  Raises ValueError for what the
     schema does not allow.
     """
     listed = {str(known) for known in _array(affected, "versions")}
@@ -141,7 +141,7 @@ def _events(events: Iterable[JsonObject]) -> Iterator[tuple[str, Version]]:
             if at is not None:
                 yield kind, at
             elif kind == "introduced" and kind in event:
-                # "0" is before every version, also before the first pre-release.
+                # "0" is before every version, including the first pre-release.
                 yield kind, Version("0.dev0")
 
 
@@ -153,7 +153,7 @@ def _version(text: str) -> Version | None:
 
 
 def _fixed(affected: JsonObject, version: str) -> list[str]:
-    """Return the versions that mend it and are newer than what is here."""
+    """Return the versions that fix the vulnerability and are newer than ``version``."""
     events = [event for span in _objects(affected, "ranges") for event in _objects(span, "events")]
     fixes = {str(event["fixed"]) for event in events if "fixed" in event}
     here = _version(version)
@@ -162,7 +162,7 @@ def _fixed(affected: JsonObject, version: str) -> list[str]:
 
 
 def _severity(record: JsonObject) -> str:
-    """Return the rating that the database gives in words; a bare CVSS vector is left to people, and so is none at all."""
+    """Return the severity that the database gives as a word; UNKNOWN for a CVSS vector alone or for none."""
     word = str(_object(record, "database_specific").get("severity") or "").upper()
     return word if word in _RATING else "UNKNOWN"
 

@@ -114,7 +114,7 @@ def _bundles(programs: Sequence[str], subject: Subject) -> JsonObject:
 
 
 def _unowned(name: str, programs: Sequence[str], subject: Subject) -> JsonObject:
-    """Return a package for programs that belong to no distribution; its licence is unknown, so that somebody looks."""
+    """Return a package for programs that belong to no distribution; its licence is unknown, so the licence gate reports it."""
     package: JsonObject = {
         "SPDXID": f"SPDXRef-Programs-{re.sub(r'[^A-Za-z0-9.-]', '-', name)}", "name": name, "downloadLocation": "NOASSERTION",
         "filesAnalyzed": False, "licenseConcluded": "NOASSERTION", "licenseDeclared": "NOASSERTION",
@@ -148,12 +148,12 @@ def _programs(site: Path, found: Sequence[Distribution]) -> dict[str, list[str]]
 
 
 def declared(distribution: Distribution) -> str:
-    """Return the SPDX expression of PEP 639, NOASSERTION where the metadata has none: reading free text is the gate's work."""
+    """Return the SPDX expression of PEP 639, NOASSERTION where the metadata has none; the licence gate reads free text."""
     expression = _field(distribution, "License-Expression")
     try:
         parsed = _licensing().parse(expression, validate=True) if expression else None
     except (ExpressionError, AssertionError, LookupError, TypeError):
-        # Of brackets around nothing and the like the parser itself breaks, with whatever it meets first.
+        # For some malformed input, such as empty brackets, the parser raises errors of its own.
         return "NOASSERTION"
     return "NOASSERTION" if parsed is None else str(parsed)
 

@@ -1,8 +1,8 @@
-"""Finds keys, tokens and passwords in lines of text by the detectors of detect-secrets, and never passes one on.
+"""Finds keys, tokens and passwords in lines of text with the detectors of detect-secrets.  A result never contains the secret.
 
-Only detectors of a format are used: entropy alone calls every hash of a lock file a secret.  A finding holds the kind, the
-place, the length and a fingerprint (the beginning of the SHA-256), by which a person who has the secret can tell that it
-is the one, and by which a waiver names it.
+Only detectors of known formats are used: a test of entropy reports every hash in a lock file.  A finding has the kind, the place,
+the length and a fingerprint (the first 12 digits of the SHA-256).  Whoever has the secret can compare the fingerprint, and a
+waiver names it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _DETECTORS = (
     IbmCloudIamDetector, JwtTokenDetector, MailchimpDetector, NpmDetector, SendGridDetector,
     SlackDetector, SquareOAuthDetector, StripeDetector, TwilioKeyDetector,
 )  # fmt: skip
-# Formats that detect-secrets does not know, or of which it returns only a part (GitHub's prefix): each is the prefix and
-# length that the issuer documents.
+# Formats that detect-secrets does not know or returns only in part (GitHub's prefix), with the prefix and length that the
+# issuer documents.
 _FORMATS = {
     "GitHub Token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{82})\b"),
     "GitLab Token": re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}\b"),
@@ -47,26 +47,25 @@ _FORMATS = {
 }
 _KEY_BEGIN = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File[-]2")
 _ALLOWED = re.compile(r"pragma: ?allowlist[ -]secret", re.IGNORECASE)
-# Of a URL with a password only such are secrets whose password is no variable: {password}, $PASSWORD, <password>, ***.
-# In an address that only shows the form, the word itself stands in capitals: smtps://USER:PASSWORD@HOST.
-# A percent sign before two hexadecimal digits is no variable but a special character, as a URL has to write it.
+# A password in a URL is not a secret when it is a placeholder: {password}, $PASSWORD, <password>, ***, or the word itself in
+# capitals (smtps://USER:PASSWORD@HOST).  A percent sign before two hexadecimal digits is an encoded character, not a placeholder.
 _PLACEHOLDER = re.compile(r"[{}$<>*]|%(?![0-9A-Fa-f]{2})|^\.+$|^[xX]+$|^(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN)$")
-# Nor is the password of a server on this very machine, or of a host that cannot exist (RFC 2606).
+# Nor is it one for a server on the same machine, or for a host that cannot exist (RFC 2606).
 _NOWHERE = re.compile(
     r"@(?:127(?:\.\d+){3}|localhost|\[::1\]|\w|(?:[\w-]+\.)*example(?:\.(?:com|net|org))?|(?:[\w-]+\.)+(?:test|invalid|localhost))"
     r"(?![\w.-])",
     re.IGNORECASE,
 )
-# So much of a line is looked at in one go, and so much of it again in the next: longer than any secret of a format.
+# A long line is searched in parts of this length that overlap by this much, which is more than the longest secret.
 _LONGEST, _AGAIN = 20_000, 2_000
-# So many lines are remembered, if they are no longer than this: of all the lines that the commits of a repository added, most are
-# still in its files or are the same as others.
+# The results of this many lines are remembered, for lines no longer than this: most lines that the commits of a repository added
+# are still in its files or equal other lines.
 _REMEMBERED, _SHORT = 100_000, 400
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line to look at: ``commit`` is empty for a file as it is now; ``number`` counts from 1."""
+    """A line to search.  ``commit`` is empty for a file of the working tree; ``number`` counts from 1."""
 
     path: str
     number: int
@@ -76,7 +75,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret, without itself."""
+    """Where a secret was found, without the secret; ``length`` is in characters."""
 
     kind: str
     path: str
@@ -87,7 +86,7 @@ class Secret:
 
 
 def find_secrets(lines: Iterable[Line]) -> list[Secret]:
-    """Return each secret once for each path and commit: the same in many lines is one to revoke."""
+    """Return each secret once for each path and commit: the same secret in many lines has to be revoked once."""
     found: dict[tuple[str, str, str], Secret] = {}
     for line in lines:
         for kind, value in _remembered(line.text) if len(line.text) <= _SHORT else secrets_in(line.text):
@@ -103,7 +102,7 @@ def _remembered(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def secrets_in(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (kind, secret) for each secret of one line; a line that says ``pragma: allowlist secret`` has none."""
+    """Yield (kind, secret) for each secret in the line; none when it has the comment ``pragma: allowlist secret``."""
     if _ALLOWED.search(text):
         return
     seen: set[str] = set()
@@ -117,7 +116,7 @@ def secrets_in(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _harmless(text: str, password: str) -> bool:
-    # The same password may stand for several hosts in one line: one that exists is enough.
+    # The line may have the same password for several hosts: one that exists is enough.
     places = [match.end() - 1 for match in re.finditer(re.escape(f"{password}@"), text)]
     nowhere = bool(places) and all(_NOWHERE.match(text, place) for place in places)
     return nowhere or bool(_PLACEHOLDER.search(password))
@@ -125,10 +124,10 @@ def _harmless(text: str, password: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _detectors() -> tuple[tuple[str, Callable[[str], Iterable[str]]], ...]:
-    """Return (kind, function) for each detector; made on first use."""
-    theirs = tuple((str(made.secret_type), made.analyze_string) for made in (kind() for kind in _DETECTORS))
-    ours = tuple((kind, _finder(pattern)) for kind, pattern in _FORMATS.items())
-    return (*theirs, *ours, ("Private Key", _private_key))
+    """Return (kind, function) for each detector."""
+    library = tuple((str(made.secret_type), made.analyze_string) for made in (kind() for kind in _DETECTORS))
+    own = tuple((kind, _finder(pattern)) for kind, pattern in _FORMATS.items())
+    return (*library, *own, ("Private Key", _private_key))
 
 
 def _finder(pattern: re.Pattern[str]) -> Callable[[str], Iterable[str]]:
@@ -136,6 +135,6 @@ def _finder(pattern: re.Pattern[str]) -> Callable[[str], Iterable[str]]:
 
 
 def _private_key(text: str) -> Iterable[str]:
-    """A key lies on the lines below its first; what is hashed is the first line, with what the same line has of it."""
+    """Return the line from the beginning of a private key: its other lines are not seen here, so this is what is hashed."""
     begin = _KEY_BEGIN.search(text)
     return [text[begin.start() :].strip()] if begin else []

@@ -1,4 +1,4 @@
-"""Licences as people write them, to SPDX expressions.  What cannot be mapped is unknown, and unknown is not allowed."""
+"""Maps licences as people write them to SPDX expressions.  A licence that cannot be mapped is unknown, which is not allowed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from license_expression import ExpressionError, LicenseExpression, Licensing, get_spdx_licensing
 
-# Whole texts, in small letters, as trove classifiers and packages have them.
+# Whole texts in lower case, as trove classifiers and packages have them.
 _FREE_TEXT = {
     "mit license": "MIT",
     "the mit license": "MIT",
@@ -65,14 +65,14 @@ _OPERATOR = re.compile(r"\s+(AND|OR)\s+|([()])", re.IGNORECASE)
 
 @lru_cache(maxsize=1)
 def licensing() -> Licensing:
-    """Return the SPDX licence list; made on first use, because it is large."""
+    """Return the SPDX licence list; loaded on first use, because it is large."""
     return get_spdx_licensing()
 
 
 def expression_of(words: str) -> LicenseExpression | None:
-    """Return the SPDX expression that ``words`` mean, None when they mean none that is known.
+    """Return the SPDX expression for ``words``, None when it is not known.
 
-    ``;`` is how pip-licenses joins classifiers, without saying whether the user may choose: all of them count.
+    pip-licenses joins classifiers with ``;`` and does not say whether the user may choose one: all of them count.
     """
     parts = [_spdx_text(part) for part in _SEPARATOR.split(words.strip()) if part]
     if not parts or any(not part for part in parts):
@@ -81,10 +81,10 @@ def expression_of(words: str) -> LicenseExpression | None:
 
 
 def _spdx_text(words: str) -> str:
-    """Return ``words`` in SPDX's grammar, an empty text when they are not."""
+    """Return ``words`` as an SPDX expression, an empty text when they cannot be mapped."""
     if _valid(words):
         return words
-    whole = _one(words)
+    whole = _single(words)
     if whole:
         return whole
     # Free text between operators: each operand is mapped by itself.
@@ -96,19 +96,19 @@ def _spdx_text(words: str) -> str:
         operand = pieces[index].strip()
         operator = (pieces[index + 1] or pieces[index + 2] or "") if index + 2 < len(pieces) else ""
         if operand:
-            made.append(_one(operand) or (operand if _valid(operand) else "?"))
+            made.append(_single(operand) or (operand if _valid(operand) else "?"))
         if operator:
             made.append(operator.upper())
     text = " ".join(made)
     return text if "?" not in made and _valid(text) else ""
 
 
-def _one(words: str) -> str:
-    """Return the SPDX id of one licence written as free text."""
+def _single(words: str) -> str:
+    """Return the SPDX id of one licence written as free text, an empty text when it is not known."""
     plain = " ".join(words.lower().split())
     if plain in _FREE_TEXT:
         return _FREE_TEXT[plain]
-    # "Library or Lesser" is the name of one licence, and "or later" no choice of another.
+    # "Library or Lesser" is the name of one licence, and "or later" is not a choice between two.
     if re.search(r"(?<!library)\s(and|or)\s(?!any|later|newer)", plain):
         return ""
     for pattern, prefix, oldest in _FAMILIES:
@@ -117,7 +117,7 @@ def _one(words: str) -> str:
             version = f"{found[1]}.{found[2] or '0'}" if found else oldest
             later = found is None or bool(_LATER.search(plain))
             spdx = f"{prefix}-{version}" + ("" if prefix == "SSPL" else "-or-later" if later else "-only")
-            # A version that never was is still of that family.
+            # A version that does not exist still belongs to the family.
             return spdx if _valid(spdx) else f"{prefix}-{oldest}" + ("" if prefix == "SSPL" else "-or-later")
     return ""
 
@@ -130,5 +130,5 @@ def _parsed(words: str) -> LicenseExpression | None:
     try:
         return licensing().parse(words, validate=True)
     except (ExpressionError, AssertionError, LookupError, TypeError):
-        # Of brackets around nothing and the like the parser itself breaks, with whatever it meets first.
+        # For some malformed input, such as empty brackets, the parser raises errors of its own.
         return None
