@@ -31,6 +31,7 @@ class World:
         self.traffic = ScriptedTraffic(script)
         self.promoted = 0
         self.leases = 0
+        self.announced: list[int] = []
         self.recorder.record(
             "rollout_started",
             "canary",
@@ -50,8 +51,9 @@ class World:
             self.leases += 1
 
         controller = Controller(
-            "canary", policy, self.traffic, self.recorder, self.clock, promote, renew, first=first, seen=seen
-        )
+            "canary", policy, self.traffic, self.recorder, self.clock, promote, renew, self.announced.append,
+            first=first, seen=seen,
+        )  # fmt: skip
         return asyncio.run(controller.run(record))
 
 
