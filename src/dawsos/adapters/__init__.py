@@ -1,1 +1,1 @@
-"""The world behind the ports: processes, files, git, toolchains.  Adapters import ports and model, never one another's peers."""
+"""The implementations of the ports: processes, git, toolchains, services.  ``files`` and ``locks`` are for every package."""

@@ -14,7 +14,7 @@ from dawsos.adapters.scratch import owned_folder
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.provenance.sigstore import without_identity
 
-# What the person at the keyboard ignores in every repository is no matter of the project.
+# The user's global ignore file does not belong to the project.
 _OWN_IGNORES = ("-c", "core.excludesFile=/dev/null")
 
 
@@ -32,11 +32,11 @@ class Commit:
 def _git(root: Path, *arguments: str, text_input: str | None = None) -> str:
     try:
         done = subprocess.run(
-            # Who signs commits may have told git to show signatures, which it would put into what we read.
+            # A user's configuration may show signatures, and git would print them into the output that is read here.
             ["git", "-C", str(root), "-c", "log.showSignature=false", *arguments],
             capture_output=True,
             check=False,
-            # A hook of git's calls us with the variables of its own repository; a filter of git's may not sign as the CI job.
+            # A git hook that runs this tool sets variables of its own repository; a git filter must not sign as the CI job.
             env={key: value for key, value in without_identity(os.environ).items() if not key.startswith("GIT_")},
             input=None if text_input is None else text_input.encode(errors="surrogateescape"),
         )
@@ -55,7 +55,7 @@ def commit(root: Path, revision: str = "HEAD") -> Commit:
     out = _git(root, "log", "-1", "--format=%H%x00%s%x00%an%x00%ct", revision, "--")
     sha, subject, author, time = out.rstrip("\n").split("\0")
     ref = _git(root, "rev-parse", "--abbrev-ref", revision).strip() if revision == "HEAD" else revision
-    # Git passes on what another encoding left in a message; nobody compares these words, they are only shown.
+    # A commit message may be in another encoding; the text is only shown, never compared.
     subject, author = (words.encode(errors="surrogateescape").decode(errors="replace") for words in (subject, author))
     return Commit(sha, subject, author, int(time), ref)
 
@@ -83,7 +83,7 @@ def worktree_hashes(root: Path) -> dict[str, str]:
     # status names paths from the top of the repository, ls-tree from the folder it was asked in.
     prefix = below_top(root)
     dirty = [path.removeprefix(prefix) for path in dirty_files(root)]
-    # Of a symbolic link the name of its target counts, as it does to git, and not what lies there.
+    # As git does: a symbolic link is hashed by the name of its target, not by the target's content.
     links = [path for path in dirty if (root / path).is_symlink()]
     present = [path for path in dirty if path not in links and (root / path).is_file()]
     for path in set(dirty) - set(present):

@@ -69,7 +69,7 @@ class ProcessRunner:
             with path.open("a", encoding="utf-8", newline="") as log:
                 await self._copy(output, log)
         except OSError as error:
-            # Go on reading: a command whose words nobody takes stands still until its budget is over.
+            # Go on reading: a command blocks when nobody reads its output.
             while await output.read(_PIECE):
                 pass
             return f"cannot write {path}: {error.strerror}"
@@ -88,7 +88,7 @@ class ProcessRunner:
 
 
 class _Reaper:
-    """A reaper at work: what its command says, and how it ended."""
+    """A running reaper: the output of its command, and how the command ended."""
 
     def __init__(self, lifeline: int, output: asyncio.StreamReader, status: asyncio.StreamReader) -> None:
         self.lifeline = lifeline
@@ -98,7 +98,7 @@ class _Reaper:
 
     @classmethod
     async def of(cls, command: Command) -> _Reaper:
-        """Have ``command`` started; raises OSError when no reaper can be had."""
+        """Start ``command`` under a reaper; raises OSError when no reaper can be started."""
         theirs, ours = os.pipe()
         output, output_end = os.pipe()
         status, status_end = os.pipe()
@@ -111,7 +111,7 @@ class _Reaper:
         finally:
             for number in (theirs, output_end, status_end):
                 os.close(number)
-        # A pipe that became a stream is closed by the loop, when the reaper ends at the latest; one that did not is ours to close.
+        # The event loop closes a pipe that became a stream, at the latest when the reaper ends; the others are closed here.
         pipes = [os.fdopen(number, "rb", 0) for number in (output, status)]
         try:
             said = await _stream(pipes.pop(0))

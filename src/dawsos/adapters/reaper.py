@@ -1,8 +1,8 @@
-"""Runs one command and makes sure that nothing of it is left: not when it ends, not when the caller dies.
+"""Runs one command and ends its whole process tree when the command ends or the caller dies.
 
 Started as a script (``python -I reaper.py GRACE USER -- ARGV``; USER is ``UID:GID`` or ``-``), with the standard
 library only, so that the environment given to the command cannot break it.  Standard input is a pipe that the caller
-keeps open: when it closes, because the caller wants an end or was killed, the whole process tree gets TERM and, after
+keeps open: when it closes, because the caller cancels the command or was killed, the whole process tree gets TERM and, after
 GRACE seconds, KILL.  The reaper makes itself the subreaper of its descendants (Linux), so a grandchild that became a
 daemon is found as well.  It exits with the command's own exit code, 128 + N for signal N, 127 when the command could
 not be started.
@@ -195,7 +195,7 @@ def serve() -> int:
     # Not needed by a reaper that is started for one command.
     import socket
 
-    # The reapers are nobody's to wait for: each tells its end itself.
+    # Nobody waits for the forked reapers: each reports its own end on its status pipe.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(fileno=0) as channel:
         while True:
@@ -246,7 +246,7 @@ def _answer(fields: list[str], lifeline: int, output: int, status: int) -> NoRet
     except OSError as error:
         said = f"cannot start: {error}"
     finally:
-        # A caller that is gone hears nothing.
+        # The caller may be gone.
         with contextlib.suppress(OSError):
             os.write(status, said.encode())
         os._exit(0)

@@ -1,4 +1,4 @@
-"""How a command comes under the reaper: by a program of its own, or by a fork of the one server of this process."""
+"""Two ways to run a command under the reaper: as a program of its own, or forked by this process's reaper server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def under_reaper(argv: tuple[str, ...], grace: float, user: tuple[int, int] | No
 
 
 class Reapers:
-    """The process that forks a reaper for each command (``reaper.py --serve``): started when first needed, gone with us."""
+    """The process that forks a reaper for each command (``reaper.py --serve``): started when first needed, ended with this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -60,7 +60,7 @@ class Reapers:
                         raise
 
     def stop(self) -> None:
-        """End the server before we end, so that nobody who looks then finds it."""
+        """End the server before this process ends, so that it does not outlive it for a moment."""
         with self._lock:
             self._close()
 

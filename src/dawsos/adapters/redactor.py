@@ -86,7 +86,7 @@ class Masker:
         return MaskedStream(self)
 
     def cleanable(self, text: str) -> int:
-        """Return how much of ``text`` may be cleaned now, when more may follow: what is behind could begin a secret."""
+        """Return how many characters of ``text`` can be cleaned now: the rest could be the beginning of a secret."""
         if self._pattern is None:
             return len(text)
         longest = max(map(len, self._values))
@@ -95,7 +95,7 @@ class Masker:
             if any(len(value) > len(text) - start and value.startswith(text[start:]) for value in self._values):
                 end = start
                 break
-        # Never within a secret that is there already.
+        # Never cut a secret that is already complete.
         return next((m.start() for m in self._pattern.finditer(text) if m.start() < end < m.end()), end)
 
 
@@ -107,7 +107,7 @@ class MaskedStream:
         self._held = ""
 
     def feed(self, piece: str) -> str:
-        """Return what is certain so far, cleaned."""
+        """Return what can be cleaned so far, and hold back the rest."""
         text = self._held + piece
         end = self._masker.cleanable(text)
         self._held = text[end:]

@@ -1,7 +1,7 @@
-"""Folders that are gone with who made them; and those of a process that was killed, which the next run removes.
+"""Temporary folders: removed by their owner at the end, or by the next run when the owner was killed.
 
-Whoever works in such a folder holds a lock on the folder itself, which the operating system drops when he dies, however
-he dies, and which stays with a folder that is renamed to where it is kept.
+The owner holds a lock on the folder itself.  The operating system drops it when the owner dies, however it dies, and the lock
+stays with a folder that is renamed to where it is kept.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from dawsos.adapters.locks import exclusive
 
-# Only what has this end is ever removed, because only that has a lock.
+# Only folders with this suffix are removed, because only they have a lock.
 OWNED = ".owned"
-# Between making a folder and locking it lies an instant, in which nobody may take it for left over.
+# A folder is made a moment before it is locked: a younger one is never taken for abandoned (seconds).
 _YOUNG = 60.0
 
 
@@ -39,7 +39,7 @@ def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
 def sweep(patterns: Iterable[tuple[Path, str]], before: Callable[[Path], None] = lambda _folder: None) -> list[Path]:
     """Remove the folders of these (parent, glob) whose owner is gone, ``before`` is told of each; return them.
 
-    What cannot be removed stays: no run must fail because of what another left.
+    What cannot be removed stays: a run must not fail because of what another left behind.
     """
     removed = []
     for parent, pattern in patterns:

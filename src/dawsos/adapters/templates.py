@@ -12,7 +12,7 @@ from jinja2.bccache import Bucket
 
 
 class KeptTemplates(FileSystemBytecodeCache):
-    """A folder of compiled templates, of which none is believed but the one of the very text, by the same Python and jinja2.
+    """A folder of compiled templates, used only for the very same text, Python and jinja2.
 
     What cannot be read or written costs a compilation and nothing else.
     """
@@ -35,5 +35,5 @@ class KeptTemplates(FileSystemBytecodeCache):
 
 @cache
 def kept_templates(folder: Path) -> KeptTemplates:
-    """Return the one keeper of ``folder``: a ship renders several times, and must not load its template anew each time."""
+    """Return the one cache of ``folder``: a ship renders several times, and loads each template once."""
     return KeptTemplates(folder)

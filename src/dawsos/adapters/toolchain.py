@@ -93,9 +93,9 @@ async def _make(requirements: Path, target: Path, runner: Runner) -> None:
     log.unlink(missing_ok=True)
     environment = tool_environment(target.parent)
     python = target / "bin" / "python"
-    # The lock is the whole answer, so pip must not resolve anew: with "coverage[toml]" wanted by a locked package and
+    # The lock lists everything, so pip must not resolve again: with "coverage[toml]" wanted by a locked package and
     # "coverage" locked without the extra, its resolver tries the newest coverage first and refuses the lock on the day
-    # a newer one is published.  That the lock is complete is asked afterwards.
+    # a newer one is published.  ``pip check`` then says whether the lock is complete.
     commands = (
         (base_python(), "-m", "venv", str(target)),
         (

@@ -84,7 +84,7 @@ def confirmed(answer: dict[str, str], run: Run, wanted: tuple[str, str], *, requ
         expected = f"; wanted is {wanted[0]} (issuer {wanted[1]})" if identity else ""
         problem = f"proves nothing: {answer['refused']}{expected}"
     elif (identity, issuer) != wanted:
-        # The library was asked for just these; that it said yes to others would be its defect.
+        # The library was asked to verify exactly these; another answer would be a defect of the library.
         problem = f"proves nothing: it was made by {identity} (issuer {issuer})"
     else:
         key, problem = _key_in(answer.get("payload", ""), run)

@@ -1,7 +1,7 @@
 """The local signing key: ed25519, made on first use, readable by its owner only.
 
-What it proves: nobody without the key file changed what was signed.  What it does not: who a person is, or anything
-against somebody who can read the file.  Public keys that lie beside it (``*.pub``) are believed as well, so that evidence
+A signature proves that nobody without the key file changed what was signed.  It proves neither who a person is nor anything
+against somebody who can read the file.  Public keys that lie beside it (``*.pub``) are trusted as well, so that evidence
 made on another machine can be checked here.
 """
 
@@ -53,7 +53,7 @@ class LocalKeyring:
     """Implements ``ports.Keyring`` over the public keys in a folder."""
 
     def __init__(self, folder: Path, certified: bytes = b"") -> None:
-        """``certified`` is one more key (SubjectPublicKeyInfo), for which somebody has vouched; raises InfrastructureError."""
+        """``certified`` is one more key (SubjectPublicKeyInfo), which a certificate vouches for; raises InfrastructureError."""
         self._keys = {}
         for path in sorted(folder.glob("*.pub")):
             try:
@@ -112,7 +112,7 @@ def _publish(folder: Path, key: Ed25519PrivateKey) -> None:
     """Put the public key where the keyring looks."""
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     path = folder / f"{key_id(key.public_key())[:16]}.pub"
-    # Also when it was half written by somebody who was killed: the keyring would refuse it for good.
+    # Also when an earlier version was killed while it wrote it: the keyring would refuse it for good.
     if not path.exists() or path.read_bytes() != public:
         write_bytes(path, public)
 

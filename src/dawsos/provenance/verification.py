@@ -1,4 +1,4 @@
-"""Does the evidence of a release hold?  Pure: envelopes and file digests in, problems in words out."""
+"""Verifies the evidence of a release.  Pure: takes envelopes and file digests, returns the problems."""
 
 from __future__ import annotations
 

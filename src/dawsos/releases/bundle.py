@@ -77,7 +77,7 @@ async def build(recipe: Recipe, python: Path, *, folder: Path, kept: Path, log: 
     """Build ``recipe`` with the build backend of ``python`` and return the release kept below ``folder``; ``kept`` is where
     installed packages are, for the next build.
 
-    Everything that depends on the place or the hour (launch scripts with their interpreter's path, installation
+    Everything that depends on the machine or the time (launch scripts with their interpreter's path, installation
     records) is left out, so that two builds of one commit are one release.  Raises ReleaseFailed with the log's end, and
     InfrastructureError when the locked packages cannot be fetched.
     """

@@ -1,6 +1,6 @@
 """Container images of a release: which builder makes them here, and that it makes the same one twice.
 
-The choice is made in the open: each candidate says why it cannot.  An image is made from the release's own folder, so that
+Each builder that cannot be used says why.  An image is made from the release's own folder, so that
 it holds the very files that were tested, and twice, so that it can be compared with itself.
 """
 
@@ -34,7 +34,7 @@ class Choice:
 async def choose(demanded: str, images: tuple[Image, ...], tools: BuildTools) -> Choice:
     """Return the builder to use: ``demanded`` when it is named, else the first that works, else the bundle alone.
 
-    Raises InfrastructureError when the one that is demanded does not work here.
+    Raises InfrastructureError when ``demanded`` names one that does not work on this machine.
     """
     if demanded == BUNDLE:
         return Choice(None, "pipeline.yaml demands it")

@@ -18,9 +18,9 @@ _PACKAGE_SUFFIX = re.compile(r"-\d.*$")
 
 
 def normalise(folder: Path) -> None:
-    """Take out of the image in ``folder`` what only names the container it was built in: a random id and host name.
+    """Remove the random id and host name of the build container from the image in ``folder``.
 
-    Docker's format has them, and it is the one with a HEALTHCHECK; with them no two builds are ever the same.
+    Docker's image format has them, and only that format has a HEALTHCHECK; with them no two builds are the same.
     """
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -91,7 +91,7 @@ def _lay_over(files: dict[str, tuple[int, bool]], layer: Path) -> None:
                 for known in [one for one in files if one == gone or one.startswith(f"{gone}/")]:
                     del files[known]
             elif member.isfile() or member.issym() or member.islnk():
-                # A link to a shell is a shell: its name is what somebody would call.
+                # A link to a shell counts as a shell: it can be called by its name.
                 files[path] = (member.size if member.isfile() else 0, member.issym() or bool(member.mode & 0o111))
 
 

@@ -28,7 +28,7 @@ _FORM = "1"
 
 @dataclass(frozen=True)
 class Pip:
-    """How packages are installed: ``python`` has pip and the build backends; what is said goes to ``log``."""
+    """How packages are installed: ``python`` has pip and the build backends; its output goes to ``log``."""
 
     python: Path
     environment: dict[str, str]
@@ -40,7 +40,7 @@ class Pip:
         await self._run((str(self.python), "-m", "pip", *words), fetches=fetches)
 
     async def compile(self, site: Path) -> None:
-        """Compile ``site`` so that neither place nor hour shows in what comes out."""
+        """Compile ``site`` reproducibly: the output depends neither on its path nor on the time."""
         await self._run(
             (base_python(), "-I", "-S", "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash",
              "-s", str(site), str(site)),
@@ -54,8 +54,8 @@ class Pip:
         if outcome.classification != "ok":
             said = log.read_text(errors="replace")
             tail = "\n    ".join(said.splitlines()[-8:])
-            # A registry that is away is nobody's fault here; a package that is not what was locked, or a list that locks
-            # nothing, is the release's.
+            # An unreachable registry is an infrastructure error.  A package that does not match the lock, or a file that locks
+            # nothing, is a fault of the release.
             away = fetches and "DO NOT MATCH THE HASHES" not in said and "--require-hashes mode" not in said
             kind = InfrastructureError if away or outcome.classification == "infrastructure" else ReleaseFailed
             raise kind(f"building the release failed ({outcome.message}):\n    {tail}", fix=f"read {log}")

@@ -1,4 +1,4 @@
-"""The beginning and the end of an environment: its supervisor is started; everything of it is ended."""
+"""Starts the supervisor of an environment, and ends everything that runs in an environment."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def ensure_supervisor(folder: Path) -> None:
     """Start the supervisor of ``folder`` if none lives; raises InfrastructureError when it does not come up."""
     folder.mkdir(parents=True, exist_ok=True)
     if read_desired(folder).stop:
-        # Whoever takes the environment down holds the supervisor's lock until nothing of it is left.
+        # ``down`` holds the supervisor's lock until nothing of the environment runs any more.
         await until(
             lambda: not supervisor_runs(folder), 20, f"{folder.name}: the supervisor that is stopping did not end"
         )
@@ -84,7 +84,7 @@ async def _end_former_supervisor(folder: Path) -> None:
 
 
 def _supervised(folder: Path) -> bool:
-    # What an earlier supervisor wrote says nothing of what runs now: wait for the first words of this one.
+    # An earlier supervisor may have written the file: wait for the first status of this one.
     pid = read_status_file(folder).pid
     return supervisor_runs(folder) and pid > 0 and processes.start_time(pid) != ""
 
@@ -105,7 +105,7 @@ async def down(folder: Path, *, purge: bool) -> None:
             if handle is not None:
                 await asyncio.to_thread(processes.stop, handle, "SIGTERM", 5.0)
             pid_file.unlink(missing_ok=True)
-        # Deployments are processes, and those are gone; what served stays written, so that ship can start it again.
+        # ``desired.json`` stays, so that ship can start the same processes again.
         if purge:
             outside = read_json(folder / "services" / "outside.json")
             for path in outside.get("folders", ()):
@@ -130,7 +130,7 @@ async def _take_its_place(folder: Path, lock: FileLock, purge: bool) -> None:
 
 
 async def _drain(proxy: dict[str, int]) -> None:
-    """Let the proxy finish what it has begun before anything behind it goes away."""
+    """Let the proxy finish its open requests before the processes behind it end."""
     if not proxy:
         return
     admin = HttpClient(f"http://127.0.0.1:{proxy['admin']}", timeout=2.0)

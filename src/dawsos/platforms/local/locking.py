@@ -1,4 +1,4 @@
-"""One lock over the files of an environment: whoever reads one to write it again holds it from the reading to the writing.
+"""The lock of an environment's files: a process that changes one holds it from reading the file to writing it.
 
 Several processes write there: a ship, a rollback, a drill, ``dawsos down``, and the supervisor when a lease has run out.
 The lock is held for a small write, never while somebody waits for a process or for Envoy.
@@ -16,7 +16,7 @@ from dawsos.errors import OwnedElsewhere
 from dawsos.platforms.local.state import Desired, read_desired, write_desired
 
 PATIENT = 10.0
-# Traffic must be on the stable release within a second of the decision: whoever moves it there waits no longer than this.
+# Traffic must be on the stable release within a second of the decision: a process that moves it there waits no longer.
 URGENT = 0.3
 SUPERVISOR_LOCK = "supervisor.lock"
 

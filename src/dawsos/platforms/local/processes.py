@@ -70,7 +70,7 @@ def spawn(spec: ProcessSpec, pid_file: Path) -> Handle:
         while os.getppid() == middle:
             time.sleep(0.001)
         os.setpgid(0, 0)
-        # Whoever starts us in the background has told us to ignore these, and a shell cannot trap what it was told to ignore.
+        # A shell that starts us in the background makes us ignore these, and a shell cannot trap a signal that it inherits as ignored.
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         started = start_time(os.getpid())

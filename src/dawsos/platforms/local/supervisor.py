@@ -39,7 +39,7 @@ _PROBE_READY_EVERY = 1.0
 _BACKOFF = (0.0, 0.3, 1.0, 3.0, 10.0)
 # A supervisor that was just killed, and those who ask ``supervisor_runs``, hold the lock for a moment longer.
 _OTHER_GONE_WITHIN = 1.0
-# So long the supervisor, who has other processes to watch, waits for who writes the traffic; then the canary loses it all the same.
+# Seconds that the supervisor waits for a process that changes the environment; then it takes the canary's traffic away anyway.
 _LOCK_WITHIN = 2.0
 
 
@@ -60,7 +60,7 @@ class Watched:
 
 
 class DesiredReader:
-    """``desired.json``, read again only when another one stands in its place: ten times a second is too often for all of it."""
+    """Reads ``desired.json`` again only when the file was replaced: it is asked for ten times a second."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -76,7 +76,7 @@ class DesiredReader:
         except OSError:
             seen = ()
         if not seen or seen != self._seen or self._desired is None:
-            # Looked at before it is read: what is put in its place meanwhile is read the next time.
+            # Stat before reading: a file that replaces it in between is read the next time.
             self._seen, self._desired = seen, find_desired(self._folder)
         return self._desired
 
@@ -146,7 +146,7 @@ class Supervisor:
     def _keep(self, name: str, watched: Watched, spec: ProcessSpec, desired: Desired) -> None:
         """One process that should run: start it, restart it, replace it, ask whether it is ready."""
         if watched.stopping_until is not None:
-            # It was told to end, for a new form of it or because nobody wanted it for a while: that end is no crash.
+            # It was told to end, to be replaced or because it was not wanted for a while: that end is no crash.
             self._retire(name, watched, spec)
             return
         now, died = time.monotonic(), time.time()
@@ -205,20 +205,20 @@ class Supervisor:
     def _check_lease(self) -> None:
         if self._unwatched():
             with locked(self.folder, _LOCK_WITHIN, or_without=True):
-                # Looked at again under the lock: in this very moment the canary may have been promoted.
+                # Checked again under the lock: the canary may have been promoted in between.
                 if self._unwatched():
                     write_weight(self.folder, 0, self.roles)
                     self.lease_expired = time.time()
 
     def _unwatched(self) -> bool:
         """Return whether a canary, also a first release, has traffic and no controller has renewed its lease in time."""
-        # Where they cannot be read, those that were read last: the canary may still have traffic.
+        # If they cannot be read, use the last ones: the canary may still have traffic.
         self.roles = find_roles(self.folder) or self.roles
         if not self.roles.canary or self.roles.weight == 0:
             return False
         expires = _expiry(read_json(self.folder / "lease.json"))
         if expires != self.lease:
-            # Renewed: from here on it runs out by a clock that nobody can set back.
+            # The lease was renewed: count on the monotonic clock from here, which nobody can set back.
             self.lease, self.lease_until = expires, time.monotonic() + expires - time.time()
         return time.monotonic() > self.lease_until
 

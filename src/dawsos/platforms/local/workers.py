@@ -1,9 +1,9 @@
-"""The further processes of a deployment: a queue's worker, a sidecar.  They come, are judged and go with their deployment.
+"""The further processes of a deployment: a queue's worker, a sidecar.  They are started, judged and stopped with it.
 
-Two facts make them more than replicas.  They may need ports that the others must know before anything starts, so ports are
+They differ from replicas in two ways.  They may need ports that the others must know before anything starts, so ports are
 named by variables, chosen once per deployment and told to all of its processes and commands.  And a standby deployment
-is kept warm to answer requests, not to do work: its workers are suspended, so that only the code that serves also works, and
-started again when the standby comes back.
+is kept warm to answer requests, not to do work: its workers are suspended, so that only the release that
+serves works, and started again when the standby serves again.
 """
 
 from __future__ import annotations

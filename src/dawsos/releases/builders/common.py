@@ -1,4 +1,4 @@
-"""What a builder of images is asked for, and how its program is run."""
+"""The contract of an image builder, and how its program is run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Ran:
 class BuildTools:
     """Where builders are run: the runner, the environment they see, the log, a folder for their work.
 
-    ``docker`` says which Docker a person uses.  Only its client sees it: buildah refuses a DOCKER_CONFIG without a config.json.
+    ``docker`` are the variables that select the user's Docker.  Only its client gets them: buildah
+    refuses a DOCKER_CONFIG without a config.json.
     """
 
     runner: Runner
@@ -87,7 +88,7 @@ class Builder(Protocol):
     name: str
 
     async def problem(self, images: tuple[Image, ...], tools: BuildTools) -> str:
-        """Return what keeps it from building ``images`` here, an empty string when nothing does."""
+        """Return why it cannot build ``images`` on this machine, an empty string when it can."""
         ...
 
     async def lay_out(self, build: ImageBuild, tools: BuildTools, layout: Path) -> None:
@@ -106,7 +107,7 @@ class Builder(Protocol):
 
 
 def not_here(base: str) -> str:
-    """Say that a base is missing which nobody can pull."""
+    """Return the message for a missing base image that cannot be pulled."""
     return f"the base image {base} is not here (deploy/image/base makes it)"
 
 
