@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
@@ -80,7 +79,9 @@ def overview(verbs: Iterable[Verb], family: str = "") -> str:
 
 
 def _width() -> int:
-    return min(_WIDEST, shutil.get_terminal_size().columns - 2)
+    from shutil import get_terminal_size  # only help needs it
+
+    return min(_WIDEST, get_terminal_size().columns - 2)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,59 +1,55 @@
-"""Exit criteria: one module a kind, each of them pure, and ``GATES``, the dict of all kinds.
+"""Exit criteria: one module a kind, each of them pure, and ``GATES``, the mapping of all kinds.
 
+A pipeline uses few of the kinds, and a start would pay for the parsers of all: a kind is loaded when it is first asked for.
 ``contract.GateKind`` is what a module offers.  Evidence that is missing is ``no_data``, evidence that cannot be read is
 ``error``; neither passes.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any, TypeVar, get_args
 
-from dawsos.gates import (
-    coverage,
-    examples,
-    exit_status,
-    findings,
-    flaky,
-    golden,
-    health,
-    image,
-    junit,
-    licences,
-    pass_rate,
-    rollout,
-    sbom,
-    scan,
-    secrets,
-    size,
-    threshold,
-    vulnerabilities,
-)
 from dawsos.gates.contract import Evidence, GateKind, Measurement
 from dawsos.gates.documents import Malformed, Missing
-from dawsos.model.pipeline import Gate
+from dawsos.model.pipeline import Gate, GateOptions
 from dawsos.model.verdicts import GateKindName, GateVerdict
 
+_ValueT = TypeVar("_ValueT")
+_NAMES: tuple[GateKindName, ...] = get_args(GateKindName)
+
+
+class _OfEachKind(Mapping[GateKindName, _ValueT]):
+    """Every name of ``GateKindName`` -> what ``load`` returns for it."""
+
+    def __init__(self, load: Callable[[GateKindName], _ValueT]) -> None:
+        self._load = load
+
+    def __getitem__(self, name: GateKindName) -> _ValueT:
+        if name not in _NAMES:
+            raise KeyError(name)
+        return self._load(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _NAMES
+
+    def __iter__(self) -> Iterator[GateKindName]:
+        return iter(_NAMES)
+
+    def __len__(self) -> int:
+        return len(_NAMES)
+
+
+def _load(name: GateKindName) -> GateKind[Any]:
+    """Return the kind of the module ``name``: mypy checks the line ``GATE = GateKind(...)`` there."""
+    kind: GateKind[Any] = import_module(f"{__name__}.{name}").GATE
+    return kind
+
+
 # Of a kind's own options only the kind itself knows the type; ``_kind_of`` checks it where a gate meets its kind.
-GATES: dict[GateKindName, GateKind[Any]] = {
-    "coverage": coverage.GATE,
-    "examples": examples.GATE,
-    "exit_status": exit_status.GATE,
-    "findings": findings.GATE,
-    "flaky": flaky.GATE,
-    "golden": golden.GATE,
-    "health": health.GATE,
-    "image": image.GATE,
-    "junit": junit.GATE,
-    "licences": licences.GATE,
-    "pass_rate": pass_rate.GATE,
-    "rollout": rollout.GATE,
-    "sbom": sbom.GATE,
-    "scan": scan.GATE,
-    "secrets": secrets.GATE,
-    "size": size.GATE,
-    "threshold": threshold.GATE,
-    "vulnerabilities": vulnerabilities.GATE,
-}
+GATES: Mapping[GateKindName, GateKind[Any]] = _OfEachKind(_load)
+OPTIONS: Mapping[GateKindName, type[GateOptions]] = _OfEachKind(lambda name: GATES[name].options)
 
 # What reading a foreign document of unforeseen shape raises.  A gate names the usual cases itself; this is the net below,
 # because one odd report must turn one gate red and not end the run.

@@ -10,6 +10,7 @@ import os
 import secrets
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,11 +112,11 @@ def find_project(start: Path) -> Project:
     )
 
 
-def gate_options() -> dict[GateKindName, type[GateOptions]]:
-    """Return gate kind -> model of its options."""
-    from dawsos.gates import GATES
+def gate_options() -> Mapping[GateKindName, type[GateOptions]]:
+    """Return gate kind -> model of its options; a kind is loaded when it is looked up."""
+    from dawsos.gates import OPTIONS
 
-    return {name: kind.options for name, kind in GATES.items()}
+    return OPTIONS
 
 
 def load(folder: Path, *, accept_old: bool = False) -> Pipeline:

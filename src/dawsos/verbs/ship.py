@@ -139,9 +139,8 @@ def _newest_unfinished(tools: Tools) -> Any:
 def _begin(
     project: Project, commit: Commit, root: Path, options: Options, make_reporter: MakeReporter, *, command: str
 ) -> RunOutcome:
-    # Both come up while we read.
+    # It comes up while we read.
     reapers().start()
-    preload()
     pipeline = load(root)
     must_know_profile(pipeline, options.profile)
     chosen = select(pipeline, options.stages, command)
@@ -225,6 +224,7 @@ async def _run_all(scene: ActionContext, options: Options, chosen: Sequence[Stag
     carried = PlanExecutor(scene, options)
     # An owner that was killed between the end of a stage and its statement left that to us.
     carried.attest()
+    preload()
     final = await run_stages(chosen, states, carried.execute, os.cpu_count() or 1)
     for result in ("rolled_back", "rejected", "failed", "timeout", "infrastructure", "cancelled", "waiting"):
         red = [stage for stage, state in final.items() if state == result]
