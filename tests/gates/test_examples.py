@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from dawsos.gates.examples import Options
 from gates.samples import ask
 
 
@@ -40,3 +42,9 @@ def test_no_file_and_no_property_are_no_data() -> None:
 )  # fmt: skip
 def test_a_malformed_file_is_an_error(content: Any) -> None:
     assert ask("examples", {"examples.json": content}).result == "error"
+
+
+def test_a_limit_of_no_example_is_refused() -> None:
+    assert Options(min_examples=1).min_examples == 1
+    with pytest.raises(ValidationError):
+        Options(min_examples=0)

@@ -37,6 +37,17 @@ def test_a_step_that_is_called_ok_with_another_code_is_red() -> None:
     assert ask("exit_status", {"steps.json": [step(code=2, classification="ok")]}).result == "fail"
 
 
+def test_an_exit_code_that_another_gate_judges_is_no_failure() -> None:
+    verdict = ask("exit_status", {"steps.json": [step("ruff"), step("pytest", 1, "judged")]})
+    assert (verdict.result, verdict.measured) == ("pass", "2 of 2 steps exited 0 or as expected (1)")
+    assert verdict.findings == ()
+
+
+def test_a_step_that_never_started_is_not_one_that_another_gate_judges() -> None:
+    verdict = ask("exit_status", {"steps.json": [step("pytest", None, "judged")]})
+    assert (verdict.result, verdict.message) == ("fail", "pytest: judged, exit code None")
+
+
 def test_no_file_and_no_step_are_no_data() -> None:
     assert ask("exit_status", {}).result == "no_data"
     assert ask("exit_status", {"steps.json": []}).result == "no_data"
@@ -52,9 +63,10 @@ def test_no_file_and_no_step_are_no_data() -> None:
         [{"name": "a", "exit_code": 0}],
         [{"name": "a", "classification": "ok"}],
         [step() | {"exit_code": False}],
+        [step(classification="fine")],
         [step(code=1) | {"tail": "a line"}],
     ],
-    ids=["empty", "cut", "mapping", "words", "no class", "no code", "code is false", "tail"],
+    ids=["empty", "cut", "mapping", "words", "no class", "no code", "code is false", "another class", "tail"],
 )
 def test_a_malformed_file_is_an_error(content: Any) -> None:
     assert ask("exit_status", {"steps.json": content}).result == "error"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
+from dawsos.gates.findings import Options
+from dawsos.model.findings import Finding
 from gates.samples import ask
 
 
@@ -50,3 +53,25 @@ def test_what_is_no_output_of_a_linter_is_an_error(content: bytes) -> None:
     verdict = ask("findings", {"out.txt": content}, files="out.txt")
     assert verdict.result == "error"
     assert "out.txt" in verdict.message
+
+
+def test_a_gate_that_reads_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError, match="give tools, files or both"):
+        Options()
+    with pytest.raises(ValidationError):
+        Options(files="out.txt", max=-1)
+    assert Options(files="out.txt", max=0).max == 0
+
+
+def test_tools_and_text_files_are_counted_together() -> None:
+    row = {"code": "F401", "message": "unused", "filename": "app/x.py", "location": {"row": 3, "column": 8}}
+    evidence = {"ruff.json": [row], "out.txt": "app/y.py:1: E1 bad\napp/x.py:2:5: E2 bad\n"}
+    verdict = ask("findings", evidence, tools={"ruff": "ruff.json"}, files="out.txt")
+    assert (verdict.result, verdict.measured) == ("fail", "3 findings in 2 files")
+    assert verdict.findings == ("app/x.py:3:8: F401 unused", "app/y.py:1: E1 bad", "app/x.py:2:5: E2 bad")
+    assert verdict.places == (
+        Finding("ruff", "F401", "unused", "app/x.py", 3, 8),
+        Finding("linter", "", "E1 bad", "app/y.py", 1, 0),
+        Finding("linter", "", "E2 bad", "app/x.py", 2, 5),
+    )
+    assert ask("findings", {"ruff.json": []}, tools={"ruff": "ruff.json"}).measured == "0 findings of ruff"

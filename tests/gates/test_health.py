@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from dawsos.gates.health import Options
 from gates.samples import ask, health
 
 SHA = "c0ffee" * 6
@@ -59,3 +61,11 @@ def test_no_file_is_no_data() -> None:
 )  # fmt: skip
 def test_a_malformed_file_is_an_error(content: Any) -> None:
     assert ask("health", {"health.json": content}).result == "error"
+
+
+def test_one_replica_is_enough_unless_the_pipeline_wants_more() -> None:
+    assert ask("health", {"health.json": health(ready=1)}).passed
+    assert ask("health", {"health.json": health(ready=0)}).message == "0 of 1 replicas are ready"
+    assert Options(replicas=1) == Options()
+    with pytest.raises(ValidationError):
+        Options(replicas=0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
+from dawsos.gates.junit import Options
 from gates.samples import ask, junit
 
 
@@ -71,3 +73,10 @@ def test_a_malformed_report_is_an_error_that_names_it(content: str | bytes, word
     assert verdict.result == "error"
     assert "junit-2.xml" in verdict.message
     assert words in verdict.message
+
+
+@pytest.mark.parametrize("options", [{"min_tests": 0}, {"max_failures": -1}])
+def test_a_limit_that_lets_everything_pass_is_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ValidationError):
+        Options.model_validate(options)
+    assert Options(min_tests=1, max_failures=0) == Options()

@@ -47,3 +47,36 @@ def test_a_malformed_file_is_an_error(content: Any) -> None:
 def test_a_floor_that_nothing_can_fall_below_is_refused(least: int) -> None:
     with pytest.raises(ValidationError):
         Options.model_validate({"kinds": {"pypi": least}})
+
+
+def test_one_of_the_two_formats_may_be_demanded() -> None:
+    evidence = {"sbom.json": cyclonedx("a")}
+    assert ask("sbom", evidence, form="CycloneDX").passed
+    verdict = ask("sbom", evidence, form="SPDX")
+    assert (verdict.result, verdict.message) == ("error", "sbom.json is CycloneDX, SPDX is wanted")
+
+
+def test_each_kind_of_package_has_a_minimum_of_its_own() -> None:
+    document = {"bomFormat": "CycloneDX", "components": [{"name": n, "purl": f"pkg:pypi/{n}@1"} for n in "ab"]}
+    enough = ask("sbom", {"sbom.json": document}, kinds={"pypi": 2})
+    assert (enough.result, enough.measured) == ("pass", "2 packages (CycloneDX): 2 pypi")
+    assert enough.limit == "at least 1, 2 pypi"
+    short = ask("sbom", {"sbom.json": document}, kinds={"pypi": 3, "deb": 1})
+    assert short.result == "fail"
+    assert [line.partition(":")[0] for line in short.findings] == ["only 2 pypi packages", "only 0 deb packages"]
+
+
+def test_every_locked_package_is_in_the_report() -> None:
+    evidence = {"sbom.json": cyclonedx("Typing_Extensions", "more"), "lock.txt": "typing-extensions==4.1\n"}
+    whole = ask("sbom", evidence, resolved="lock.txt")
+    assert (whole.result, whole.limit) == ("pass", "at least 1, every locked package")
+    assert whole.evidence == ("sbom.json", "lock.txt")
+    lacks = ask("sbom", evidence | {"lock.txt": "typing-extensions==4.1\nlark==1.3.1\n"}, resolved="lock.txt")
+    assert (lacks.result, lacks.measured) == ("fail", "2 packages (CycloneDX), 1 missing")
+    assert lacks.findings == ("lark 1.3.1 is locked and not listed",)
+
+
+def test_the_smallest_minimum_is_one() -> None:
+    assert Options(min_packages=1, kinds={"pypi": 1}).min_packages == 1
+    with pytest.raises(ValidationError):
+        Options(min_packages=0)

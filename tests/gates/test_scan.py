@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dawsos.model.findings import Finding
 from gates.samples import ask, bandit
 
 
@@ -27,6 +28,15 @@ def test_a_finding_that_blocks_has_its_place(severity: str) -> None:
     assert verdict.result == "fail"
     assert verdict.message == f"app/x.py:7: {severity} (confidence HIGH) B602 shell=True"
     assert verdict.findings == (verdict.message,)
+    assert verdict.places == (Finding("bandit", "B602", "shell=True", "app/x.py", 7),)
+
+
+@pytest.mark.parametrize("line", [None, "7", True, 7.0])
+def test_a_line_that_is_no_number_is_unknown(line: Any) -> None:
+    report = bandit("HIGH")
+    report["results"][0]["line_number"] = line
+    (place,) = ask("scan", {"bandit.json": report}).places
+    assert place.place == "app/x.py"
 
 
 def test_a_scan_of_nothing_is_no_clean_one() -> None:

@@ -40,6 +40,13 @@ def test_limits_between_which_nothing_can_fail_or_nothing_can_pass_are_refused(o
         Options.model_validate({"file": "slo.json", "path": "p95", **options})
 
 
+def test_one_value_may_be_the_only_one_that_passes_and_a_path_has_at_least_one_letter() -> None:
+    assert measured(2, min=2, max=2).passed
+    assert Options(file="slo.json", path="p", max=2).path == "p"
+    with pytest.raises(ValidationError):
+        Options(file="slo.json", path="", max=2)
+
+
 @pytest.mark.parametrize("document", [{}, {"cold": {}}, {"cold": {"p95": None}}, {"warm": {"p95": 1}}])
 def test_what_was_not_measured_is_no_data(document: Any) -> None:
     assert ask("threshold", {"slo.json": document}, **P95, max=2).result == "no_data"
@@ -53,6 +60,11 @@ def test_what_was_not_measured_is_no_data(document: Any) -> None:
 )  # fmt: skip
 def test_a_malformed_file_is_an_error(content: Any) -> None:
     assert ask("threshold", {"slo.json": content}, **P95, max=2).result == "error"
+
+
+def test_a_path_that_ends_before_a_number_is_named() -> None:
+    verdict = ask("threshold", {"slo.json": {"cold": 1}}, **P95, max=2)
+    assert verdict.message == "slo.json: cold.p95 does not lead to a number"
 
 
 @pytest.mark.parametrize("beside", [{"max": 2}, {"unit": "s"}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -27,8 +28,16 @@ def test_a_quarantined_test_runs_is_shown_and_does_not_block_until_its_day(
     verdict = check(kind, "2026-11-25", GOOD, BAD, **options)
     assert verdict.passed, verdict
     assert "1 quarantined" in verdict.measured
+    assert (
+        verdict.message
+        == {
+            "junit": "no test failed that is not in quarantine",
+            "flaky": "every test had one outcome, except those in quarantine",
+        }[kind]
+    )
+    assert verdict.evidence == ("junit-1.xml", "junit-2.xml", "q.yaml", "context.json")
     assert "quarantined until 2026-11-25 by Ada: being mended" in verdict.findings[0]
-    assert verdict.valid_until is not None
+    assert verdict.valid_until == pytest.approx(datetime(2026, 11, 26, tzinfo=UTC).timestamp(), abs=1e-3)
     expired = check(kind, "2026-11-24", GOOD, BAD, **options)
     assert expired.result == "fail"
     assert "its quarantine by Ada expired on 2026-11-24" in expired.findings[0]
@@ -39,6 +48,12 @@ def test_only_the_named_test_is_excused() -> None:
     assert verdict.result == "fail"
     assert verdict.message == "tests.test_x::b failed"
     assert verdict.measured == "2 tests, 2 failed, 1 quarantined"
+
+
+@pytest.mark.parametrize(("kind", "message"), [("junit", "no test failed"), ("flaky", "every test had one outcome")])
+def test_a_list_that_nothing_needed_is_not_spoken_of(kind: GateKindName, message: str) -> None:
+    verdict = check(kind, "2026-12-31", GOOD, GOOD, **({"runs": 2} if kind == "flaky" else {}))
+    assert (verdict.message, verdict.findings, verdict.valid_until) == (message, (), None)
 
 
 def history(*outcomes: str) -> dict[str, Any]:
