@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dawsos.errors import InfrastructureError
-from dawsos.model.events import Event, EventKind
+from dawsos.model.events import Event, Fact
 from dawsos.model.fold import fold
 from dawsos.model.rollout import Counts, Drained, Sample
 from dawsos.model.run import Run
@@ -39,8 +39,8 @@ class MemoryRecorder:
         self.run = run
         self.events: list[Event] = []
 
-    def record(self, kind: EventKind, stage: str = "", /, **body: Any) -> Event:
-        event = Event(self.run, len(self.events) + 1, self.clock.now(), kind, stage, body)
+    def record(self, fact: Fact, stage: str = "") -> Event:
+        event = Event(self.run, len(self.events) + 1, self.clock.now(), fact, stage)
         self.events.append(event)
         return event
 
@@ -54,6 +54,34 @@ class MemoryRecorder:
     @property
     def state(self) -> Run:
         return fold(self.events)
+
+
+class ScriptedPrompter:
+    """A person who answers question after question: a line that is typed, or what happens elsewhere while nothing is typed.
+
+    Without any answer there is no terminal; after the last one the input is at its end.  ``said`` is what was shown.
+    """
+
+    def __init__(self, *answers: str | Callable[[], object]) -> None:
+        self._terminal = bool(answers)
+        self._answers = list(answers)
+        self.said: list[str] = []
+
+    def interactive(self) -> bool:
+        return self._terminal
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    async def ask(self, text: str, answered: Callable[[], bool]) -> str | None:
+        self.say(text)
+        await asyncio.sleep(0)
+        answer = self._answers.pop(0) if self._answers else ""
+        if isinstance(answer, str):
+            return answer
+        answer()
+        assert answered(), "a question that was not answered elsewhere is waited for for ever"
+        return None
 
 
 class ScriptedTraffic:

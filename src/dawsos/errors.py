@@ -6,12 +6,15 @@ and is reported as one by the boundary in ``dawsos.cli.main``.
 
 from __future__ import annotations
 
+from typing import Literal
+
 EXIT_DONE = 0
 EXIT_GATE_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INFRASTRUCTURE = 3
 EXIT_ROLLED_BACK = 4
 EXIT_WAITING = 75
+EXIT_INTERRUPTED = 130
 
 
 class DawsosError(Exception):
@@ -53,3 +56,18 @@ class OwnedElsewhere(DawsosError):
     """Another live process owns the run or the environment; the message names its pid."""
 
     exit_code = EXIT_INFRASTRUCTURE
+
+
+def failure_of(error: Exception) -> tuple[Literal["failed", "infrastructure"], str]:
+    """Return how a stage or a run ends that ``error`` stopped, and the reason.
+
+    This is the only map from errors to results.  A fault of the release or of the input fails, because the same commit has it
+    the next time as well.  A fault of the machine, and a defect of the tool, are infrastructure: another attempt may succeed.
+    """
+    if isinstance(error, (ReleaseFailed, BadInput)):
+        return "failed", str(error)
+    if isinstance(error, DawsosError):
+        return "infrastructure", str(error)
+    if isinstance(error, OSError):
+        return "infrastructure", f"{type(error).__name__}: {error}"
+    return "infrastructure", f"a defect of dawsos: {type(error).__name__}: {error}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from dawsos.model.events import Event, EventKind
+from dawsos.model.events import Event, Fact
 from dawsos.model.process import Command, CommandOutcome, ProcessSpec
 from dawsos.model.rollout import Drained, Sample
 
@@ -22,7 +22,7 @@ class Clock(Protocol):
 class Recorder(Protocol):
     """Takes facts: an event is in the journal, on disk, before ``record`` returns it."""
 
-    def record(self, kind: EventKind, stage: str = "", /, **body: Any) -> Event: ...
+    def record(self, fact: Fact, stage: str = "") -> Event: ...
     def since(self, seq: int) -> list[Event]: ...
 
 
@@ -83,7 +83,25 @@ class Reporter(Protocol):
     """Is told every event after it was recorded; must not raise and must not call back."""
 
     def notice(self, event: Event) -> None: ...
+    def suspend(self) -> None:
+        """Leave the terminal to a question; the next event takes it back."""
+        ...
+
     def close(self) -> None: ...
+
+
+class Prompter(Protocol):
+    """Asks a person on the terminal."""
+
+    def interactive(self) -> bool:
+        """Return whether there is a terminal to ask on."""
+        ...
+
+    async def ask(self, text: str, answered: Callable[[], bool]) -> str | None:
+        """Show ``text`` and return the next line typed, None as soon as ``answered`` says that the answer came elsewhere."""
+        ...
+
+    def say(self, text: str) -> None: ...
 
 
 class CleanStream(Protocol):

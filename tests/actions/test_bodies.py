@@ -27,8 +27,10 @@ from dawsos.engine.contract import Action, StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.process import ProcessSpec
+from dawsos.model.status import StageState
 from dawsos.releases import bundle as releases
 from dawsos.runs.recorder import Session
+from support.facts import fact
 from support.paper import URL, Paper
 from support.world import COMMIT
 
@@ -143,14 +145,14 @@ MAKE_WHEEL = 'while [ "$1" != -w ]; do shift; done; mkdir -p "$2"; touch "$2/dem
 def test_a_release_is_built_recorded_and_kept(paper: Paper) -> None:
     session = with_toolchain(paper, MAKE_WHEEL).session()
     work = paper.work(session, "build")
-    assert asyncio.run(build_release(scene(paper, session), work)) == StageOutcome("passed")
+    assert asyncio.run(build_release(scene(paper, session), work)) == StageOutcome(StageState.PASSED)
     release = releases.load(paper.project.releases, session.state.release)
     assert (release.commit, (release.site / "app" / "__init__.py").read_text()) == (COMMIT, "VERSION = 1\n")
     assert evidence(work, "release.json")["release"] == release.digest
     (step,) = evidence(work)
     assert (step["name"], step["classification"], step["exit_code"]) == ("build the release", "ok", 0)
     # Built again it is the same one.
-    assert asyncio.run(build_release(scene(paper, session), work)) == StageOutcome("passed")
+    assert asyncio.run(build_release(scene(paper, session), work)) == StageOutcome(StageState.PASSED)
     assert session.state.release == release.digest
 
 
@@ -269,11 +271,22 @@ def test_the_end_of_a_rollout_that_was_let_in_waits_for_nothing(paper: Paper) ->
     session = paper.session()
     paper.built(session, release)
     session.record(
-        "rollout_started", "canary", release=release.digest, deployment="new", stable_release="", stable_deployment="",
-        ladder=[50, 100], policy={}, traffic="real", first=True, drill="",
-    )  # fmt: skip
+        fact(
+            "rollout_started",
+            release=release.digest,
+            deployment="new",
+            stable_release="",
+            stable_deployment="",
+            ladder=[50, 100],
+            policy={},
+            traffic="real",
+            first=True,
+            drill="",
+        ),
+        "canary",
+    )
     rollout = bodies.bodies(scene(paper, session))["rollout"]
-    assert asyncio.run(acted(rollout, paper.work(session, "canary"))) == StageOutcome("passed")
+    assert asyncio.run(acted(rollout, paper.work(session, "canary"))) == StageOutcome(StageState.PASSED)
 
 
 def test_production_refuses_a_plain_deployment_without_evidence_as_it_does_a_rollout(paper: Paper) -> None:

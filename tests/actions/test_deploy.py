@@ -15,6 +15,7 @@ from dawsos.actions import deploy as deploying
 from dawsos.actions.deploy import deploy_release
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
+from dawsos.model.status import StageState
 from dawsos.platforms.local.state import ProcessStatus, Roles
 from dawsos.releases import bundle as releases
 from dawsos.runs.recorder import Session
@@ -37,7 +38,7 @@ def deployed(paper: Paper, monkeypatch: pytest.MonkeyPatch, text: str = "1") -> 
     session = paper.session(f"20260301-120000-c0ffee0-{text * 2}")
     paper.built(session, paper.release(text))
     work = changed(paper.work(session, "canary"), environment="staging")
-    assert asyncio.run(deploy_release(scene(paper, session), work)) == StageOutcome("passed")
+    assert asyncio.run(deploy_release(scene(paper, session), work)) == StageOutcome(StageState.PASSED)
     return session, work
 
 
@@ -53,7 +54,7 @@ def test_a_deployment_takes_the_place_of_the_one_before(paper: Paper, monkeypatc
     health = evidence(work, "health.json")
     assert (health["url"], health["expected_version"]) == (f"{URL}/health", COMMIT)
     assert (health["replicas"], health["ready"], health["crash_looping"]) == (2, 2, False)
-    assert session.state.deployments[-1]["deployment"] == second
+    assert session.state.deployments[-1].deployment == second
 
 
 def test_what_serves_already_is_kept(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:

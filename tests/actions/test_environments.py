@@ -12,6 +12,7 @@ from dawsos.actions.environments import deployed_profile, deployment_of, release
 from dawsos.errors import BadInput
 from dawsos.model.pipeline import Profile
 from dawsos.releases.bundle import Release
+from support.facts import fact
 from support.paper import Paper
 
 
@@ -59,7 +60,7 @@ def test_who_acts_on_what_runs_has_the_profile_of_the_last_deployment_there(
     assert deployed_profile(paper.tools, pipeline, "production") == ""
     for number, (profile, environment) in enumerate([("laptop", "production"), ("drill", "staging")]):
         session = paper.session(f"20260301-12000{number}-c0ffee0-aa", profile=profile)
-        session.record("deployed", "x", environment=environment, release="r", deployment="d", url="", replicas=1)
+        session.record(fact("deployed", environment=environment, release="r", deployment="d", url="", replicas=1), "x")
     paper.session("20260301-120009-c0ffee0-aa", profile="drill")  # deployed nothing
     assert deployed_profile(paper.tools, pipeline, "production") == "laptop"
     assert deployed_profile(paper.tools, pipeline, "staging") == "drill"

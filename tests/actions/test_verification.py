@@ -35,7 +35,7 @@ def look(
     monkeypatch.setattr(verify, "get", get)
     found = asyncio.run(checks(paper.tools, paper.pipeline, paper.environment(), paper.project.home / "verify"))
     assert not any(token for page, token in asked.items() if not page.startswith("/latest"))
-    return {check["name"]: (check["result"], check["measured"], check["limit"]) for check in found}
+    return {check.name: (check.result, check.measured, check.limit) for check in found}
 
 
 @pytest.fixture
@@ -109,5 +109,5 @@ def test_a_ship_keeps_what_its_checks_said(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(verify, "get", get)
     found = asyncio.run(verify_production(paper.tools, paper.pipeline, session))
-    assert [check["result"] for check in found] == ["pass"] * 4
+    assert [check.result for check in found] == ["pass"] * 4
     assert (paper.project.run_folder(session.id) / "verify" / "report.log").read_text() == "as usual\n"

@@ -12,6 +12,7 @@ from dawsos.adapters.cache import StageCache
 from dawsos.adapters.digests import tree_digests
 from dawsos.model.plan import Fingerprint
 from dawsos.model.run import StageRecord
+from dawsos.model.status import StageState
 from dawsos.model.verdicts import GateVerdict
 
 PRINT = Fingerprint("f" * 64, {"file a": "1"})
@@ -36,7 +37,7 @@ def keep(
     cache: StageCache, artifacts: Path, *, at: float = 100.0, print_: Fingerprint = PRINT, run: str = "r1"
 ) -> None:
     evidence = tree_digests(artifacts) if artifacts.exists() else {}
-    record = StageRecord("unit", "passed", finished_at=at, gates=GATES, evidence=evidence)
+    record = StageRecord("unit", StageState.PASSED, finished_at=at, gates=GATES, evidence=evidence)
     cache.keep(record, print_, artifacts, run=run, statement=f"signed {print_.digest}")
 
 

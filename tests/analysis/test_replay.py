@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from dawsos.analysis.replay import replay
-from dawsos.analysis.samples import from_bodies, to_body
+from dawsos.analysis.samples import from_facts, to_fact
 from dawsos.analysis.statistical.judge import Statistical
+from dawsos.model.events import RolloutSampled
 from dawsos.model.policy import LadderStep, RolloutPolicy
 from fakes import counts, sample
 
@@ -16,26 +17,26 @@ POLICY = RolloutPolicy(
 )  # fmt: skip
 
 
-def _recorded(seconds: int, errors: int) -> list[dict[str, object]]:
-    judge, bodies = Statistical(POLICY), []
+def _recorded(seconds: int, errors: int) -> list[RolloutSampled]:
+    judge, facts = Statistical(POLICY), []
     for at in range(seconds):
         taken = sample(at, weight=0 if at < 3 else 5, canary=counts(20, errors=errors))
-        bodies.append(json.loads(json.dumps(to_body(taken, judge.observe(taken), 5))))
-    return bodies
+        facts.append(RolloutSampled.read(json.loads(json.dumps(to_fact(taken, judge.observe(taken), 5).body()))))
+    return facts
 
 
 def test_a_replay_under_the_same_policy_says_what_the_rollout_said() -> None:
-    bodies = _recorded(40, errors=3)
-    first = next(number for number, body in enumerate(bodies) if body["verdict"] == "failing")
-    found = replay("same", POLICY, from_bodies(bodies))
+    facts = _recorded(40, errors=3)
+    first = next(number for number, fact in enumerate(facts) if fact.verdict == "failing")
+    found = replay("same", POLICY, from_facts(facts))
     assert found.failing_at == first - 2
-    assert found.reason == bodies[first]["reason"]
+    assert found.reason == facts[first].reason
     assert found.suspected_at is not None
     assert found.suspected_at < found.failing_at
 
 
 def test_another_judge_speaks_at_another_time() -> None:
-    samples = from_bodies(_recorded(60, errors=3))
+    samples = from_facts(_recorded(60, errors=3))
     thresholds = replay("thresholds", POLICY.model_copy(update={"judge": "thresholds"}), samples)
     flagger = replay("flagger", POLICY.model_copy(update={"judge": "flagger"}), samples)
     # Its checks begin with the canary's traffic: two of them, ten seconds each.
@@ -44,6 +45,6 @@ def test_another_judge_speaks_at_another_time() -> None:
 
 
 def test_a_good_recording_stays_good() -> None:
-    found = replay("ours", POLICY, from_bodies(_recorded(30, errors=0)))
+    found = replay("ours", POLICY, from_facts(_recorded(30, errors=0)))
     assert (found.failing_at, found.doubted, found.suspected_at) == (None, 0, None)
     assert replay("none", POLICY, []).reason == "no sample"

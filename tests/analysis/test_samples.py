@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawsos.analysis.measures import quantile, total
-from dawsos.analysis.samples import from_bodies, to_body
+from dawsos.analysis.samples import from_facts, to_fact
 from dawsos.analysis.statistical.latency import above, choose_edges, tables
+from dawsos.model.events import RolloutSampled
 from dawsos.model.rollout import Counts, Judgement, Reading, Sample
 
 EDGES = (0.1, 0.2, 0.5, math.inf)
@@ -32,14 +33,15 @@ def test_samples_come_back(drawn: list[tuple[list[int], list[int], int]]) -> Non
         for at, (canary, stable, errors) in enumerate(drawn)
     ]
     judged = Judgement("healthy", "fine", tests=(Reading("worse", -math.inf, 4.7, 0.1, 0.0, 0.2, 10, 1),))
-    bodies = json.loads(json.dumps([to_body(each, judged, 25) for each in samples], allow_nan=False))
-    assert from_bodies(bodies) == samples
-    assert bodies[0]["evidence"][0]["log_e"] == -99.0
+    bodies = json.loads(json.dumps([to_fact(each, judged, 25).body() for each in samples], allow_nan=False))
+    facts = [RolloutSampled.read(body) for body in bodies]
+    assert from_facts(facts) == samples
+    assert facts[0].evidence[0].log_e == -99.0
 
 
 def test_a_sample_of_an_older_version_has_no_latencies() -> None:
     old = {"at": 1.0, "weight": 5, "seconds": 1.0, "canary": {"requests": 3, "errors": 1, "p95": 0.1}, "stable": {}}
-    assert from_bodies([old]) == [Sample(1.0, 1.0, 5, Counts(3, 1), Counts())]
+    assert from_facts([RolloutSampled.read(old)]) == [Sample(1.0, 1.0, 5, Counts(3, 1), Counts())]
 
 
 @given(st.lists(st.tuples(SPARSE, SPARSE), min_size=1, max_size=3))
@@ -47,7 +49,7 @@ def test_a_sample_of_an_older_version_has_no_latencies() -> None:
 def test_what_came_back_gives_the_same_counts_above_every_limit(drawn: list[tuple[list[int], list[int]]]) -> None:
     """A judge that is shown the recording has the evidence that it had, also where no sample filled every bucket."""
     samples = [Sample(float(at), 1.0, 5, _counts(one, 0), _counts(two, 0)) for at, (one, two) in enumerate(drawn)]
-    back = from_bodies([to_body(each, Judgement("healthy", "fine"), 5) for each in samples])
+    back = from_facts([to_fact(each, Judgement("healthy", "fine"), 5) for each in samples])
     edges, past = (
         choose_edges(total(each.stable for each in samples * 99), 0.05),
         total(each.stable for each in back * 99),
@@ -62,7 +64,7 @@ def test_what_came_back_gives_the_same_counts_above_every_limit(drawn: list[tupl
 
 def test_a_canary_that_became_slower_is_slower_in_the_recording_too() -> None:
     fast, slow = _counts([100, 0, 0, 0], 0), _counts([0, 0, 100, 0], 0)
-    (back,) = from_bodies([to_body(Sample(0.0, 1.0, 5, slow, fast), Judgement("healthy", "fine"), 5)])
+    (back,) = from_facts([to_fact(Sample(0.0, 1.0, 5, slow, fast), Judgement("healthy", "fine"), 5)])
     for sides in ((slow, fast), (back.canary, back.stable)):
         (edge, *_) = choose_edges(total([sides[1]] * 3), 0.05)
         assert above(sides[0], edge.canary) == 100

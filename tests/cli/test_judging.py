@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis.test_replay import _recorded
+from dawsos.model.events import RolloutStarted
 from projects import Said, called
 from support.paper import Paper
 from verbs.test_policies import write_manifest
@@ -51,12 +52,9 @@ def test_a_replay_in_words_and_in_json(tmp_path: Path, call: Call, monkeypatch: 
     monkeypatch.chdir(paper.project.root)
     session = paper.session()
     assert call("replay").code == 2
-    session.record(
-        "rollout_started", "canary", release="a" * 64, deployment="new", stable_release="b" * 64,
-        stable_deployment="old", ladder=[5, 100], policy={}, traffic="real", first=False, drill="",
-    )  # fmt: skip
-    for body in _recorded(40, errors=3):
-        session.record("rollout_sampled", "canary", **body)
+    session.record(RolloutStarted("a" * 64, "new", "production", "b" * 64, "old", (5, 100), traffic="real"), "canary")
+    for sampled in _recorded(40, errors=3):
+        session.record(sampled, "canary")
     said = call("replay").out
     assert said.startswith(f"run {session.id}: not finished: ")
     assert "statistical  rolls back at " in said

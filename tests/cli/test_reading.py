@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from dawsos.model.events import CheckResult
+from dawsos.model.status import RunResult
+from dawsos.runs.lifecycle import finish
 from dawsos.verbs import verify as verify_verb
 from projects import Said, called
 from support.paper import Paper, alter
@@ -30,8 +33,7 @@ def call(paper: Paper, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 
 def ended(paper: Paper, run: str = RUN) -> None:
-    session = paper.session(run)
-    session.finish(paper.pipeline, "failed", f"because of {run[-2:]}")
+    finish(paper.session(run), paper.pipeline, RunResult.FAILED, f"because of {run[-2:]}")
 
 
 def test_history_in_words_and_in_json(paper: Paper, call: Call) -> None:
@@ -82,25 +84,25 @@ def test_a_plan_in_words_and_in_json(paper: Paper, call: Call, monkeypatch: pyte
     assert "never passed here" in call("plan", "--explain").out
 
 
-WELL = {"name": "health", "result": "pass", "measured": "200 healthy", "limit": "200 healthy"}
-ILL = {"name": "health", "result": "fail", "measured": "503 degraded", "limit": "200 healthy"}
+WELL = CheckResult("health", "pass", "200 healthy", "200 healthy")
+ILL = CheckResult("health", "fail", "503 degraded", "200 healthy")
 
 
 @pytest.mark.parametrize(("found", "code"), [(WELL, 0), (ILL, 1)], ids=["well", "ill"])
 def test_verify_ends_with_what_it_found(
-    found: dict[str, Any], code: int, paper: Paper, call: Call, monkeypatch: pytest.MonkeyPatch
+    found: CheckResult, code: int, paper: Paper, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def checks(*_: object) -> list[dict[str, Any]]:
+    async def checks(*_: object) -> list[CheckResult]:
         return [found]
 
     monkeypatch.setattr(verify_verb, "checks", checks)
     ended(paper)
     said = call("verify")
     assert said.code == code
-    assert f"{found['result']:4}  health" in said.out
+    assert f"{found.result:4}  health" in said.out
     assert "journals                 intact  (wanted intact)" in said.out
     told = call("verify", "--json")
-    assert (told.code, told.json["checks"][0]) == (code, found)
+    assert (told.code, told.json["checks"][0]) == (code, asdict(found))
     alter(paper)
     assert call("verify").code == 1
 
@@ -114,7 +116,7 @@ def test_evidence_of_a_run_that_built_nothing_is_bad_input(paper: Paper, call: C
 def test_evidence_in_words_and_in_json(paper: Paper, call: Call) -> None:
     session = paper.session(RUN)
     paper.built(session, paper.release())
-    session.finish(paper.pipeline, "failed", "because of 01")
+    finish(session, paper.pipeline, RunResult.FAILED, "because of 01")
     plain = call("evidence", "--json")
     assert (plain.code, set(plain.json)) == (0, {"release", "run", "commit", "statements"})
     assert f"folder   {paper.project.evidence(RUN)}\n" in call("evidence").out

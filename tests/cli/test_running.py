@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.cli.running import _end, make_reporter
+from dawsos.cli.running import _end, make_reporters
+from dawsos.runs.lifecycle import RunOutcome
 from dawsos.runs.project import load
-from dawsos.verbs.ship import RunOutcome
 from projects import TinyProject
 
 
@@ -45,4 +45,4 @@ def test_on_github_the_findings_of_a_red_gate_are_annotations(
     pipeline = load(good.path)
     for value in ("true", ""):
         monkeypatch.setenv("GITHUB_ACTIONS", value)
-        assert make_reporter(pipeline, pipeline.stages)._annotate is (value == "true")  # type: ignore[attr-defined]
+        assert make_reporters(pipeline, pipeline.stages)[0]._annotate is (value == "true")  # type: ignore[attr-defined]

@@ -10,12 +10,14 @@ import fakes
 from dawsos import ports
 from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.process import ProcessRunner
+from dawsos.adapters.prompter import TerminalPrompter
 from dawsos.adapters.redactor import MaskedStream, Masker
 from dawsos.adapters.services import SERVICES
 from dawsos.platforms.local.traffic import EnvoyTraffic
 from dawsos.reporting.terminal import TerminalReporter
 from dawsos.runs.recorder import Session
 from executors.test_local import ScriptedRunner
+from support.world import Silent
 
 IMPLEMENTATIONS: dict[type, tuple[type, ...]] = {
     ports.Clock: (SystemClock, fakes.VirtualClock),
@@ -23,7 +25,8 @@ IMPLEMENTATIONS: dict[type, tuple[type, ...]] = {
     ports.Runner: (ProcessRunner, ScriptedRunner),
     ports.Service: tuple(type(service) for service in SERVICES.values()),
     ports.Traffic: (EnvoyTraffic, fakes.ScriptedTraffic),
-    ports.Reporter: (TerminalReporter,),
+    ports.Reporter: (TerminalReporter, Silent),
+    ports.Prompter: (TerminalPrompter, fakes.ScriptedPrompter),
     ports.Redactor: (Masker,),
     ports.CleanStream: (MaskedStream,),
 }

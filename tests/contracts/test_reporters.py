@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -68,7 +69,7 @@ def test_every_view_of_every_beginning_of_a_run_can_be_drawn(made: Callable[[], 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(ANY_EVENT, max_size=12))
 def test_events_in_an_order_that_no_run_has_are_still_a_state_that_can_be_shown(events: list[Event]) -> None:
-    numbered = [Event(e.run, number, e.at, e.kind, e.stage, e.body) for number, e in enumerate(events, start=1)]
+    numbered = [replace(e, seq=number) for number, e in enumerate(events, start=1)]
     run = fold(numbered)
     assert run_to_json(run)["headline"]
     _console(False).print(render_run(run))

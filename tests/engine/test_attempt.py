@@ -13,14 +13,16 @@ import pytest
 from dawsos.adapters.digests import tree_digests
 from dawsos.engine import attempt
 from dawsos.engine.attempt import run_stage
-from dawsos.engine.contract import StageAttempt, StageOutcome, StageResult, StageRuntime, nothing_to_prepare
+from dawsos.engine.contract import StageAttempt, StageOutcome, StageRuntime, nothing_to_prepare
 from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
 from dawsos.model.pipeline import Approval, Gate, Retry
 from dawsos.model.plan import Fingerprint
+from dawsos.model.status import StageState
 from dawsos.model.verdicts import GateResult, GateVerdict
 from engine.stages import stage
 from fakes import MemoryRecorder, VirtualClock
 from gates.samples import gate
+from support.facts import fact
 
 
 def answer(gate: Gate, result: GateResult = "pass") -> GateVerdict:
@@ -35,13 +37,13 @@ class World:
     ) -> None:
         self.clock = VirtualClock()
         self.recorder = MemoryRecorder(self.clock)
-        self.recorder.record("run_started", stages=["lint"])
+        self.recorder.record(fact("run_started", stages=["lint"]))
         self.stage = stage("lint", **fields)
         self.folder = folder
         self.body = body
         self.verdicts: dict[str, GateResult] = {}
         self.prepare: Callable[[StageAttempt], Awaitable[None]] = nothing_to_prepare
-        self.approval = StageOutcome("passed")
+        self.approval = StageOutcome(StageState.PASSED)
         self.kept = 0
         self.asked = 0
         self.attempts: list[StageAttempt] = []
@@ -73,7 +75,7 @@ class World:
 
 
 def passing(_work: StageAttempt) -> StageOutcome:
-    return StageOutcome("passed")
+    return StageOutcome(StageState.PASSED)
 
 
 def raising(error: Exception) -> Callable[[StageAttempt], StageOutcome]:
@@ -85,7 +87,7 @@ def raising(error: Exception) -> Callable[[StageAttempt], StageOutcome]:
 
 def test_a_passed_stage_has_its_gates_in_the_journal_and_its_evidence_in_the_cache(tmp_path: Path) -> None:
     world = World(tmp_path, passing)
-    assert world.run() == StageOutcome("passed")
+    assert world.run() == StageOutcome(StageState.PASSED)
     assert world.recorder.kinds == ["run_started", "stage_started", "gate_evaluated", "stage_finished"]
     assert (world.record.state, world.record.fingerprint, world.kept) == ("passed", "f" * 64, 1)
 
@@ -96,7 +98,7 @@ def test_a_gate_that_does_not_pass_makes_the_stage_red_and_is_told_in_full(resul
     world = World(tmp_path, passing, gates=gates, approval=Approval())
     world.verdicts = {"junit": result}
     outcome = world.run()
-    assert outcome == StageOutcome("failed", "gate junit: too many (measured 7, limit at most 5)")
+    assert outcome == StageOutcome(StageState.FAILED, "gate junit: too many (measured 7, limit at most 5)")
     assert [gate.result for gate in world.record.gates] == [result, "pass"]
     assert (world.kept, world.asked, len(world.attempts)) == (0, 0, 1)
 
@@ -111,8 +113,8 @@ def test_what_stopped_the_work_is_told_and_not_the_evidence_that_is_missing_for_
 
 
 def test_a_failed_step_that_no_gate_saw_fails_the_stage_all_the_same(tmp_path: Path) -> None:
-    world = World(tmp_path, lambda _work: StageOutcome("failed", "a step failed"))
-    assert world.run() == StageOutcome("failed", "a step failed")
+    world = World(tmp_path, lambda _work: StageOutcome(StageState.FAILED, "a step failed"))
+    assert world.run() == StageOutcome(StageState.FAILED, "a step failed")
     assert world.kept == 0
     assert len(world.record.gates) == 1
 
@@ -140,10 +142,12 @@ def test_only_infrastructure_is_tried_again(
 
 def test_each_attempt_has_its_own_folder_and_a_second_one_may_pass(tmp_path: Path) -> None:
     def body(work: StageAttempt) -> StageOutcome:
-        return StageOutcome("infrastructure", "killed") if work.attempt < 3 else StageOutcome("passed")
+        return (
+            StageOutcome(StageState.INFRASTRUCTURE, "killed") if work.attempt < 3 else StageOutcome(StageState.PASSED)
+        )
 
     world = World(tmp_path, body, retry=Retry(attempts=3))
-    assert world.run() == StageOutcome("passed")
+    assert world.run() == StageOutcome(StageState.PASSED)
     assert [work.artifacts.name for work in world.attempts] == ["attempt-1", "attempt-2", "attempt-3"]
     assert all(work.artifacts.is_dir() for work in world.attempts)
     assert world.record.state == "passed"
@@ -157,10 +161,10 @@ def test_a_stage_over_its_budget_is_stopped_and_cleans_up(tmp_path: Path) -> Non
             await asyncio.Event().wait()
         finally:
             cleaned.append(True)
-        return StageOutcome("passed")
+        return StageOutcome(StageState.PASSED)
 
     world = World(tmp_path, slow, budget=0.01)
-    assert world.run() == StageOutcome("timeout", "stopped after its budget of 0.01 s")
+    assert world.run() == StageOutcome(StageState.TIMEOUT, "stopped after its budget of 0.01 s")
     assert cleaned == [True]
     assert (world.record.state, len(world.attempts), world.record.gates) == ("timeout", 1, ())
 
@@ -177,12 +181,12 @@ def test_cancelling_is_recorded_before_it_is_passed_on(tmp_path: Path) -> None:
 
 def test_an_approval_is_asked_for_once_the_gates_have_passed(tmp_path: Path) -> None:
     world = World(tmp_path, passing, approval=Approval())
-    assert world.run() == StageOutcome("passed")
+    assert world.run() == StageOutcome(StageState.PASSED)
     assert (world.asked, world.kept) == (1, 1)
 
 
-@pytest.mark.parametrize("result", ["waiting", "rejected"])
-def test_without_a_yes_nothing_is_kept(result: StageResult, tmp_path: Path) -> None:
+@pytest.mark.parametrize("result", [StageState.WAITING, StageState.REJECTED])
+def test_without_a_yes_nothing_is_kept(result: StageState, tmp_path: Path) -> None:
     world = World(tmp_path, passing, approval=Approval())
     world.approval = StageOutcome(result, "the product owner")
     assert world.run().result == result
@@ -191,14 +195,14 @@ def test_without_a_yes_nothing_is_kept(result: StageResult, tmp_path: Path) -> N
 
 def test_work_that_was_done_and_shown_is_not_done_again(tmp_path: Path) -> None:
     world = World(tmp_path, raising(AssertionError("must not run")), approval=Approval())
-    assert world.run(done=True) == StageOutcome("passed")
+    assert world.run(done=True) == StageOutcome(StageState.PASSED)
     assert (world.attempts, world.asked, world.kept) == ([], 1, 1)
 
 
 def test_a_rollback_stays_one_whatever_its_gates_say(tmp_path: Path) -> None:
-    world = World(tmp_path, lambda _work: StageOutcome("rolled_back", "errors"))
+    world = World(tmp_path, lambda _work: StageOutcome(StageState.ROLLED_BACK, "errors"))
     world.verdicts = {"exit_status": "fail"}
-    assert world.run() == StageOutcome("rolled_back", "errors")
+    assert world.run() == StageOutcome(StageState.ROLLED_BACK, "errors")
     assert len(world.record.gates) == 1
     assert world.kept == 0
 
@@ -209,7 +213,7 @@ def test_what_is_prepared_does_not_count_against_the_budget(tmp_path: Path) -> N
 
     world = World(tmp_path, passing, budget=0.05)
     world.prepare = slow
-    assert world.run() == StageOutcome("passed")
+    assert world.run() == StageOutcome(StageState.PASSED)
 
 
 def test_what_cannot_be_prepared_is_the_machines_fault_and_tried_again(tmp_path: Path) -> None:
@@ -251,10 +255,10 @@ def test_the_event_loop_goes_on_while_the_evidence_is_digested(tmp_path: Path, m
     def body(work: StageAttempt) -> StageOutcome:
         (work.artifacts / "report.json").write_text("{}")
         beside.append(asyncio.create_task(digests.watch()))
-        return StageOutcome("passed")
+        return StageOutcome(StageState.PASSED)
 
     world = World(tmp_path, body)
-    assert world.run() == StageOutcome("passed")
+    assert world.run() == StageOutcome(StageState.PASSED)
     assert list(world.record.evidence) == ["report.json"]
 
 
@@ -267,7 +271,7 @@ def test_a_stage_that_is_cancelled_while_its_evidence_is_digested_keeps_its_outc
         current = asyncio.current_task()
         assert current is not None
         beside.append(asyncio.create_task(digests.watch(then=current.cancel)))
-        return StageOutcome("rolled_back", "errors")
+        return StageOutcome(StageState.ROLLED_BACK, "errors")
 
     world = World(tmp_path, body)
     with pytest.raises(asyncio.CancelledError):

@@ -28,7 +28,7 @@ TODAY = EvaluationContext(NOW, "laptop").day
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Tools:
-    return replace(world(tmp_path / "project").tools, clock=VirtualClock(NOW))  # type: ignore[arg-type]
+    return replace(world(tmp_path / "project").tools, clock=VirtualClock(NOW))
 
 
 @pytest.fixture

@@ -4,38 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dawsos.engine.contract import StageOutcome, StageResult
+from dawsos.engine.contract import StageOutcome
 from dawsos.engine.loop import run_stages
 from dawsos.model.pipeline import Stage
+from dawsos.model.status import StageState
 from engine.stages import graphs, stage
 
-PENDING: dict[str, str] = {}
 
-
-def pending(stages: list[Stage]) -> dict[str, str]:
-    return {each.id: "pending" for each in stages}
+def pending(stages: list[Stage]) -> dict[str, StageState]:
+    return {each.id: StageState.PENDING for each in stages}
 
 
 def executed(
-    stages: list[Stage], execute: Callable[[Stage], Awaitable[StageOutcome]], cores: int = 4, **states: str
-) -> dict[str, str]:
+    stages: list[Stage], execute: Callable[[Stage], Awaitable[StageOutcome]], cores: int = 4, **states: StageState
+) -> dict[str, StageState]:
     return asyncio.run(run_stages(stages, pending(stages) | states, execute, cores))
 
 
-def outcomes(**results: Any) -> tuple[list[str], Callable[[Stage], Awaitable[StageOutcome]]]:
+def outcomes(**results: StageState) -> tuple[list[str], Callable[[Stage], Awaitable[StageOutcome]]]:
     """Return the list of what ran, and what runs it: each stage ends as ``results`` says, passed by default."""
     ran: list[str] = []
 
     async def execute(which: Stage) -> StageOutcome:
         ran.append(which.id)
         await asyncio.sleep(0)
-        return StageOutcome(results.get(which.id, "passed"))
+        return StageOutcome(results.get(which.id, StageState.PASSED))
 
     return ran, execute
 
@@ -48,12 +46,22 @@ def test_everything_passes_in_order() -> None:
 
 def test_what_was_done_before_does_not_run_again() -> None:
     ran, execute = outcomes()
-    executed([stage("a"), stage("b", "a")], execute, a="restored")
+    executed([stage("a"), stage("b", "a")], execute, a=StageState.RESTORED)
     assert ran == ["b"]
 
 
-@pytest.mark.parametrize("result", ["failed", "infrastructure", "timeout", "waiting", "rejected", "rolled_back"])
-def test_what_runs_beside_a_red_stage_comes_to_its_end_and_nothing_new_starts(result: StageResult) -> None:
+@pytest.mark.parametrize(
+    "result",
+    [
+        StageState.FAILED,
+        StageState.INFRASTRUCTURE,
+        StageState.TIMEOUT,
+        StageState.WAITING,
+        StageState.REJECTED,
+        StageState.ROLLED_BACK,
+    ],
+)
+def test_what_runs_beside_a_red_stage_comes_to_its_end_and_nothing_new_starts(result: StageState) -> None:
     other_is_done = asyncio.Event()
 
     async def execute(which: Stage) -> StageOutcome:
@@ -62,7 +70,7 @@ def test_what_runs_beside_a_red_stage_comes_to_its_end_and_nothing_new_starts(re
         for _ in range(10):
             await asyncio.sleep(0)
         other_is_done.set()
-        return StageOutcome("passed")
+        return StageOutcome(StageState.PASSED)
 
     stages = [stage("red"), stage("beside"), stage("behind", "red"), stage("later", "beside")]
     assert executed(stages, execute) == {"red": result, "beside": "passed", "behind": "pending", "later": "pending"}
@@ -79,7 +87,7 @@ def test_stages_run_side_by_side_within_the_cores() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         at_once -= 1
-        return StageOutcome("passed")
+        return StageOutcome(StageState.PASSED)
 
     executed([stage(f"s{number}") for number in range(6)], execute, cores=3)
     assert most == 3
@@ -94,7 +102,7 @@ def test_cancelling_waits_until_each_stage_has_cleaned_up() -> None:
         finally:
             await asyncio.sleep(0)
             cleaned.append(which.id)
-        return StageOutcome("passed")
+        return StageOutcome(StageState.PASSED)
 
     async def cancelled() -> None:
         stages = [stage("a"), stage("b")]
@@ -119,7 +127,7 @@ def test_a_defect_in_one_stage_cancels_the_others_and_is_raised() -> None:
             await asyncio.Event().wait()
         finally:
             cleaned.append(which.id)
-        return StageOutcome("passed")
+        return StageOutcome(StageState.PASSED)
 
     with pytest.raises(RuntimeError, match="a defect"):
         executed([stage("broken"), stage("other")], execute)
@@ -131,7 +139,7 @@ def test_each_stage_runs_once_at_most_and_only_behind_what_passed(
     stages: list[Stage], cores: int, data: st.DataObject
 ) -> None:
     red = data.draw(st.sets(st.sampled_from([each.id for each in stages]), max_size=2))
-    ran, execute = outcomes(**dict.fromkeys(red, "failed"))
+    ran, execute = outcomes(**dict.fromkeys(red, StageState.FAILED))
     states = executed(stages, execute, cores)
     assert len(ran) == len(set(ran))
     assert {name for name, state in states.items() if state != "pending"} == set(ran)

@@ -14,8 +14,10 @@ from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.executors.local import StepContext, run_steps
 from dawsos.model.pipeline import Step
 from dawsos.model.process import Command, CommandOutcome
+from dawsos.model.status import StageState
 from engine.stages import stage
 from fakes import MemoryRecorder
+from support.facts import fact
 
 OK = CommandOutcome("ok", 0, 0.5)
 FAILED = CommandOutcome("failed", 1, 0.5, "exit code 1")
@@ -39,7 +41,7 @@ def ran(
 ) -> tuple[StageOutcome, ScriptedRunner, list[dict[str, Any]], MemoryRecorder]:
     folder.mkdir(exist_ok=True)
     recorder = MemoryRecorder()
-    recorder.record("run_started", stages=["unit"])
+    recorder.record(fact("run_started", stages=["unit"]))
     work = StageAttempt(stage("unit", steps=steps, budget=42), 1, folder, None, recorder, recorder.clock)
     runner = ScriptedRunner(script)
     outcome = asyncio.run(run_steps(work, StepContext(Path("/project"), {"A": "1"}), runner))
@@ -48,7 +50,7 @@ def ran(
 
 def test_a_step_runs_in_the_project_with_its_whole_environment(tmp_path: Path) -> None:
     outcome, runner, steps, recorder = ran(tmp_path, lambda _: OK, Step(run="pytest -q", name="tests"))
-    assert outcome == StageOutcome("passed")
+    assert outcome == StageOutcome(StageState.PASSED)
     (command,) = runner.commands
     assert command.argv == ("/bin/sh", "-euc", "pytest -q")
     assert (command.cwd, command.budget) == ("/project", 42)
@@ -87,7 +89,7 @@ def test_an_infrastructure_failure_ends_the_stage_at_once(keep_going: bool, tmp_
     killed = CommandOutcome("infrastructure", 137, 0.1, "killed by signal 9")
     step = Step(run="a", name="a", repeat=2, keep_going=keep_going)
     outcome, runner, steps, _ = ran(tmp_path, lambda _: killed, step, Step(run="b"))
-    assert outcome == StageOutcome("infrastructure", "a (1 of 2): killed by signal 9")
+    assert outcome == StageOutcome(StageState.INFRASTRUCTURE, "a (1 of 2): killed by signal 9")
     assert len(runner.commands) == len(steps) == 1
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawsos.model.events import EVENT_KINDS, Event
+from dawsos.model.events import EVENT_KINDS, CheckResult, Event, fact_of
 from dawsos.model.fold import _HANDLERS, fold
-from dawsos.model.run import DONE_STATES, Run
+from dawsos.model.run import Run
+from dawsos.model.status import StageState
 from reporting import sample_runs
+from support.facts import fact
 
 RUNS = {
     made.__name__: made
@@ -27,18 +30,18 @@ RUNS = {
 
 
 def event(kind: Any, stage: str = "", /, seq: int = 1, at: float = 100.0, **body: Any) -> Event:
-    return Event("r", seq, at, kind, stage, body)
+    return Event("r", seq, at, fact(kind, **body), stage)
 
 
 STARTED = event("run_started", stages=["lint", "unit"], command="ship", commit="c0ffee", profile="laptop")
 
 
 def folded(*events: Event) -> Run:
-    return fold([Event(e.run, number, e.at, e.kind, e.stage, e.body) for number, e in enumerate(events, start=1)])
+    return fold([replace(e, seq=number) for number, e in enumerate(events, start=1)])
 
 
 def test_every_kind_of_event_has_its_place_in_the_state() -> None:
-    assert set(_HANDLERS) == EVENT_KINDS
+    assert {kind.KIND for kind in _HANDLERS} == EVENT_KINDS
 
 
 def test_a_run_begins_with_its_stages_pending() -> None:
@@ -103,8 +106,8 @@ def test_resuming_looks_again_at_what_was_not_done(state: str) -> None:
     assert (run.stages["lint"].state, run.result, run.exit_code, run.unfinished) == ("pending", "", None, True)
 
 
-@pytest.mark.parametrize("state", [*DONE_STATES, "rolled_back"])
-def test_resuming_leaves_what_was_done_and_what_was_rolled_back(state: str) -> None:
+@pytest.mark.parametrize("state", [*(state for state in StageState if state.done), StageState.ROLLED_BACK])
+def test_resuming_leaves_what_was_done_and_what_was_rolled_back(state: StageState) -> None:
     run = folded(STARTED, event("stage_finished", "lint", result=state), event("run_resumed", pid=1))
     assert run.stages["lint"].state == state
 
@@ -132,13 +135,13 @@ def test_a_rollout_is_followed_from_the_first_weight_to_the_decision() -> None:
     assert (rollout.weight_intended, rollout.weight, rollout.weights) == (5, 5, ((101.0, 5),))
     assert (rollout.decision, rollout.reason, rollout.requested) == ("rollback", "errors", "op: odd")
     assert (rollout.outcome, rollout.rollback_seconds, rollout.finished_at) == ("rolled_back", 0.2, 103.0)
-    assert rollout.samples[0]["recorded_at"] == 102.0
+    assert rollout.samples[0].recorded_at == 102.0
 
 
 @pytest.mark.parametrize("kind", ["weight_intended", "weight_confirmed", "rollout_sampled", "rollout_decided"])
 def test_what_belongs_to_no_rollout_changes_nothing(kind: str) -> None:
     before = folded(STARTED)
-    after = folded(STARTED, event(kind, weight=5, decision="promote"))
+    after = folded(STARTED, event(kind, **BODY.get(kind, {})))
     assert after.rollout is None
     assert after.stages == before.stages
 
@@ -152,13 +155,13 @@ def test_approvals_and_deployments_are_kept_in_order() -> None:
         event(
             "approval_given", "uat", at=105.0, digest="d", decision="approved", name="Ada", reason="fine", how="command"
         ),
-        event("verified", checks=[{"name": "health"}]),
+        event("verified", checks=[{"name": "health", "result": "pass"}]),
     )
     assert (run.release, run.builder, run.release_bytes) == ("r1", "bundle", 7)
-    assert run.deployments[0]["environment"] == "staging"
-    assert run.approval_requests[0]["stage"] == "uat"
+    assert run.deployments[0].environment == "staging"
+    assert run.approval_requests[0].stage == "uat"
     assert (run.approvals[0].name, run.approvals[0].at, run.approvals[0].decision) == ("Ada", 105.0, "approved")
-    assert run.verified == ({"name": "health"},)
+    assert run.verified == (CheckResult("health", "pass"),)
 
 
 BODY: dict[str, dict[str, Any]] = {
@@ -172,10 +175,11 @@ BODY: dict[str, dict[str, Any]] = {
     "weight_confirmed": {"weight": 5},
     "rollout_decided": {"decision": "rollback"},
     "rollout_finished": {"outcome": "rolled_back"},
+    "revert_started": {"environment": "production", "release": "r", "deployment": "d"},
     "run_finished": {"result": "failed"},
 }
 ANY_EVENT = st.builds(
-    lambda kind, stage, at: Event("r", 1, at, kind, stage, BODY.get(kind, {})),
+    lambda kind, stage, at: Event("r", 1, at, fact_of(kind, BODY.get(kind, {})), stage),
     st.sampled_from(sorted(EVENT_KINDS)),
     st.sampled_from(["", "lint", "unit", "canary"]),
     st.floats(0, 2e9),
@@ -185,7 +189,7 @@ ANY_EVENT = st.builds(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ANY_EVENT, max_size=25))
 def test_any_events_fold_and_a_fold_may_go_on_from_any_of_its_states(events: list[Event]) -> None:
-    numbered = [Event(e.run, number, e.at, e.kind, e.stage, e.body) for number, e in enumerate(events, start=1)]
+    numbered = [replace(e, seq=number) for number, e in enumerate(events, start=1)]
     whole = fold(numbered)
     assert whole.last_seq == len(events)
     for cut in range(len(numbered) + 1):
@@ -196,7 +200,7 @@ def test_any_events_fold_and_a_fold_may_go_on_from_any_of_its_states(events: lis
 @pytest.mark.parametrize("name", RUNS)
 def test_every_beginning_of_a_run_folds_and_survives_the_journal_s_text(name: str) -> None:
     events = RUNS[name]().events
-    stored = [Event(e.run, e.seq, e.at, e.kind, e.stage, json.loads(json.dumps(e.body))) for e in events]
+    stored = [replace(e, fact=fact_of(e.kind, json.loads(json.dumps(e.fact.body())))) for e in events]
     state = Run()
     for each in stored:
         state = fold([each], state)

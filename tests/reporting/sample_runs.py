@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from dawsos.model.events import Event
+from support.facts import fact
 
 START = 1_772_366_400.0
 STAGES: tuple[tuple[str, str, float], ...] = (
@@ -60,7 +61,7 @@ class Script:
         self.events: list[Event] = []
 
     def add(self, at: float, kind: Any, stage: str = "", /, **body: Any) -> None:
-        self.events.append(Event(self.run, len(self.events) + 1, START + at, kind, stage, body))
+        self.events.append(Event(self.run, len(self.events) + 1, START + at, fact(kind, **body), stage))
 
     def begin(self, command: str = "ship", stages: tuple[str, ...] = ALL_STAGES) -> None:
         self.add(
@@ -202,7 +203,7 @@ def passed() -> Script:
             script.add(160 + second, "weight_intended", "canary", weight=weight)
             script.add(160 + second, "weight_confirmed", "canary", weight=weight, seconds=0.01)
         script.sample(second, weight)
-    script.add(221.1, "rollout_decided", "canary", decision="promote", reason="every step was healthy")
+    script.add(221.1, "rollout_decided", "canary", decision="promote", cause="healthy", reason="every step was healthy")
     script.add(221.4, "rollout_finished", "canary", outcome="promoted", seconds=None, reason="every step was healthy")
     script.gate(222, "canary", GATES["canary"][0])
     script.end_stage("canary")
@@ -238,7 +239,10 @@ def rolled_back(drill: str = "") -> Script:
                 second, weight, bad=second > 34, check={"error_rate": 0.0577, "p95": 0.08, "requests": 156}, **failing
             )
     why = "5 consecutive checks failed: error rate 5.77% > 0.50% (9 of 156 requests)"
-    script.add(200.1, "rollout_decided", "canary", decision="rollback", reason=why)
+    script.add(
+        200.1, "rollout_decided", "canary", decision="rollback", cause="error_rate", metric="error rate", measured=0.0577,
+        limit=0.005, reason=why,
+    )  # fmt: skip
     script.add(200.2, "weight_confirmed", "canary", weight=0, seconds=0.02)
     script.add(200.41, "rollout_finished", "canary", outcome="rolled_back", seconds=0.31, reason=why)
     if not drill:

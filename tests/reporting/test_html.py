@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dawsos.model.events import GateEvaluated
 from dawsos.model.fold import fold
 from dawsos.reporting.html import ReportContext, render_html
 from reporting.sample_runs import STAGES, START, Script, failed, passed, rolled_back, running, waiting
@@ -89,10 +90,11 @@ def test_a_page_is_well_formed_and_shows_every_stage_and_gate(name: str) -> None
     for _, title, _ in STAGES:
         assert title in words
     for event in script.events:
-        if event.kind == "gate_evaluated":
-            assert event.body["gate"] in words
-            assert event.body["measured"] in words
-            assert event.body["limit"] in words
+        if isinstance(event.fact, GateEvaluated):
+            verdict = event.fact.verdict
+            assert verdict.gate in words
+            assert verdict.measured in words
+            assert verdict.limit in words
 
 
 def test_the_canary_has_its_curves() -> None:

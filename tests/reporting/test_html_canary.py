@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from dawsos.model.events import RolloutSampled
 from dawsos.model.fold import fold
 from dawsos.model.run import RolloutRecord
 from dawsos.reporting import summary as story
@@ -37,17 +38,17 @@ def judged() -> Script:
         161, "power_estimated", "canary", rate=200.0, errors=0.001,
         steps=["5 % for 300 s: finds errors from 0.53% on"], warnings=["5 %: errors between 0.50% and 0.53% pass unseen"],
     )  # fmt: skip
-    script.add(162, "weight_intended", "canary", weight=25, rung=25, why="")
+    script.add(162, "weight_intended", "canary", weight=25, step=25, why="")
     script.add(162, "weight_confirmed", "canary", weight=25, seconds=0.01, why="")
     for second in range(3, 15):
         suspected = second > 8
         if second == 9:
-            why = f"dimmed: suspicion: {REASON}"
-            script.add(160 + second, "weight_intended", "canary", weight=3, rung=25, why=why)
-            script.add(160 + second, "weight_confirmed", "canary", weight=3, seconds=0.01, why=why)
+            changed = {"weight": 3, "change": "dimmed", "why": f"suspicion: {REASON}"}
+            script.add(160 + second, "weight_intended", "canary", step=25, **changed)
+            script.add(160 + second, "weight_confirmed", "canary", seconds=0.01, **changed)
         log_e = min(4.71, max(-0.5, 0.9 * (second - 8)))
         script.sample(
-            second, 3 if suspected else 25, bad=suspected, rung=25, suspected=suspected,
+            second, 3 if suspected else 25, bad=suspected, step=25, suspected=suspected,
             verdict="failing" if second == 14 else "inconclusive" if suspected else "healthy", reason=REASON,
             evidence=[
                 {"name": "worse than stable", "log_e": log_e, "limit": PROOF, "estimate": 0.05, "low": 0.02, "high": 0.11,
@@ -55,7 +56,7 @@ def judged() -> Script:
                 {"name": "fails more than 25%", "log_e": -3.0, "limit": 6.908},
             ],
         )  # fmt: skip
-    script.add(174.1, "rollout_decided", "canary", decision="rollback", reason=REASON)
+    script.add(174.1, "rollout_decided", "canary", decision="rollback", cause="worse_than_stable", reason=REASON)
     script.add(174.2, "weight_confirmed", "canary", weight=0, seconds=0.02)
     script.add(174.4, "rollout_finished", "canary", outcome="rolled_back", seconds=0.3, reason=REASON)
     return script
@@ -96,7 +97,7 @@ def test_the_terminal_tells_of_suspicion_dimming_and_warnings() -> None:
     assert f"decision: rollback: {REASON}" in text
 
 
-def test_the_live_view_shows_the_evidence_and_the_rung() -> None:
+def test_the_live_view_shows_the_evidence_and_the_step() -> None:
     stream = io.StringIO()
     script = judged()
     script.events = [event for event in script.events if not event.kind.startswith("rollout_f")][:-2]
@@ -124,8 +125,8 @@ def rollout_of(name: str) -> RolloutRecord:
 
 def test_a_promoted_canary() -> None:
     view = canary_view(rollout_of("passed"), NOW)
-    assert [row["weight"] for row in view["rungs"]] == ["5 %", "25 %", "45 %", "65 %", "85 %", "100 %"]
-    assert [row["canary_requests"] for row in view["rungs"]] == ["40", "200", "360", "520", "680", "800"]
+    assert [row["weight"] for row in view["steps"]] == ["5 %", "25 %", "45 %", "65 %", "85 %", "100 %"]
+    assert [row["canary_requests"] for row in view["steps"]] == ["40", "200", "360", "520", "680", "800"]
     assert all(reached for _, reached in view["ladder"])
     assert (view["rule"], view["rollback"], view["decision"]) == (None, "", "promote")
     assert (view["samples"], view["merged"]) == (60, False)
@@ -142,9 +143,9 @@ def test_a_canary_that_was_rolled_back_says_which_rule_and_how_fast() -> None:
 
 
 def test_a_canary_without_a_sample_yet() -> None:
-    view = canary_view(RolloutRecord("r", "d", "", "", sample_runs.START, (5, 100)), NOW)
+    view = canary_view(RolloutRecord("r", "d", "", "", sample_runs.START, ladder=(5, 100)), NOW)
     assert (view["verdict"], view["reason"]) == ("no_data", "no sample was taken")
-    assert (view["rungs"], view["readings"], view["samples"], view["check"]) == ([], [], 0, "5.0 s")
+    assert (view["steps"], view["readings"], view["samples"], view["check"]) == ([], [], 0, "5.0 s")
     assert view["charts"]
 
 
@@ -156,7 +157,8 @@ EVIDENCE: dict[str, Any] = {
 
 def with_evidence(*readings: Any) -> RolloutRecord:
     plain = rollout_of("running")
-    return replace(plain, samples=tuple({**sample, "evidence": list(readings)} for sample in plain.samples))
+    found = RolloutSampled.read({"evidence": readings}).evidence
+    return replace(plain, samples=tuple(replace(sample, evidence=found) for sample in plain.samples))
 
 
 def test_evidence_stands_beside_its_limit() -> None:
@@ -181,7 +183,9 @@ def test_evidence_without_numbers_is_left_out_and_what_is_not_known_is_not_shown
 
 def test_many_samples_are_merged_and_that_is_said() -> None:
     plain = rollout_of("running")
-    many = replace(plain, samples=tuple({**plain.samples[0], "recorded_at": plain.started_at + n} for n in range(400)))
+    many = replace(
+        plain, samples=tuple(replace(plain.samples[0], recorded_at=plain.started_at + n) for n in range(400))
+    )
     view = canary_view(many, NOW)
     assert (view["samples"], view["merged"]) == (400, True)
     assert max(chart.count(" L") for chart in view["charts"]) < 400

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from dawsos.model.events import Event, EventKind
 from dawsos.reporting.prometheus import render_metrics
+from support.facts import fact
 
 
 def run(name: str, command: str, result: str, seconds: float, *, outcome: str = "", **options: str) -> list[Event]:
-    told: list[tuple[EventKind, float, dict[str, object]]] = [
-        ("run_started", 0, {"command": command, "options": options})
-    ]
+    told: list[tuple[EventKind, float, dict[str, Any]]] = [("run_started", 0, {"command": command, "options": options})]
     if outcome:
-        told += [("rollout_started", 1, {}), ("rollout_finished", 2, {"outcome": outcome})]
+        told += [
+            ("rollout_started", 1, {"release": "r", "deployment": "d"}),
+            ("rollout_finished", 2, {"outcome": outcome}),
+        ]
     told.append(("run_finished", seconds, {"result": result}))
-    return [Event(name, seq, 1000.0 + at, kind, "", body) for seq, (kind, at, body) in enumerate(told, start=1)]
+    return [Event(name, seq, 1000.0 + at, fact(kind, **body)) for seq, (kind, at, body) in enumerate(told, start=1)]
 
 
 def values(events: list[Event]) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dawsos.model.events import RolloutSampled
 from dawsos.model.run import RolloutRecord
 from dawsos.reporting.series import (
     Side,
@@ -17,7 +18,7 @@ from dawsos.reporting.series import (
     last_weight,
     merge,
     rolling,
-    rungs,
+    step_totals,
     thin,
     tick_of,
     ticks,
@@ -33,7 +34,7 @@ TICKS = st.lists(
 ).map(lambda found: tuple(replace(tick, at=float(index)) for index, tick in enumerate(found)))
 
 
-def body(**changes: Any) -> dict[str, Any]:
+def sampled(**changes: Any) -> RolloutSampled:
     plain = {
         "recorded_at": 103.0,
         "at": 7.0,
@@ -41,33 +42,37 @@ def body(**changes: Any) -> dict[str, Any]:
         "weight": 5,
         "canary": {"requests": 20, "errors": 1, "p95": 0.1},
     }
-    return {**plain, **changes}
+    return RolloutSampled.read({**plain, **changes})
 
 
 def test_a_sample_is_counted_from_the_rollout_s_start() -> None:
-    tick = tick_of(body(verdict="healthy", evidence=[{"log_e": 1.5}]), 100.0)
+    tick = tick_of(sampled(verdict="healthy", evidence=[{"name": "worse", "log_e": 1.5, "limit": 4.6}]), 100.0)
     assert tick == Tick(3.0, 1.0, 5, Side(20, 1, 0.1), Side(), "healthy", "", 1.5)
     assert (tick.rate(tick.canary), tick.canary.error_rate, tick.stable.error_rate) == (20.0, 0.05, None)
-    assert tick_of(body(recorded_at=None), 100.0).at == 7.0
-    assert tick_of(body(recorded_at=90.0), 100.0).at == 0.0
+    assert tick_of(sampled(recorded_at=None), 100.0).at == 7.0
+    assert tick_of(sampled(recorded_at=90.0), 100.0).at == 0.0
 
 
 @pytest.mark.parametrize(
-    "broken", [{}, {"canary": "?", "seconds": "x", "weight": None}, {"canary": {"requests": None, "errors": "many"}}]
+    "broken", [{}, {"seconds": "x", "weight": None, "at": "?"}, {"canary": {"p95": "slow"}, "stable": {}}]
 )
 def test_what_cannot_be_read_is_no_traffic(broken: dict[str, Any]) -> None:
-    tick = tick_of(broken, 100.0)
+    tick = tick_of(RolloutSampled.read(broken), 100.0)
     assert (tick.canary, tick.stable) == (Side(), Side())
     assert tick.rate(tick.canary) is None
 
 
-@pytest.mark.parametrize("evidence", [None, [], ["x"], "x", [{"log_e": float("nan")}], [{}]])
-def test_evidence_that_is_none_is_none(evidence: object) -> None:
-    assert tick_of(body(evidence=evidence), 100.0).evidence is None
+@pytest.mark.parametrize("log_e", [None, "x", float("nan")])
+def test_evidence_that_is_no_number_is_none(log_e: object) -> None:
+    assert tick_of(sampled(evidence=[{"name": "worse", "log_e": log_e, "limit": 4.6}]), 100.0).evidence is None
+
+
+def test_a_judge_that_keeps_no_evidence_has_none() -> None:
+    assert tick_of(sampled(), 100.0).evidence is None
 
 
 def test_time_never_goes_back() -> None:
-    found = ticks(replace(ROLLOUT, samples=tuple(body(recorded_at=at) for at in (103.0, 101.0, 104.0))))
+    found = ticks(replace(ROLLOUT, samples=tuple(sampled(recorded_at=at) for at in (103.0, 101.0, 104.0))))
     assert [tick.at for tick in found] == [3.0, 3.0, 4.0]
 
 
@@ -89,7 +94,7 @@ def test_no_request_is_lost_when_ticks_are_thinned(found: tuple[Tick, ...], most
 @settings(max_examples=30, deadline=None)
 @given(TICKS)
 def test_the_time_at_each_weight_adds_up_to_all_of_it(found: tuple[Tick, ...]) -> None:
-    rows = rungs(found)
+    rows = step_totals(found)
     assert sum(row.total.seconds for row in rows) == pytest.approx(sum(tick.seconds for tick in found))
     assert all(before.weight != after.weight for before, after in pairwise(rows))
     assert all(row.start >= 0 for row in rows)
@@ -140,7 +145,7 @@ def test_weights_are_steps_from_nothing() -> None:
 @pytest.mark.parametrize(
     ("changes", "weight"),
     [
-        ({"rung": 25, "weights": ((101.0, 5), (102.0, 7))}, 25),
+        ({"step": 25, "weights": ((101.0, 5), (102.0, 7))}, 25),
         ({"weights": ((101.0, 5), (102.0, 25), (103.0, 0))}, 25),
         ({"weight_intended": 5}, 5),
         ({}, 0),

@@ -8,8 +8,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console, RenderableType
 
+from dawsos.model.events import RolloutSampled
 from dawsos.model.fold import fold
+from dawsos.model.rollout import Reading
 from dawsos.model.run import RolloutRecord, Run, StageRecord, StepRecord
+from dawsos.model.status import RunResult, StageState
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import tables
 from dawsos.reporting.marks import mark
@@ -50,10 +53,12 @@ def test_each_stage_is_a_line_with_its_time_against_its_budget() -> None:
 
 def test_a_stage_that_runs_says_what_it_is_at() -> None:
     step = StepRecord("pytest\nwith coverage", "pytest")
-    run = Run(stages={"unit": StageRecord("unit", "running", started_at=100.0, steps=(step,))})
+    run = Run(stages={"unit": StageRecord("unit", StageState.RUNNING, started_at=100.0, steps=(step,))})
     (line,) = shown(tables.stage_table(run, [("unit", "", 0.0)], 130.0))
     assert line.endswith("unit 0:30 pytest with coverage")
-    (line,) = shown(tables.stage_table(Run(stages={"unit": StageRecord("unit", "running")}), [("unit", "", 60.0)], 9.0))
+    (line,) = shown(
+        tables.stage_table(Run(stages={"unit": StageRecord("unit", StageState.RUNNING)}), [("unit", "", 60.0)], 9.0)
+    )
     assert line.endswith("unit 0:00 / 1:00")
 
 
@@ -61,7 +66,7 @@ def test_a_stage_that_runs_says_what_it_is_at() -> None:
     ("seconds", "style"), [(79.0, ""), (81.0, "yellow")], ids=["in time", "most of its budget is gone"]
 )
 def test_a_stage_that_takes_long_is_marked(seconds: float, style: str) -> None:
-    assert tables._time(StageRecord("a", "passed", seconds=seconds), 100.0, 0.0).style == style
+    assert tables._time(StageRecord("a", StageState.PASSED, seconds=seconds), 100.0, 0.0).style == style
 
 
 def test_without_colour_and_symbols_the_state_is_still_told() -> None:
@@ -86,13 +91,13 @@ def test_the_canary_in_numbers() -> None:
 
 
 def test_a_canary_before_its_first_sample_and_one_with_evidence() -> None:
-    rollout = RolloutRecord("r", "d", "s", "sd", 100.0, (5, 100))
+    rollout = RolloutRecord("r", "d", "s", "sd", 100.0, ladder=(5, 100))
     assert shown(tables.canary_lines(rollout))[-1].endswith("no data: waiting for the first sample")
-    sample = {
-        "at": 1.0, "seconds": 1.0, "weight": 2, "rung": 5, "verdict": "inconclusive", "reason": "too early",
-        "evidence": [{"log_e": 0.7, "limit": 4.605}],
-    }  # fmt: skip
-    dimmed = shown(tables.canary_lines(replace(rollout, samples=(sample,), weight=2, rung=5)))
+    sample = RolloutSampled(
+        at=1.0, seconds=1.0, weight=2, step=5, verdict="inconclusive", reason="too early",
+        evidence=(Reading("worse than stable", 0.7, 4.605),),
+    )  # fmt: skip
+    dimmed = shown(tables.canary_lines(replace(rollout, samples=(sample,), weight=2, step=5)))
     assert dimmed[-2:] == [dimmed[-2], "evidence 2.0 of 100, dimmed"]
     assert dimmed[-2].endswith("inconclusive: too early")
     assert "ladder [5] 100" in dimmed[0]
@@ -125,7 +130,7 @@ def test_a_text_of_the_release_cannot_paint_or_break_lines() -> None:
 
 def test_names_of_gates_and_files_cannot_steer_the_terminal() -> None:
     gate = replace(RED, gate="\x1b[2Jjunit", evidence=("junit-\x1b[2J.xml",), findings=())
-    stage = StageRecord("unit", state="failed", gates=(gate,))
+    stage = StageRecord("unit", state=StageState.FAILED, gates=(gate,))
     for page in (
         tables.gate_lines("unit", gate),
         tables.stage_table(Run(stages={"unit": stage}), [("unit", "", 0.0)], 0.0),
@@ -147,6 +152,6 @@ def test_a_run_whole() -> None:
         "started 2026-03-01 12:00:00 UTC", "release 9d41e89d41e8",
     ):  # fmt: skip
         assert words in page
-    bare = "\n".join(shown(tables.render_run(Run(id="r", command="rollback", result="passed", started_at=1.0))))
+    bare = "\n".join(shown(tables.render_run(Run(id="r", command="rollback", result=RunResult.PASSED, started_at=1.0))))
     assert "what was not checked" not in bare
     assert "Rollback done" in bare

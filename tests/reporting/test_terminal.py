@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from dawsos.model.events import Event
+from dawsos.model.events import Event, GateEvaluated
 from dawsos.reporting.terminal import TerminalReporter
 from fakes import VirtualClock
 from reporting.sample_runs import STAGES, START, Script, failed, passed, rolled_back, running, waiting
@@ -53,11 +53,12 @@ def test_a_passed_run_says_so_and_what_was_not_checked() -> None:
 
 def test_a_red_gate_is_shown_whole_at_the_end() -> None:
     text = told(failed().events)
-    red = next(event for event in failed().events if event.kind == "gate_evaluated" and event.body["result"] != "pass")
-    assert f"gate {red.body['gate']}" in text
+    gates = [event.fact.verdict for event in failed().events if isinstance(event.fact, GateEvaluated)]
+    red = next(verdict for verdict in gates if not verdict.passed)
+    assert f"gate {red.gate}" in text
     end = text[text.rindex("gate ") - 200 :]
-    assert red.body["measured"] in end
-    assert red.body["limit"] in end
+    assert red.measured in end
+    assert red.limit in end
 
 
 def test_a_rollback_tells_its_reason_and_its_time() -> None:

@@ -5,20 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 
+from dawsos.model.events import (
+    Fact,
+    PowerEstimated,
+    RolloutDecided,
+    RolloutSampled,
+    WeightConfirmed,
+    WeightIntended,
+)
 from dawsos.model.policy import LadderStep, RolloutPolicy
 from dawsos.model.rollout import Drained, Sample
 from dawsos.model.run import RolloutRecord
+from dawsos.model.status import Cause, RolloutDecision
 from dawsos.rollout.controller import Controller, Finished
 from fakes import MemoryRecorder, ScriptedTraffic, VirtualClock, counts, sample
+from support.facts import fact
 
 POLICY = RolloutPolicy(
     ladder=tuple(LadderStep(weight=weight, duration=10) for weight in (5, 25, 45, 65, 85, 100)),
     judge="thresholds", baseline=0, tick=1, check_interval=1, failed_checks=5, error_rate=0.005, p95=1.2, min_requests=5,
     no_data_deadline=20,
 )  # fmt: skip
+F = TypeVar("F", bound=Fact)
 RECORD = RolloutRecord("release", "canary", "old", "stable", 0.0)
 
 
@@ -33,13 +45,18 @@ class World:
         self.leases = 0
         self.announced: list[int] = []
         self.recorder.record(
-            "rollout_started",
+            fact(
+                "rollout_started",
+                release="release",
+                deployment="canary",
+                stable_release="old",
+                stable_deployment="stable",
+            ),
             "canary",
-            release="release",
-            deployment="canary",
-            stable_release="old",
-            stable_deployment="stable",
         )
+
+    def facts(self, kind: type[F]) -> list[F]:
+        return [event.fact for event in self.recorder.events if isinstance(event.fact, kind)]
 
     def run(
         self, record: RolloutRecord = RECORD, *, first: bool = False, seen: int = 1, policy: RolloutPolicy = POLICY
@@ -57,10 +74,11 @@ class World:
         return asyncio.run(controller.run(record))
 
 
-def test_a_healthy_canary_climbs_every_rung_and_is_promoted() -> None:
+def test_a_healthy_canary_climbs_every_step_and_is_promoted() -> None:
     world = World(lambda at, weight: sample(at, weight))
     assert world.run().outcome == "promoted"
     assert world.traffic.weights == [5, 25, 45, 65, 85, 100]
+    assert [decided.cause for decided in world.facts(RolloutDecided)] == [Cause.HEALTHY]
     assert world.promoted == 1
     assert 60 <= world.clock.elapsed < 70
     assert world.leases > 60
@@ -72,6 +90,9 @@ def test_a_bad_canary_is_back_after_five_checks() -> None:
     assert finished.outcome == "rolled_back"
     assert finished.seconds == pytest.approx(0.02)
     assert world.traffic.weights == [5, 0]
+    (decided,) = world.facts(RolloutDecided)
+    assert (decided.decision, decided.cause) == ("rollback", Cause.ERROR_RATE)
+    assert (decided.measured, decided.limit) == (0.25, 0.005)
     assert world.promoted == 0
     assert world.clock.elapsed == 5
 
@@ -97,6 +118,9 @@ def test_missing_data_holds_and_then_rolls_back_at_the_deadline() -> None:
     finished = world.run()
     assert finished.outcome == "rolled_back"
     assert "no healthy verdict within 20 s" in finished.reason
+    assert [(decided.decision, decided.cause) for decided in world.facts(RolloutDecided)] == [
+        ("rollback", Cause.NO_VERDICT)
+    ]
     assert world.traffic.weights == [5, 0]
     assert world.clock.elapsed == 30
 
@@ -104,25 +128,28 @@ def test_missing_data_holds_and_then_rolls_back_at_the_deadline() -> None:
 def test_a_person_may_ask_for_a_rollback_at_any_tick() -> None:
     def script(at: float, weight: int) -> Sample:
         if at == 3:
-            world.recorder.record("rollback_requested", "canary", name="op", reason="odd totals")
+            world.recorder.record(fact("rollback_requested", name="op", reason="odd totals"), "canary")
         return sample(at, weight)
 
     world = World(script)
     finished = world.run()
     assert finished.outcome == "rolled_back"
     assert finished.reason == "asked for by op: odd totals"
+    assert [decided.cause for decided in world.facts(RolloutDecided)] == [Cause.REQUESTED]
     assert world.clock.elapsed == 3
 
 
 def test_after_a_crash_a_decision_is_carried_out_without_looking_again() -> None:
     world = World(lambda at, weight: sample(at, weight))
-    finished = world.run(replace(RECORD, weight_intended=45, weight=45, decision="rollback", reason="errors"))
+    finished = world.run(
+        replace(RECORD, weight_intended=45, weight=45, decision=RolloutDecision.ROLLBACK, reason="errors")
+    )
     assert (finished.outcome, finished.reason) == ("rolled_back", "errors")
     assert world.traffic.weights == [0]
     assert "rollout_decided" not in world.recorder.kinds
 
 
-def test_after_a_crash_without_a_decision_the_rung_is_climbed_again() -> None:
+def test_after_a_crash_without_a_decision_the_step_is_climbed_again() -> None:
     world = World(lambda at, weight: sample(at, weight))
     assert world.run(replace(RECORD, weight_intended=65, weight=45)).outcome == "promoted"
     assert world.traffic.weights == [65, 85, 100]
@@ -130,7 +157,7 @@ def test_after_a_crash_without_a_decision_the_rung_is_climbed_again() -> None:
 
 def test_a_rollback_is_tried_until_the_proxy_confirms() -> None:
     world = World(lambda at, weight: sample(at, weight, crash_looping=True))
-    record = replace(RECORD, decision="rollback", reason="errors")
+    record = replace(RECORD, decision=RolloutDecision.ROLLBACK, reason="errors")
     world.traffic.broken = 3
     assert world.run(record).outcome == "rolled_back"
     assert world.traffic.weights == [0]
@@ -151,7 +178,7 @@ STATISTICAL = POLICY.model_copy(update={"judge": "statistical", "shortest_fault"
 def test_stable_is_watched_before_the_canary_has_any_traffic() -> None:
     world = World(lambda at, weight: sample(at, weight))
     assert world.run(policy=STATISTICAL).outcome == "promoted"
-    weights = [event.body["weight"] for event in world.recorder.events if event.kind == "rollout_sampled"]
+    weights = [sampled.weight for sampled in world.facts(RolloutSampled)]
     assert weights[:4] == [0, 0, 0, 5]
     assert world.traffic.weights == [5, 25, 45, 65, 85, 100]
 
@@ -160,11 +187,17 @@ def test_a_suspected_canary_is_dimmed_and_a_cleared_one_is_restored() -> None:
     """A few bad seconds at 45 %, then none: too short for proof."""
     world = World(lambda at, weight: sample(at, weight, counts(20, errors=1 if 23 < at < 27 and weight > 5 else 0)))
     assert world.run(policy=STATISTICAL.model_copy(update={"shortest_fault": 10.0})).outcome == "promoted"
-    dimmed = [event.body for event in world.recorder.events if event.kind == "weight_intended" and event.body["why"]]
-    assert dimmed[0]["why"].startswith("dimmed: suspicion: the canary answers with an error")
-    assert dimmed[0]["weight"] < dimmed[0]["rung"] == 45
-    assert dimmed[1]["why"].startswith("restored: ")
-    assert dimmed[1]["weight"] == 45
+    dimmed, restored = [intended for intended in world.facts(WeightIntended) if intended.change][:2]
+    assert dimmed.change == "dimmed"
+    assert dimmed.why.startswith("suspicion: the canary answers with an error")
+    assert dimmed.step == 45
+    assert dimmed.weight < 45
+    assert (restored.change, restored.weight, restored.step) == ("restored", 45, 45)
+    assert restored.why
+    confirmed = [confirmed for confirmed in world.facts(WeightConfirmed) if confirmed.change][:2]
+    assert [(each.change, each.weight, each.why) for each in confirmed] == [
+        (each.change, each.weight, each.why) for each in (dimmed, restored)
+    ]
 
 
 def test_a_controller_that_comes_back_knows_what_the_one_before_saw() -> None:
@@ -175,14 +208,14 @@ def test_a_controller_that_comes_back_knows_what_the_one_before_saw() -> None:
     samples = lasting.recorder.state.rollout.samples  # type: ignore[union-attr]
     assert len(samples) > 5
     again = World(lambda at, weight: sample(at, weight, bad))
-    record = replace(RECORD, weight_intended=5, rung=5, samples=samples[:-1])
+    record = replace(RECORD, weight_intended=5, step=5, samples=samples[:-1])
     assert again.run(record, policy=STATISTICAL).outcome == "rolled_back"
     assert again.clock.elapsed == 1
 
 
 def test_a_dimmed_canary_stays_dimmed_after_a_crash() -> None:
     world = World(lambda at, weight: sample(at, weight))
-    assert world.run(replace(RECORD, weight_intended=4, rung=45), policy=STATISTICAL).outcome == "promoted"
+    assert world.run(replace(RECORD, weight_intended=4, step=45), policy=STATISTICAL).outcome == "promoted"
     assert world.traffic.weights[:2] == [4, 45]
 
 
@@ -191,9 +224,9 @@ def test_what_the_rollout_can_find_is_said_before_its_first_step() -> None:
     world.run(policy=STATISTICAL)
     kinds = world.recorder.kinds
     assert kinds.index("power_estimated") < kinds.index("weight_intended")
-    body = next(event.body for event in world.recorder.events if event.kind == "power_estimated")
-    assert body["rate"] == 200.0
-    assert len(body["steps"]) == 5
+    (estimated,) = world.facts(PowerEstimated)
+    assert estimated.rate == 200.0
+    assert len(estimated.steps) == 5
     first = World(lambda at, weight: sample(at, weight))
     first.run(first=True, policy=STATISTICAL)
     assert "power_estimated" not in first.recorder.kinds
@@ -201,7 +234,7 @@ def test_what_the_rollout_can_find_is_said_before_its_first_step() -> None:
 
 def test_a_rollback_that_was_asked_for_while_no_controller_lived_gives_the_canary_no_traffic() -> None:
     world = World(lambda at, weight: sample(at, weight))
-    world.recorder.record("rollback_requested", "canary", name="op", reason="odd totals")
+    world.recorder.record(fact("rollback_requested", name="op", reason="odd totals"), "canary")
     finished = world.run(replace(RECORD, weight_intended=65, weight=65))
     assert (finished.outcome, finished.reason) == ("rolled_back", "asked for by op: odd totals")
     assert world.traffic.weights == [0]
@@ -210,7 +243,7 @@ def test_a_rollback_that_was_asked_for_while_no_controller_lived_gives_the_canar
 def test_a_rollback_that_is_asked_for_before_the_first_step_ends_the_watch() -> None:
     def script(at: float, weight: int) -> Sample:
         if at == 1:
-            world.recorder.record("rollback_requested", "canary", name="op", reason="odd totals")
+            world.recorder.record(fact("rollback_requested", name="op", reason="odd totals"), "canary")
         return sample(at, weight)
 
     world = World(script)
@@ -221,9 +254,11 @@ def test_a_rollback_that_is_asked_for_before_the_first_step_ends_the_watch() -> 
 
 def test_a_promotion_that_was_not_carried_out_yet_gives_way_to_a_person() -> None:
     world = World(lambda at, weight: sample(at, weight))
-    world.recorder.record("rollout_decided", "canary", decision="promote", reason="healthy")
-    world.recorder.record("rollback_requested", "canary", name="op", reason="odd totals")
-    finished = world.run(replace(RECORD, weight_intended=100, weight=100, decision="promote", reason="healthy"))
+    world.recorder.record(fact("rollout_decided", decision="promote", reason="healthy"), "canary")
+    world.recorder.record(fact("rollback_requested", name="op", reason="odd totals"), "canary")
+    finished = world.run(
+        replace(RECORD, weight_intended=100, weight=100, decision=RolloutDecision.PROMOTE, reason="healthy")
+    )
     assert (finished.outcome, finished.reason) == ("rolled_back", "asked for by op: odd totals")
     assert (world.promoted, world.traffic.weights) == (0, [0])
 
@@ -240,7 +275,8 @@ def test_that_the_traffic_has_gone_is_told_before_the_canary_has_answered_its_la
     monkeypatch.setattr(world.traffic, "wait_until_drained", slowly)
     assert world.run().outcome == "rolled_back"
     confirmed, finished = world.recorder.events[-2:]
-    assert (confirmed.kind, confirmed.body["weight"], finished.kind) == ("weight_confirmed", 0, "rollout_finished")
+    assert isinstance(confirmed.fact, WeightConfirmed)
+    assert (confirmed.fact.weight, finished.kind) == (0, "rollout_finished")
     assert finished.at - confirmed.at == 8
 
 
@@ -275,22 +311,23 @@ class Stopped(VirtualClock):
 
 
 def stopped(seconds: float) -> World:
-    """Return a world whose controller stands still at second 25, on the rung of 45 %."""
+    """Return a world whose controller stands still at second 25, on the step of 45 %."""
     world = World(lambda at, weight: sample(at, weight))
     world.clock = world.recorder.clock = Stopped(25, seconds)
     return world
 
 
-def test_a_controller_that_stood_still_for_longer_than_its_lease_begins_its_rung_anew() -> None:
+def test_a_controller_that_stood_still_for_longer_than_its_lease_begins_its_step_anew() -> None:
     world = stopped(41)
     assert world.run().outcome == "promoted"
-    # The supervisor had taken the traffic away: it is given again, and the rung has all of its time again.
+    # The supervisor had taken the traffic away: it is given again, and the step has all of its time again.
     assert world.traffic.weights == [5, 25, 45, 45, 65, 85, 100]
     assert world.clock.elapsed == pytest.approx(60 + 41 + 5, abs=3)
-    whys = [event.body["why"] for event in world.recorder.events if event.kind == "weight_intended"]
-    assert [why for why in whys if why] == ["after the controller had stood still for 42 s: its lease had run out"]
+    (resumed,) = [intended for intended in world.facts(WeightIntended) if intended.change]
+    assert (resumed.change, resumed.weight) == ("resumed", 45)
+    assert resumed.why == "after the controller had stood still for 42 s: its lease had run out"
     # What happened meanwhile is in no sample that is judged.
-    judged = [event.body["at"] for event in world.recorder.events if event.kind == "rollout_sampled"]
+    judged = [sampled.at for sampled in world.facts(RolloutSampled)]
     assert not [at for at in judged if 25 <= at <= 66]
 
 
@@ -309,7 +346,7 @@ def test_what_was_asked_for_while_the_controller_stood_still_comes_before_its_tr
         before = clock.elapsed
         await inner(seconds)
         if clock.elapsed - before > POLICY.lease:
-            world.recorder.record("rollback_requested", "canary", name="op", reason="odd totals")
+            world.recorder.record(fact("rollback_requested", name="op", reason="odd totals"), "canary")
 
     clock.sleep = asked  # type: ignore[method-assign]
     finished = world.run()

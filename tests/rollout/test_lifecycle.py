@@ -11,8 +11,10 @@ import pytest
 
 from dawsos.engine.contract import StageOutcome
 from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.model.events import RolloutFinished
 from dawsos.model.policy import Load, LoadRequest
 from dawsos.model.rollout import Sample
+from dawsos.model.status import RolloutOutcome, StageState
 from dawsos.platforms.local.load_process import LoadProcess
 from dawsos.platforms.local.platform import Deployment
 from dawsos.platforms.local.state import Roles
@@ -20,6 +22,7 @@ from dawsos.releases.bundle import Release
 from dawsos.rollout import lifecycle as rollout
 from dawsos.rollout.lifecycle import Fault, RolloutContext, _ramp, begin, conduct, roll_out
 from dawsos.runs.recorder import Session
+from support.facts import fact
 from support.paper import ROLLOUT, Paper, erring, healthy
 
 
@@ -52,7 +55,7 @@ def test_a_healthy_release_takes_over_and_the_one_before_stays_warm(paper: Paper
     session = paper.session()
     outcome, told = roll(paper, session, new)
     canary = f"{new.digest[:8]}-0ffee0-aa"
-    assert outcome == StageOutcome("passed")
+    assert outcome == StageOutcome(StageState.PASSED)
     assert paper.production.roles() == Roles(canary, None, "oldest", 0)
     # What serves and what an instant rollback needs; nothing else.
     assert set(paper.production.deployments()) == {canary, "oldest"}
@@ -101,7 +104,7 @@ def test_what_serves_already_is_not_rolled_out_again(paper: Paper) -> None:
     paper.serve(release)
     session = paper.session()
     outcome, told = roll(paper, session, release)
-    assert outcome == StageOutcome("passed")
+    assert outcome == StageOutcome(StageState.PASSED)
     assert (told["outcome"], told["reason"]) == ("promoted", "this release already serves 100 % of the traffic")
     assert session.state.rollout is None
     assert paper.production.told == []
@@ -151,7 +154,7 @@ def begun(paper: Paper) -> tuple[Session, Release]:
 def test_a_controller_that_comes_back_goes_on_with_the_same_canary(paper: Paper) -> None:
     session, new = begun(paper)
     outcome, _ = roll(paper, session, new)
-    assert outcome == StageOutcome("passed")
+    assert outcome == StageOutcome(StageState.PASSED)
     assert kinds(session).count("rollout_started") == 1
     assert kinds(session).count("deployed") == 1
 
@@ -159,12 +162,12 @@ def test_a_controller_that_comes_back_goes_on_with_the_same_canary(paper: Paper)
 def test_promoted_and_killed_before_it_was_written_down(paper: Paper) -> None:
     session, new = begun(paper)
     canary = session.state.rollout.deployment  # type: ignore[union-attr]
-    session.record("rollout_decided", "canary", decision="promote", reason="every step was healthy")
+    session.record(fact("rollout_decided", decision="promote", reason="every step was healthy"), "canary")
     asyncio.run(paper.production.route(stable=canary, canary=None, weight=0))
     outcome, told = roll(paper, session, new)
     assert (outcome.result, told["outcome"]) == ("passed", "promoted")
     (end,) = [event for event in session.since(0) if event.kind == "rollout_finished"]
-    assert (end.body["outcome"], end.body["reason"]) == ("promoted", "found promoted after a restart")
+    assert end.fact == RolloutFinished(RolloutOutcome.PROMOTED, "found promoted after a restart")
 
 
 def test_a_canary_that_died_meanwhile_is_rolled_back(paper: Paper) -> None:
@@ -260,8 +263,8 @@ def test_without_a_stable_release_the_load_itself_climbs_the_ladder() -> None:
 
 def ended(session: Session, outcome: str) -> None:
     """Tell that the rollout was decided and is over; whoever was to tell how the stage ended died before."""
-    session.record("rollout_decided", "canary", decision="rollback", reason="errors")
-    session.record("rollout_finished", "canary", outcome=outcome, seconds=0.5, drained=0.6, reason="errors")
+    session.record(fact("rollout_decided", decision="rollback", reason="errors"), "canary")
+    session.record(fact("rollout_finished", outcome=outcome, seconds=0.5, drained=0.6, reason="errors"), "canary")
 
 
 def test_a_release_that_was_rolled_back_gets_no_second_chance_in_the_same_run(paper: Paper) -> None:
@@ -283,7 +286,7 @@ def overtaken(paper: Paper) -> tuple[Session, Release]:
     canary = session.state.rollout.deployment  # type: ignore[union-attr]
     asyncio.run(paper.production.route(stable="old", canary=canary, weight=50))
     other = paper.session("20260302-120000-c0ffee0-bb")
-    assert roll(paper, other, paper.release("3"))[0] == StageOutcome("passed")
+    assert roll(paper, other, paper.release("3"))[0] == StageOutcome(StageState.PASSED)
     return session, new
 
 
@@ -292,7 +295,7 @@ def test_a_rollout_that_was_overtaken_by_another_release_leaves_that_one_serving
     session, new = overtaken(paper)
     before = paper.production.roles()
     if decided:
-        session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+        session.record(fact("rollout_decided", decision="rollback", reason="errors"), "canary")
     outcome, _ = roll(paper, session, new)
     assert outcome.result == "rolled_back"
     assert paper.production.roles() == before
@@ -305,7 +308,7 @@ def test_a_first_release_that_is_to_be_withdrawn_gets_no_traffic_again(paper: Pa
     new = paper.release("1")
     session = paper.session()
     asyncio.run(begin(stand(paper, session, new), drill=""))
-    session.record("rollout_decided", "canary", decision="rollback", reason="errors")
+    session.record(fact("rollout_decided", decision="rollback", reason="errors"), "canary")
     weights: list[int] = []
     route = paper.production.route
 
@@ -358,7 +361,7 @@ def test_a_fault_that_a_killed_drill_left_on_the_wire_does_not_meet_the_next_rel
 
     paper.production.script = look
     outcome, _ = roll(paper, paper.session(), paper.release("2"))
-    assert outcome == StageOutcome("passed")
+    assert outcome == StageOutcome(StageState.PASSED)
     assert seen
     assert not any(through_the_fault in one for one in seen)
 
@@ -389,7 +392,7 @@ def test_a_drill_hears_who_asked_for_a_rollback_while_it_began(paper: Paper) -> 
 
     async def drill() -> str:
         record = await begin(here, drill="none")
-        session.record("rollback_requested", "canary", name="Ada", reason="not now")
+        session.record(fact("rollback_requested", name="Ada", reason="not now"), "canary")
         return (await conduct(here, record, Fault("none"))).reason
 
     assert asyncio.run(drill()) == "asked for by Ada: not now"
@@ -421,7 +424,7 @@ def test_a_release_whose_controller_ends_by_an_error_has_no_traffic_and_may_be_g
     assert session.state.rollout is not None
     assert session.state.rollout.outcome == ""
     paper.production.script = healthy
-    assert roll(paper, session, new)[0] == StageOutcome("passed")
+    assert roll(paper, session, new)[0] == StageOutcome(StageState.PASSED)
     assert paper.production.roles().stable == canary
 
 
@@ -434,7 +437,7 @@ def test_a_first_release_gets_no_traffic_before_its_controller_watches_it(paper:
         await route(stable, canary, weight)
 
     paper.production.route = spy  # type: ignore[method-assign]
-    assert roll(paper, paper.session(), paper.release("1"))[0] == StageOutcome("passed")
+    assert roll(paper, paper.session(), paper.release("1"))[0] == StageOutcome(StageState.PASSED)
     assert weights[0] == (0, 0)
     assert all(leases for weight, leases in weights if weight)
 
@@ -451,7 +454,7 @@ def test_a_first_release_that_is_found_again_keeps_its_traffic_meanwhile(paper: 
         await route(stable, canary, weight)
 
     paper.production.route = spy  # type: ignore[method-assign]
-    assert roll(paper, session, new)[0] == StageOutcome("passed")
+    assert roll(paper, session, new)[0] == StageOutcome(StageState.PASSED)
     assert set(weights) == {100}
 
 

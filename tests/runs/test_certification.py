@@ -15,6 +15,7 @@ import pytest
 
 from dawsos.adapters.digests import sha256
 from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
+from dawsos.model.events import KeyCertified
 from dawsos.model.pipeline import Signing
 from dawsos.provenance import envelope as dsse
 from dawsos.provenance.certificate import BUNDLE_FILE, CERTIFICATE_FILE, KEY, NOBODY, Confirmed, about_bundle
@@ -26,6 +27,7 @@ from dawsos.runs import certification as certifying
 from dawsos.runs import evidence
 from dawsos.runs.certification import certify, confirm, must_have_identity
 from runs.test_evidence import shipped
+from support.facts import fact
 from support.world import World, world
 
 ME, CI = "https://github.com/acme/shop/.github/workflows/ship.yml@refs/heads/main", "https://issuer.example"
@@ -81,7 +83,7 @@ def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def certified(told: World, signing: Signing) -> dict[str, Any]:
+def certified(told: World, signing: Signing) -> KeyCertified | None:
     asyncio.run(certify(told.session, signing, told.tools.project.root))
     return told.session.state.certificate
 
@@ -110,10 +112,10 @@ def released(home: Path, signing: Signing) -> World:
 
 def test_without_being_asked_or_without_an_identity_nothing_happens(tmp_path: Path, library: Library) -> None:
     told = world(tmp_path)
-    assert certified(told, OFF) == {}
+    assert certified(told, OFF) is None
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SIGSTORE_ID_TOKEN")
-        assert certified(told, AUTO) == {}
+        assert certified(told, AUTO) is None
     assert library.signed == []
     assert told_of(told, OFF) == NOBODY
     assert not (told.folder / "evidence").exists()
@@ -123,7 +125,7 @@ def test_where_there_is_an_identity_the_key_is_certified_once(tmp_path: Path, li
     told = world(tmp_path)
     found = certified(told, AUTO)
     bundle = (told.folder / "evidence" / BUNDLE_FILE).read_bytes()
-    assert found == {"key": told.tools.signer().key_id, "identity": ME, "issuer": CI, "bundle": sha256(bundle)}
+    assert found == KeyCertified(told.tools.signer().key_id, ME, CI, sha256(bundle))
     said = json.loads(json.loads(bundle)["payload"])
     assert (said["predicateType"], said["predicate"]["run"]) == (KEY, told.session.id)
     assert said["predicate"]["commit"] == told.session.state.commit
@@ -137,7 +139,8 @@ def test_a_server_that_is_away_is_told_and_stops_only_what_requires_it(tmp_path:
     library.problem = f"sigstore did not sign: 502 for {TOKEN}"
     told = world(tmp_path)
     found = certified(told, AUTO)
-    assert found["problem"] == "sigstore did not sign: 502 for ***"
+    assert found is not None
+    assert found.problem == "sigstore did not sign: 502 for ***"
     (remark,) = [one for one in story.not_checked(told.session.state) if one.where == "signing key"]
     assert remark.what == "sigstore did not sign: 502 for ***"
     with pytest.raises(InfrastructureError, match="did not sign"):
@@ -151,7 +154,9 @@ def test_a_job_that_is_not_believed_is_told_before_anything_runs(
 ) -> None:
     library.who = {"identity": who[0], "issuer": who[1]}
     told = world(tmp_path)
-    assert f"this job is {who[0]} (issuer {who[1]})" in certified(told, BELIEVED)["problem"]
+    found = certified(told, BELIEVED)
+    assert found is not None
+    assert f"this job is {who[0]} (issuer {who[1]})" in found.problem
     with pytest.raises(InfrastructureError, match=r"this job is .*, and pipeline\.yaml believes only"):
         certified(told, REQUIRED)
     assert not (told.folder / "evidence").exists(), "it goes on as if there were no identity"
@@ -226,7 +231,9 @@ def test_the_certificate_of_another_run_is_refused(tmp_path: Path, library: Libr
     other = replace(there.session.state, id="20260301-120000-c0ffee0-bb")
     there.session.state = other
     there.session.id = other.id
-    there.session.record("run_started", command="ship", commit=other.commit, definition=other.definition, stages=[])
+    there.session.record(
+        fact("run_started", command="ship", commit=other.commit, definition=other.definition, stages=[])
+    )
     certified(there, REQUIRED)
     told = released(tmp_path / "here", REQUIRED)
     shutil.copy(there.folder / "evidence" / BUNDLE_FILE, told.folder / "evidence")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dawsos.model.events import Event
-from dawsos.runs.codec import GENESIS, canonical, chain
+from dawsos.model.events import Event, RunStarted, Unknown
+from dawsos.runs.codec import GENESIS, canonical, chain, from_row, to_row
+from support.facts import fact
 
 
 def test_key_order_does_not_matter() -> None:
@@ -18,14 +19,22 @@ def test_nan_is_refused() -> None:
 
 
 def test_every_field_enters_the_hash() -> None:
-    event = Event("r", 1, 2.0, "run_started", "s", {"a": 1})
+    event = Event("r", 1, 2.0, fact("run_started", commit="1"), "s")
     others = [
-        Event("q", 1, 2.0, "run_started", "s", {"a": 1}),
-        Event("r", 2, 2.0, "run_started", "s", {"a": 1}),
-        Event("r", 1, 2.1, "run_started", "s", {"a": 1}),
-        Event("r", 1, 2.0, "run_resumed", "s", {"a": 1}),
-        Event("r", 1, 2.0, "run_started", "t", {"a": 1}),
-        Event("r", 1, 2.0, "run_started", "s", {"a": 2}),
+        Event("q", 1, 2.0, fact("run_started", commit="1"), "s"),
+        Event("r", 2, 2.0, fact("run_started", commit="1"), "s"),
+        Event("r", 1, 2.1, fact("run_started", commit="1"), "s"),
+        Event("r", 1, 2.0, Unknown("run_resumed", {"commit": "1"}), "s"),
+        Event("r", 1, 2.0, fact("run_started", commit="1"), "t"),
+        Event("r", 1, 2.0, fact("run_started", commit="2"), "s"),
     ]
-    hashes = {chain(GENESIS, other) for other in [event, *others]} | {chain("1" * 64, event)}
+    hashes = {chain(GENESIS, to_row(other)) for other in [event, *others]} | {chain("1" * 64, to_row(event))}
     assert len(hashes) == len(others) + 2
+
+
+def test_a_row_is_read_as_the_event_it_was_made_of_and_keeps_its_hash_with_keys_of_a_newer_version() -> None:
+    event = Event("r", 1, 2.0, fact("run_started", commit="1"), "s")
+    assert from_row(to_row(event)) == event
+    newer = (*to_row(event)[:5], '{"commit":"1","of_a_newer_version":1}')
+    assert chain(GENESIS, newer) != chain(GENESIS, to_row(event))
+    assert from_row(newer).fact == RunStarted(commit="1")

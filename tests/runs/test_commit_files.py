@@ -10,6 +10,7 @@ import pytest
 
 from dawsos.actions.bodies import ActionContext
 from dawsos.adapters import git
+from dawsos.model.run import ChangedFiles
 from dawsos.reporting.summary import not_checked
 from dawsos.runs.commit_files import CommitFiles
 from dawsos.runs.project import load
@@ -28,7 +29,7 @@ def scene(good: TinyProject, command: str = "ship") -> ActionContext:
     tools = interrupted(good, command, ["lint", "unit"])
     commit = git.commit(good.path)
     root = git.checkout(good.path, commit.sha, tools.project.checkout(commit.sha))
-    return ActionContext(tools, load(root), commit, root, Session(tools, "20260301-120000-c0ffee0-aa", Silent()))
+    return ActionContext(tools, load(root), commit, root, Session(tools, "20260301-120000-c0ffee0-aa", [Silent()]))
 
 
 def release(folder: Path, **files: str) -> Path:
@@ -54,7 +55,7 @@ def test_what_a_step_made_and_the_release_has_is_said(good: TinyProject, tmp_pat
         tmp_path / "release", **{"demo__more.sh": "x" + sha("made\n"), "demo__other.sh": sha("what the commit has\n")}
     )
     CommitFiles(stage).built("build", made)
-    assert stage.session.state.changed_files == ({"stage": "build", "how": "added", "files": ["more.sh"], "count": 1},)
+    assert stage.session.state.changed_files == (ChangedFiles("build", "added", ("more.sh",), 1),)
     said = [remark.what for remark in not_checked(stage.session.state) if remark.where == "build"]
     assert said == ["more.sh went into the release, and is not in the commit: a step had made it"]
 
@@ -72,7 +73,7 @@ def test_a_tracked_file_that_was_changed_is_built_and_said(good: TinyProject, tm
     stage = scene(good)
     (stage.root / "test.sh").write_text("exit 1\n")
     CommitFiles(stage).built("build", release(tmp_path / "release"))
-    assert [changed["how"] for changed in stage.session.state.changed_files] == ["built"]
+    assert [changed.how for changed in stage.session.state.changed_files] == ["built"]
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -81,7 +82,7 @@ def test_a_changed_file_is_put_back_for_a_stage_that_is_alone_with_it(good: Tiny
     (stage.root / "test.sh").write_text("exit 1\n")
     CommitFiles(stage).before("unit", alone=alone)
     assert (git.changed_files(stage.root, stage.commit.sha) == ()) == alone
-    assert [changed["how"] for changed in stage.session.state.changed_files] == ["put back" if alone else "seen"]
+    assert [changed.how for changed in stage.session.state.changed_files] == ["put back" if alone else "seen"]
 
 
 def test_of_a_run_on_the_tree_as_it_is_nothing_is_said(good: TinyProject, tmp_path: Path) -> None:

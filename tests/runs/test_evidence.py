@@ -14,13 +14,17 @@ from hypothesis import strategies as st
 
 from dawsos.engine.contract import StageAttempt
 from dawsos.errors import DawsosError, ReleaseFailed
+from dawsos.model.status import ApprovalDecision, RunResult
 from dawsos.provenance.certificate import NOBODY
 from dawsos.provenance.verification import Demand
 from dawsos.runs import evidence
 from dawsos.runs.approvals import Preapproval, ask, decide
+from dawsos.runs.lifecycle import finish
 from dawsos.runs.project import Project, open_tools
 from dawsos.runs.recorder import Session
 from dawsos.runs.report import write_shown_report
+from fakes import ScriptedPrompter
+from support.facts import fact
 from support.world import COMMIT, RELEASE, Silent, World, world
 
 
@@ -30,14 +34,14 @@ def approve(told: World, *names: str) -> None:
     artifacts = told.session.artifacts("uat")
     artifacts.mkdir(parents=True, exist_ok=True)
     (artifacts / "steps.json").write_text("[]\n")
-    told.session.record("stage_started", "uat", fingerprint="f3" * 32, attempt=1)
-    told.session.record("gate_evaluated", "uat", **told.verdict("exit_status"))
+    told.session.record(fact("stage_started", fingerprint="f3" * 32, attempt=1), "uat")
+    told.session.record(fact("gate_evaluated", **told.verdict("exit_status")), "uat")
     write_shown_report(told.tools, told.pipeline, told.session.state, artifacts)
     work = StageAttempt(stage, 1, artifacts, None, told.session, told.tools.clock)
-    asyncio.run(ask(told.session, work, Preapproval(names[0], "seen") if names else None))
+    asyncio.run(ask(told.session, work, Preapproval(names[0], "seen") if names else None, ScriptedPrompter()))
     for name in names[1:]:
-        decide(told.tools, told.session.id, decision="approved", name=name, reason="seen too")
-    asyncio.run(ask(told.session, work, None))
+        decide(told.tools, told.session.id, decision=ApprovalDecision.APPROVED, name=name, reason="seen too")
+    asyncio.run(ask(told.session, work, None, ScriptedPrompter()))
 
 
 def shipped(home: Path) -> World:
@@ -61,7 +65,7 @@ def admit(told: World) -> None:
 def ended(told: World) -> World:
     told.run_stage("canary")
     told.attest()
-    told.session.finish(told.pipeline, "passed")
+    finish(told.session, told.pipeline, RunResult.PASSED)
     return told
 
 
@@ -145,7 +149,7 @@ def test_a_cut_tail_of_the_journal_is_found(tmp_path: Path) -> None:
 
 def world_of(home: Path, told: World) -> World:
     tools = open_tools(Project(home, home / ".dawsos"))
-    return World(tools, told.pipeline, Session(tools, told.session.id, Silent()))
+    return World(tools, told.pipeline, Session(tools, told.session.id, [Silent()]))
 
 
 def refused(told: World) -> str:
@@ -181,7 +185,7 @@ def test_a_statement_by_an_unknown_key_is_refused(tmp_path: Path) -> None:
 
 def test_a_statement_about_another_release_is_refused(tmp_path: Path) -> None:
     told = shipped(tmp_path)
-    told.session.record("release_built", "build", release="cd" * 32, commit=COMMIT, builder="bundle", bytes=1)
+    told.session.record(fact("release_built", release="cd" * 32, commit=COMMIT, builder="bundle", bytes=1), "build")
     assert f"about another release ({RELEASE[:12]}, this is cdcdcdcdcdcd)" in refused(told)
 
 
@@ -214,7 +218,7 @@ def test_only_a_hotfix_may_skip_and_its_reason_is_in_the_evidence(
     told = world(tmp_path, **options)
     told.restore_stage("lint")
     told.run_stage("unit")
-    told.session.record("stage_skipped", "chaos", reason="hotfix")
+    told.session.record(fact("stage_skipped", reason="hotfix"), "chaos")
     told.build()
     approve(told, "Ada", "Bob")
     told.run_stage("uat")

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from dawsos.adapters.locks import FileLock
 from dawsos.errors import InfrastructureError, OwnedElsewhere
+from dawsos.model.events import RunFinished, Unknown
+from dawsos.model.status import RunResult
 from dawsos.runs import journal as journal_module
 from dawsos.runs.journal import Journal
 from fakes import VirtualClock
+from support.facts import fact
 
 
 @pytest.fixture
@@ -26,18 +29,18 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def _fill(journal: Journal) -> None:
-    journal.append("r1", "run_started", command="ship", stages=["lint"])
-    journal.append("r1", "stage_started", "lint", attempt=1)
-    journal.append("r1", "run_finished", result="passed", exit_code=0)
+    journal.append("r1", fact("run_started", command="ship", stages=["lint"]))
+    journal.append("r1", fact("stage_started", attempt=1), "lint")
+    journal.append("r1", fact("run_finished", result="passed", exit_code=0))
 
 
 def test_events_come_back_in_order_and_per_run(journal: Journal) -> None:
     _fill(journal)
-    journal.append("r2", "run_started", command="run")
+    journal.append("r2", fact("run_started", command="run"))
     assert [(event.seq, event.kind) for event in journal.events("r1")] == [
         (1, "run_started"), (2, "stage_started"), (3, "run_finished"),
     ]  # fmt: skip
-    assert journal.events("r1", after=2)[0].body["result"] == "passed"
+    assert journal.events("r1", after=2)[0].fact == RunFinished(RunResult.PASSED, 0)
     assert journal.runs() == ["r1", "r2"]
 
 
@@ -45,10 +48,10 @@ def test_the_last_run_is_the_one_that_began_last_also_when_the_clock_was_set_bac
     clock = VirtualClock()
     journal = Journal(tmp_path, clock)
     for name in ("20260301-120100", "20260301-120200"):
-        journal.append(name, "run_started", command="ship")
+        journal.append(name, fact("run_started", command="ship"))
         clock.elapsed -= 3600
-    journal.append("20260301-110000", "run_started", command="ship")
-    journal.append("20260301-120100", "run_finished", result="passed")
+    journal.append("20260301-110000", fact("run_started", command="ship"))
+    journal.append("20260301-120100", fact("run_finished", result="passed"))
     began = ["20260301-120100", "20260301-120200", "20260301-110000"]
     assert journal.runs() == began
     journal.close()
@@ -60,7 +63,7 @@ def test_the_last_run_is_the_one_that_began_last_also_when_the_clock_was_set_bac
 def test_runs_that_an_older_dawsos_wrote_are_taken_into_the_order(journal: Journal, tmp_path: Path) -> None:
     _fill(journal)
     for name in ("r3", "r2"):
-        journal.append(name, "run_started", command="run")
+        journal.append(name, fact("run_started", command="run"))
     with sqlite3.connect(tmp_path / "journal.sqlite") as other:
         other.execute("DROP TABLE runs")
     other.close()
@@ -68,7 +71,7 @@ def test_runs_that_an_older_dawsos_wrote_are_taken_into_the_order(journal: Journ
     again = Journal(tmp_path, VirtualClock())
     # By the clock of that time, which is all there is, and by name where that is the same.
     assert again.runs() == ["r1", "r2", "r3"]
-    again.append("r0", "run_started", command="run")
+    again.append("r0", fact("run_started", command="run"))
     assert again.runs()[-1] == "r0"
     again.close()
 
@@ -99,14 +102,14 @@ def test_every_alteration_is_found(journal: Journal, tmp_path: Path, statement: 
 
 def test_an_unknown_kind_is_refused(journal: Journal) -> None:
     with pytest.raises(ValueError, match="unknown event kind"):
-        journal.append("r1", "gossip")  # type: ignore[arg-type]
+        journal.append("r1", Unknown("gossip", {}))
 
 
 def test_writers_in_parallel_make_one_chain(tmp_path: Path) -> None:
     def write() -> None:
         own = Journal(tmp_path, VirtualClock())
         for _ in range(20):
-            own.append("r1", "rollout_sampled", at=0)
+            own.append("r1", fact("rollout_sampled", at=0))
         own.close()
 
     threads = [threading.Thread(target=write) for _ in range(4)]
@@ -127,7 +130,7 @@ def test_two_events_that_change_places_are_found(
     folder = tmp_path_factory.mktemp("journal")
     journal = Journal(folder, VirtualClock())
     for number in range(count):
-        journal.append("r1", "rollout_sampled", "canary", at=number)
+        journal.append("r1", fact("rollout_sampled", at=number), "canary")
     one = data.draw(st.integers(1, count - 1))
     two = data.draw(st.integers(one + 1, count))
     with sqlite3.connect(folder / "journal.sqlite") as other:
@@ -155,13 +158,11 @@ _WRITER = """
 import sys
 from pathlib import Path
 from dawsos.adapters.clock import SystemClock
-from dawsos.adapters.locks import FileLock
-from dawsos.errors import InfrastructureError, OwnedElsewhere
-from dawsos.runs import journal as journal_module
+from dawsos.model.events import RolloutSampled
 from dawsos.runs.journal import Journal
 journal = Journal(Path(sys.argv[1]), SystemClock())
 while True:
-    print(journal.append("r1", "rollout_sampled", at=0).seq, flush=True)
+    print(journal.append("r1", RolloutSampled(at=0)).seq, flush=True)
 """
 
 
@@ -181,7 +182,7 @@ def test_what_was_told_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
     count, _ = journal.head("r1")
     assert told <= count <= told + 1
     assert journal.verify("r1") == []
-    assert journal.append("r1", "rollout_sampled", at=1).seq == count + 1
+    assert journal.append("r1", fact("rollout_sampled", at=1)).seq == count + 1
     assert journal.verify("r1") == []
     journal.close()
 
@@ -192,7 +193,7 @@ def test_an_event_whose_body_was_made_unreadable_is_told_as_altered(journal: Jou
         other.execute("UPDATE events SET body = '{' WHERE seq = 2")
     other.close()
     assert journal.verify("r1") == ["event 2 (stage_started) was altered"]
-    with pytest.raises(InfrastructureError, match="event 2 of run r1"):
+    with pytest.raises(InfrastructureError, match=r"event 2 \(stage_started\) was altered: what run r1 holds"):
         journal.events("r1")
 
 

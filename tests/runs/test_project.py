@@ -23,6 +23,7 @@ from dawsos.runs.project import (
     open_tools,
     remove_abandoned,
 )
+from support.facts import fact
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +63,7 @@ def test_a_file_that_is_no_text_is_bad_input(content: bytes, root: Path) -> None
 def test_a_run_is_found_by_any_part_that_is_its_own(root: Path) -> None:
     tools = open_tools(find_project(root))
     for run in ("20260101-aaa-01", "20260101-bbb-02"):
-        tools.journal.append(run, "run_started", stages=[])
+        tools.journal.append(run, fact("run_started", stages=[]))
     assert load_run(tools, "last").id == load_run(tools, "02").id == "20260101-bbb-02"
     assert load_run(tools, "20260101-aaa").id == "20260101-aaa-01"
     for name, words in (("20260101", "is ambiguous"), ("nothing", "is unknown; the newest runs: 20260101-aaa-01")):
@@ -105,8 +106,8 @@ def test_a_home_that_cannot_be_made_is_told_with_its_place(taken: str, root: Pat
 
 def test_a_run_whose_events_were_emptied_is_told_as_altered(root: Path) -> None:
     tools = open_tools(find_project(root))
-    tools.journal.append("20260101-aaa-01", "run_started", stages=["lint"])
-    tools.journal.append("20260101-aaa-01", "stage_finished", "lint", result="failed")
+    tools.journal.append("20260101-aaa-01", fact("run_started", stages=["lint"]))
+    tools.journal.append("20260101-aaa-01", fact("stage_finished", result="failed"), "lint")
     with sqlite3.connect(root / ".dawsos" / "journal" / "journal.sqlite") as other:
         other.execute("UPDATE events SET body = '{}' WHERE seq = 2")
     other.close()

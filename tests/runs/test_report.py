@@ -10,6 +10,7 @@ import pytest
 
 from dawsos.runs.evidence import SHOWN_REPORT
 from dawsos.runs.report import _logs, _slo, write_report, write_shown_report
+from support.facts import fact
 from support.world import World, world
 
 
@@ -63,18 +64,37 @@ def test_the_end_of_the_newest_logs_is_shown_without_secrets(told: World) -> Non
 
 def sampled(told: World, requests: int, errors: int, p95: float | None) -> None:
     told.session.record(
-        "rollout_sampled", "canary", at=1.0, weight=5, rung=5, seconds=1.0,
-        canary={"requests": requests, "errors": errors, "p95": p95}, stable={"requests": 0, "errors": 0, "p95": None},
-    )  # fmt: skip
+        fact(
+            "rollout_sampled",
+            at=1.0,
+            weight=5,
+            step=5,
+            seconds=1.0,
+            canary={"requests": requests, "errors": errors, "p95": p95},
+            stable={"requests": 0, "errors": 0, "p95": None},
+        ),
+        "canary",
+    )
 
 
 def test_objectives_stand_beside_what_was_measured(told: World) -> None:
     assert _slo(told.pipeline, told.session.state) == ()
     told.run_stage("unit", kind="threshold", gate="cold p95", measured="0.41 s", limit="<= 2 s")
     told.session.record(
-        "rollout_started", "canary", release="r", deployment="d", stable_release="", stable_deployment="", ladder=[100],
-        policy={}, traffic="real", first=True, drill="",
-    )  # fmt: skip
+        fact(
+            "rollout_started",
+            release="r",
+            deployment="d",
+            stable_release="",
+            stable_deployment="",
+            ladder=[100],
+            policy={},
+            traffic="real",
+            first=True,
+            drill="",
+        ),
+        "canary",
+    )
     rows = {row[0]: row[1:] for row in map(astuple, _slo(told.pipeline, told.session.state))}
     assert set(rows.values()) == {("<= 2 s", "0.41 s", "unit", True)}
     sampled(told, 80, 1, 0.4)
@@ -87,8 +107,19 @@ def test_objectives_stand_beside_what_was_measured(told: World) -> None:
 
 def test_a_canary_without_requests_has_no_rate(told: World) -> None:
     told.session.record(
-        "rollout_started", "canary", release="r", deployment="d", stable_release="", stable_deployment="", ladder=[100],
-        policy={}, traffic="real", first=True, drill="",
-    )  # fmt: skip
+        fact(
+            "rollout_started",
+            release="r",
+            deployment="d",
+            stable_release="",
+            stable_deployment="",
+            ladder=[100],
+            policy={},
+            traffic="real",
+            first=True,
+            drill="",
+        ),
+        "canary",
+    )
     sampled(told, 0, 0, None)
     assert _slo(told.pipeline, told.session.state) == ()

@@ -26,6 +26,7 @@ from dawsos.releases import bundle as releases
 from dawsos.runs.project import Project, Tools, open_tools
 from dawsos.runs.recorder import Session
 from fakes import ScriptedTraffic, VirtualClock, sample
+from support.facts import fact
 from support.world import COMMIT, PIPELINE, Silent, pipeline_of
 
 URL = "http://127.0.0.1:7"
@@ -126,7 +127,7 @@ class Paper:
         self.pipeline: Pipeline = pipeline_of(text)
         self.project = Project(home, home / ".dawsos")
         self.clock = VirtualClock()
-        self.tools: Tools = replace(open_tools(self.project), clock=self.clock)  # type: ignore[arg-type]
+        self.tools: Tools = replace(open_tools(self.project), clock=self.clock)
         self.variables = {"GREETING": "hello", "QUEUE_URL": "http://127.0.0.1:{QUEUE_PORT}"}
         self.platforms = {
             name: PaperPlatform(self.project.environment(name), name) for name in ("staging", "production")
@@ -158,17 +159,17 @@ class Paper:
 
     def session(self, name: str = "20260301-120000-c0ffee0-aa", **facts: Any) -> Session:
         """Return a run of ``release`` that has come as far as its canary."""
-        session = Session(self.tools, name, Silent())
+        session = Session(self.tools, name, [Silent()])
         told = {
             "command": "ship", "commit": COMMIT, "ref": "main", "profile": "production", "definition": "d" * 64,
             "stages": [stage.id for stage in self.pipeline.stages], "options": {},
         }  # fmt: skip
-        session.record("run_started", **{**told, **facts})
+        session.record(fact("run_started", **{**told, **facts}))
         return session
 
     def built(self, session: Session, release: releases.Release) -> None:
         session.record(
-            "release_built", "build", release=release.digest, commit=release.commit, builder="bundle", bytes=1
+            fact("release_built", release=release.digest, commit=release.commit, builder="bundle", bytes=1), "build"
         )
 
     def work(self, session: Session, stage: str) -> StageAttempt:

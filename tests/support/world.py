@@ -16,6 +16,7 @@ from dawsos.provenance import statements
 from dawsos.runs.evidence import keep_original, write_statements
 from dawsos.runs.project import Project, Tools, gate_options, open_tools
 from dawsos.runs.recorder import Session
+from support.facts import fact
 
 RELEASE = "ab" * 32
 COMMIT = "c0ffee" + "0" * 34
@@ -45,7 +46,26 @@ class Silent:
     """A reporter that says nothing."""
 
     def notice(self, event: Event) -> None: ...
+    def suspend(self) -> None: ...
     def close(self) -> None: ...
+
+
+class Heard(Silent):
+    """A reporter that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self.suspended = 0
+        self.closed = 0
+
+    def notice(self, event: Event) -> None:
+        self.kinds.append(event.kind)
+
+    def suspend(self) -> None:
+        self.suspended += 1
+
+    def close(self) -> None:
+        self.closed += 1
 
 
 @dataclass
@@ -71,10 +91,10 @@ class World:
             (artifacts / "junit.xml").write_text("<testsuite/>\n")
         record = self.session.record
         if stage not in self.session.state.stages or not self.session.state.stages[stage].gates:
-            record("stage_started", stage, fingerprint="f1" * 32, tools={"python": "3.11"}, attempt=1)
+            record(fact("stage_started", fingerprint="f1" * 32, tools={"python": "3.11"}, attempt=1), stage)
             for one in self.pipeline.stage(stage).gates:
-                record("gate_evaluated", stage, **self.verdict(one.name, **gate))
-        record("stage_finished", stage, result=result, seconds=1.0, reason="", evidence=tree_digests(artifacts))
+                record(fact("gate_evaluated", **self.verdict(one.name, **gate)), stage)
+        record(fact("stage_finished", result=result, seconds=1.0, reason="", evidence=tree_digests(artifacts)), stage)
 
     def verdict(self, name: str, **changes: Any) -> dict[str, Any]:
         told = {
@@ -89,24 +109,31 @@ class World:
         artifacts.mkdir(parents=True, exist_ok=True)
         (artifacts / "steps.json").write_text("[]\n")
         evidence = tree_digests(artifacts)
-        first = Session(self.tools, "the-first-run", Silent())
-        first.record("run_started", command="ship", commit="f" * 40, stages=[stage])
-        first.record("stage_started", stage, fingerprint="f2" * 32, attempt=1)
+        first = Session(self.tools, "the-first-run", [Silent()])
+        first.record(fact("run_started", command="ship", commit="f" * 40, stages=[stage]))
+        first.record(fact("stage_started", fingerprint="f2" * 32, attempt=1), stage)
         gates = [self.verdict(gate.name) for gate in self.pipeline.stage(stage).gates]
         for gate in gates:
-            first.record("gate_evaluated", stage, **gate)
-        first.record("stage_finished", stage, result="passed", seconds=1.0, reason="", evidence=evidence)
+            first.record(fact("gate_evaluated", **gate), stage)
+        first.record(fact("stage_finished", result="passed", seconds=1.0, reason="", evidence=evidence), stage)
         said = statements.stage_for_inputs(first.state, first.state.stages[stage], None)
         original = keep_original(self.tools, self.session.id, stage, dsse.sign(said, self.tools.signer()))
         self.session.record(
-            "stage_restored", stage, fingerprint="f2" * 32, from_run=first.id, finished_at=1.0, evidence=evidence,
-            original=original,
-        )  # fmt: skip
+            fact(
+                "stage_restored",
+                fingerprint="f2" * 32,
+                from_run=first.id,
+                finished_at=1.0,
+                evidence=evidence,
+                original=original,
+            ),
+            stage,
+        )
         for gate in gates:
-            self.session.record("gate_evaluated", stage, **gate)
+            self.session.record(fact("gate_evaluated", **gate), stage)
 
     def build(self) -> None:
-        self.session.record("release_built", "build", release=RELEASE, commit=COMMIT, builder="bundle", bytes=1)
+        self.session.record(fact("release_built", release=RELEASE, commit=COMMIT, builder="bundle", bytes=1), "build")
         self.run_stage("build")
 
     def attest(self) -> None:
@@ -124,11 +151,19 @@ def world(home: Path, **options: Any) -> World:
     home.mkdir(parents=True, exist_ok=True)
     tools = open_tools(Project(home, home / ".dawsos"))
     pipeline = pipeline_of(PIPELINE)
-    session = Session(tools, "20260301-120000-c0ffee0-aa", Silent())
+    session = Session(tools, "20260301-120000-c0ffee0-aa", [Silent()])
     session.record(
-        "run_started", command="ship", commit=COMMIT, ref="main", profile="laptop", definition="d" * 64,
-        stages=[stage.id for stage in pipeline.stages], options=options,
-    )  # fmt: skip
+        fact(
+            "run_started",
+            command="ship",
+            commit=COMMIT,
+            ref="main",
+            profile="laptop",
+            definition="d" * 64,
+            stages=[stage.id for stage in pipeline.stages],
+            options=options,
+        )
+    )
     return World(tools, pipeline, session)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from dawsos.errors import BadInput
+from dawsos.model.status import RunResult
+from dawsos.runs.lifecycle import finish
 from dawsos.verbs.evidence import evidence
 from projects import TinyProject
 from support.paper import Paper
@@ -15,7 +17,7 @@ from support.world import RELEASE, world, written_as_version_1
 
 def test_without_a_release_there_is_no_evidence_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paper = Paper(tmp_path / "project", monkeypatch)
-    paper.session("20260301-120000-c0ffee0-01").finish(paper.pipeline, "failed", "")
+    finish(paper.session("20260301-120000-c0ffee0-01"), paper.pipeline, RunResult.FAILED)
     with pytest.raises(BadInput, match="built no release"):
         evidence(paper.project, "last", check=True)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dawsos.model.status import RunResult
+from dawsos.runs.lifecycle import finish
 from dawsos.verbs.history import history
 from support.paper import Paper
 
@@ -15,7 +17,7 @@ def test_history_is_the_newest_last(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert history(paper.project) == ()
     session = paper.session("20260301-120000-c0ffee0-01")
     paper.built(session, paper.release())
-    session.finish(paper.pipeline, "failed", "because of 01")
+    finish(session, paper.pipeline, RunResult.FAILED, "because of 01")
     paper.session("20260302-120000-c0ffee0-02")
     first, second = history(paper.project)
     assert (first.run[-2:], first.result, first.reason, first.command) == ("01", "failed", "because of 01", "ship")

@@ -14,23 +14,25 @@ import pytest
 
 from dawsos.adapters.locks import owned
 from dawsos.errors import BadInput, InfrastructureError, OwnedElsewhere
+from dawsos.model.events import RollbackRequested
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.platforms.local.platform import Deployment
 from dawsos.platforms.local.state import Roles
 from dawsos.releases.bundle import Release
 from dawsos.rollout.lifecycle import Fault, begin
+from dawsos.runs.lifecycle import RunOutcome
 from dawsos.runs.project import load_run, open_tools
 from dawsos.runs.recorder import Session
 from dawsos.verbs import operations
 from dawsos.verbs.operations import drill, parse_fault, promoted, resume_operation, rollback
-from dawsos.verbs.ship import RunOutcome
+from support.facts import fact
 from support.paper import Paper, erring
 from support.world import Silent, written_as_version_1
 from waiting import wait_until
 
 
-def silent(pipeline: Pipeline, stages: Sequence[Stage]) -> Silent:
-    return Silent()
+def silent(pipeline: Pipeline, stages: Sequence[Stage]) -> Sequence[Silent]:
+    return [Silent()]
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def shipped(paper: Paper, release: Release, run: str) -> Session:
     """Tell a ship that brought ``release`` to 100 %."""
     session = paper.session(run, commit=release.commit)
     paper.built(session, release)
-    session.record("run_finished", result="passed", exit_code=0, reason="")
+    session.record(fact("run_finished", result="passed", exit_code=0, reason=""))
     return session
 
 
@@ -243,7 +245,7 @@ def test_a_rollout_under_way_is_stopped_by_its_owner(paper: Paper) -> None:
         own = open_tools(paper.project)
         wait_until(lambda: any(event.kind == "rollback_requested" for event in own.journal.events(session.id)))
         told = {"outcome": "rolled_back", "seconds": 0.1, "reason": "asked for"}
-        own.journal.append(session.id, "rollout_finished", "canary", **told)
+        own.journal.append(session.id, fact("rollout_finished", **told), "canary")
         own.journal.close()
 
     with owned(paper.project.run_lock(session.id), "the run"):
@@ -253,7 +255,7 @@ def test_a_rollout_under_way_is_stopped_by_its_owner(paper: Paper) -> None:
         thread.join()
     assert (ended.run, ended.exit_code) == (session.id, 0)
     (asked,) = [event for event in session.since(0) if event.kind == "rollback_requested"]
-    assert asked.body == {"name": "Ada", "reason": "stop it"}
+    assert asked.fact == RollbackRequested("Ada", "stop it")
 
 
 @pytest.mark.parametrize(("command", "result", "code"), [("drill", "rolled_back", 4), ("rollback", "passed", 0)])
@@ -280,7 +282,7 @@ def test_a_wish_that_came_too_late_is_not_told_as_granted(paper: Paper) -> None:
         own = open_tools(paper.project)
         wait_until(lambda: any(event.kind == "rollback_requested" for event in own.journal.events(session.id)))
         told = {"outcome": "promoted", "seconds": None, "reason": "healthy"}
-        own.journal.append(session.id, "rollout_finished", "canary", **told)
+        own.journal.append(session.id, fact("rollout_finished", **told), "canary")
         own.journal.close()
 
     with owned(paper.project.run_lock(session.id), "the run"):
@@ -319,8 +321,8 @@ def test_an_operation_killed_while_it_tidied_up_is_told_as_it_ended(
 ) -> None:
     session = under_way(paper, command)
     asyncio.run(paper.production.route(stable="old", canary=session.state.rollout.deployment, weight=0))  # type: ignore[union-attr]
-    session.record("rollout_decided", "canary", decision="rollback", reason="errors")
-    session.record("rollout_finished", "canary", outcome="rolled_back", seconds=0.1, reason="errors")
+    session.record(fact("rollout_decided", decision="rollback", reason="errors"), "canary")
+    session.record(fact("rollout_finished", outcome="rolled_back", seconds=0.1, reason="errors"), "canary")
     ended = resume_operation(paper.tools, load_run(paper.tools, session.id), silent)
     assert finished(paper, ended) == (code, result, "errors")
     assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
@@ -364,10 +366,10 @@ def test_a_rollback_reads_only_runs_whose_rollout_is_open(paper: Paper, monkeypa
     begun = {"release": "ab" * 32, "deployment": "d1", "stable_release": "cd" * 32, "stable_deployment": "d0"}
     for number in range(3):
         session = paper.session(f"20260301-120000-c0ffee0-0{number}")
-        session.record("rollout_started", "canary", **begun)
+        session.record(fact("rollout_started", **begun), "canary")
         told = {"outcome": "promoted", "seconds": None, "reason": "healthy"}
-        session.record("rollout_finished", "canary", **told)
-        session.record("run_finished", result="passed", exit_code=0, reason="")
+        session.record(fact("rollout_finished", **told), "canary")
+        session.record(fact("run_finished", result="passed", exit_code=0, reason=""))
     read: list[str] = []
 
     def spy(tools: Any, run: str) -> Any:
@@ -378,7 +380,7 @@ def test_a_rollback_reads_only_runs_whose_rollout_is_open(paper: Paper, monkeypa
     assert operations._live_rollout(paper.tools) is None
     assert read == []
     session = paper.session("20260301-120000-c0ffee0-09")
-    session.record("rollout_started", "canary", **begun)
+    session.record(fact("rollout_started", **begun), "canary")
     live = operations._live_rollout(paper.tools)
     assert (live and live.id, read) == (session.id, [session.id])
 

@@ -8,6 +8,7 @@ import pytest
 
 from analysis.test_replay import _recorded
 from dawsos.errors import BadInput
+from dawsos.model.events import RolloutStarted
 from dawsos.verbs.replay import replay
 from support.paper import Paper
 
@@ -17,12 +18,9 @@ def test_a_recorded_rollout_is_judged_by_every_judge(tmp_path: Path, monkeypatch
     session = paper.session()
     with pytest.raises(BadInput, match="has no recorded rollout"):
         replay(paper.project, "last", "")
-    session.record(
-        "rollout_started", "canary", release="a" * 64, deployment="new", stable_release="b" * 64,
-        stable_deployment="old", ladder=[5, 100], policy={}, traffic="real", first=False, drill="",
-    )  # fmt: skip
-    for body in _recorded(40, errors=3):
-        session.record("rollout_sampled", "canary", **body)
+    session.record(RolloutStarted("a" * 64, "new", "production", "b" * 64, "old", (5, 100), traffic="real"), "canary")
+    for sampled in _recorded(40, errors=3):
+        session.record(sampled, "canary")
     found = replay(paper.project, "last", "")
     assert (found.run, found.outcome, found.with_latencies) == (session.id, "", True)
     assert [one.name for one in found.replays] == ["thresholds", "statistical", "flagger"]

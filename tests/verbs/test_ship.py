@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dawsos.actions import verification
 from dawsos.actions.bodies import ActionContext
 from dawsos.adapters import git
 from dawsos.adapters.digests import tree_digests
@@ -16,15 +18,21 @@ from dawsos.adapters.files import write_json
 from dawsos.adapters.locks import owned
 from dawsos.engine.contract import StageAttempt
 from dawsos.errors import OwnedElsewhere
+from dawsos.model.run import ChangedFiles
 from dawsos.provenance.sigstore import IDENTITY_VARIABLES
 from dawsos.reporting.summary import not_checked
 from dawsos.runs.inputs import Upstream, stage_fingerprint
 from dawsos.runs.project import Tools, find_project, load_run, open_tools
 from dawsos.runs.project import load as project_load
 from dawsos.runs.recorder import Session
+from dawsos.verbs import ship
 from dawsos.verbs.ship import Options, PlanExecutor, _beside
 from projects import Said, TinyProject
+from support.facts import fact
+from support.paper import Paper
 from support.world import Silent, written_as_version_1
+
+IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
 
 
 @pytest.fixture
@@ -49,11 +57,37 @@ def test_a_ship_that_production_would_refuse_for_its_key_is_not_begun(
     assert project_load(good.path).signing.sigstore == "off"
 
 
+def test_a_token_command_that_fails_in_verification_is_the_release_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every stage has passed.  The command is the release's own: blamed on the machine, the run would be resumed for ever."""
+    service = {"latest": "/latest/7", "seed": "echo '{}'", "token": "sh -c 'echo no key for Ada; exit 3'"}
+    paper = Paper(tmp_path / "project", monkeypatch, service)
+    for words in (("init", "--quiet"), ("add", "."), (*IDENTITY, "commit", "--quiet", "-m", "tiny")):
+        subprocess.run(("git", *words), cwd=paper.project.root, check=True)
+    commit = git.commit(paper.project.root)
+    release = paper.release("1", commit.sha)
+    paper.serve(release)
+    session = paper.session(commit=commit.sha)
+    for stage in paper.pipeline.stages:
+        session.record(fact("stage_finished", result="passed"), stage.id)
+
+    async def get(url: str, *, token: str = "") -> dict[str, Any]:
+        return {"status_code": 200, "body": {"status": "healthy", "version": commit.sha}, "headers": {}, "error": ""}
+
+    monkeypatch.setattr(verification, "get", get)
+    scene = ActionContext(paper.tools, paper.pipeline, commit, paper.project.root, session)
+    ended = ship._carry_out(scene, Options(), paper.pipeline.stages)
+    run = load_run(paper.tools, ended.run)
+    assert (run.result, run.exit_code, ended.exit_code) == ("failed", 1, 1), run.reason
+    assert "no key for Ada" in run.reason
+
+
 def interrupted(good: TinyProject, command: str, stages: list[str]) -> Tools:
     """Tell a run of HEAD whose owner was killed before it had done anything."""
     tools = open_tools(find_project(good.path))
     facts = {"command": command, "commit": git.commit(good.path).sha, "profile": "laptop", "stages": stages}
-    tools.journal.append("20260301-120000-c0ffee0-aa", "run_started", **facts, options={"profile": "laptop"})
+    tools.journal.append("20260301-120000-c0ffee0-aa", fact("run_started", **facts, options={"profile": "laptop"}))
     return tools
 
 
@@ -147,16 +181,16 @@ def test_of_a_kept_build_whose_release_is_gone_nothing_is_left_among_the_evidenc
     facts = {"release": "ab" * 32, "commit": commit.sha, "builder": "bundle", "bytes": 1}
 
     def carrier(run: str) -> PlanExecutor:
-        session = Session(tools, run, Silent())
-        session.record("run_started", command="run", commit=commit.sha, stages=["build"])
+        session = Session(tools, run, [Silent()])
+        session.record(fact("run_started", command="run", commit=commit.sha, stages=["build"]))
         return PlanExecutor(ActionContext(tools, pipeline, commit, good.path, session), Options())
 
     first = carrier("the-first")
     work = StageAttempt(stage, 1, first.scene.session.artifacts("build"), made, first.scene.session, tools.clock)
     write_json(work.artifacts / "release.json", facts)
     told = first.scene.session.record
-    told("stage_started", "build", fingerprint=made.digest, attempt=1)
-    told("stage_finished", "build", result="passed", evidence=tree_digests(work.artifacts))
+    told(fact("stage_started", fingerprint=made.digest, attempt=1), "build")
+    told(fact("stage_finished", result="passed", evidence=tree_digests(work.artifacts)), "build")
     first.keep(work)
     assert first.cache.lookup("build", made.digest) is not None
     second = carrier("the-second")
@@ -181,7 +215,7 @@ def shipped(good: TinyProject, monkeypatch: pytest.MonkeyPatch, **replaced: str)
     async def nothing(tools: Any, pipeline: Any, session: Any) -> list[Any]:
         return []
 
-    monkeypatch.setattr("dawsos.actions.verification.verify_production", nothing)
+    monkeypatch.setattr("dawsos.verbs.ship.verify_production", nothing)
     path = good.path / "pipeline.yaml"
     text = path.read_text()
     for old, new in (
@@ -203,7 +237,7 @@ def test_what_a_step_makes_of_the_commit_is_put_back_before_the_next_stage_and_s
     """The fingerprint, and all that is signed, says that the stage saw the files of the commit."""
     said, run = shipped(good, monkeypatch, lint="echo exit 1 > test.sh; echo x > new.txt")
     assert said.code == 0, said
-    assert run.changed_files == ({"stage": "unit", "how": "put back", "files": ["test.sh"], "count": 1},)
+    assert run.changed_files == (ChangedFiles("unit", "put back", ("test.sh",), 1),)
     assert "test.sh had been changed by an earlier step, and was put back before this stage" in said.out
     assert [(remark.where, "test.sh" in remark.what) for remark in not_checked(run)][:1] == [("unit", True)]
 
@@ -212,7 +246,7 @@ def test_also_when_a_step_commits_what_it_made(good: TinyProject, monkeypatch: p
     lint = "echo exit 1 > test.sh; git -c user.name=a -c user.email=a@example.org commit -qam stamped"
     said, run = shipped(good, monkeypatch, lint=lint)
     assert said.code == 0, said
-    assert [changed["how"] for changed in run.changed_files] == ["put back"]
+    assert [changed.how for changed in run.changed_files] == ["put back"]
 
 
 def test_a_run_works_on_the_tree_as_it_is_and_changes_nothing_in_it(good: TinyProject) -> None:
@@ -228,7 +262,7 @@ def test_what_another_stage_works_with_is_left_alone_and_said(good: TinyProject)
     tools = interrupted(good, "ship", ["lint", "unit"])
     commit = git.commit(good.path)
     root = git.checkout(good.path, commit.sha, tools.project.checkout(commit.sha))
-    session = Session(tools, "20260301-120000-c0ffee0-aa", Silent())
+    session = Session(tools, "20260301-120000-c0ffee0-aa", [Silent()])
     carrier = PlanExecutor(ActionContext(tools, project_load(root), commit, root, session), Options())
     unit = carrier.scene.pipeline.stage("unit")
     (root / "test.sh").write_text("exit 1\n")
@@ -237,7 +271,7 @@ def test_what_another_stage_works_with_is_left_alone_and_said(good: TinyProject)
     # A release is of the commit and of nothing else.
     carrier.files.before(unit.id, alone=True)
     assert git.changed_files(root, commit.sha) == ()
-    assert [changed["how"] for changed in session.state.changed_files] == ["seen", "put back"]
+    assert [changed.how for changed in session.state.changed_files] == ["seen", "put back"]
 
 
 @pytest.mark.parametrize("verb", ["ship", "resume"])

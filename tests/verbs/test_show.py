@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from dawsos.errors import BadInput
+from dawsos.model.status import RunResult
+from dawsos.runs.lifecycle import finish
 from dawsos.verbs.show import show
 from support.paper import Paper, alter
 
@@ -15,7 +17,7 @@ RUN = "20260301-120000-c0ffee0-01"
 
 def test_a_run_is_shown_with_what_is_wrong_with_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paper = Paper(tmp_path / "project", monkeypatch)
-    paper.session(RUN).finish(paper.pipeline, "failed", "because of 01")
+    finish(paper.session(RUN), paper.pipeline, RunResult.FAILED, "because of 01")
     found = show(paper.project, "last")
     assert (found.run.id, found.run.result, found.problems) == (RUN, "failed", ())
     assert found.report == paper.project.report(RUN)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from dawsos.adapters.locks import owned
+from dawsos.model.events import RunFinished
+from dawsos.model.status import RunResult
 from dawsos.platforms.local.state import Roles, write_roles
 from dawsos.verbs.status import status
 from support.paper import Paper
@@ -21,7 +23,7 @@ def test_what_runs_and_what_waits_is_shown(tmp_path: Path, monkeypatch: pytest.M
     (paper.project.home / "environments" / "a file").touch()
     session = paper.session()
     done = paper.session("20260301-120000-c0ffee0-bb")
-    done.record("run_finished", result="passed", exit_code=0, reason="")
+    done.record(RunFinished(RunResult.PASSED, 0))
     with owned(paper.project.run_lock(session.id), "the run"):
         shown = status(paper.project)
     assert [one.name for one in shown.environments] == ["production", "staging"]

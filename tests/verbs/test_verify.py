@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from dawsos.model.events import CheckResult
+from dawsos.model.status import RunResult
+from dawsos.runs.lifecycle import finish
 from dawsos.verbs import verify as verb
 from dawsos.verbs.verify import verify
 from support.paper import Paper, alter
 from support.world import written_as_version_1
 
 RUN = "20260301-120000-c0ffee0-01"
-WELL = {"name": "health", "result": "pass", "measured": "200 healthy", "limit": "200 healthy"}
-ILL = {"name": "health", "result": "fail", "measured": "503 degraded", "limit": "200 healthy"}
-INTACT = {"name": "journals", "result": "pass", "measured": "intact", "limit": "intact"}
+WELL = CheckResult("health", "pass", "200 healthy", "200 healthy")
+ILL = CheckResult("health", "fail", "503 degraded", "200 healthy")
+INTACT = CheckResult("journals", "pass", "intact", "intact")
 
 
 @pytest.mark.parametrize(("found", "passed"), [(WELL, True), (ILL, False)], ids=["well", "ill"])
 def test_production_and_the_journals_are_checked(
-    found: dict[str, Any], passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    found: CheckResult, passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def checks(*_: object) -> list[dict[str, Any]]:
+    async def checks(*_: object) -> list[CheckResult]:
         return [found]
 
     monkeypatch.setattr(verb, "checks", checks)
     paper = Paper(tmp_path / "project", monkeypatch)
-    paper.session(RUN).finish(paper.pipeline, "failed", "because of 01")
+    finish(paper.session(RUN), paper.pipeline, RunResult.FAILED, "because of 01")
     written_as_version_1(paper.project.root)  # What runs may be of a commit from before version 2.
     seen = verify(paper.project)
     assert (seen.checks, seen.passed) == ((found, INTACT), passed)
     alter(paper)
     broken = verify(paper.project)
-    assert [check["name"] for check in broken.checks] == ["health", f"journal {RUN}"]
+    assert [check.name for check in broken.checks] == ["health", f"journal {RUN}"]
     assert not broken.passed

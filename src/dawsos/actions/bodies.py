@@ -18,7 +18,9 @@ from dawsos.adapters.redactor import secrets_in
 from dawsos.engine.contract import Action, StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
 from dawsos.executors.local import StepContext, run_steps
+from dawsos.model.events import ReleaseBuilt
 from dawsos.model.pipeline import Pipeline, Stage
+from dawsos.model.status import StageState
 from dawsos.runs.evidence import admit
 from dawsos.runs.project import Tools
 from dawsos.runs.recorder import Session
@@ -206,11 +208,9 @@ async def build_release(scene: ActionContext, work: StageAttempt) -> StageOutcom
         "python": release.python,
     }
     write_json(work.artifacts / "release.json", facts)
-    scene.session.record(
-        "release_built", work.stage.id, release=release.digest, commit=release.commit, builder=choice.name,
-        why=choice.reason, bytes=release.size, path=str(release.path),
-    )  # fmt: skip
-    return StageOutcome("passed")
+    built = ReleaseBuilt(release.digest, release.commit, choice.name, choice.reason, str(release.path), release.size)
+    scene.session.record(built, work.stage.id)
+    return StageOutcome(StageState.PASSED)
 
 
 async def _images(scene: ActionContext, work: StageAttempt, release: Release, steps: list[dict[str, Any]]) -> Choice:

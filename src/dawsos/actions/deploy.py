@@ -14,8 +14,10 @@ from dawsos.adapters.files import write_json
 from dawsos.adapters.http import get
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
+from dawsos.model.events import Deployed
 from dawsos.model.names import deployment_id
 from dawsos.model.pipeline import Pipeline
+from dawsos.model.status import StageState
 from dawsos.platforms.local.workers import is_replica
 from dawsos.releases import bundle as releases
 
@@ -60,12 +62,10 @@ async def deploy_release(scene: ActionContext, work: StageAttempt) -> StageOutco
     for stale in platform.deployments():
         if stale != deployment:
             await platform.remove(stale)
-    session.record(
-        "deployed", work.stage.id, environment=environment.name, release=release.digest, deployment=deployment,
-        url=environment.url, replicas=environment.settings.replicas,
-    )  # fmt: skip
+    deployed = Deployed(environment.name, release.digest, deployment, environment.url, environment.settings.replicas)
+    session.record(deployed, work.stage.id)
     await write_health(scene.pipeline, environment, deployment, release.commit, work.artifacts / "health.json")
-    return StageOutcome("passed")
+    return StageOutcome(StageState.PASSED)
 
 
 async def write_health(

@@ -11,6 +11,7 @@ from dawsos.adapters.services import SERVICES
 from dawsos.adapters.toolchain import base_environment
 from dawsos.errors import BadInput
 from dawsos.model.environment import EnvironmentSettings
+from dawsos.model.events import Deployed, RunStarted
 from dawsos.model.pipeline import Pipeline
 from dawsos.platforms.local.platform import Deployment, LocalPlatform
 from dawsos.platforms.local.workers import Worker, filled
@@ -55,9 +56,9 @@ def deployed_profile(tools: Tools, pipeline: Pipeline, name: str) -> str:
     profiles: dict[str, str] = {}
     found = ""
     for event in tools.journal.of_kinds(("run_started", "deployed")):
-        if event.kind == "run_started":
-            profiles[event.run] = str(event.body.get("profile", ""))
-        elif event.body.get("environment") == name:
+        if isinstance(event.fact, RunStarted):
+            profiles[event.run] = event.fact.profile
+        elif isinstance(event.fact, Deployed) and event.fact.environment == name:
             found = profiles.get(event.run, "")
     if found and found != "production" and found not in pipeline.profiles:
         raise BadInput(

@@ -15,10 +15,13 @@ Flagger has no durations: a step of this ladder needs as many checks passed as f
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dawsos.analysis.statistical.proof import proof_at_once, unusable
-from dawsos.analysis.thresholds import Check, Recent, check
+from dawsos.analysis.thresholds import Check, Recent, check, failing
 from dawsos.model.policy import RolloutPolicy
-from dawsos.model.rollout import Counts, Judgement, Sample, Verdict
+from dawsos.model.rollout import Conclusion, Counts, Judgement, Sample
+from dawsos.model.status import Cause
 
 WINDOW = 60.0
 SHORTEST_INTERVAL = 10.0
@@ -56,28 +59,24 @@ class FlaggerRule:
             good = self._last.failed is False
             self._failures += not good
             self._passes += good
-        verdict, reason = self._conclude(proof_at_once(sample))
-        return Judgement(
-            verdict,
-            reason,
+        return Judgement.of(
+            proof_at_once(sample) or self._conclude(),
             error_rate=self._last.error_rate,
             p95=self._last.p95,
             requests=self._last.requests,
             consecutive_failures=self._failures,
         )
 
-    def _conclude(self, proof: str) -> tuple[Verdict, str]:
+    def _conclude(self) -> Conclusion:
         limit = self._policy.failed_checks
-        why = self._last.why or "no values found"
-        if proof:
-            return "failing", proof
+        last = self._last if self._last.why else replace(self._last, why="no values found", cause=Cause.NO_VERDICT)
         if self._rolled_back:
-            return "failing", f"failed checks threshold reached {limit}: {why}"
+            return failing(last, f"failed checks threshold reached {limit}")
         if self._seen < self._every:
-            return "no_data", "the first check is not over yet"
+            return Conclusion("no_data", "the first check is not over yet")
         if self._last.failed is not False:
-            return "inconclusive", f"{self._failures} of {limit} failed checks: {why}"
+            return Conclusion("inconclusive", f"{self._failures} of {limit} failed checks: {last.why}")
         needed = max(1, round(self._durations.get(self._weight, 0.0) / self._interval))
         if self._passes < needed:
-            return "inconclusive", f"{self._passes} of {needed} checks passed at {self._weight} %"
-        return "healthy", f"{self._passes} checks passed at {self._weight} %"
+            return Conclusion("inconclusive", f"{self._passes} of {needed} checks passed at {self._weight} %")
+        return Conclusion("healthy", f"{self._passes} checks passed at {self._weight} %", Cause.HEALTHY)

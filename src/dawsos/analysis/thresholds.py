@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from dawsos.analysis.measures import error_rate, quantile
 from dawsos.analysis.statistical.proof import proof_at_once, unusable
 from dawsos.model.policy import RolloutPolicy
-from dawsos.model.rollout import Counts, Judgement, Sample, Verdict
+from dawsos.model.rollout import Conclusion, Counts, Judgement, Sample
+from dawsos.model.status import Cause
 
 
 class Recent:
@@ -50,6 +51,9 @@ class Check:
     p95: float | None = None
     failed: bool | None = None
     why: str = ""
+    cause: Cause = Cause.UNKNOWN
+    measured: float | None = None
+    limit: float | None = None
 
 
 def check(counts: Counts, policy: RolloutPolicy) -> Check:
@@ -59,9 +63,10 @@ def check(counts: Counts, policy: RolloutPolicy) -> Check:
         return Check(counts.requests, rate, p95, None)
     if rate > policy.error_rate:
         why = f"error rate {rate:.2%} > {policy.error_rate:.2%} ({counts.errors} of {counts.requests} requests)"
-        return Check(counts.requests, rate, p95, True, why)
+        return Check(counts.requests, rate, p95, True, why, Cause.ERROR_RATE, rate, policy.error_rate)
     if p95 is not None and p95 > policy.p95:
-        return Check(counts.requests, rate, p95, True, f"p95 {p95 * 1000:.0f} ms > {policy.p95 * 1000:.0f} ms")
+        why = f"p95 {p95 * 1000:.0f} ms > {policy.p95 * 1000:.0f} ms"
+        return Check(counts.requests, rate, p95, True, why, Cause.LATENCY, p95, policy.p95)
     return Check(counts.requests, rate, p95, False)
 
 
@@ -73,6 +78,11 @@ def twice_as_often(policy: RolloutPolicy) -> RolloutPolicy:
     return policy.model_copy(
         update={"check_interval": policy.check_interval / 2, "failed_checks": policy.failed_checks * 2}
     )
+
+
+def failing(last: Check, reason: str) -> Conclusion:
+    """Return that the canary fails by what ``last`` measured."""
+    return Conclusion("failing", f"{reason}: {last.why}", last.cause, "", last.measured, last.limit)
 
 
 class Thresholds:
@@ -95,10 +105,8 @@ class Thresholds:
             self._look(counts, 0)
         elif self._seen % self._length == 0:
             self._look(counts, self._failures)
-        verdict, reason = self._conclude(proof_at_once(sample))
-        return Judgement(
-            verdict,
-            reason,
+        return Judgement.of(
+            proof_at_once(sample) or self._conclude(),
             error_rate=self._measured.error_rate,
             p95=self._measured.p95,
             requests=self._measured.requests,
@@ -116,16 +124,14 @@ class Thresholds:
         if self._last.failed is not None:
             self._measured = self._last
 
-    def _conclude(self, proof: str) -> tuple[Verdict, str]:
-        policy, failures, why = self._policy, self._failures, self._measured.why
-        if proof:
-            return "failing", proof
+    def _conclude(self) -> Conclusion:
+        policy, failures, measured = self._policy, self._failures, self._measured
         if self._last.failed is None:
-            return "no_data", f"fewer than {policy.min_requests} canary requests in the last check"
+            return Conclusion("no_data", f"fewer than {policy.min_requests} canary requests in the last check")
         if failures and self._unfinished:
-            return "inconclusive", f"the first check is not over, and so far its {why}"
+            return Conclusion("inconclusive", f"the first check is not over, and so far its {measured.why}")
         if failures >= policy.failed_checks:
-            return "failing", f"{failures} consecutive checks failed: {why}"
+            return failing(measured, f"{failures} consecutive checks failed")
         if failures:
-            return "inconclusive", f"{failures} of {policy.failed_checks} checks failed: {why}"
-        return "healthy", "error rate and p95 are within their limits"
+            return Conclusion("inconclusive", f"{failures} of {policy.failed_checks} checks failed: {measured.why}")
+        return Conclusion("healthy", "error rate and p95 are within their limits", Cause.HEALTHY)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dawsos.cli.console import make_console, say
 from dawsos.cli.output import here
-
-if TYPE_CHECKING:
-    from dawsos.verbs.decide import Decision
+from dawsos.model.status import ApprovalDecision
 
 
 def approve(*, run_id: str, name: str, reason: str) -> None:
     """``dawsos approve``."""
-    _decide(run_id, "approved", name, reason)
+    _decide(run_id, ApprovalDecision.APPROVED, name, reason)
 
 
 def reject(*, run_id: str, name: str, reason: str) -> None:
     """``dawsos reject``."""
-    _decide(run_id, "rejected", name, reason)
+    _decide(run_id, ApprovalDecision.REJECTED, name, reason)
 
 
-def _decide(run_id: str, decision: Decision, name: str, reason: str) -> None:
+def _decide(run_id: str, decision: ApprovalDecision, name: str, reason: str) -> None:
     from dawsos.verbs.decide import decide
 
     made = decide(here(), run_id, decision=decision, name=name, reason=reason)

@@ -131,12 +131,12 @@ def verify(*, as_json: bool) -> int:
 
     found = look(here())
     if as_json:
-        print_json({"checks": found.checks})
+        print_json({"checks": [asdict(check) for check in found.checks]})
     else:
         from dawsos.cli.console import make_console
 
         console = make_console()
         for check in found.checks:
-            line = f"{check['result']:4}  {check['name']:24} {check['measured']}  (wanted {check['limit']})"
+            line = f"{check.result:4}  {check.name:24} {check.measured}  (wanted {check.limit})"
             console.print(line, markup=False)
     return EXIT_DONE if found.passed else EXIT_GATE_FAILED

@@ -13,7 +13,7 @@ from dawsos.errors import EXIT_DONE, EXIT_WAITING, BadInput
 if TYPE_CHECKING:
     from dawsos.model.pipeline import Pipeline, Stage
     from dawsos.ports import Reporter
-    from dawsos.verbs.ship import RunOutcome
+    from dawsos.runs.lifecycle import RunOutcome
 
 
 def ship(*, approve_as: str, reason: str, profile: str, no_cache: bool, hotfix: str) -> int:
@@ -23,7 +23,7 @@ def ship(*, approve_as: str, reason: str, profile: str, no_cache: bool, hotfix: 
     from dawsos.verbs import ship as verb
 
     options = verb.Options(profile=profile, approve_as=approve_as, reason=reason, no_cache=no_cache, hotfix=hotfix)
-    return _end(verb.ship(here(), options, make_reporter))
+    return _end(verb.ship(here(), options, make_reporters))
 
 
 def run(*, stages: tuple[str, ...], no_cache: bool, seed: int | None, profile: str) -> int:
@@ -31,14 +31,14 @@ def run(*, stages: tuple[str, ...], no_cache: bool, seed: int | None, profile: s
     from dawsos.verbs import ship as verb
 
     options = verb.Options(profile=profile, stages=stages, no_cache=no_cache, seed=seed)
-    return _end(verb.run(here(), options, make_reporter))
+    return _end(verb.run(here(), options, make_reporters))
 
 
 def resume(*, run_id: str) -> int:
     """``dawsos resume``."""
     from dawsos.verbs import ship as verb
 
-    return _end(verb.resume(here(), run_id, make_reporter))
+    return _end(verb.resume(here(), run_id, make_reporters))
 
 
 def rollback(*, to: str, name: str, reason: str) -> int:
@@ -47,17 +47,17 @@ def rollback(*, to: str, name: str, reason: str) -> int:
 
     from dawsos.verbs import operations as verb
 
-    return _end(verb.rollback(here(), to, name or getpass.getuser(), reason, make_reporter))
+    return _end(verb.rollback(here(), to, name or getpass.getuser(), reason, make_reporters))
 
 
 def drill(*, fault: str, profile: str) -> int:
     """``dawsos drill``."""
     from dawsos.verbs import operations as verb
 
-    return _end(verb.drill(here(), fault, profile, make_reporter))
+    return _end(verb.drill(here(), fault, profile, make_reporters))
 
 
-def make_reporter(pipeline: Pipeline, stages: Sequence[Stage]) -> Reporter:
+def make_reporters(pipeline: Pipeline, stages: Sequence[Stage]) -> Sequence[Reporter]:
     """Return what shows a run: a live table on a terminal, else one line a fact, with annotations on GitHub Actions."""
     from dawsos.adapters.clock import SystemClock
     from dawsos.reporting.terminal import TerminalReporter
@@ -66,7 +66,7 @@ def make_reporter(pipeline: Pipeline, stages: Sequence[Stage]) -> Reporter:
     live = console.is_terminal and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
     titles = [(stage.id, stage.title or stage.id, stage.budget) for stage in stages]
     annotate = os.environ.get("GITHUB_ACTIONS") == "true"
-    return TerminalReporter(titles, console, SystemClock(), live, annotate=annotate)
+    return (TerminalReporter(titles, console, SystemClock(), live, annotate=annotate),)
 
 
 def _end(ended: RunOutcome) -> int:

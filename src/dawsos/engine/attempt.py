@@ -7,11 +7,13 @@ tried again, because a test that failed and then passes is a flaky test, not a p
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from dawsos.adapters.digests import tree_digests
 from dawsos.engine.contract import StageAttempt, StageOutcome, StageRuntime
-from dawsos.errors import BadInput, DawsosError, ReleaseFailed
+from dawsos.errors import failure_of
+from dawsos.model.events import GateEvaluated, StageFinished, StageStarted
+from dawsos.model.status import StageState
 from dawsos.model.verdicts import GateVerdict
 
 
@@ -34,11 +36,9 @@ async def _attempt(work: StageAttempt, hands: StageRuntime) -> StageOutcome:
     work.artifacts.mkdir(parents=True, exist_ok=True)
     digest = work.fingerprint.digest if work.fingerprint else ""
     tools = work.fingerprint.tools if work.fingerprint else {}
-    work.recorder.record(
-        "stage_started", stage.id, fingerprint=digest, tools=tools, attempt=work.attempt, done=work.done
-    )
+    work.recorder.record(StageStarted(digest, tools, work.attempt, work.done), stage.id)
     started = work.clock.monotonic()
-    outcome = StageOutcome("cancelled", "another stage failed or the run was stopped")
+    outcome = StageOutcome(StageState.CANCELLED, "another stage failed or the run was stopped")
     try:
         outcome = await _outcome(work, hands)
         # In a thread: a large folder must not stall the logs and budgets of the stages beside this one.
@@ -55,23 +55,17 @@ async def _attempt(work: StageAttempt, hands: StageRuntime) -> StageOutcome:
 
 async def _outcome(work: StageAttempt, hands: StageRuntime) -> StageOutcome:
     try:
-        outcome = StageOutcome("passed") if work.done else await _work(work, hands)
+        outcome = StageOutcome(StageState.PASSED) if work.done else await _work(work, hands)
         if outcome.result in ("passed", "failed", "rolled_back"):
             outcome = await _judge(work, hands, outcome)
     except Exception as error:
-        return StageOutcome("infrastructure", f"a defect of dawsos: {type(error).__name__}: {error}")
+        return _failed(error)
     return outcome
 
 
 def _finish(work: StageAttempt, outcome: StageOutcome, started: float, evidence: dict[str, str]) -> None:
-    work.recorder.record(
-        "stage_finished",
-        work.stage.id,
-        result=outcome.result,
-        seconds=round(work.clock.monotonic() - started, 3),
-        reason=outcome.reason,
-        evidence=evidence,
-    )
+    seconds = round(work.clock.monotonic() - started, 3)
+    work.recorder.record(StageFinished(outcome.result, seconds, outcome.reason, evidence), work.stage.id)
 
 
 async def _work(work: StageAttempt, hands: StageRuntime) -> StageOutcome:
@@ -82,14 +76,14 @@ async def _work(work: StageAttempt, hands: StageRuntime) -> StageOutcome:
         async with asyncio.timeout(budget):
             return await hands.bodies[work.stage.uses](work)
     except TimeoutError:
-        return StageOutcome("timeout", f"stopped after its budget of {budget:g} s")
-    except (ReleaseFailed, BadInput) as error:
-        # The same commit has the same fault the next time.
-        return StageOutcome("failed", str(error))
-    except DawsosError as error:
-        return StageOutcome("infrastructure", str(error))
-    except OSError as error:
-        return StageOutcome("infrastructure", f"{type(error).__name__}: {error}")
+        return StageOutcome(StageState.TIMEOUT, f"stopped after its budget of {budget:g} s")
+    except Exception as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> StageOutcome:
+    result, reason = failure_of(error)
+    return StageOutcome(StageState(result), reason)
 
 
 async def _judge(work: StageAttempt, hands: StageRuntime, outcome: StageOutcome) -> StageOutcome:
@@ -98,7 +92,7 @@ async def _judge(work: StageAttempt, hands: StageRuntime, outcome: StageOutcome)
     for gate in work.stage.gates:
         verdict = hands.evaluate(gate, work.artifacts)
         verdicts.append(verdict)
-        work.recorder.record("gate_evaluated", work.stage.id, **asdict(verdict))
+        work.recorder.record(GateEvaluated(verdict), work.stage.id)
     red = [verdict for verdict in verdicts if not verdict.passed]
     if outcome.result == "rolled_back":
         return outcome
@@ -108,7 +102,7 @@ async def _judge(work: StageAttempt, hands: StageRuntime, outcome: StageOutcome)
     if red:
         first = red[0]
         return StageOutcome(
-            "failed", f"gate {first.gate}: {first.message} (measured {first.measured}, limit {first.limit})"
+            StageState.FAILED, f"gate {first.gate}: {first.message} (measured {first.measured}, limit {first.limit})"
         )
     if outcome.result != "passed":
         return outcome

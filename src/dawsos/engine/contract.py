@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from dawsos.model.pipeline import Gate, Stage
 from dawsos.model.plan import Fingerprint
+from dawsos.model.status import StageState
 from dawsos.model.verdicts import GateVerdict
 from dawsos.ports import Clock, Recorder
-
-StageResult = Literal[
-    "passed", "failed", "infrastructure", "timeout", "cancelled", "waiting", "rejected", "rolled_back"
-]
 
 
 @dataclass(frozen=True)
 class StageOutcome:
     """How the work of a stage ended, before its gates are asked."""
 
-    result: StageResult
+    result: StageState
     reason: str = ""
 
 

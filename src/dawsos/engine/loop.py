@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from dawsos.engine.contract import StageOutcome
 from dawsos.engine.scheduler import startable
 from dawsos.model.pipeline import Stage
+from dawsos.model.status import StageState
 
 Execute = Callable[[Stage], Awaitable[StageOutcome]]
 
 
-async def run_stages(stages: Sequence[Stage], states: dict[str, str], execute: Execute, cores: int) -> dict[str, str]:
+async def run_stages(
+    stages: Sequence[Stage], states: Mapping[str, StageState], execute: Execute, cores: int
+) -> dict[str, StageState]:
     """Run ``stages``; ``execute`` restores or runs one.  Returns the final state of each.
 
     When a stage ends red, stages that run beside it are let to their end, because their findings help, but no new
@@ -26,7 +29,7 @@ async def run_stages(stages: Sequence[Stage], states: dict[str, str], execute: E
             if not stopped:
                 for stage_id in startable(stages, states, list(tasks.values()), cores):
                     stage = next(stage for stage in stages if stage.id == stage_id)
-                    states[stage_id] = "running"
+                    states[stage_id] = StageState.RUNNING
                     tasks[asyncio.create_task(_as_outcome(execute, stage))] = stage_id
             if not tasks:
                 return states
@@ -34,7 +37,7 @@ async def run_stages(stages: Sequence[Stage], states: dict[str, str], execute: E
             for task in done:
                 outcome = task.result()
                 states[tasks.pop(task)] = outcome.result
-                stopped = stopped or outcome.result not in ("passed", "restored", "skipped")
+                stopped = stopped or not outcome.result.done
     finally:
         for task in tasks:
             task.cancel()

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from dawsos.adapters.files import tail, write_json
 from dawsos.engine.contract import StageAttempt, StageOutcome
+from dawsos.model.events import StepFinished, StepStarted
 from dawsos.model.pipeline import Step
 from dawsos.model.process import Command, CommandOutcome
+from dawsos.model.status import StageState
 from dawsos.ports import Runner
 
 _TAIL = 40
@@ -39,12 +41,12 @@ async def run_steps(work: StageAttempt, place: StepContext, runner: Runner) -> S
             results.append(record)
             write_json(work.artifacts / "steps.json", results)
             if outcome.classification == "infrastructure":
-                return StageOutcome("infrastructure", f"{name}: {outcome.message}")
+                return StageOutcome(StageState.INFRASTRUCTURE, f"{name}: {outcome.message}")
             step_failed = step_failed or outcome.classification not in ("ok", "judged")
         failed = failed or step_failed
         if step_failed and not step.keep_going:
             break
-    return StageOutcome("failed", "a step failed") if failed else StageOutcome("passed")
+    return StageOutcome(StageState.FAILED, "a step failed") if failed else StageOutcome(StageState.PASSED)
 
 
 async def _step(
@@ -52,7 +54,7 @@ async def _step(
 ) -> tuple[CommandOutcome, dict[str, object]]:
     index, turn, name = label
     log = work.artifacts / f"step-{index}-{turn}.log"
-    work.recorder.record("step_started", work.stage.id, index=index, name=name, command=step.run)
+    work.recorder.record(StepStarted(index, name, step.run), work.stage.id)
     env = {**place.env, "ARTIFACTS": str(work.artifacts), "REPEAT": str(turn)}
     outcome = await runner.run(
         Command(("/bin/sh", "-euc", step.run), str(place.root), env, str(log), work.stage.budget)
@@ -60,11 +62,16 @@ async def _step(
     if outcome.classification == "failed" and outcome.exit_code in step.judged_exits:
         # The program did its work and found something; whether that blocks is for the gate on its evidence to say.
         outcome = replace(outcome, classification="judged")
-    fields = {
+    seconds = round(outcome.seconds, 3)
+    finished = StepFinished(index, name, outcome.classification, outcome.exit_code, seconds, log.name)
+    work.recorder.record(finished, work.stage.id)
+    record: dict[str, object] = {
+        "name": name,
+        "command": step.run,
+        "log": log.name,
+        "tail": tail(log, _TAIL),
         "classification": outcome.classification,
         "exit_code": outcome.exit_code,
-        "seconds": round(outcome.seconds, 3),
+        "seconds": seconds,
     }
-    work.recorder.record("step_finished", work.stage.id, index=index, name=name, log=log.name, **fields)
-    record: dict[str, object] = {"name": name, "command": step.run, "log": log.name, "tail": tail(log, _TAIL), **fields}
     return outcome, record

@@ -2,206 +2,227 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from dawsos.model.events import Event
-from dawsos.model.findings import Finding
-from dawsos.model.run import ApprovalRecord, RolloutRecord, Run, StageRecord, StepRecord
-from dawsos.model.verdicts import GateVerdict
+from dawsos.model import events
+from dawsos.model.events import Event, Fact
+from dawsos.model.run import (
+    ApprovalRecord,
+    ApprovalRequest,
+    ChangedFiles,
+    DeploymentRecord,
+    RevertRecord,
+    RolloutRecord,
+    Run,
+    StageRecord,
+    StepRecord,
+)
+from dawsos.model.status import RunResult, StageState
+
+_F = TypeVar("_F", bound=Fact)
+_Handler = Callable[[Run, Event, Any], Run]
+_HANDLERS: dict[type[Fact], _Handler] = {}
 
 
-def fold(events: Iterable[Event], run: Run | None = None) -> Run:
-    """Return the run's state after ``events``; continues from ``run`` when given."""
+def fold(found: Iterable[Event], run: Run | None = None) -> Run:
+    """Return the run's state after the events ``found``; continues from ``run`` when given."""
     state = run or Run()
-    for event in events:
+    for event in found:
         state = replace(apply(state, event), last_seq=event.seq)
     return state
 
 
 def apply(run: Run, event: Event) -> Run:
-    """Return the run's state after one more event."""
-    handler = _HANDLERS.get(event.kind)
-    return handler(run, event) if handler else run
+    """Return the run's state after one more event; an event of an unknown kind changes nothing."""
+    handler = _HANDLERS.get(type(event.fact))
+    return handler(run, event, event.fact) if handler else run
 
 
-def _run_started(run: Run, event: Event) -> Run:
-    body = event.body
+def _folds(kind: type[_F]) -> Callable[[Callable[[Run, Event, _F], Run]], Callable[[Run, Event, _F], Run]]:
+    """Register the function that folds facts of ``kind``."""
+
+    def register(handler: Callable[[Run, Event, _F], Run]) -> Callable[[Run, Event, _F], Run]:
+        _HANDLERS[kind] = handler
+        return handler
+
+    return register
+
+
+@_folds(events.RunStarted)
+def _run_started(run: Run, event: Event, fact: events.RunStarted) -> Run:
     return replace(
         run,
         id=event.run,
-        command=body.get("command", ""),
-        commit=body.get("commit", ""),
-        ref=body.get("ref", ""),
-        dirty=int(body.get("dirty", 0)),
-        profile=body.get("profile", ""),
-        definition=body.get("definition", ""),
-        options=body.get("options", {}),
+        command=fact.command,
+        commit=fact.commit,
+        ref=fact.ref,
+        dirty=int(fact.dirty),
+        profile=fact.profile,
+        definition=fact.definition,
+        options=fact.options,
         started_at=event.at,
-        stages={stage: StageRecord(stage) for stage in body.get("stages", ())},
+        stages={stage: StageRecord(stage) for stage in fact.stages},
     )
 
 
-def _run_resumed(run: Run, event: Event) -> Run:
+@_folds(events.RunResumed)
+def _run_resumed(run: Run, _event: Event, _fact: events.RunResumed) -> Run:
     # What was running or waiting when the last owner went away has to be looked at again.
+    kept = (StageState.PENDING, StageState.ROLLED_BACK)
     stages = {
-        key: stage if stage.done or stage.state in ("pending", "rolled_back") else replace(stage, state="pending")
+        key: stage if stage.done or stage.state in kept else replace(stage, state=StageState.PENDING)
         for key, stage in run.stages.items()
     }
-    return replace(run, result="", exit_code=None, reason="", finished_at=None, stages=stages)
+    return replace(run, result=RunResult.UNFINISHED, exit_code=None, reason="", finished_at=None, stages=stages)
 
 
-def _key_certified(run: Run, event: Event) -> Run:
-    return replace(run, certificate=event.body)
+@_folds(events.KeyCertified)
+def _key_certified(run: Run, _event: Event, fact: events.KeyCertified) -> Run:
+    return replace(run, certificate=fact)
 
 
-def _stage_started(run: Run, event: Event) -> Run:
+@_folds(events.StageStarted)
+def _stage_started(run: Run, event: Event, fact: events.StageStarted) -> Run:
     # Work that was done before the run was resumed keeps its steps; its gates are asked again.
-    steps = run.stages[event.stage].steps if event.body.get("done") and event.stage in run.stages else ()
+    steps = run.stages[event.stage].steps if fact.done and event.stage in run.stages else ()
     return _update(
         run,
         event.stage,
-        state="running",
+        state=StageState.RUNNING,
         started_at=event.at,
         finished_at=None,
-        attempt=event.body.get("attempt", 1),
-        fingerprint=event.body.get("fingerprint", ""),
-        tools=event.body.get("tools", {}),
+        attempt=fact.attempt,
+        fingerprint=fact.fingerprint,
+        tools=fact.tools,
         reason="",
         steps=steps,
         gates=(),
     )
 
 
-def _step_started(run: Run, event: Event) -> Run:
+@_folds(events.StepStarted)
+def _step_started(run: Run, event: Event, fact: events.StepStarted) -> Run:
     stage = run.stages.get(event.stage, StageRecord(event.stage))
-    step = StepRecord(event.body.get("name", ""), event.body.get("command", ""))
-    return _update(run, event.stage, steps=(*stage.steps, step))
+    return _update(run, event.stage, steps=(*stage.steps, StepRecord(fact.name, fact.command)))
 
 
-def _step_finished(run: Run, event: Event) -> Run:
+@_folds(events.StepFinished)
+def _step_finished(run: Run, event: Event, fact: events.StepFinished) -> Run:
     stage = run.stages.get(event.stage, StageRecord(event.stage))
     if not stage.steps:
         return run
-    body = event.body
     last = replace(
         stage.steps[-1],
-        classification=body.get("classification", ""),
-        exit_code=body.get("exit_code"),
-        seconds=body.get("seconds", 0.0),
-        log=body.get("log", ""),
+        classification=fact.classification,
+        exit_code=fact.exit_code,
+        seconds=fact.seconds,
+        log=fact.log,
     )
     return _update(run, event.stage, steps=(*stage.steps[:-1], last))
 
 
-def verdict_from(body: dict[str, Any]) -> GateVerdict:
-    """Return the verdict that a ``gate_evaluated`` body holds."""
-    return GateVerdict(
-        gate=body["gate"],
-        kind=body["kind"],
-        result=body["result"],
-        measured=body["measured"],
-        limit=body["limit"],
-        message=body["message"],
-        evidence=tuple(body.get("evidence", ())),
-        findings=tuple(body.get("findings", ())),
-        valid_until=body.get("valid_until"),
-        places=tuple(Finding.from_body(place) for place in body.get("places", ())),
-    )
-
-
-def _gate_evaluated(run: Run, event: Event) -> Run:
+@_folds(events.GateEvaluated)
+def _gate_evaluated(run: Run, event: Event, fact: events.GateEvaluated) -> Run:
     stage = run.stages.get(event.stage, StageRecord(event.stage))
-    return _update(run, event.stage, gates=(*stage.gates, verdict_from(event.body)))
+    return _update(run, event.stage, gates=(*stage.gates, fact.verdict))
 
 
-def _stage_restored(run: Run, event: Event) -> Run:
-    body = event.body
+@_folds(events.StageRestored)
+def _stage_restored(run: Run, event: Event, fact: events.StageRestored) -> Run:
     # What an attempt before the resume came to is not what was restored.
     return _update(
         run,
         event.stage,
-        state="restored",
+        state=StageState.RESTORED,
         reason="",
         seconds=0.0,
         steps=(),
-        fingerprint=body.get("fingerprint", ""),
-        from_run=body.get("from_run", ""),
-        original=body.get("original", ""),
-        evidence=body.get("evidence", {}),
-        tools=body.get("tools", {}),
+        fingerprint=fact.fingerprint,
+        from_run=fact.from_run,
+        original=fact.original,
+        evidence=fact.evidence,
+        tools=fact.tools,
         started_at=event.at,
         finished_at=event.at,
         gates=(),
     )
 
 
-def _stage_finished(run: Run, event: Event) -> Run:
-    body = event.body
+@_folds(events.StageFinished)
+def _stage_finished(run: Run, event: Event, fact: events.StageFinished) -> Run:
     return _update(
         run,
         event.stage,
-        state=body["result"],
+        state=fact.result,
         finished_at=event.at,
-        seconds=body.get("seconds", 0.0),
-        reason=body.get("reason", ""),
-        evidence=body.get("evidence", {}),
+        seconds=fact.seconds,
+        reason=fact.reason,
+        evidence=fact.evidence,
     )
 
 
-def _stage_skipped(run: Run, event: Event) -> Run:
-    return _update(run, event.stage, state="skipped", reason=event.body.get("reason", ""))
+@_folds(events.StageSkipped)
+def _stage_skipped(run: Run, event: Event, fact: events.StageSkipped) -> Run:
+    return _update(run, event.stage, state=StageState.SKIPPED, reason=fact.reason)
 
 
-def _files_changed(run: Run, event: Event) -> Run:
-    return replace(run, changed_files=(*run.changed_files, {**event.body, "stage": event.stage}))
+@_folds(events.FilesChanged)
+def _files_changed(run: Run, event: Event, fact: events.FilesChanged) -> Run:
+    changed = ChangedFiles(event.stage, fact.how, fact.files, fact.count)
+    return replace(run, changed_files=(*run.changed_files, changed))
 
 
-def _release_built(run: Run, event: Event) -> Run:
-    body = event.body
-    builder, why = body.get("builder", ""), body.get("why", "")
-    return replace(run, release=body["release"], builder=builder, builder_why=why, release_bytes=body.get("bytes", 0))
+@_folds(events.ReleaseBuilt)
+def _release_built(run: Run, _event: Event, fact: events.ReleaseBuilt) -> Run:
+    return replace(run, release=fact.release, builder=fact.builder, builder_why=fact.why, release_bytes=fact.bytes)
 
 
-def _deployed(run: Run, event: Event) -> Run:
-    return replace(run, deployments=(*run.deployments, {**event.body, "at": event.at}))
+@_folds(events.Deployed)
+def _deployed(run: Run, event: Event, fact: events.Deployed) -> Run:
+    made = DeploymentRecord(fact.environment, fact.release, fact.deployment, fact.url, fact.replicas, event.at)
+    return replace(run, deployments=(*run.deployments, made))
 
 
-def _approval_requested(run: Run, event: Event) -> Run:
-    return replace(
-        run, approval_requests=(*run.approval_requests, {**event.body, "stage": event.stage, "at": event.at})
+@_folds(events.ApprovalRequested)
+def _approval_requested(run: Run, event: Event, fact: events.ApprovalRequested) -> Run:
+    asked = ApprovalRequest(
+        event.stage, event.at, fact.digest, fact.role, fact.subject, fact.of, fact.needed, fact.expires
     )
+    return replace(run, approval_requests=(*run.approval_requests, asked))
 
 
-def _approval_given(run: Run, event: Event) -> Run:
-    body = event.body
+@_folds(events.ApprovalGiven)
+def _approval_given(run: Run, event: Event, fact: events.ApprovalGiven) -> Run:
     record = ApprovalRecord(
         event.stage,
-        body["digest"],
-        body["decision"],
-        body["name"],
-        body.get("reason", ""),
-        body.get("how", ""),
+        fact.digest,
+        fact.decision,
+        fact.name,
+        fact.reason,
+        fact.how,
         event.at,
-        body.get("expires_at", 0.0),
-        body.get("statement", ""),
+        fact.expires_at,
+        fact.statement,
     )
     return replace(run, approvals=(*run.approvals, record))
 
 
-def _rollout_started(run: Run, event: Event) -> Run:
-    body = event.body
+@_folds(events.RolloutStarted)
+def _rollout_started(run: Run, event: Event, fact: events.RolloutStarted) -> Run:
     rollout = RolloutRecord(
-        release=body["release"],
-        deployment=body["deployment"],
-        stable_release=body.get("stable_release", ""),
-        stable_deployment=body.get("stable_deployment", ""),
+        release=fact.release,
+        deployment=fact.deployment,
+        stable_release=fact.stable_release,
+        stable_deployment=fact.stable_deployment,
         started_at=event.at,
-        ladder=tuple(body.get("ladder", ())),
-        traffic=body.get("traffic", ""),
-        drill=body.get("drill", ""),
-        policy=body.get("policy", {}),
+        stage=event.stage,
+        environment=fact.environment,
+        ladder=fact.ladder,
+        traffic=fact.traffic,
+        drill=fact.drill,
+        policy=fact.policy,
     )
     return replace(run, rollout=rollout)
 
@@ -210,87 +231,86 @@ def _rollout(run: Run, **changes: Any) -> Run:
     return run if run.rollout is None else replace(run, rollout=replace(run.rollout, **changes))
 
 
-def _power_estimated(run: Run, event: Event) -> Run:
-    return _rollout(run, power=event.body)
+@_folds(events.PowerEstimated)
+def _power_estimated(run: Run, _event: Event, fact: events.PowerEstimated) -> Run:
+    return _rollout(run, power=fact)
 
 
-def _weight_intended(run: Run, event: Event) -> Run:
-    weight = event.body["weight"]
-    return _rollout(run, weight_intended=weight, rung=event.body.get("rung", weight))
+@_folds(events.WeightIntended)
+def _weight_intended(run: Run, _event: Event, fact: events.WeightIntended) -> Run:
+    return _rollout(run, weight_intended=fact.weight, step=fact.weight if fact.step is None else fact.step)
 
 
-def _weight_confirmed(run: Run, event: Event) -> Run:
+@_folds(events.WeightConfirmed)
+def _weight_confirmed(run: Run, event: Event, fact: events.WeightConfirmed) -> Run:
     if run.rollout is None:
         return run
-    weight = event.body["weight"]
-    return _rollout(run, weight=weight, weights=(*run.rollout.weights, (event.at, weight)))
+    return _rollout(run, weight=fact.weight, weights=(*run.rollout.weights, (event.at, fact.weight)))
 
 
-def _rollout_sampled(run: Run, event: Event) -> Run:
+@_folds(events.RolloutSampled)
+def _rollout_sampled(run: Run, event: Event, fact: events.RolloutSampled) -> Run:
     if run.rollout is None:
         return run
-    return _rollout(run, samples=(*run.rollout.samples, {**event.body, "recorded_at": event.at}))
+    return _rollout(run, samples=(*run.rollout.samples, replace(fact, recorded_at=event.at)))
 
 
-def _rollback_requested(run: Run, event: Event) -> Run:
-    return _rollout(run, requested=f"{event.body.get('name', '')}: {event.body.get('reason', '')}")
+@_folds(events.RollbackRequested)
+def _rollback_requested(run: Run, _event: Event, fact: events.RollbackRequested) -> Run:
+    return _rollout(run, requested=f"{fact.name}: {fact.reason}")
 
 
-def _rollout_decided(run: Run, event: Event) -> Run:
-    return _rollout(run, decision=event.body["decision"], reason=event.body.get("reason", ""))
-
-
-def _rollout_finished(run: Run, event: Event) -> Run:
-    body = event.body
+@_folds(events.RolloutDecided)
+def _rollout_decided(run: Run, _event: Event, fact: events.RolloutDecided) -> Run:
     return _rollout(
         run,
-        outcome=body["outcome"],
-        rollback_seconds=body.get("seconds"),
-        drained=body.get("drained"),
+        decision=fact.decision,
+        cause=fact.cause,
+        reason=fact.reason,
+        metric=fact.metric,
+        measured=fact.measured,
+        limit=fact.limit,
+    )
+
+
+@_folds(events.RolloutFinished)
+def _rollout_finished(run: Run, event: Event, fact: events.RolloutFinished) -> Run:
+    return _rollout(
+        run,
+        outcome=fact.outcome,
+        rollback_seconds=fact.seconds,
+        drained=fact.drained,
         finished_at=event.at,
     )
 
 
-def _verified(run: Run, event: Event) -> Run:
-    return replace(run, verified=tuple(event.body.get("checks", ())))
+@_folds(events.RevertStarted)
+def _revert_started(run: Run, event: Event, fact: events.RevertStarted) -> Run:
+    revert = RevertRecord(
+        fact.environment, fact.release, fact.deployment, fact.left_release, fact.left_deployment, fact.name,
+        fact.reason, event.at, event.stage,
+    )  # fmt: skip
+    return replace(run, revert=revert)
 
 
-def _run_finished(run: Run, event: Event) -> Run:
-    body = event.body
-    return replace(
-        run, result=body["result"], exit_code=body.get("exit_code"), reason=body.get("reason", ""), finished_at=event.at
-    )
+@_folds(events.RevertFinished)
+def _revert_finished(run: Run, event: Event, fact: events.RevertFinished) -> Run:
+    if run.revert is None:
+        return run
+    done = replace(run.revert, seconds=fact.seconds, drained=fact.drained, finished_at=event.at)
+    return replace(run, revert=done)
+
+
+@_folds(events.Verified)
+def _verified(run: Run, _event: Event, fact: events.Verified) -> Run:
+    return replace(run, verified=fact.checks)
+
+
+@_folds(events.RunFinished)
+def _run_finished(run: Run, event: Event, fact: events.RunFinished) -> Run:
+    return replace(run, result=fact.result, exit_code=fact.exit_code, reason=fact.reason, finished_at=event.at)
 
 
 def _update(run: Run, stage_id: str, **changes: Any) -> Run:
     stage = replace(run.stages.get(stage_id, StageRecord(stage_id)), **changes)
     return replace(run, stages={**run.stages, stage_id: stage})
-
-
-_HANDLERS = {
-    "run_started": _run_started,
-    "run_resumed": _run_resumed,
-    "key_certified": _key_certified,
-    "stage_started": _stage_started,
-    "step_started": _step_started,
-    "step_finished": _step_finished,
-    "gate_evaluated": _gate_evaluated,
-    "stage_restored": _stage_restored,
-    "stage_finished": _stage_finished,
-    "stage_skipped": _stage_skipped,
-    "files_changed": _files_changed,
-    "release_built": _release_built,
-    "deployed": _deployed,
-    "approval_requested": _approval_requested,
-    "approval_given": _approval_given,
-    "rollout_started": _rollout_started,
-    "power_estimated": _power_estimated,
-    "weight_intended": _weight_intended,
-    "weight_confirmed": _weight_confirmed,
-    "rollout_sampled": _rollout_sampled,
-    "rollback_requested": _rollback_requested,
-    "rollout_decided": _rollout_decided,
-    "rollout_finished": _rollout_finished,
-    "verified": _verified,
-    "run_finished": _run_finished,
-}

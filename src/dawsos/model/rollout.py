@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+from dawsos.model.status import Cause
 
 Verdict = Literal["healthy", "failing", "inconclusive", "no_data"]
 Decision = Literal["hold", "advance", "promote", "rollback", "dim", "restore"]
@@ -65,8 +67,25 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Conclusion:
+    """What a judge concludes: the verdict, one sentence for a person and, of a failing canary, the cause.
+
+    ``metric`` names what was measured where the cause alone does not; ``measured`` and ``limit`` are its numbers.
+    """
+
+    verdict: Verdict
+    reason: str
+    cause: Cause = Cause.UNKNOWN
+    metric: str = ""
+    measured: float | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
 class Judgement:
     """The judge's answer: ``verdict``, one sentence for a person, and what was measured against which limit.
+
+    ``cause``, ``metric``, ``measured`` and ``limit`` are those of the ``Conclusion``; error rate and p95 are the check's.
 
     ``suspected`` asks the controller to dim the canary to ``dim_factor`` of its weight until it is cleared; ``proven`` says
     that the canary is shown to be within its limits at this weight.
@@ -82,3 +101,12 @@ class Judgement:
     suspected: bool = False
     dim_factor: float = 1.0
     proven: bool = False
+    cause: Cause = Cause.UNKNOWN
+    metric: str = ""
+    measured: float | None = None
+    limit: float | None = None
+
+    @classmethod
+    def of(cls, conclusion: Conclusion, **measures: Any) -> Judgement:
+        """Return the judgement that ``conclusion`` and the other fields make."""
+        return cls(**conclusion.__dict__, **measures)

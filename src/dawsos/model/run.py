@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dawsos.model.events import CheckResult, KeyCertified, PowerEstimated, RolloutSampled
+from dawsos.model.status import ApprovalDecision, Cause, RolloutDecision, RolloutOutcome, RunResult, StageState
 from dawsos.model.verdicts import GateVerdict
-
-DONE_STATES = ("passed", "restored", "skipped")
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,14 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """A stage as it stands.  ``state``: pending, running, passed, failed, infrastructure, timeout, cancelled, waiting,
-    rejected, rolled_back, restored, skipped.
+    """A stage as it stands.
 
     ``evidence`` maps each file of its artifact folder to its SHA-256, ``tools`` what ran to its version; ``original`` is the
     digest of the statement of the run that a restored stage comes from.
     """
 
     id: str
-    state: str = "pending"
+    state: StageState = StageState.PENDING
     started_at: float | None = None
     finished_at: float | None = None
     seconds: float = 0.0
@@ -43,12 +43,26 @@ class StageRecord:
     original: str = ""
     steps: tuple[StepRecord, ...] = ()
     gates: tuple[GateVerdict, ...] = ()
-    evidence: dict[str, str] = field(default_factory=dict)
-    tools: dict[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def done(self) -> bool:
-        return self.state in DONE_STATES
+        return self.state.done
+
+
+@dataclass(frozen=True)
+class ApprovalRequest:
+    """A question to people: may ``digest`` (release ``subject``, its evidence, the report shown) go on?"""
+
+    stage: str
+    at: float
+    digest: str
+    role: str
+    subject: str = ""
+    of: tuple[str, ...] = ()
+    needed: int = 1
+    expires: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,7 @@ class ApprovalRecord:
 
     stage: str
     digest: str
-    decision: str
+    decision: ApprovalDecision
     name: str
     reason: str
     how: str
@@ -67,32 +81,81 @@ class ApprovalRecord:
 
 
 @dataclass(frozen=True)
+class DeploymentRecord:
+    """A release that was deployed to an environment at ``at``."""
+
+    environment: str
+    release: str
+    deployment: str
+    url: str
+    replicas: int
+    at: float
+
+
+@dataclass(frozen=True)
+class ChangedFiles:
+    """Tracked files that were not as in the commit (see ``events.FilesChanged``)."""
+
+    stage: str
+    how: str
+    files: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
 class RolloutRecord:
-    """A rollout as it stands; ``samples`` are the bodies of its ``rollout_sampled`` events.  ``rung`` is the weight of the
-    step, ``weight_intended`` what the canary has, less while it is dimmed."""
+    """A rollout as it stands.
+
+    ``step`` is the weight of the step, ``weight_intended`` what the canary is to have, less while it is dimmed, ``weight``
+    what the proxies confirmed.  ``cause``, ``metric``, ``measured`` and ``limit`` are those of the decision.
+    """
 
     release: str
     deployment: str
     stable_release: str
     stable_deployment: str
     started_at: float
+    stage: str = ""
+    environment: str = ""
     ladder: tuple[int, ...] = ()
     traffic: str = ""
     drill: str = ""
-    policy: dict[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
     weight_intended: int = 0
     weight: int = 0
-    decision: str = ""
+    step: int = 0
+    decision: RolloutDecision = RolloutDecision.NONE
+    cause: Cause = Cause.UNKNOWN
     reason: str = ""
-    outcome: str = ""
+    metric: str = ""
+    measured: float | None = None
+    limit: float | None = None
+    outcome: RolloutOutcome = RolloutOutcome.NONE
     rollback_seconds: float | None = None
     drained: float | None = None
     finished_at: float | None = None
     requested: str = ""
-    samples: tuple[dict[str, Any], ...] = ()
+    samples: tuple[RolloutSampled, ...] = ()
     weights: tuple[tuple[float, int], ...] = ()
-    rung: int = 0
-    power: dict[str, Any] = field(default_factory=dict)
+    power: PowerEstimated | None = None
+
+
+@dataclass(frozen=True)
+class RevertRecord:
+    """An environment that a person brought back to an earlier release (see ``events.RevertStarted``)."""
+
+    environment: str
+    release: str
+    deployment: str
+    left_release: str
+    left_deployment: str
+    name: str
+    reason: str
+    started_at: float
+    stage: str = ""
+    seconds: float | None = None
+    drained: float | None = None
+    finished_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -106,27 +169,28 @@ class Run:
     dirty: int = 0
     profile: str = ""
     definition: str = ""
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     started_at: float = 0.0
     finished_at: float | None = None
-    result: str = ""
+    result: RunResult = RunResult.UNFINISHED
     exit_code: int | None = None
     reason: str = ""
-    stages: dict[str, StageRecord] = field(default_factory=dict)
+    stages: Mapping[str, StageRecord] = field(default_factory=dict)
     release: str = ""
     builder: str = ""
     builder_why: str = ""
     release_bytes: int = 0
-    deployments: tuple[dict[str, Any], ...] = ()
-    approval_requests: tuple[dict[str, Any], ...] = ()
+    deployments: tuple[DeploymentRecord, ...] = ()
+    approval_requests: tuple[ApprovalRequest, ...] = ()
     approvals: tuple[ApprovalRecord, ...] = ()
     rollout: RolloutRecord | None = None
-    verified: tuple[dict[str, Any], ...] = ()
-    changed_files: tuple[dict[str, Any], ...] = ()
-    certificate: dict[str, Any] = field(default_factory=dict)
+    revert: RevertRecord | None = None
+    verified: tuple[CheckResult, ...] = ()
+    changed_files: tuple[ChangedFiles, ...] = ()
+    certificate: KeyCertified | None = None
     last_seq: int = 0
 
     @property
     def unfinished(self) -> bool:
-        """True while the run may go on: it never ended, or it ended waiting for an approval."""
-        return self.result in ("", "waiting")
+        """True while somebody has to go on with it."""
+        return self.result in (RunResult.UNFINISHED, RunResult.WAITING)

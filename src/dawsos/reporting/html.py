@@ -15,6 +15,7 @@ from urllib.parse import quote
 from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from dawsos.model.events import CheckResult
 from dawsos.model.run import Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import formatting as words
@@ -229,8 +230,8 @@ def _failure(stage: StageRecord, gate: GateVerdict, context: ReportContext) -> d
     return {"stage": stage.id, **_gate(stage, gate, context)}
 
 
-def _check(check: Mapping[str, Any]) -> dict[str, str]:
-    return {key: words.one_line(check.get(key, "")) for key in ("name", "result", "measured", "limit")}
+def _check(check: CheckResult) -> dict[str, str]:
+    return {key: words.one_line(getattr(check, key)) for key in ("name", "result", "measured", "limit")}
 
 
 def _approval(record: Any) -> dict[str, str]:
@@ -250,4 +251,4 @@ def _asked(run: Run) -> dict[str, str] | None:
     if not run.approval_requests or run.result != "waiting":
         return None
     request = run.approval_requests[-1]
-    return {key: words.one_line(request.get(key, "")) for key in ("digest", "role", "subject", "stage")}
+    return {key: words.one_line(getattr(request, key)) for key in ("digest", "role", "subject", "stage")}

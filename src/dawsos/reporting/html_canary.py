@@ -1,4 +1,4 @@
-"""The canary's part of the report: curves, rungs, verdict, rollback.  Pure."""
+"""The canary's part of the report: curves, steps, verdict, rollback.  Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from markupsafe import Markup
 from dawsos.model.run import RolloutRecord
 from dawsos.reporting import formatting as words
 from dawsos.reporting.charts import Chart, Line, Mark, line_chart
-from dawsos.reporting.series import Side, Tick, last_weight, rolling, rungs, thin, ticks, weight_steps
+from dawsos.reporting.series import Side, Tick, last_weight, rolling, step_totals, thin, ticks, weight_steps
 from dawsos.reporting.summary import fired_rule, rollback_text
 
 _POINTS = 180
@@ -23,7 +23,7 @@ def canary_view(rollout: RolloutRecord, now: float) -> dict[str, Any]:
     failed = rollout.outcome in ("rolled_back", "withdrawn") or rollout.decision == "rollback"
     return {
         "charts": [Markup(chart) for chart in charts(rollout, found, now)],  # noqa: S704 - charts escape their texts
-        "rungs": [_rung(rung.weight, rung.start, rung.total) for rung in rungs(found)],
+        "steps": [_step(step.weight, step.start, step.total) for step in step_totals(found)],
         "verdict": last.verdict if last else "no_data",
         "reason": last.reason if last else "no sample was taken",
         "decision": rollout.decision,
@@ -38,8 +38,8 @@ def canary_view(rollout: RolloutRecord, now: float) -> dict[str, Any]:
         "traffic": words.clean(rollout.traffic),
         "ladder": [(weight, weight <= last_weight(rollout)) for weight in rollout.ladder],
         "check": words.span(_check_seconds(rollout)),
-        "power": [words.one_line(line) for line in rollout.power.get("steps", ())],
-        "warnings": [words.one_line(line) for line in rollout.power.get("warnings", ())],
+        "power": [words.one_line(line) for line in rollout.power.steps] if rollout.power else [],
+        "warnings": [words.one_line(line) for line in rollout.power.warnings] if rollout.power else [],
         "readings": _readings(rollout),
         "merged": len(found) > _POINTS,
         "samples": len(found),
@@ -53,19 +53,19 @@ def _check_seconds(rollout: RolloutRecord) -> float:
 def _readings(rollout: RolloutRecord) -> list[dict[str, str]]:
     """Return the judge's tests at the last sample: evidence beside its limit, both as e-values."""
     rows = []
-    for reading in (rollout.samples[-1].get("evidence") or ()) if rollout.samples else ():
-        log_e, limit = words.number(reading.get("log_e")), words.number(reading.get("limit"))
+    for reading in rollout.samples[-1].evidence if rollout.samples else ():
+        log_e, limit = words.number(reading.log_e), words.number(reading.limit)
         if log_e is None or limit is None:
             continue
-        low, high = reading.get("low"), reading.get("high")
+        low, high = reading.low, reading.high
         between = f", {words.percent(low)} to {words.percent(high)}" if low is not None and high is not None else ""
         rows.append({
-            "name": words.one_line(reading.get("name", "")),
+            "name": words.one_line(reading.name),
             "evidence": f"{math.exp(min(log_e, 50.0)):.3g}",
             "limit": f"{math.exp(limit):.0f}",
-            "canary": words.percent(reading.get("estimate")) + between,
-            "stable": words.percent(reading.get("compared")),
-            "counts": f"{reading['bad']:,} of {reading['requests']:,}" if reading.get("requests") else "",
+            "canary": words.percent(reading.estimate) + between,
+            "stable": words.percent(reading.compared),
+            "counts": f"{reading.bad:,} of {reading.requests:,}" if reading.requests else "",
         })  # fmt: skip
     return rows
 
@@ -73,7 +73,7 @@ def _readings(rollout: RolloutRecord) -> list[dict[str, str]]:
 def _evidence_chart(rollout: RolloutRecord, found: tuple[Tick, ...], end: float, marks: tuple[Mark, ...]) -> list[str]:
     if not any(tick.evidence is not None for tick in found):
         return []
-    first = next((r["limit"] for s in rollout.samples for r in (s.get("evidence") or ())[:1]), None)
+    first = next((reading.limit for sample in rollout.samples for reading in sample.evidence[:1]), None)
     points = [(tick.at, None if tick.evidence is None else max(0.0, tick.evidence)) for tick in found]
     line = Line("worse than stable", "canary", points, fill=True)
     return [
@@ -147,7 +147,7 @@ def _marks(rollout: RolloutRecord, found: tuple[Tick, ...]) -> tuple[Mark, ...]:
     return (Mark(max(0.0, decided), f"promoted {words.clock(decided)}", "good"),)
 
 
-def _rung(weight: int, start: float, total: Tick) -> dict[str, str]:
+def _step(weight: int, start: float, total: Tick) -> dict[str, str]:
     return {
         "weight": f"{weight} %",
         "start": words.clock(start),

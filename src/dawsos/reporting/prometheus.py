@@ -9,7 +9,8 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from dawsos.model.events import Event, EventKind
+from dawsos.model.events import Event, EventKind, RolloutFinished, RolloutStarted, RunFinished, RunStarted
+from dawsos.model.status import RolloutOutcome, RunResult
 
 KINDS: tuple[EventKind, ...] = ("run_started", "run_finished", "rollout_started", "rollout_finished")
 # Seconds; the pipeline's own target is 25 minutes.
@@ -24,27 +25,28 @@ _HELP = {
 
 def render_metrics(events: Iterable[Event]) -> str:
     """Return the text exposition format (version 0.0.4) of ``events``, which are those of ``KINDS`` in the order they came."""
-    started: dict[str, Event] = {}
+    started: dict[str, tuple[float, RunStarted]] = {}
     runs: Counter[tuple[str, str, str, str]] = Counter()
     durations: dict[str, list[float]] = {}
     canaries, rollbacks = 0, 0
     for event in events:
         begun = started.get(event.run)
-        if event.kind == "run_started":
-            started[event.run] = event
+        fact = event.fact
+        if isinstance(fact, RunStarted):
+            started[event.run] = (event.at, fact)
         elif begun is None:
             continue
-        elif event.kind == "run_finished" and event.body["result"] != "waiting":
-            command, outcome = str(begun.body.get("command", "")), str(event.body["result"])
-            hotfix = "true" if begun.body.get("options", {}).get("hotfix") else "false"
+        elif isinstance(fact, RunFinished) and fact.result is not RunResult.WAITING:
+            command, outcome = begun[1].command, str(fact.result)
+            hotfix = "true" if begun[1].options.get("hotfix") else "false"
             # A drill that is rolled back has done what it was for.
             good = outcome == ("rolled_back" if command == "drill" else "passed")
             runs[(command, hotfix, outcome, "success" if good else "failure")] += 1
-            durations.setdefault(command, []).append(event.at - begun.at)
-        elif event.kind == "rollout_started" and begun.body.get("command") == "ship":
+            durations.setdefault(command, []).append(event.at - begun[0])
+        elif isinstance(fact, RolloutStarted) and begun[1].command == "ship":
             canaries += 1
-        elif event.kind == "rollout_finished" and begun.body.get("command") == "ship":
-            rollbacks += event.body["outcome"] != "promoted"
+        elif isinstance(fact, RolloutFinished) and begun[1].command == "ship":
+            rollbacks += fact.outcome is not RolloutOutcome.PROMOTED
     lines = _head("ci_pipeline_runs_total")
     for (command, hotfix, outcome, result), number in sorted(runs.items()):
         labels = {"command": command, "hotfix": hotfix, "outcome": outcome, "result": result}

@@ -6,12 +6,12 @@ its own ticks anew.  A p95 cannot be added up: where ticks are merged, the highe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import median
-from typing import Any
 
+from dawsos.model.events import RolloutSampled, SideSample
 from dawsos.model.run import RolloutRecord
 from dawsos.reporting.formatting import clean, number
 
@@ -48,7 +48,7 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Rung:
+class StepTotal:
     """The time spent at one weight."""
 
     weight: int
@@ -67,32 +67,25 @@ def ticks(rollout: RolloutRecord) -> tuple[Tick, ...]:
     return tuple(found)
 
 
-def tick_of(sample: Mapping[str, Any], started_at: float) -> Tick:
-    """Return one sample's body as numbers."""
-    recorded, at = number(sample.get("recorded_at")), number(sample.get("at"))
-    elapsed = recorded - started_at if recorded is not None else at
+def tick_of(sample: RolloutSampled, started_at: float) -> Tick:
+    """Return one sample as numbers; what an altered journal holds instead of a number counts as nothing."""
+    recorded = sample.recorded_at
+    elapsed = recorded - started_at if recorded is not None else number(sample.at)
     return Tick(
         at=max(0.0, elapsed or 0.0),
-        seconds=number(sample.get("seconds")) or 0.0,
-        weight=int(number(sample.get("weight")) or 0),
-        canary=_side(sample.get("canary")),
-        stable=_side(sample.get("stable")),
-        verdict=clean(sample.get("verdict", "")),
-        reason=clean(sample.get("reason", "")),
-        evidence=_evidence(sample.get("evidence")),
+        seconds=number(sample.seconds) or 0.0,
+        weight=int(number(sample.weight) or 0),
+        canary=_side(sample.canary),
+        stable=_side(sample.stable),
+        verdict=clean(sample.verdict),
+        reason=clean(sample.reason),
+        # The statistical judge puts the comparison first.
+        evidence=number(sample.evidence[0].log_e) if sample.evidence else None,
     )
 
 
-def _evidence(readings: object) -> float | None:
-    """Return the comparison's log e-value, which the statistical judge puts first."""
-    first = readings[0] if isinstance(readings, (list, tuple)) and readings else None
-    return number(first.get("log_e")) if isinstance(first, Mapping) else None
-
-
-def _side(body: object) -> Side:
-    if not isinstance(body, Mapping):
-        return Side()
-    return Side(int(number(body.get("requests")) or 0), int(number(body.get("errors")) or 0), number(body.get("p95")))
+def _side(side: SideSample) -> Side:
+    return Side(side.requests, side.errors, number(side.p95))
 
 
 def merge(group: Sequence[Tick]) -> Tick:
@@ -138,12 +131,12 @@ def thin(found: Sequence[Tick], most: int) -> tuple[Tick, ...]:
     return tuple(merge(found[start : start + per]) for start in range(0, len(found), max(1, per)))
 
 
-def rungs(found: Sequence[Tick]) -> tuple[Rung, ...]:
+def step_totals(found: Sequence[Tick]) -> tuple[StepTotal, ...]:
     """Return one row for each stretch of time at one weight."""
     rows = []
     for weight, members in groupby(found, key=lambda tick: tick.weight):
         group = list(members)
-        rows.append(Rung(weight, max(0.0, group[0].at - group[0].seconds), merge(group)))
+        rows.append(StepTotal(weight, max(0.0, group[0].at - group[0].seconds), merge(group)))
     return tuple(rows)
 
 
@@ -157,7 +150,7 @@ def weight_steps(rollout: RolloutRecord) -> tuple[tuple[float, float], ...]:
 
 def last_weight(rollout: RolloutRecord) -> int:
     """Return the weight of the highest step that the canary reached, whether or not it was dimmed there."""
-    if rollout.rung:
-        return rollout.rung
+    if rollout.step:
+        return rollout.step
     shown = [weight for _, weight in rollout.weights if weight]
     return shown[-1] if shown else rollout.weight_intended

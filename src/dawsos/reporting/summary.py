@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dawsos.model.run import RolloutRecord, Run, StageRecord
+from dawsos.model.events import FilesChanged, RolloutSampled
+from dawsos.model.run import ChangedFiles, RolloutRecord, Run, StageRecord
+from dawsos.model.status import Cause
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting.formatting import count, latency, number, one_line, percent, policy_number, short, span, words
 from dawsos.reporting.series import last_weight, tick_of
@@ -96,7 +98,7 @@ def _waiting(run: Run) -> str:
     if not run.approval_requests:
         return f"Waiting{_because(run.reason)}."
     request = run.approval_requests[-1]
-    role, digest = one_line(request.get("role", "approver")), short(str(request.get("digest", "")))
+    role, digest = one_line(request.role or "approver"), short(request.digest)
     return f"Waiting for the {role} to approve {digest}. {production_note(run)}"
 
 
@@ -142,7 +144,7 @@ def first_bad(run: Run) -> StageRecord | None:
 
 def production_note(run: Run) -> str:
     """Say whether production was touched; only what the journal proves."""
-    if run.rollout is None and not any(one.get("environment") == "production" for one in run.deployments):
+    if run.rollout is None and not any(one.environment == "production" for one in run.deployments):
         return "Production was not touched."
     if run.rollout is not None and run.rollout.outcome == "promoted":
         return "The release serves production."
@@ -159,30 +161,47 @@ def measured_against(gate: GateVerdict) -> str:
 
 
 def fired_rule(rollout: RolloutRecord) -> Rule:
-    """Return the rule that rolled back, with its numbers where the last sample has them."""
-    reason = one_line(rollout.reason)
-    last = rollout.samples[-1] if rollout.samples else {}
-    check = _mapping(last.get("check"))
-    limits = rollout.policy
-    if reason.startswith("asked for by"):
-        return Rule("a person", reason, "")
-    if "crash loop" in reason:
-        crash = _mapping(limits.get("crash_loop"))
-        wanted = (
-            f"fewer than {crash['restarts']} in {span(number(crash.get('window')))}" if crash.get("restarts") else ""
-        )
-        return Rule("crash loop", count(int(number(last.get("restarts")) or 0), "restart"), wanted)
-    if "rose by" in reason:
-        name, _, amount = reason.partition(" rose by ")
-        return Rule(name, amount.removesuffix(" on the canary"), "0")
-    if "error rate" in reason:
-        return Rule(
-            "error rate", percent(number(check.get("error_rate"))), percent(policy_number(limits, "error_rate"))
-        )
-    if "p95" in reason:
-        return Rule("p95", latency(number(check.get("p95"))), latency(policy_number(limits, "p95")))
+    """Return the rule that rolled back, with its numbers where there are any."""
+    last = rollout.samples[-1] if rollout.samples else RolloutSampled()
+    tell = _RULES.get(rollout.cause)
+    return tell(rollout, last) if tell else Rule(one_line(rollout.reason) or "not recorded", "", "")
+
+
+def _crash_loop(rollout: RolloutRecord, last: RolloutSampled) -> Rule:
+    crash = _mapping(rollout.policy.get("crash_loop"))
+    limit = f"fewer than {crash['restarts']} in {span(number(crash.get('window')))}" if crash.get("restarts") else ""
+    restarts = rollout.measured if rollout.measured is not None else last.restarts
+    return Rule("crash loop", count(int(restarts), "restart"), limit)
+
+
+def _worse(rollout: RolloutRecord, last: RolloutSampled) -> Rule:
     told = evidence_text(last)
-    return Rule("the judge's comparison", f"{reason} ({told})", "") if told else Rule(reason or "not recorded", "", "")
+    reason = one_line(rollout.reason)
+    return Rule("the judge's comparison", f"{reason} ({told})" if told else reason, "")
+
+
+def _first_known(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
+
+
+_RULES: dict[Cause, Callable[[RolloutRecord, RolloutSampled], Rule]] = {
+    Cause.REQUESTED: lambda rollout, _last: Rule("a person", one_line(rollout.reason), ""),
+    Cause.CRASH_LOOP: _crash_loop,
+    Cause.FAILURE_COUNTER: lambda rollout, _last: Rule(
+        one_line(rollout.metric), "" if rollout.measured is None else f"{rollout.measured:g}", "0"
+    ),
+    Cause.ERROR_RATE: lambda rollout, last: Rule(
+        "error rate",
+        percent(_first_known(rollout.measured, last.check.error_rate)),
+        percent(_first_known(rollout.limit, policy_number(rollout.policy, "error_rate"))),
+    ),
+    Cause.LATENCY: lambda rollout, last: Rule(
+        "p95",
+        latency(_first_known(rollout.measured, last.check.p95)),
+        latency(_first_known(rollout.limit, policy_number(rollout.policy, "p95"))),
+    ),
+    Cause.WORSE_THAN_STABLE: _worse,
+}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -216,7 +235,7 @@ def not_checked(run: Run) -> tuple[Remark, ...]:
     pending = [stage.id for stage in run.stages.values() if stage.state == "pending"]
     if pending:
         remarks.append(Remark(count(len(pending), "stage"), f"not started: {', '.join(pending)}"))
-    remarks += [Remark(changed["stage"], changed_files(changed)) for changed in run.changed_files]
+    remarks += [Remark(changed.stage, changed_files(changed)) for changed in run.changed_files]
     return (*remarks, *_rollout_remarks(run), *_restored(run))
 
 
@@ -228,11 +247,10 @@ _HOW = {
 }
 
 
-def changed_files(body: Mapping[str, Any]) -> str:
-    """Return what became of tracked files that a step had changed (the body of a ``files_changed``)."""
-    files, amount = body.get("files", ()), body.get("count", 0)
-    more = f" and {amount - 3} more" if amount > 3 else ""
-    return f"{one_line(', '.join(files[:3]))}{more} {_HOW.get(body.get('how', ''), 'was changed')}"
+def changed_files(changed: ChangedFiles | FilesChanged) -> str:
+    """Return what became of tracked files that a step had changed."""
+    more = f" and {changed.count - 3} more" if changed.count > 3 else ""
+    return f"{one_line(', '.join(changed.files[:3]))}{more} {_HOW.get(changed.how, 'was changed')}"
 
 
 def _doubt(gate: GateVerdict) -> str:
@@ -254,12 +272,13 @@ def _rollout_remarks(run: Run) -> Sequence[Remark]:
         remarks.append(Remark("canary comparison", "first release: there was no stable release to compare with"))
     if rollout is not None:
         remarks += _underfed(rollout)
-        remarks += [Remark("canary power", one_line(warning)) for warning in rollout.power.get("warnings", ())]
-    blind = sum(sample.get("complete") is False for sample in rollout.samples) if rollout else 0
+        warnings = rollout.power.warnings if rollout.power else ()
+        remarks += [Remark("canary power", one_line(warning)) for warning in warnings]
+    blind = sum(not sample.complete for sample in rollout.samples) if rollout else 0
     if blind:
         remarks.append(Remark("canary samples", f"{count(blind, 'sample')} could not be read and proved nothing"))
-    if run.certificate.get("problem"):
-        remarks.append(Remark("signing key", one_line(str(run.certificate["problem"]))))
+    if run.certificate is not None and run.certificate.problem:
+        remarks.append(Remark("signing key", one_line(run.certificate.problem)))
     if run.command == "ship" and run.result == "passed" and not run.verified:
         remarks.append(Remark("verification", "the checks after deployment did not run"))
     return remarks
@@ -268,8 +287,7 @@ def _rollout_remarks(run: Run) -> Sequence[Remark]:
 def _underfed(rollout: RolloutRecord) -> Sequence[Remark]:
     """Say when the declared load did not come through; without a stable release the load climbs the ladder, and is less on purpose."""
     declared = number((rollout.policy.get("load") or {}).get("rate"))
-    # A sample that says nothing of itself was whole.
-    ticks = [tick_of(sample, rollout.started_at) for sample in rollout.samples if sample.get("complete", True)]
+    ticks = [tick_of(sample, rollout.started_at) for sample in rollout.samples if sample.complete]
     seconds = sum(tick.seconds for tick in ticks)
     if declared is None or not rollout.stable_deployment or not seconds:
         return []
@@ -311,11 +329,7 @@ def summary(run: Run, *, report: str = "", url: str = "", hints: bool = True) ->
         numbers = f": {rule.measured}" + (f", limit {rule.limit}" if rule.limit else "") if rule.measured else ""
         lines.append(("rule", f"{rule.name}{numbers}"))
         lines.append(("rollback", rollback_text(rollout)))
-    lines += [
-        ("check", f"{one_line(c.get('name', ''))}: {words(str(c.get('result', '')))}")
-        for c in run.verified
-        if c.get("result") != "pass"
-    ]
+    lines += [("check", f"{one_line(check.name)}: {words(check.result)}") for check in run.verified if not check.passed]
     lines += [("report", report)] if report else []
     lines += [("service", url)] if url and run.result == "passed" else []
     if hints:
@@ -323,19 +337,17 @@ def summary(run: Run, *, report: str = "", url: str = "", hints: bool = True) ->
     return tuple(lines)
 
 
-def dimming_note(why: str) -> str:
+def weight_change(change: str) -> str:
     """Return ``, dimmed`` or ``, restored`` for a change of weight that suspicion caused; its reason is told elsewhere."""
-    return f", {one_line(why).partition(':')[0]}" if why else ""
+    return f", {change}" if change else ""
 
 
-def evidence_text(sample: Mapping[str, Any]) -> str:
+def evidence_text(sample: RolloutSampled) -> str:
     """Return how much a sample's evidence is worth: ``evidence 3.2 of 111``; empty when the judge keeps none."""
-    readings = sample.get("evidence") or ()
-    first = _mapping(readings[0]) if readings else {}
-    found, limit = number(first.get("log_e")), number(first.get("limit"))
-    if found is None or limit is None:
+    if not sample.evidence:
         return ""
-    dimmed = number(sample.get("weight")) != number(sample.get("rung"))
+    found, limit = sample.evidence[0].log_e, sample.evidence[0].limit
+    dimmed = sample.weight != sample.step
     worth = math.exp(min(found, 20.0))
     shown = f"{worth:.1f}" if worth < 10 else f"{worth:,.0f}"
     return f"evidence {shown} of {math.exp(limit):.0f}" + (", dimmed" if dimmed else "")

@@ -89,8 +89,8 @@ def canary_lines(rollout: RolloutRecord, *, ascii_only: bool = False) -> Rendera
     """Return the canary block: weight, request rate, error rate and p95 of both versions, the verdict."""
     found = series.ticks(rollout)
     seen = series.window(found, _WINDOW)
-    rung = rollout.rung if rollout.weight else 0
-    ladder = " ".join(f"[{weight}]" if weight == (rung or rollout.weight) else str(weight) for weight in rollout.ladder)
+    step = rollout.step if rollout.weight else 0
+    ladder = " ".join(f"[{weight}]" if weight == (step or rollout.weight) else str(weight) for weight in rollout.ladder)
     top = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     bar = ProgressBar(total=100, completed=rollout.weight, width=24)
     top.add_row(Text(f"canary {rollout.weight:3} %", style="bold"), bar, Text(f"ladder {ladder}", style="dim"))

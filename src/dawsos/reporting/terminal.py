@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from dawsos.model import events
 from dawsos.model.events import Event
-from dawsos.model.fold import fold, verdict_from
+from dawsos.model.fold import fold
 from dawsos.model.run import Run
 from dawsos.ports import Clock
 from dawsos.reporting import formatting as words
@@ -47,7 +50,7 @@ class TerminalReporter:
         self._run = fold([event], self._run)
         if not self._wants_live:
             self._tell(event)
-        elif self._live is None and event.kind not in ("approval_requested", "run_finished"):
+        elif self._live is None and not isinstance(event.fact, (events.ApprovalRequested, events.RunFinished)):
             self._live = Live(
                 get_renderable=self._view, console=self._console, refresh_per_second=5, vertical_overflow="visible"
             )
@@ -91,95 +94,111 @@ class TerminalReporter:
     # Lines, for a log file or a CI service.
 
     def _tell(self, event: Event) -> None:
-        teller = _TELLERS.get(event.kind)
-        text = self._sample(event) if event.kind == "rollout_sampled" else teller(event) if teller else ""
+        fact = event.fact
+        text = self._sample(event.at, fact) if isinstance(fact, events.RolloutSampled) else text_of(event)
         if text:
             at = datetime.fromtimestamp(event.at, UTC).strftime("%H:%M:%S")
             # On one line: in a CI log a line of its own could be a command to the service.
             self._console.print(f"{at}  {event.stage:12} {words.one_line(text)}", markup=False, soft_wrap=True)
-        if self._annotate and event.kind == "gate_evaluated" and event.body["result"] != "pass":
-            for place in verdict_from(event.body).places[:_ANNOTATIONS]:
+        if self._annotate and isinstance(fact, events.GateEvaluated) and not fact.verdict.passed:
+            for place in fact.verdict.places[:_ANNOTATIONS]:
                 self._console.print(words.clean(annotation(place)), markup=False, soft_wrap=True, highlight=False)
 
-    def _sample(self, event: Event) -> str:
-        started = self._run.rollout.started_at if self._run.rollout else event.at
-        tick = series.tick_of({**event.body, "recorded_at": event.at}, started)
+    def _sample(self, at: float, sample: events.RolloutSampled) -> str:
+        started = self._run.rollout.started_at if self._run.rollout else at
+        tick = series.tick_of(replace(sample, recorded_at=at), started)
         told_at, weight, verdict = self._told
-        if (tick.weight, tick.verdict) == (weight, verdict) and event.at - told_at < _CANARY_EVERY:
+        if (tick.weight, tick.verdict) == (weight, verdict) and at - told_at < _CANARY_EVERY:
             return ""
-        self._told = (event.at, tick.weight, tick.verdict)
+        self._told = (at, tick.weight, tick.verdict)
         rate = tick.rate(tick.canary)
         numbers = f"{rate:.1f} requests/s, " if rate is not None else ""
         numbers += f"errors {words.percent(tick.canary.error_rate)}, p95 {words.latency(tick.canary.p95)}"
         return f"canary {tick.weight} %: {numbers}; {words.words(tick.verdict)}: {words.one_line(tick.reason)}"
 
 
-def _gate_text(event: Event) -> str:
-    body = event.body
-    text = f"gate {body['gate']}: {words.words(body['result'])}, measured {body['measured']}, limit {body['limit']}"
-    return text if body["result"] == "pass" else f"{text}: {words.one_line(body['message'])}"
+def text_of(event: Event) -> str:
+    """Return one event as a line of a log, an empty text for one that is not worth a line."""
+    fact = event.fact
+    tell = _LINES.get(type(fact))
+    return tell(event, fact) if tell else ""
 
 
-def _finished_text(event: Event) -> str:
-    body = event.body
-    reason = f": {words.one_line(body['reason'])}" if body.get("reason") else ""
-    return f"{words.words(body['result'])} in {words.span(body.get('seconds'))}{reason}"
+def _started_text(event: Event, fact: events.RunStarted) -> str:
+    left = f"; {words.count(fact.dirty, 'changed file')} not committed and not shipped"
+    text = f"{fact.command} {words.short(fact.commit, 8)} as run {event.run}"
+    return text + (left if fact.command == "ship" and fact.dirty else "")
 
 
-def _step_text(event: Event) -> str:
-    body = event.body
-    if body["classification"] in ("ok", "judged"):
+def _stage_text(_event: Event, fact: events.StageStarted) -> str:
+    if fact.done:
+        return "its evidence is there already; gates and approval are asked"
+    return "started" + (f", attempt {fact.attempt}" if fact.attempt > 1 else "")
+
+
+def _step_text(_event: Event, fact: events.StepFinished) -> str:
+    if fact.classification in ("ok", "judged"):
         return ""
-    return (
-        f"step {body['name']}: {body['classification']}, exit code {body['exit_code']}, {words.span(body['seconds'])}"
-    )
+    return f"step {fact.name}: {fact.classification}, exit code {fact.exit_code}, {words.span(fact.seconds)}"
 
 
-def _rollout_text(event: Event) -> str:
-    body = event.body
-    text = f"rollout {words.words(body['outcome'])}"
-    if body.get("seconds") is not None:
-        text += f"; {words.span(body['seconds'])} from the decision to the last request sent to the canary"
-    return text
+def _gate_text(_event: Event, fact: events.GateEvaluated) -> str:
+    verdict = fact.verdict
+    text = f"gate {verdict.gate}: {words.words(verdict.result)}, measured {verdict.measured}, limit {verdict.limit}"
+    return text if verdict.passed else f"{text}: {words.one_line(verdict.message)}"
 
 
-def _left_behind(event: Event) -> bool:
-    return event.body["command"] == "ship" and bool(event.body.get("dirty"))
+def _finished_text(_event: Event, fact: events.StageFinished) -> str:
+    reason = f": {words.one_line(fact.reason)}" if fact.reason else ""
+    return f"{words.words(fact.result)} in {words.span(fact.seconds)}{reason}"
 
 
-_TELLERS = {
-    "run_started": lambda e: (
-        f"{e.body['command']} {words.short(e.body.get('commit', ''), 8)} as run {e.run}"
-        + (f"; {words.count(e.body['dirty'], 'changed file')} not committed and not shipped" if _left_behind(e) else "")
+def _built_text(_event: Event, fact: events.ReleaseBuilt) -> str:
+    why = f" ({words.one_line(fact.why)})" if fact.why else ""
+    return f"release {words.short(fact.release)}, {words.size(fact.bytes)}, {fact.builder}{why}"
+
+
+def _rollout_text(_event: Event, fact: events.RolloutFinished) -> str:
+    return f"rollout {words.words(fact.outcome)}{_shifted(fact.seconds)}"
+
+
+def _shifted(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"; {words.span(seconds)} from the decision to the last request sent to the canary"
+
+
+def _revert_text(_event: Event, fact: events.RevertStarted) -> str:
+    return f"{fact.name} brings {fact.environment} back to release {words.short(fact.release)}: {fact.reason}"
+
+
+_LINES: dict[type[events.Fact], Callable[[Event, Any], str]] = {
+    events.RunStarted: _started_text,
+    events.RunResumed: lambda event, _fact: f"resumed run {event.run}",
+    events.StageStarted: _stage_text,
+    events.StepFinished: _step_text,
+    events.GateEvaluated: _gate_text,
+    events.StageRestored: lambda _event, fact: f"restored from run {fact.from_run}: inputs unchanged",
+    events.StageFinished: _finished_text,
+    events.StageSkipped: lambda _event, fact: f"skipped: {fact.reason}",
+    events.FilesChanged: lambda _event, fact: story.changed_files(fact),
+    events.ReleaseBuilt: _built_text,
+    events.Deployed: lambda _event, fact: f"{words.short(fact.release)} runs in {fact.environment}: {fact.url}",
+    events.ApprovalRequested: lambda _event, fact: f"the {fact.role} is asked to approve {words.short(fact.digest)}",
+    events.ApprovalGiven: lambda _event, fact: f"{fact.decision} by {fact.name} ({fact.how}): {fact.reason}",
+    events.RolloutStarted: lambda _event, fact: (
+        f"rollout of {words.short(fact.release)}, {fact.traffic} traffic"
+        + (f", drill {fact.drill}" if fact.drill else "")
     ),
-    "run_resumed": lambda e: f"resumed run {e.run}",
-    "stage_started": lambda e: (
-        "its evidence is there already; gates and approval are asked"
-        if e.body.get("done")
-        else "started" + (f", attempt {e.body['attempt']}" if e.body.get("attempt", 1) > 1 else "")
+    events.PowerEstimated: lambda _event, fact: "; ".join(
+        [f"stable has {fact.rate:g} requests/s", *(f"warning: {warning}" for warning in fact.warnings)]
     ),
-    "step_finished": _step_text,
-    "gate_evaluated": _gate_text,
-    "stage_restored": lambda e: f"restored from run {e.body['from_run']}: inputs unchanged",
-    "stage_finished": _finished_text,
-    "stage_skipped": lambda e: f"skipped: {e.body['reason']}",
-    "files_changed": lambda e: story.changed_files(e.body),
-    "release_built": lambda e: (
-        f"release {words.short(e.body['release'])}, {words.size(e.body['bytes'])}, {e.body['builder']}"
-        + (f" ({words.one_line(e.body['why'])})" if e.body.get("why") else "")
+    events.WeightConfirmed: lambda _event, fact: f"canary at {fact.weight} %{story.weight_change(fact.change)}",
+    events.RollbackRequested: lambda _event, fact: f"{fact.name} asks for a rollback: {fact.reason}",
+    events.RolloutDecided: lambda _event, fact: (
+        f"decision: {words.words(fact.decision)}: {words.one_line(fact.reason)}"
     ),
-    "deployed": lambda e: f"{words.short(e.body['release'])} runs in {e.body['environment']}: {e.body['url']}",
-    "approval_requested": lambda e: f"the {e.body['role']} is asked to approve {words.short(e.body['digest'])}",
-    "approval_given": lambda e: f"{e.body['decision']} by {e.body['name']} ({e.body['how']}): {e.body['reason']}",
-    "rollout_started": lambda e: (
-        f"rollout of {words.short(e.body['release'])}, {e.body['traffic']} traffic"
-        + (f", drill {e.body['drill']}" if e.body.get("drill") else "")
-    ),
-    "power_estimated": lambda e: "; ".join(
-        [f"stable has {e.body['rate']:g} requests/s", *(f"warning: {warning}" for warning in e.body["warnings"])]
-    ),
-    "weight_confirmed": lambda e: f"canary at {e.body['weight']} %{story.dimming_note(e.body.get('why', ''))}",
-    "rollback_requested": lambda e: f"{e.body['name']} asks for a rollback: {e.body['reason']}",
-    "rollout_decided": lambda e: f"decision: {words.words(e.body['decision'])}: {words.one_line(e.body['reason'])}",
-    "rollout_finished": _rollout_text,
+    events.RolloutFinished: _rollout_text,
+    events.RevertStarted: _revert_text,
+    events.RevertFinished: lambda _event, fact: f"reverted{_shifted(fact.seconds)}",
 }

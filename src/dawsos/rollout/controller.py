@@ -2,9 +2,9 @@
 
 Crash safety.  ``weight_intended`` is written before the proxy is told, ``rollout_decided`` before the traffic moves.  A
 controller that comes back reads the fold of these: a decision is carried out (again), without one the rollout
-goes on from the rung it stood on.  Its judge is shown the recorded samples first, so that the evidence is what it was and
+goes on from the step it stood on.  Its judge is shown the recorded samples first, so that the evidence is what it was and
 the bound on false rollbacks holds over the whole rollout, however often the controller dies.  One that only stood still
-for longer than its lease (SIGSTOP, a machine without memory) begins its rung anew as well.
+for longer than its lease (SIGSTOP, a machine without memory) begins its step anew as well.
 """
 
 from __future__ import annotations
@@ -15,15 +15,25 @@ from dataclasses import dataclass, replace
 
 from dawsos.analysis.judges import make_judge
 from dawsos.analysis.measures import total
-from dawsos.analysis.samples import from_bodies, to_body
+from dawsos.analysis.samples import from_facts, to_fact
 from dawsos.analysis.statistical.judge import Judge
 from dawsos.analysis.statistical.power import Baseline, power, sentences
 from dawsos.errors import InfrastructureError
+from dawsos.model.events import (
+    PowerEstimated,
+    RollbackRequested,
+    RolloutDecided,
+    RolloutFinished,
+    WeightChange,
+    WeightConfirmed,
+    WeightIntended,
+)
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.rollout import Decision, Judgement, Sample
 from dawsos.model.run import RolloutRecord
+from dawsos.model.status import RolloutDecision, RolloutOutcome
 from dawsos.ports import Clock, Recorder, Traffic
-from dawsos.rollout.decision import LadderState, decide, dimmed_weight
+from dawsos.rollout.decision import LadderState, decide, dimmed_weight, ended, requested
 
 _SILENCE_DEADLINE = 10.0
 
@@ -32,9 +42,14 @@ _SILENCE_DEADLINE = 10.0
 class Finished:
     """How the rollout ended.  ``seconds`` runs from the decision to the last request that was sent to the canary."""
 
-    outcome: str
+    outcome: RolloutOutcome
     reason: str
     seconds: float | None = None
+
+
+def record_decision(recorder: Recorder, stage: str, decided: RolloutDecided) -> None:
+    """Put the decision that ends a rollout into the journal, before anything of it takes effect."""
+    recorder.record(decided, stage)
 
 
 @dataclass
@@ -55,53 +70,51 @@ class Controller:
 
     async def run(self, record: RolloutRecord) -> Finished:
         """Carry the rollout ``record`` to its end and return how it ended."""
-        if record.decision == "rollback":
-            return await self._roll_back(record.reason, decided=True)
+        if record.decision is RolloutDecision.ROLLBACK:
+            return await self._roll_back(record.reason)
         # What a person asked for while no controller lived comes before anything that gives the canary traffic.
-        asked = self._rollback_asked()
+        asked = self._requested()
         if asked:
-            return await self._roll_back(asked)
-        if record.decision == "promote":
-            return await self._promote(record.reason, decided=True)
+            return await self._end(asked)
+        if record.decision is RolloutDecision.PROMOTE:
+            return await self._promote(record.reason)
         return await self._climb(record)
 
     async def _climb(self, record: RolloutRecord) -> Finished:
         """Walk up the ladder until something ends the rollout."""
         judge = make_judge(self.policy, first=self.first)
-        for sample in from_bodies(record.samples):
+        for sample in from_facts(record.samples):
             judge.observe(sample)
         started = self.clock.monotonic()
         if not record.weight_intended and not self.first:
             asked = await self._watch_stable(judge, started)
             if asked:
-                return await self._roll_back(asked)
-        state = await self._stand(record)
+                return await self._end(asked)
+        state = await self._enter(record)
         await self.traffic.sample(0.0, self._weight(state))  # the baseline of the counters
         while True:
             away = await self._until_the_next()
             if away > self.policy.lease:
-                asked = self._rollback_asked()
+                asked = self._requested()
                 if asked:
-                    return await self._roll_back(asked)
+                    return await self._end(asked)
                 state = await self._come_back(state, away)
                 continue
             judgement = await self._tick(judge, state, started)
-            asked = self._rollback_asked()
+            asked = self._requested()
             now = self.clock.monotonic()
             decision, reason = decide(state, judgement, now, self.policy)
             if asked:
-                return await self._roll_back(asked)
-            if decision == "rollback":
-                return await self._roll_back(reason)
-            if decision == "promote":
-                return await self._promote(reason)
+                return await self._end(asked)
+            if decision in ("rollback", "promote"):
+                return await self._end(ended(decision, reason, judgement))
             state = await self._move(state, decision, judgement)
 
-    async def _stand(self, record: RolloutRecord) -> LadderState:
-        """Begin on the first rung, or go on where a controller before this one stood, dimmed if it was."""
+    async def _enter(self, record: RolloutRecord) -> LadderState:
+        """Begin on the first step, or go on where a controller before this one was, dimmed if it was."""
         weights = [step.weight for step in self.policy.ladder]
-        rung = record.rung or record.weight_intended
-        index = weights.index(rung) if rung in weights else 0
+        step = record.step or record.weight_intended
+        index = weights.index(step) if step in weights else 0
         dimmed = record.weight_intended if 0 < record.weight_intended < weights[index] else 0
         state = LadderState(index, self.clock.monotonic(), dimmed)
         await self._set_weight(state)
@@ -116,11 +129,11 @@ class Controller:
         return away
 
     async def _come_back(self, state: LadderState, away: float) -> LadderState:
-        """Begin the rung anew: while this process stood still its lease ran out, and the supervisor took the traffic away.
+        """Begin the step anew: while this process stood still its lease ran out, and the supervisor took the traffic away.
 
         What happened meanwhile is not judged: how much of it was at which weight is not known."""
         await self._set_weight(
-            state, why=f"after the controller had stood still for {away:.0f} s: its lease had run out"
+            state, "resumed", f"after the controller had stood still for {away:.0f} s: its lease had run out"
         )
         await self.traffic.sample(0.0, self._weight(state))
         return replace(state, since=self.clock.monotonic())
@@ -128,14 +141,14 @@ class Controller:
     async def _tick(self, judge: Judge, state: LadderState, started: float) -> Judgement:
         sample = await self.traffic.sample(self.clock.monotonic() - started, self._weight(state))
         judgement = judge.observe(sample)
-        rung = self.policy.ladder[state.index].weight
-        self.recorder.record("rollout_sampled", self.stage, **to_body(sample, judgement, rung))
+        step = self.policy.ladder[state.index].weight
+        self.recorder.record(to_fact(sample, judgement, step), self.stage)
         return judgement
 
-    async def _watch_stable(self, judge: Judge, started: float) -> str:
+    async def _watch_stable(self, judge: Judge, started: float) -> RolloutDecided | None:
         """Look at stable alone for a moment: what is slow, and how much traffic there is, is known before the canary has any.
 
-        Returns the reason when a person asked for a rollback meanwhile, which ends the watch."""
+        Returns the rollback that a person asked for meanwhile, which ends the watch."""
         await self.traffic.sample(0.0, 0)
         seen: list[Sample] = []
         while self.clock.monotonic() - started < self.policy.baseline:
@@ -144,27 +157,23 @@ class Controller:
             sample = await self.traffic.sample(self.clock.monotonic() - started, 0)
             judge.observe(sample)
             watching = Judgement("no_data", "watching the stable release before the first step")
-            self.recorder.record("rollout_sampled", self.stage, **to_body(sample, watching, 0))
+            self.recorder.record(to_fact(sample, watching, 0), self.stage)
             seen += [sample] if sample.complete else []
-            asked = self._rollback_asked()
+            asked = self._requested()
             if asked:
                 return asked
         if seen and self.policy.judge == "statistical":
             await self._say_power(seen)
-        return self._rollback_asked()
+        return self._requested()
 
     async def _say_power(self, seen: list[Sample]) -> None:
         """Say before the first step what this rollout can find; worked out beside the loop, for it takes a second or two."""
         usual = Baseline.of(total(sample.stable for sample in seen), sum(sample.seconds for sample in seen))
         found = await asyncio.to_thread(power, self.policy, usual)
-        self.recorder.record(
-            "power_estimated",
-            self.stage,
-            rate=round(usual.rate, 2),
-            errors=round(usual.errors, 6),
-            steps=list(sentences(found)),
-            warnings=list(found.warnings),
+        estimated = PowerEstimated(
+            round(usual.rate, 2), round(usual.errors, 6), tuple(sentences(found)), tuple(found.warnings)
         )
+        self.recorder.record(estimated, self.stage)
 
     async def _move(self, state: LadderState, decision: Decision, judgement: Judgement) -> LadderState:
         """Carry out what does not end the rollout: advance, dim, restore, hold."""
@@ -177,43 +186,46 @@ class Controller:
         full = self.policy.ladder[state.index].weight
         lower = dimmed_weight(full, judgement.dim_factor) if decision == "dim" else 0
         state = replace(state, dimmed=lower)
-        await self._set_weight(state, why=f"{'dimmed' if lower else 'restored'}: {judgement.reason}")
+        await self._set_weight(state, "dimmed" if lower else "restored", judgement.reason)
         return state
 
     def _weight(self, state: LadderState) -> int:
         return state.dimmed or self.policy.ladder[state.index].weight
 
-    async def _set_weight(self, state: LadderState, why: str = "") -> None:
-        weight, rung = self._weight(state), self.policy.ladder[state.index].weight
-        self.recorder.record("weight_intended", self.stage, weight=weight, rung=rung, why=why)
+    async def _set_weight(self, state: LadderState, change: WeightChange = "", why: str = "") -> None:
+        weight, step = self._weight(state), self.policy.ladder[state.index].weight
+        self.recorder.record(WeightIntended(weight, step, change, why), self.stage)
         self.renewed = self.clock.monotonic()
         self.renew_lease(self.policy.lease)
         self.on_weight(weight)
         seconds = await self.traffic.set_weight(100 if self.first else weight)
-        self.recorder.record("weight_confirmed", self.stage, weight=weight, seconds=round(seconds, 4), why=why)
+        self.recorder.record(WeightConfirmed(weight, round(seconds, 4), change, why), self.stage)
 
-    async def _promote(self, reason: str, *, decided: bool = False) -> Finished:
-        if not decided:
-            self.recorder.record("rollout_decided", self.stage, decision="promote", reason=reason)
+    async def _end(self, decided: RolloutDecided) -> Finished:
+        """Record the decision, then carry it out."""
+        started = self.clock.monotonic()
+        record_decision(self.recorder, self.stage, decided)
+        if decided.decision is RolloutDecision.PROMOTE:
+            return await self._promote(decided.reason)
+        return await self._roll_back(decided.reason, started)
+
+    async def _promote(self, reason: str) -> Finished:
         self.renew_lease(self.policy.lease)
         await self.promote()
-        self.recorder.record("rollout_finished", self.stage, outcome="promoted", seconds=None, reason=reason)
-        return Finished("promoted", reason)
+        self.recorder.record(RolloutFinished(RolloutOutcome.PROMOTED, reason), self.stage)
+        return Finished(RolloutOutcome.PROMOTED, reason)
 
-    async def _roll_back(self, reason: str, *, decided: bool = False) -> Finished:
-        started = self.clock.monotonic()
-        if not decided:
-            self.recorder.record("rollout_decided", self.stage, decision="rollback", reason=reason)
+    async def _roll_back(self, reason: str, decided: float | None = None) -> Finished:
+        """Move all traffic to stable; ``decided`` is when that was decided, None when it was before this controller's time."""
+        started = self.clock.monotonic() if decided is None else decided
         await self._to_stable()
         shifted = self.clock.monotonic() - started
-        self.recorder.record("weight_confirmed", self.stage, weight=0, seconds=round(shifted, 4))
+        self.recorder.record(WeightConfirmed(0, round(shifted, 4)), self.stage)
         silent = await self.traffic.wait_until_drained(_SILENCE_DEADLINE)
         seconds = round(shifted + silent.received, 4)
         drained = None if silent.answered is None else round(shifted + silent.answered, 4)
-        outcome = "withdrawn" if self.first else "rolled_back"
-        self.recorder.record(
-            "rollout_finished", self.stage, outcome=outcome, seconds=seconds, drained=drained, reason=reason
-        )
+        outcome = RolloutOutcome.WITHDRAWN if self.first else RolloutOutcome.ROLLED_BACK
+        self.recorder.record(RolloutFinished(outcome, reason, seconds, drained), self.stage)
         return Finished(outcome, reason, seconds)
 
     async def _to_stable(self) -> None:
@@ -227,10 +239,10 @@ class Controller:
                     raise
                 await self.clock.sleep(0.5)
 
-    def _rollback_asked(self) -> str:
-        """Return the reason when a person asked for a rollback from another terminal."""
+    def _requested(self) -> RolloutDecided | None:
+        """Return the decision when a person asked for a rollback from another terminal."""
         for event in self.recorder.since(self.seen):
             self.seen = max(self.seen, event.seq)
-            if event.kind == "rollback_requested":
-                return f"asked for by {event.body.get('name', 'somebody')}: {event.body.get('reason', '')}"
-        return ""
+            if isinstance(event.fact, RollbackRequested):
+                return requested(event.fact.name, event.fact.reason)
+        return None

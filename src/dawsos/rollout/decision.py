@@ -1,4 +1,6 @@
-"""The ladder of weights as a state table.
+"""Every decision about a rollout: the state table of the ladder, and every cause that ends one.
+
+The functions at the end return the fact that ends a rollout.  Nothing else in the tool makes one.
 
 Rule 1: every decision about the weight is made here, from the state, a judgement and the time; nothing else moves it.
 Rule 2: a verdict that is missing from the table is a defect (KeyError), never a silent hold.
@@ -23,8 +25,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dawsos.model.events import RolloutDecided
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.rollout import Decision, Judgement, Verdict
+from dawsos.model.status import Cause, RolloutDecision
 
 Phase = Literal["within", "over", "late"]
 
@@ -78,9 +82,9 @@ def decide(state: LadderState, judgement: Judgement, now: float, policy: Rollout
             return "rollback", late
         decision = "hold"
     if decision != "rollback":
-        dimming_note = _lighting(state, judgement, policy)
-        if dimming_note:
-            return dimming_note, judgement.reason
+        dimming = _dimming(state, judgement, policy)
+        if dimming:
+            return dimming, judgement.reason
     if decision == "advance" and state.index == len(policy.ladder) - 1:
         return "promote", f"healthy at {policy.ladder[-1].weight} % for {policy.ladder[-1].duration:g} s"
     return decision, judgement.reason
@@ -92,10 +96,55 @@ def dimmed_weight(weight: int, factor: float) -> int:
     return lower if lower <= WORTH_DIMMING * weight else weight
 
 
-def _lighting(state: LadderState, judgement: Judgement, policy: RolloutPolicy) -> Decision | None:
+def _dimming(state: LadderState, judgement: Judgement, policy: RolloutPolicy) -> Decision | None:
     if state.dimmed:
         return "hold" if judgement.suspected else "restore"
     weight = policy.ladder[state.index].weight
     if policy.dim and judgement.suspected and dimmed_weight(weight, judgement.dim_factor) < weight:
         return "dim"
     return None
+
+
+def ended(decision: Decision, reason: str, judgement: Judgement) -> RolloutDecided:
+    """Return the fact of a decision of ``decide`` that ends the rollout."""
+    if decision == "promote":
+        return RolloutDecided(RolloutDecision.PROMOTE, Cause.HEALTHY, reason)
+    if judgement.verdict != "failing":
+        return _rollback(Cause.NO_VERDICT, reason)
+    return RolloutDecided(
+        RolloutDecision.ROLLBACK, judgement.cause, reason, judgement.metric, judgement.measured, judgement.limit
+    )
+
+
+def _rollback(cause: Cause, reason: str) -> RolloutDecided:
+    return RolloutDecided(RolloutDecision.ROLLBACK, cause, reason)
+
+
+def requested(name: str, reason: str) -> RolloutDecided:
+    """A person asked for a rollback."""
+    return _rollback(Cause.REQUESTED, f"asked for by {name or 'somebody'}: {reason}")
+
+
+def not_running() -> RolloutDecided:
+    """The controller that came back found the canary not ready."""
+    return _rollback(Cause.NOT_RUNNING, "the canary is not running any more")
+
+
+def removed() -> RolloutDecided:
+    """The controller that came back found the canary's deployment gone, for example after ``dawsos down``."""
+    return _rollback(Cause.REMOVED, "the canary was removed while no controller was there")
+
+
+def superseded() -> RolloutDecided:
+    """The controller that came back found that another release serves: this one's stable release must not come back."""
+    return _rollback(Cause.SUPERSEDED, "another release took production while no controller was there")
+
+
+def load_failed(reason: str) -> RolloutDecided:
+    """The load by which the canary is judged did not start."""
+    return _rollback(Cause.LOAD_FAILED, reason)
+
+
+def interrupted(command: str) -> RolloutDecided:
+    """A drill was interrupted: it is not gone on with."""
+    return _rollback(Cause.INTERRUPTED, f"the {command} was interrupted")

@@ -14,13 +14,16 @@ from dawsos.actions.release_commands import ReleaseCommands, substitute
 from dawsos.adapters.files import write_json
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.model.events import CheckNumbers, Deployed, RolloutDecided, RolloutFinished, RolloutStarted
 from dawsos.model.names import deployment_id
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.policy import Load, RolloutPolicy
 from dawsos.model.run import RolloutRecord
+from dawsos.model.status import RolloutDecision, RolloutOutcome, StageState
 from dawsos.platforms.local.load_process import LoadProcess
 from dawsos.releases.bundle import Release
-from dawsos.rollout.controller import Controller, Finished
+from dawsos.rollout.controller import Controller, Finished, record_decision
+from dawsos.rollout.decision import load_failed, not_running, removed, superseded
 from dawsos.runs.project import Tools
 from dawsos.runs.recorder import Session
 
@@ -71,15 +74,9 @@ async def roll_out(
     record = session.state.rollout
     serving = stable is not None and platform.release_of(stable) == release.digest and platform.is_ready(stable)
     if serving and (record is None or record.outcome == "promoted" or stable == record.deployment):
-        finished = Finished("promoted", "this release already serves 100 % of the traffic")
+        finished = Finished(RolloutOutcome.PROMOTED, "this release already serves 100 % of the traffic")
         if record is not None and not record.outcome:
-            session.record(
-                "rollout_finished",
-                work.stage.id,
-                outcome="promoted",
-                seconds=None,
-                reason="found promoted after a restart",
-            )
+            session.record(RolloutFinished(RolloutOutcome.PROMOTED, "found promoted after a restart"), work.stage.id)
     else:
         if record is None or record.outcome == "promoted":
             try:
@@ -91,22 +88,21 @@ async def roll_out(
         finished = await conduct(stand, record)
     write_json(work.artifacts / "rollout.json", evidence(session, finished, release))
     if finished.outcome == "promoted":
-        return StageOutcome("passed")
-    return StageOutcome("rolled_back", finished.reason)
+        return StageOutcome(StageState.PASSED)
+    return StageOutcome(StageState.ROLLED_BACK, finished.reason)
 
 
 def evidence(session: Session, finished: Finished, release: Release) -> dict[str, Any]:
     """Return what the rollout gate reads."""
     record = session.state.rollout
-    last = record.samples[-1] if record and record.samples else {}
-    check = last.get("check", {})
+    check = record.samples[-1].check if record and record.samples else CheckNumbers()
     return {
         "outcome": finished.outcome,
         "reason": finished.reason,
         "rollback_seconds": finished.seconds,
-        "weight": 100 if finished.outcome == "promoted" else (record.rung or record.weight_intended if record else 0),
-        "error_rate": check.get("error_rate"),
-        "p95": check.get("p95"),
+        "weight": 100 if finished.outcome == "promoted" else (record.step or record.weight_intended if record else 0),
+        "error_rate": check.error_rate,
+        "p95": check.p95,
         "release": release.digest,
     }
 
@@ -121,29 +117,33 @@ async def begin(stand: RolloutContext, *, drill: str) -> RolloutRecord:
     await inside.migrate(log)
     await inside.seed(log)
     await platform.deploy(environments.deployment_of(stand.pipeline, stand.environment, stand.release, deployment))
-    session.record(
-        "deployed", stand.stage, environment=stand.environment.name, release=stand.release.digest, deployment=deployment,
-        url=stand.environment.url, replicas=stand.environment.settings.replicas,
-    )  # fmt: skip
+    deployed = Deployed(
+        stand.environment.name,
+        stand.release.digest,
+        deployment,
+        stand.environment.url,
+        stand.environment.settings.replicas,
+    )
+    session.record(deployed, stand.stage)
     if not drill:
         try:
             await inside.before_traffic(stand.logs)
         except ReleaseFailed:
             await platform.remove(deployment)
             raise
-    session.record(
-        "rollout_started",
-        stand.stage,
+    started = RolloutStarted(
         release=stand.release.digest,
         deployment=deployment,
+        environment=stand.environment.name,
         stable_release=platform.release_of(stable) if stable else "",
         stable_deployment=stable or "",
-        ladder=[step.weight for step in stand.policy.ladder],
+        ladder=tuple(step.weight for step in stand.policy.ladder),
         policy=stand.policy.model_dump(mode="json"),
         traffic="synthetic" if stand.policy.load else "real",
         first=stable is None,
         drill=drill,
     )
+    session.record(started, stand.stage)
     record = session.state.rollout
     if record is None:
         raise InfrastructureError("the journal lost the beginning of the rollout")
@@ -186,14 +186,14 @@ async def _watched(
     await platform.route(stable=record.stable_deployment or None, canary=record.deployment, weight=weight)
     # What goes back need not be ready: that it is not may be the reason.
     if record.decision != "rollback" and not await _canary_ready(stand, record):
-        record = _reject(stand, record, "the canary is not running any more")
+        record = _reject(stand, record, not_running())
     load = None
     if record.decision != "rollback":
         try:
             load = await _start_load(stand)
         except ReleaseFailed as error:
             # Nobody can judge it, and it has its place beside the stable release already, a first one perhaps the traffic.
-            record = _reject(stand, record, error.message)
+            record = _reject(stand, record, load_failed(error.message))
     trouble = asyncio.create_task(_cause(stand, record, fault)) if fault else None
     traffic = platform.traffic(stand.policy.failure_counters, stand.policy.crash_loop)
     try:
@@ -230,9 +230,9 @@ def _let_go(stand: RolloutContext) -> None:
         stand.environment.platform.withdraw()
 
 
-def _reject(stand: RolloutContext, record: RolloutRecord, reason: str) -> RolloutRecord:
+def _reject(stand: RolloutContext, record: RolloutRecord, decided: RolloutDecided) -> RolloutRecord:
     """Decide that the canary goes, before anything of it happens, and return the record of it."""
-    stand.session.record("rollout_decided", stand.stage, decision="rollback", reason=reason)
+    record_decision(stand.session, stand.stage, decided)
     return stand.session.refresh().rollout or record
 
 
@@ -246,17 +246,17 @@ async def _lost(stand: RolloutContext, record: RolloutRecord) -> Finished:
     """The canary's deployment is gone (``dawsos down`` in between), or another release serves: there is nothing left to judge."""
     platform = stand.environment.platform
     if _overtaken(stand, record):
-        reason, stable = "another release took production while no controller was there", platform.roles().stable
+        decided, stable = superseded(), platform.roles().stable
     else:
-        reason = "the canary was removed while no controller was there"
+        decided = removed()
         stable = record.stable_deployment if record.stable_deployment in platform.deployments() else None
-    if record.decision != "rollback":
-        stand.session.record("rollout_decided", stand.stage, decision="rollback", reason=reason)
+    if record.decision is not RolloutDecision.ROLLBACK:
+        record_decision(stand.session, stand.stage, decided)
     await platform.route(stable=stable, canary=None, weight=0)
     if record.deployment in platform.deployments():
         await platform.remove(record.deployment)
-    stand.session.record("rollout_finished", stand.stage, outcome="rolled_back", seconds=None, reason=reason)
-    return Finished("rolled_back", reason)
+    stand.session.record(RolloutFinished(RolloutOutcome.ROLLED_BACK, decided.reason), stand.stage)
+    return Finished(RolloutOutcome.ROLLED_BACK, decided.reason)
 
 
 async def _canary_ready(stand: RolloutContext, record: RolloutRecord) -> bool:

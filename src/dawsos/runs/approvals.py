@@ -7,17 +7,17 @@ approves nothing.  The signature says that it was recorded here, not who typed t
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from dawsos.adapters.digests import storable, tree_digests
 from dawsos.adapters.files import write_json
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import BadInput
+from dawsos.model.events import ApprovalGiven, ApprovalRequested
 from dawsos.model.pipeline import Approval
-from dawsos.model.run import ApprovalRecord, Run
-from dawsos.ports import Keyring
+from dawsos.model.run import ApprovalRecord, ApprovalRequest, Run
+from dawsos.model.status import ApprovalDecision, StageState
+from dawsos.ports import Keyring, Prompter
 from dawsos.provenance import envelope as dsse
 from dawsos.provenance import statements
 from dawsos.provenance import verification as check
@@ -25,7 +25,6 @@ from dawsos.runs.evidence import approval_digest
 from dawsos.runs.project import Tools, load_run
 from dawsos.runs.recorder import Session
 
-_POLL = 0.5
 _EXPIRES = Approval().expires
 
 
@@ -54,13 +53,14 @@ def must_be_allowed(name: str, of: tuple[str, ...]) -> None:
         raise BadInput(f"{name} may not approve; who may: {', '.join(of)}", fix="see approval in pipeline.yaml")
 
 
-def approval_status(run: Run, request: tuple[str, str], keyring: Keyring, now: float) -> ApprovalStatus:
-    """Return how the question ``request`` = (stage, digest) stands: only signed and unexpired decisions count."""
+def approval_status(run: Run, request: ApprovalRequest, keyring: Keyring, now: float) -> ApprovalStatus:
+    """Return how the question ``request`` stands: only signed and unexpired decisions count."""
     yes: dict[str, ApprovalRecord] = {}
     for record in run.approvals:
-        if (record.stage, record.digest) != request or record.expires_at <= now or not _signed(run, record, keyring):
+        same = (record.stage, record.digest) == (request.stage, request.digest)
+        if not same or record.expires_at <= now or not _signed(run, record, keyring):
             continue
-        if record.decision == "rejected":
+        if record.decision is ApprovalDecision.REJECTED:
             return ApprovalStatus(tuple(yes.values()), record)
         yes.setdefault(record.name, record)
     return ApprovalStatus(tuple(yes.values()))
@@ -81,144 +81,128 @@ class _Question:
     """What one stage of a run asks, and the means to answer."""
 
     session: Session
-    work: StageAttempt
-    approval: Approval
-    digest: str
+    attempt: StageAttempt
+    request: ApprovalRequest
 
-    def stand(self) -> ApprovalStatus:
-        now = self.work.clock.now()
-        return approval_status(
-            self.session.refresh(), (self.work.stage.id, self.digest), self.session.tools.keyring(), now
-        )
+    def status(self) -> ApprovalStatus:
+        now = self.attempt.clock.now()
+        return approval_status(self.session.refresh(), self.request, self.session.tools.keyring(), now)
 
     def answered(self) -> bool:
-        now = self.stand()
-        return now.no is not None or len(now.yes) >= self.approval.needed
+        now = self.status()
+        return now.no is not None or len(now.yes) >= self.request.needed
 
-    def decide(self, decision: str, name: str, reason: str, how: str) -> None:
-        tools, run = self.session.tools, self.session.state
-        request = {"stage": self.work.stage.id, "digest": self.digest, **_request(self.approval)}
-        record = _record(tools, run, request, ApprovalRecord("", "", decision, name, reason, how, 0.0))
-        self.session.record("approval_given", self.work.stage.id, **_body(record))
+    def decide(self, decision: ApprovalDecision, person: Preapproval, how: str) -> None:
+        given = _given(self.session.tools, self.session.state, self.request, _Decision(decision, person, how))
+        self.session.record(given, self.request.stage)
 
 
-def _request(approval: Approval) -> dict[str, object]:
-    return {
-        "role": approval.role,
-        "of": list(approval.of),
-        "needed": approval.needed,
-        "expires": approval.expires,
-    }
+@dataclass(frozen=True)
+class _Decision:
+    """What a person decided, before it is signed."""
+
+    decision: ApprovalDecision
+    person: Preapproval
+    how: str
 
 
-def _record(tools: Tools, run: Run, request: dict[str, object], given: ApprovalRecord) -> ApprovalRecord:
-    """Return the decision ``given`` as the answer to ``request``, signed."""
+def _given(tools: Tools, run: Run, request: ApprovalRequest, decided: _Decision) -> ApprovalGiven:
+    """Return the decision as the signed answer to ``request``."""
     now = tools.clock.now()
+    expires = _EXPIRES if request.expires is None else request.expires
     record = ApprovalRecord(
-        str(request["stage"]), str(request["digest"]), given.decision, storable(tools.masker.clean(given.name)),
-        storable(tools.masker.clean(given.reason)), given.how, now, now + float(str(request.get("expires", _EXPIRES))),
+        request.stage, request.digest, decided.decision, storable(tools.masker.clean(decided.person.name)),
+        storable(tools.masker.clean(decided.person.reason)), decided.how, now, now + expires,
     )  # fmt: skip
-    signed = dsse.sign(statements.approval(run, record, str(request.get("role", ""))), tools.signer())
-    return ApprovalRecord(**{**asdict(record), "statement": signed})
+    signed = dsse.sign(statements.approval(run, record, request.role), tools.signer())
+    return ApprovalGiven(
+        record.digest, record.decision, record.name, record.reason, record.how, record.expires_at, signed
+    )
 
 
-def _body(record: ApprovalRecord) -> dict[str, object]:
-    return {key: value for key, value in asdict(record).items() if key not in ("stage", "at")}
-
-
-async def ask(session: Session, work: StageAttempt, beforehand: Preapproval | None) -> StageOutcome:
+async def ask(
+    session: Session, attempt: StageAttempt, beforehand: Preapproval | None, prompter: Prompter
+) -> StageOutcome:
     """Get the decision for the stage: what is in the journal, what was given beforehand, or what is typed now.
 
     Without a terminal and with too few decisions the outcome is ``waiting``.
     """
-    approval = work.stage.approval
+    approval = attempt.stage.approval
     if approval is None:
-        return StageOutcome("passed")
+        return StageOutcome(StageState.PASSED)
     state = session.refresh()
-    gates = [asdict(gate) for gate in state.stages[work.stage.id].gates]
-    digest = approval_digest(state.release, gates, tree_digests(work.artifacts))
-    question = _Question(session, work, approval, digest)
-    session.record("approval_requested", work.stage.id, digest=digest, subject=state.release, **_request(approval))
-    if beforehand is not None and beforehand.name not in question.stand().names():
-        question.decide("approved", beforehand.name, beforehand.reason, "beforehand")
-    while not question.answered() and sys.stdin.isatty() and sys.stderr.isatty():
-        if not await _prompt(question):
-            break
-    stand = question.stand()
-    decided = (*stand.yes, *([stand.no] if stand.no else []))
-    write_json(work.artifacts / "approval.json", {"approvals": [asdict(record) for record in decided]})
-    if stand.no is not None:
-        return StageOutcome("rejected", f"{stand.no.name} rejected: {stand.no.reason}")
-    if len(stand.yes) < approval.needed:
-        given = f"; {len(stand.yes)} of {approval.needed} have" if approval.needed > 1 else ""
-        return StageOutcome("waiting", f"the {approval.role} has not approved {digest[:12]} yet{given}")
-    return StageOutcome("passed")
-
-
-async def _prompt(question: _Question) -> bool:
-    """Ask on the terminal; a decision from another terminal ends the question as well.  False: what was typed is no answer."""
-    session, approval = question.session, question.approval
-    suspend = getattr(session.reporter, "suspend", None)
-    if suspend is not None:
-        suspend()
-    stand = question.stand()
-    given = f" ({len(stand.yes)} of {approval.needed} given)" if approval.needed > 1 else ""
-    sys.stderr.write(
-        f"\nApproval by the {approval.role} over {question.digest[:12]}{given}. "
-        f"Report: {session.tools.project.report(session.id)}\nType: yes NAME REASON | no NAME REASON\n> "
+    stage = attempt.stage.id
+    gates = [asdict(gate) for gate in state.stages[stage].gates]
+    files = await asyncio.to_thread(tree_digests, attempt.artifacts)
+    digest = approval_digest(state.release, gates, files)
+    session.record(
+        ApprovalRequested(digest, approval.role, state.release, approval.of, approval.needed, approval.expires), stage
     )
-    sys.stderr.flush()
-    line = await _typed(question.answered)
+    question = _Question(session, attempt, session.state.approval_requests[-1])
+    if beforehand is not None and beforehand.name not in question.status().names():
+        question.decide(ApprovalDecision.APPROVED, beforehand, "beforehand")
+    while not question.answered() and prompter.interactive():
+        if not await _prompt(question, prompter):
+            break
+    return _outcome(question, approval)
+
+
+def _outcome(question: _Question, approval: Approval) -> StageOutcome:
+    status = question.status()
+    decided = (*status.yes, *([status.no] if status.no else []))
+    write_json(question.attempt.artifacts / "approval.json", {"approvals": [asdict(record) for record in decided]})
+    if status.no is not None:
+        return StageOutcome(StageState.REJECTED, f"{status.no.name} rejected: {status.no.reason}")
+    if len(status.yes) < approval.needed:
+        given = f"; {len(status.yes)} of {approval.needed} have" if approval.needed > 1 else ""
+        digest = question.request.digest[:12]
+        return StageOutcome(StageState.WAITING, f"the {approval.role} has not approved {digest} yet{given}")
+    return StageOutcome(StageState.PASSED)
+
+
+async def _prompt(question: _Question, prompter: Prompter) -> bool:
+    """Ask on the terminal; a decision from another terminal ends the question as well.
+
+    Returns False when what was typed is no answer.
+    """
+    session, request = question.session, question.request
+    session.suspend_reporters()
+    status = question.status()
+    given = f" ({len(status.yes)} of {request.needed} given)" if request.needed > 1 else ""
+    line = await prompter.ask(
+        f"\nApproval by the {request.role} over {request.digest[:12]}{given}. "
+        f"Report: {session.tools.project.report(session.id)}\nType: yes NAME REASON | no NAME REASON\n> ",
+        question.answered,
+    )
     if line is None:
         return True
-    answer, name, reason = [*line.split(maxsplit=2), "", "", ""][:3]
+    answer, name, reason = [*line.strip().split(maxsplit=2), "", "", ""][:3]
     if answer.lower() not in ("yes", "no") or not name:
         return False
-    if approval.of and name not in approval.of:
-        sys.stderr.write(f"{name} may not decide; who may: {', '.join(approval.of)}\n")
-    elif name in stand.names():
-        sys.stderr.write(f"{name} has decided already\n")
+    if request.of and name not in request.of:
+        prompter.say(f"{name} may not decide; who may: {', '.join(request.of)}\n")
+    elif name in status.names():
+        prompter.say(f"{name} has decided already\n")
     else:
-        question.decide("approved" if answer.lower() == "yes" else "rejected", name, reason, "terminal")
+        decision = ApprovalDecision.APPROVED if answer.lower() == "yes" else ApprovalDecision.REJECTED
+        question.decide(decision, Preapproval(name, reason), "terminal")
     return True
 
 
-async def _typed(answered: Callable[[], bool]) -> str | None:
-    """Return the next line typed, None when the question was answered elsewhere before."""
-    loop = asyncio.get_running_loop()
-    typed: asyncio.Future[str] = loop.create_future()
-
-    def on_input() -> None:
-        if not typed.done():
-            typed.set_result(sys.stdin.readline())
-
-    loop.add_reader(sys.stdin.fileno(), on_input)
-    try:
-        while not typed.done():
-            if answered():
-                return None
-            await asyncio.wait([typed], timeout=_POLL)
-    finally:
-        loop.remove_reader(sys.stdin.fileno())
-    return typed.result()
-
-
-def decide(tools: Tools, run_name: str, *, decision: str, name: str, reason: str) -> tuple[str, str]:
+def decide(tools: Tools, run_name: str, *, decision: ApprovalDecision, name: str, reason: str) -> tuple[str, str]:
     """Record a decision on a waiting run from outside it; return the run and the digest.  Raises BadInput."""
     run = load_run(tools, run_name)
     if not run.approval_requests:
         raise BadInput(f"run {run.id} does not ask for an approval", fix="see dawsos status")
-    if run.result not in ("", "waiting"):
-        raise BadInput(f"run {run.id} has ended ({run.result}); nothing can be decided any more", fix="ship again")
+    if not run.unfinished:
+        raise BadInput(f"run {run.id} has ended ({run.result}) and takes no decision", fix="ship again")
     request = run.approval_requests[-1]
-    must_be_allowed(name, tuple(request.get("of", ())))
-    stand = approval_status(run, (request["stage"], request["digest"]), tools.keyring(), tools.clock.now())
-    if stand.no is not None or len(stand.yes) >= request.get("needed", 1):
+    must_be_allowed(name, request.of)
+    status = approval_status(run, request, tools.keyring(), tools.clock.now())
+    if status.no is not None or len(status.yes) >= request.needed:
         raise BadInput(f"run {run.id} was decided already", fix=f"dawsos show {run.id}")
-    if name in stand.names():
-        raise BadInput(
-            f"{name} has approved already; {len(stand.yes)} of {request['needed']} have", fix="another person"
-        )
-    record = _record(tools, run, request, ApprovalRecord("", "", decision, name, reason, "command", 0.0))
-    tools.journal.append(run.id, "approval_given", request["stage"], **_body(record))
-    return run.id, request["digest"]
+    if name in status.names():
+        raise BadInput(f"{name} has approved already; {len(status.yes)} of {request.needed} have", fix="another person")
+    given = _given(tools, run, request, _Decision(decision, Preapproval(name, reason), "command"))
+    tools.journal.append(run.id, given, request.stage)
+    return run.id, request.digest

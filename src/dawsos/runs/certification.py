@@ -10,6 +10,7 @@ from dawsos.adapters.digests import sha256
 from dawsos.adapters.files import write_text
 from dawsos.adapters.redactor import secrets_in
 from dawsos.errors import BadInput, InfrastructureError
+from dawsos.model.events import KeyCertified
 from dawsos.model.pipeline import Signing
 from dawsos.model.run import Run
 from dawsos.provenance import envelope as dsse
@@ -52,15 +53,14 @@ async def certify(session: Session, signing: Signing, root: Path) -> None:
         answer = await _keyless(tools, signing, root).sign(dsse.payload(about_key(run, signer)).decode(), variables)
         _must_be_wanted(answer, signing)
     except InfrastructureError as error:
-        session.record("key_certified", "", key=signer.key_id, problem=error.message)
+        session.record(KeyCertified(signer.key_id, problem=error.message))
         if signing.sigstore == "required":
             raise
         return
     bundle, who = answer["bundle"], (answer["identity"], answer["issuer"])
     write_text(folder / BUNDLE_FILE, bundle)
     write_text(folder / CERTIFICATE_FILE, dsse.sign(about_bundle(run, signer, bundle, *who), signer))
-    told = {"key": signer.key_id, "identity": who[0], "issuer": who[1], "bundle": sha256(bundle.encode())}
-    session.record("key_certified", "", **told)
+    session.record(KeyCertified(signer.key_id, who[0], who[1], sha256(bundle.encode())))
 
 
 def _must_be_wanted(answer: Mapping[str, str], signing: Signing) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dawsos.actions.bodies import ActionContext
 from dawsos.adapters import git
+from dawsos.model.events import FilesChanged
 
 _SHOWN = 50
 
@@ -53,7 +54,7 @@ class CommitFiles:
 
     def _say(self, stage: str, how: str, files: tuple[str, ...]) -> None:
         shown = [path.encode(errors="replace").decode() for path in files[:_SHOWN]]
-        self._scene.session.record("files_changed", stage, how=how, files=shown, count=len(files))
+        self._scene.session.record(FilesChanged(how, tuple(shown), len(files)), stage)
 
 
 def _digest(path: Path) -> str:

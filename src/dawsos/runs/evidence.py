@@ -61,7 +61,7 @@ def write_statements(tools: Tools, pipeline: Pipeline, run: Run) -> None:
             if pipeline.stage(stage.id).uses == "release":
                 made = statements.provenance(run, stage, _packages(tools.project.releases / run.release))
                 write_text(folder / check.PROVENANCE_FILE, dsse.sign(made, signer))
-    asked_digests = {request["stage"]: request["digest"] for request in run.approval_requests}
+    asked_digests = {request.stage: request.digest for request in run.approval_requests}
     numbers: dict[str, int] = {}
     for record in run.approvals:
         if record.statement and record.digest == asked_digests.get(record.stage, record.digest):

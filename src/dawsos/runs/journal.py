@@ -20,9 +20,9 @@ from typing import Any
 from dawsos.adapters.files import write_json
 from dawsos.adapters.locks import FileLock
 from dawsos.errors import InfrastructureError, OwnedElsewhere
-from dawsos.model.events import EVENT_KINDS, Event, EventKind
+from dawsos.model.events import EVENT_KINDS, Event, EventKind, Fact
 from dawsos.ports import Clock
-from dawsos.runs.codec import GENESIS, canonical, chain, from_row
+from dawsos.runs.codec import GENESIS, Row, chain, from_row, to_row
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -49,12 +49,12 @@ _TIMEOUT = 30.0
 _COLUMNS = "run, seq, at, kind, stage, body"
 
 
-def _event(row: tuple[str, int, float, str, str, str]) -> Event:
+def _event(row: Row) -> Event:
     try:
         return from_row(row)
-    except ValueError as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise InfrastructureError(
-            f"event {row[1]} of run {row[0]} cannot be read: it was altered",
+            f"event {row[1]} ({row[3]}) was altered: what run {row[0]} holds there cannot be read",
             fix="somebody changed journal.sqlite: bring it back from a copy",
         ) from error
 
@@ -62,7 +62,7 @@ def _event(row: tuple[str, int, float, str, str, str]) -> Event:
 def _fits(prev: str, row: tuple[Any, ...]) -> bool:
     """Return whether the hash of a row (its columns, prev, hash) is that of what stands in it."""
     try:
-        return bool(row[7] == chain(prev, from_row(row[:6])))
+        return bool(row[7] == chain(prev, row[:6]))
     except ValueError:
         return False
 
@@ -106,26 +106,27 @@ class Journal:
         """Close the database."""
         self._db.close()
 
-    def append(self, run: str, kind: EventKind, stage: str = "", /, **body: Any) -> Event:
+    def append(self, run: str, fact: Fact, stage: str = "") -> Event:
         """Append one fact to ``run`` and return it once it is on disk.
 
         Raises ValueError for an unknown kind, InfrastructureError when the disk refuses.
         """
-        if kind not in EVENT_KINDS:
-            raise ValueError(f"unknown event kind {kind!r}")
+        if fact.kind not in EVENT_KINDS:
+            raise ValueError(f"unknown event kind {fact.kind!r}")
         try:
-            self._sync(kind not in FOLLOWED)
+            self._sync(fact.kind not in FOLLOWED)
             with self._transaction():
                 row = self._db.execute(
                     "SELECT seq, hash FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)
                 ).fetchone()
                 seq, prev = (row[0] + 1, row[1]) if row else (1, GENESIS)
-                event = Event(run, seq, self._clock.now(), kind, stage, body)
+                event = Event(run, seq, self._clock.now(), fact, stage)
+                kept = to_row(event)
                 if not row:
                     self._db.execute("INSERT OR IGNORE INTO runs (run) VALUES (?)", (run,))
                 self._db.execute(
                     "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (run, seq, event.at, kind, stage, canonical(body), prev, chain(prev, event)),
+                    (*kept, prev, chain(prev, kept)),
                 )
         except sqlite3.Error as error:
             raise InfrastructureError(f"the journal refused an event: {error}", fix="check the disk") from error

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.prompter import TerminalPrompter
 from dawsos.adapters.redactor import Masker
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.fold import fold
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from dawsos.adapters.process import ProcessRunner
     from dawsos.model.pipeline import GateOptions, Pipeline
     from dawsos.model.verdicts import GateKindName
-    from dawsos.ports import Keyring, Signer
+    from dawsos.ports import Clock, Keyring, Prompter, Signer
 
 PIPELINE_FILE = "pipeline.yaml"
 _TRIES = 2000
@@ -140,8 +141,9 @@ class Tools:
 
     project: Project
     journal: Journal
-    clock: SystemClock
+    clock: Clock
     masker: Masker
+    prompter: Prompter
 
     def signer(self) -> Signer:
         """Return the project's signer; raises InfrastructureError."""
@@ -171,7 +173,7 @@ def open_tools(project: Project) -> Tools:
         if not ignore.exists():
             # The state must not make the project's own tree look changed, whatever its .gitignore says.
             ignore.write_text("*\n")
-        return Tools(project, Journal(project.journal, clock), clock, Masker())
+        return Tools(project, Journal(project.journal, clock), clock, Masker(), TerminalPrompter())
     except OSError as error:
         raise InfrastructureError(
             f"cannot write to {project.home}: {error}", fix="check the disk and the rights, or set DAWSOS_HOME"

@@ -54,7 +54,7 @@ def _write(tools: Tools, pipeline: Pipeline, run: Run, path: Path, base: str) ->
         logs=_logs(tools, run),
         journal_head=head,
         event_count=count,
-        urls={d["environment"]: d["url"] for d in run.deployments},
+        urls={made.environment: made.url for made in run.deployments},
         evidence_base=base,
     )
     write_text(path, tools.masker.clean(render_html(run, context, kept_templates(tools.project.templates))))
@@ -85,10 +85,10 @@ def _slo(pipeline: Pipeline, run: Run) -> tuple[SloRow, ...]:
     """Return the objectives with what was measured, and by which stage."""
     rows = list(objectives(pipeline, run))
     if run.rollout is not None and run.rollout.samples:
-        samples = [sample["canary"] for sample in run.rollout.samples]
-        counts = Counts(sum(s["requests"] for s in samples), sum(s["errors"] for s in samples))
+        samples = [sample.canary for sample in run.rollout.samples]
+        counts = Counts(sum(side.requests for side in samples), sum(side.errors for side in samples))
         rate = error_rate(counts)
-        worst = max((s["p95"] for s in samples if s["p95"] is not None), default=None)
+        worst = max((side.p95 for side in samples if side.p95 is not None), default=None)
         if rate is not None:
             rows.append(
                 SloRow(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from dawsos.model.status import ApprovalDecision
 from dawsos.runs import approvals
 from dawsos.runs.project import Project, open_tools
-
-Decision = Literal["approved", "rejected"]
 
 
 @dataclass(frozen=True)
@@ -17,11 +15,11 @@ class Decided:
 
     run: str
     digest: str
-    decision: Decision
+    decision: ApprovalDecision
     name: str
 
 
-def decide(project: Project, run_name: str, *, decision: Decision, name: str, reason: str) -> Decided:
+def decide(project: Project, run_name: str, *, decision: ApprovalDecision, name: str, reason: str) -> Decided:
     """Sign and record the decision of ``name``; raises BadInput when the run asks for none or ``name`` may not decide."""
     run, digest = approvals.decide(open_tools(project), run_name, decision=decision, name=name, reason=reason)
     return Decided(run, digest, decision, name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from dawsos.platforms.local.platform import LocalPlatform
+from dawsos.runs.lifecycle import deploying
 from dawsos.runs.project import Project
-from dawsos.runs.recorder import deploying
 
 
 def down(project: Project, *, purge: bool) -> tuple[str, ...]:

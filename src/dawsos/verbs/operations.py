@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from dawsos.actions import environments
 from dawsos.adapters.locks import owner_of
-from dawsos.errors import BadInput, DawsosError, InfrastructureError, ReleaseFailed
+from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
+from dawsos.model.events import RollbackRequested, RolloutStarted, RunStarted
 from dawsos.model.names import deployment_id
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import Run
+from dawsos.model.status import RolloutOutcome, RunResult
 from dawsos.model.units import parse_duration, parse_share
 from dawsos.platforms.local.platform import LocalPlatform
+from dawsos.ports import Reporter
 from dawsos.releases import bundle as releases
-from dawsos.rollout.controller import Finished
+from dawsos.rollout.controller import Finished, record_decision
+from dawsos.rollout.decision import interrupted, requested
 from dawsos.rollout.lifecycle import Fault, RolloutContext, begin, conduct
 from dawsos.runs.certification import confirm
 from dawsos.runs.evidence import admit_again
+from dawsos.runs.lifecycle import RunOutcome, carry_out, deploying, start, take_over
 from dawsos.runs.project import Project, Tools, load, load_run, open_tools
-from dawsos.runs.recorder import Session, deploying, start, take_over
-from dawsos.verbs.ship import MakeReporter, RunOutcome, must_know_profile
+from dawsos.runs.recorder import Session
+from dawsos.verbs.ship import MakeReporters, must_know_profile
 
 PRODUCTION = "production"
 _WAIT = 90.0
@@ -58,7 +61,7 @@ def parse_fault(text: str, pipeline: Pipeline) -> Fault:
     raise BadInput(f"unknown fault {text!r}; there are: {known}", fix="see dawsos drill --help")
 
 
-def drill(project: Project, fault_text: str, profile: str, make_reporter: MakeReporter) -> RunOutcome:
+def drill(project: Project, fault_text: str, profile: str, make_reporters: MakeReporters) -> RunOutcome:
     """Roll the stable release out against itself with a fault on the canary only; a rollback is what must come of it."""
     pipeline = load(project.root, accept_old=True)
     fault = parse_fault(fault_text, pipeline)
@@ -66,27 +69,27 @@ def drill(project: Project, fault_text: str, profile: str, make_reporter: MakeRe
     tools = open_tools(project)
     digest, commit = _serving(tools)
     release = releases.load(project.releases, digest)
-    facts = {"command": "drill", "commit": commit, "profile": profile, "stages": [], "options": {"fault": fault_text}}
+    started = RunStarted(command="drill", commit=commit, profile=profile, options={"fault": fault_text})
 
-    async def work(session: Session) -> tuple[str, str]:
+    async def work(session: Session) -> tuple[RunResult, str]:
         stand = await _stand(tools, pipeline, session, release)
         return _drilled(fault.name, await conduct(stand, await begin(stand, drill=fault.name), fault))
 
-    return _operate(tools, pipeline, make_reporter, start_with(tools, facts), work)
+    return _operate(tools, pipeline, make_reporters, start_with(tools, started), work)
 
 
-def _drilled(fault: str, finished: Finished) -> tuple[str, str]:
+def _drilled(fault: str, finished: Finished) -> tuple[RunResult, str]:
     """Return the result of a drill and its reason."""
-    if fault == NO_FAULT and finished.outcome == "promoted":
-        return "passed", "a canary without a fault was promoted, as it must be"
-    if finished.outcome == "promoted":
-        return "failed", f"the fault {fault} was not noticed: the canary was promoted"
-    return "rolled_back", finished.reason
+    if fault == NO_FAULT and finished.outcome is RolloutOutcome.PROMOTED:
+        return RunResult.PASSED, "a canary without a fault was promoted, as it must be"
+    if finished.outcome is RolloutOutcome.PROMOTED:
+        return RunResult.FAILED, f"the fault {fault} was not noticed: the canary was promoted"
+    return RunResult.ROLLED_BACK, finished.reason
 
 
-def start_with(tools: Tools, facts: dict[str, Any]) -> Callable[[Any], AbstractContextManager[Session]]:
-    """Return a function that starts the run for a reporter."""
-    return lambda reporter: start(tools, reporter, **facts)
+def start_with(tools: Tools, started: RunStarted) -> Callable[[Sequence[Reporter]], AbstractContextManager[Session]]:
+    """Return a function that starts the run for its reporters."""
+    return lambda reporters: start(tools, reporters, started)
 
 
 def _serving(tools: Tools) -> tuple[str, str]:
@@ -105,24 +108,23 @@ async def _stand(tools: Tools, pipeline: Pipeline, session: Session, release: re
     return RolloutContext(tools, pipeline, session, environment, release, policy, "canary", session.artifacts("canary"))
 
 
-def rollback(project: Project, to: str, name: str, reason: str, make_reporter: MakeReporter) -> RunOutcome:
+def rollback(project: Project, to: str, name: str, reason: str, make_reporters: MakeReporters) -> RunOutcome:
     """Bring production back: stop a rollout under way, else return to the release before (or ``to``)."""
     tools = open_tools(project)
     live = _live_rollout(tools)
     if live is not None and not to:
-        return _ask_owner(tools, live, name, reason, make_reporter)
+        return _ask_owner(tools, live, name, reason, make_reporters)
     pipeline = load(project.root, accept_old=True)
     platform = LocalPlatform(project.environment(PRODUCTION), PRODUCTION)
     if platform.roles().stable is None:
         raise BadInput("no release serves production", fix="dawsos ship")
     target = _target(tools, platform, to)
     release = releases.load(project.releases, target)
-    facts = {
-        "command": "rollback", "commit": release.commit, "profile": "", "stages": [],
-        "options": {"to": target, "name": name, "reason": reason},
-    }  # fmt: skip
+    started = RunStarted(
+        command="rollback", commit=release.commit, options={"to": target, "name": name, "reason": reason}
+    )
 
-    async def work(session: Session) -> tuple[str, str]:
+    async def work(session: Session) -> tuple[RunResult, str]:
         if to:
             shipped = [run for run in _shipped(tools) if run.release == target]
             if not shipped:
@@ -132,7 +134,7 @@ def rollback(project: Project, to: str, name: str, reason: str, make_reporter: M
             admit_again(tools, shipped[-1], await confirm(tools, pipeline.signing, project.root, shipped[-1]))
         return await _return_to(tools, pipeline, session, release, name, reason)
 
-    return _operate(tools, pipeline, make_reporter, start_with(tools, facts), work)
+    return _operate(tools, pipeline, make_reporters, start_with(tools, started), work)
 
 
 def _live_rollout(tools: Tools) -> Run | None:
@@ -140,7 +142,7 @@ def _live_rollout(tools: Tools) -> Run | None:
     begun: dict[str, int] = {}
     over: dict[str, int] = {}
     for event in tools.journal.of_kinds(("rollout_started", "rollout_finished")):
-        last = begun if event.kind == "rollout_started" else over
+        last = begun if isinstance(event.fact, RolloutStarted) else over
         last[event.run] = max(event.seq, last.get(event.run, 0))
     for run_id in reversed(tools.journal.runs()):
         if begun.get(run_id, 0) <= over.get(run_id, 0):
@@ -151,15 +153,15 @@ def _live_rollout(tools: Tools) -> Run | None:
     return None
 
 
-def _ask_owner(tools: Tools, run: Run, name: str, reason: str, make_reporter: MakeReporter) -> RunOutcome:
+def _ask_owner(tools: Tools, run: Run, name: str, reason: str, make_reporters: MakeReporters) -> RunOutcome:
     """Put the wish into the run's journal; its owner sees it within a tick, or we take the run over."""
     import time
 
-    tools.journal.append(run.id, "rollback_requested", "canary", name=name, reason=reason)
+    tools.journal.append(run.id, RollbackRequested(name, reason), "canary")
     if owner_of(tools.project.run_lock(run.id)) is None:
         from dawsos.verbs.ship import resume
 
-        ended = resume(tools.project, run.id, make_reporter)
+        ended = resume(tools.project, run.id, make_reporters)
         _must_not_be_promoted(load_run(tools, run.id))
         return ended
     deadline = time.monotonic() + _WAIT
@@ -216,7 +218,7 @@ def _shipped(tools: Tools) -> list[Run]:
 
 async def _return_to(
     tools: Tools, pipeline: Pipeline, session: Session, release: releases.Release, name: str, reason: str
-) -> tuple[str, str]:
+) -> tuple[RunResult, str]:
     """Make the old release's processes run (the standby does already), then move all traffic to them, measured.
 
     The serving release takes the part of the canary at 100 %, so that one and the same code shifts and measures.
@@ -227,7 +229,7 @@ async def _return_to(
     if roles.stable is None:
         raise BadInput("no release serves production", fix="dawsos ship")
     if platform.release_of(roles.stable) == release.digest:
-        return "passed", "production already serves this release"
+        return RunResult.PASSED, "production already serves this release"
     good = next(
         (d for d in platform.deployments() if platform.release_of(d) == release.digest and platform.is_ready(d)), None
     )
@@ -236,12 +238,10 @@ async def _return_to(
         await platform.deploy(environments.deployment_of(pipeline, environment, release, good))
     bad = roles.stable
     policy = pipeline.policy(None)
-    session.record(
-        "rollout_started", "canary", release=platform.release_of(bad), deployment=bad, stable_release=release.digest,
-        stable_deployment=good, ladder=[100], policy={}, traffic="real", first=False, drill="",
-    )  # fmt: skip
-    session.record("rollback_requested", "canary", name=name, reason=reason)
-    session.record("rollout_decided", "canary", decision="rollback", reason=f"asked for by {name}: {reason}")
+    begun = RolloutStarted(platform.release_of(bad), bad, PRODUCTION, release.digest, good, (100,), traffic="real")
+    session.record(begun, "canary")
+    session.record(RollbackRequested(name, reason), "canary")
+    record_decision(session, "canary", requested(name, reason))
     platform.renew_lease(policy.lease)
     await platform.route(stable=good, canary=bad, weight=100)
     record = session.state.rollout
@@ -259,54 +259,40 @@ async def _return_to(
     )
     finished = await conduct(stand, record)
     return (
-        "passed",
+        RunResult.PASSED,
         f"{finished.reason}; its last request was sent {finished.seconds} s after the decision",
     )
 
 
-def resume_operation(tools: Tools, run: Run, make_reporter: MakeReporter) -> RunOutcome:
+def resume_operation(tools: Tools, run: Run, make_reporters: MakeReporters) -> RunOutcome:
     """Bring an interrupted drill or rollback to its end: always with the traffic on the stable release."""
     pipeline = load(tools.project.root, accept_old=True)
     must_know_profile(pipeline, run.profile)
 
-    async def work(session: Session) -> tuple[str, str]:
+    async def work(session: Session) -> tuple[RunResult, str]:
         record = session.state.rollout
         if record is None:
-            return "infrastructure", "interrupted before anything was changed"
+            return RunResult.INFRASTRUCTURE, "interrupted before anything was changed"
         if not record.decision:
-            session.record(
-                "rollout_decided", "canary", decision="rollback", reason=f"the {run.command} was interrupted"
-            )
+            record_decision(session, "canary", interrupted(run.command))
             record = session.state.rollout or record
         release = releases.load(tools.project.releases, record.release)
         stand = await _stand(tools, pipeline, session, release)
         finished = await conduct(stand, record)
-        return _drilled(record.drill, finished) if run.command == "drill" else ("passed", finished.reason)
+        return _drilled(record.drill, finished) if run.command == "drill" else (RunResult.PASSED, finished.reason)
 
-    def take(reporter: Any) -> AbstractContextManager[Session]:
-        return take_over(tools, run.id, reporter, os.getpid())
+    def take(reporters: Sequence[Reporter]) -> AbstractContextManager[Session]:
+        return take_over(tools, run.id, reporters, os.getpid())
 
-    return _operate(tools, pipeline, make_reporter, take, work)
+    return _operate(tools, pipeline, make_reporters, take, work)
 
 
 def _operate(
     tools: Tools,
     pipeline: Pipeline,
-    make_reporter: MakeReporter,
-    begin_session: Callable[[Any], AbstractContextManager[Session]],
-    work: Callable[[Session], Awaitable[tuple[str, str]]],
+    make_reporters: MakeReporters,
+    begin_session: Callable[[Sequence[Reporter]], AbstractContextManager[Session]],
+    work: Callable[[Session], Awaitable[tuple[RunResult, str]]],
 ) -> RunOutcome:
-    async def run(session: Session) -> tuple[str, str]:
-        return await work(session)
-
-    with deploying(tools.project), begin_session(make_reporter(pipeline, ())) as session:
-        try:
-            result, reason = asyncio.run(run(session))
-        except ReleaseFailed as error:
-            result, reason = "failed", str(error)
-        except DawsosError as error:
-            result, reason = "infrastructure", str(error)
-        except OSError as error:
-            result, reason = "infrastructure", f"{type(error).__name__}: {error}"
-        code = session.finish(pipeline, result, reason)
-        return RunOutcome(session.id, code, tools.project.report(session.id))
+    with deploying(tools.project), begin_session(make_reporters(pipeline, ())) as session:
+        return carry_out(session, pipeline, work(session))

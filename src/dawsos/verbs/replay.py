@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dawsos.analysis.replay import Replay
 from dawsos.analysis.replay import replay as judge_again
-from dawsos.analysis.samples import from_bodies
+from dawsos.analysis.samples import from_facts
 from dawsos.errors import BadInput
 from dawsos.runs.project import Project, load_run, open_tools
 from dawsos.verbs.policies import contenders, policy_named
@@ -32,7 +32,7 @@ def replay(project: Project, run_name: str, policy: str) -> Replays:
     rollout = run.rollout
     if rollout is None or not rollout.samples:
         raise BadInput(f"run {run.id} has no recorded rollout", fix="dawsos history; choose a ship or a drill")
-    samples = from_bodies(rollout.samples)
+    samples = from_facts(rollout.samples)
     judges = contenders(policy_named(project, policy or run.profile or "production"))
     first = not rollout.stable_deployment
     return Replays(

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
 import secrets
 import shutil
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dawsos.actions.bodies import ActionContext, bodies, prepare
+from dawsos.actions.verification import verify_production
 from dawsos.adapters import git
 from dawsos.adapters.cache import StageCache
 from dawsos.adapters.git import Commit
@@ -26,10 +25,20 @@ from dawsos.engine.attempt import run_stage
 from dawsos.engine.contract import StageAttempt, StageOutcome, StageRuntime
 from dawsos.engine.evaluation import GateEvaluator
 from dawsos.engine.loop import run_stages
-from dawsos.errors import BadInput, DawsosError
+from dawsos.errors import BadInput
+from dawsos.model.events import (
+    ApprovalGiven,
+    GateEvaluated,
+    ReleaseBuilt,
+    RunStarted,
+    StageRestored,
+    StageSkipped,
+    Verified,
+)
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.model.plan import Fingerprint
 from dawsos.model.run import Run
+from dawsos.model.status import RunResult, StageState
 from dawsos.model.verdicts import GateVerdict
 from dawsos.planning.selection import select
 from dawsos.ports import Reporter
@@ -39,11 +48,12 @@ from dawsos.runs import approvals, evidence
 from dawsos.runs.certification import certify, must_have_identity
 from dawsos.runs.commit_files import CommitFiles
 from dawsos.runs.inputs import Upstream, cacheable, expired, stage_fingerprint, takes_seed
+from dawsos.runs.lifecycle import RunOutcome, carry_out, deploying, start, take_over, unfinished
 from dawsos.runs.preload import preload
 from dawsos.runs.project import Project, Tools, load, load_run, open_tools, remove_abandoned
-from dawsos.runs.recorder import Session, deploying, start, take_over
+from dawsos.runs.recorder import Session
 
-MakeReporter = Callable[[Pipeline, Sequence[Stage]], Reporter]
+MakeReporters = Callable[[Pipeline, Sequence[Stage]], Sequence[Reporter]]
 
 
 @dataclass(frozen=True)
@@ -60,32 +70,28 @@ class Options:
     seed: int | None = None
     drawn: int = 0
 
-
-@dataclass(frozen=True)
-class RunOutcome:
-    """What the command line needs to say at the end."""
-
-    run: str
-    exit_code: int
-    report: Path
-    url: str = ""
+    @classmethod
+    def read(cls, kept: Mapping[str, Any]) -> Options:
+        """Return the options that a journal holds; a key that this version does not know is left out."""
+        known = {each.name: kept[each.name] for each in fields(cls) if each.name in kept}
+        return cls(**{**known, "stages": tuple(known.get("stages", ()))})
 
 
-def ship(project: Project, options: Options, make_reporter: MakeReporter) -> RunOutcome:
+def ship(project: Project, options: Options, make_reporters: MakeReporters) -> RunOutcome:
     """Take HEAD through every stage to 100 % of production."""
     commit = git.commit(project.root)
     # The lock comes first: the checkout is that of a ship of this commit under way as well.
     with deploying(project):
         root = git.checkout(project.root, commit.sha, project.checkout(commit.sha))
-        return _begin(project, commit, root, options, make_reporter, command="ship")
+        return _begin(project, commit, root, options, make_reporters, command="ship")
 
 
-def run(project: Project, options: Options, make_reporter: MakeReporter) -> RunOutcome:
+def run(project: Project, options: Options, make_reporters: MakeReporters) -> RunOutcome:
     """Run the named stages (all command stages when none is named), with what they need, on the working tree as it is."""
-    return _begin(project, git.commit(project.root), project.root, options, make_reporter, command="run")
+    return _begin(project, git.commit(project.root), project.root, options, make_reporters, command="run")
 
 
-def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> RunOutcome:
+def resume(project: Project, run_name: str, make_reporters: MakeReporters) -> RunOutcome:
     """Go on with a run whose owner is gone or which waited for an approval."""
     tools = open_tools(project)
     state = load_run(tools, run_name) if run_name else _newest_unfinished(tools)
@@ -94,20 +100,20 @@ def resume(project: Project, run_name: str, make_reporter: MakeReporter) -> RunO
     if state.command in ("drill", "rollback"):
         from dawsos.verbs.operations import resume_operation
 
-        return resume_operation(tools, state, make_reporter)
+        return resume_operation(tools, state, make_reporters)
     if state.command == "ship":
         # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
         with deploying(project):
             # What a stage of this run made beside the files of the commit may be wanted by the next.
             place = project.checkout(state.commit)
             root = git.checkout(project.root, state.commit, place, keep_untracked=True)
-            return _go_on(tools, state, root, make_reporter)
-    return _go_on(tools, state, project.root, make_reporter)
+            return _go_on(tools, state, root, make_reporters)
+    return _go_on(tools, state, project.root, make_reporters)
 
 
-def _go_on(tools: Tools, state: Run, root: Path, make_reporter: MakeReporter) -> RunOutcome:
+def _go_on(tools: Tools, state: Run, root: Path, make_reporters: MakeReporters) -> RunOutcome:
     pipeline = load(root, accept_old=True)
-    options = Options(**{**state.options, "stages": tuple(state.options.get("stages", ()))})
+    options = Options.read(state.options)
     commit = git.commit(tools.project.root, state.commit)
     lost = state.stages.keys() - {stage.id for stage in pipeline.stages}
     if lost:
@@ -116,8 +122,8 @@ def _go_on(tools: Tools, state: Run, root: Path, make_reporter: MakeReporter) ->
             fix="put it back, or begin anew with dawsos run",
         )
     chosen = [pipeline.stage(stage) for stage in state.stages]
-    reporter = make_reporter(pipeline, pipeline.stages)
-    with _beside(tools.project, state.command, chosen), take_over(tools, state.id, reporter, os.getpid()) as session:
+    reporters = make_reporters(pipeline, pipeline.stages)
+    with _beside(tools.project, state.command, chosen), take_over(tools, state.id, reporters, os.getpid()) as session:
         return _carry_out(ActionContext(tools, pipeline, commit, root, session), options, chosen)
 
 
@@ -128,8 +134,6 @@ def _beside(project: Project, command: str, chosen: Sequence[Stage]) -> Abstract
 
 
 def _newest_unfinished(tools: Tools) -> Any:
-    from dawsos.runs.recorder import unfinished
-
     found = unfinished(tools)
     if not found:
         raise BadInput("there is no unfinished run", fix="dawsos ship starts one")
@@ -137,7 +141,7 @@ def _newest_unfinished(tools: Tools) -> Any:
 
 
 def _begin(
-    project: Project, commit: Commit, root: Path, options: Options, make_reporter: MakeReporter, *, command: str
+    project: Project, commit: Commit, root: Path, options: Options, make_reporters: MakeReporters, *, command: str
 ) -> RunOutcome:
     # It comes up while we read.
     reapers().start()
@@ -155,20 +159,19 @@ def _begin(
     if options.seed is not None and not any(takes_seed(stage) for stage in chosen):
         raise BadInput("no chosen stage takes a seed", fix='give one of them env: {SEED: "{seed}"} in pipeline.yaml')
     tools = open_tools(project)
-    reporter = make_reporter(pipeline, chosen)
-    facts: dict[str, Any] = {
-        "command": command,
-        "commit": commit.sha,
-        "ref": commit.ref,
-        "subject": commit.subject,
-        "author": commit.author,
-        "dirty": len(git.dirty_files(project.root)),
-        "profile": options.profile,
-        "stages": [stage.id for stage in chosen],
-        "definition": hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
-        "options": {**options.__dict__, "stages": list(options.stages)},
-    }
-    with _beside(project, command, chosen), start(tools, reporter, **facts) as session:
+    started = RunStarted(
+        command=command,
+        commit=commit.sha,
+        ref=commit.ref,
+        subject=commit.subject,
+        author=commit.author,
+        dirty=len(git.dirty_files(project.root)),
+        profile=options.profile,
+        stages=tuple(stage.id for stage in chosen),
+        definition=hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
+        options=asdict(options),
+    )
+    with _beside(project, command, chosen), start(tools, make_reporters(pipeline, chosen), started) as session:
         return _carry_out(ActionContext(tools, pipeline, commit, root, session), options, chosen)
 
 
@@ -180,43 +183,22 @@ def must_know_profile(pipeline: Pipeline, profile: str) -> None:
 
 
 def _carry_out(scene: ActionContext, options: Options, chosen: Sequence[Stage]) -> RunOutcome:
-    session, tools = scene.session, scene.tools
-    try:
-        remove_abandoned(tools.project)
-        result, reason = asyncio.run(_interruptible(_run_all(scene, options, chosen)))
-    except KeyboardInterrupt:
-        result, reason = "interrupted", "stopped by Ctrl-C"
-    except DawsosError as error:
-        result, reason = "infrastructure", str(error)
-    except OSError as error:
-        result, reason = "infrastructure", f"{type(error).__name__}: {error}"
-    if result == "interrupted":
-        # Left open on purpose: resume goes on from here.
-        session.reporter.close()
-        return RunOutcome(session.id, 130, tools.project.report(session.id))
-    code = session.finish(scene.pipeline, result, reason)
-    return RunOutcome(session.id, code, tools.project.report(session.id), _url(session))
+    async def work() -> tuple[RunResult, str]:
+        remove_abandoned(scene.tools.project)
+        return await _run_all(scene, options, chosen)
+
+    ended = carry_out(scene.session, scene.pipeline, work())
+    return replace(ended, url=_url(scene.session))
 
 
 def _url(session: Session) -> str:
     for deployment in reversed(session.state.deployments):
-        if deployment["environment"] == "production":
-            return str(deployment["url"])
+        if deployment.environment == "production":
+            return deployment.url
     return ""
 
 
-async def _interruptible(work: Any) -> Any:
-    """Turn TERM into the same orderly end as Ctrl-C."""
-    task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        return "interrupted", "stopped"
-
-
-async def _run_all(scene: ActionContext, options: Options, chosen: Sequence[Stage]) -> tuple[str, str]:
+async def _run_all(scene: ActionContext, options: Options, chosen: Sequence[Stage]) -> tuple[RunResult, str]:
     session = scene.session
     states = {key: stage.state for key, stage in session.state.stages.items()}
     if session.state.command == "ship":
@@ -226,20 +208,30 @@ async def _run_all(scene: ActionContext, options: Options, chosen: Sequence[Stag
     carried.attest()
     preload()
     final = await run_stages(chosen, states, carried.execute, os.cpu_count() or 1)
-    for result in ("rolled_back", "rejected", "failed", "timeout", "infrastructure", "cancelled", "waiting"):
-        red = [stage for stage, state in final.items() if state == result]
+    for state, result in _RED:
+        red = [stage for stage, reached in final.items() if reached is state]
         if red:
-            reason = f"stage {red[0]}: {session.state.stages[red[0]].reason}"
-            return {"timeout": "failed", "cancelled": "infrastructure"}.get(result, result), reason
+            return result, f"stage {red[0]}: {session.state.stages[red[0]].reason}"
     if session.state.command == "ship":
-        from dawsos.actions.verification import verify_production
-
         checks = await verify_production(scene.tools, scene.pipeline, scene.session)
-        session.record("verified", "", checks=checks)
-        failed = [check for check in checks if check["result"] != "pass"]
+        session.record(Verified(tuple(checks)))
+        failed = [check for check in checks if not check.passed]
         if failed:
-            return "failed", f"verification: {failed[0]['name']}: {failed[0]['measured']} (wanted {failed[0]['limit']})"
-    return "passed", "every stage passed"
+            first = failed[0]
+            return RunResult.FAILED, f"verification: {first.name}: {first.measured} (wanted {first.limit})"
+    return RunResult.PASSED, "every stage passed"
+
+
+# The state of a stage that decides the run, and the run's result; the first that a stage has counts.
+_RED: tuple[tuple[StageState, RunResult], ...] = (
+    (StageState.ROLLED_BACK, RunResult.ROLLED_BACK),
+    (StageState.REJECTED, RunResult.REJECTED),
+    (StageState.FAILED, RunResult.FAILED),
+    (StageState.TIMEOUT, RunResult.FAILED),
+    (StageState.INFRASTRUCTURE, RunResult.INFRASTRUCTURE),
+    (StageState.CANCELLED, RunResult.INFRASTRUCTURE),
+    (StageState.WAITING, RunResult.WAITING),
+)
 
 
 class PlanExecutor:
@@ -262,7 +254,7 @@ class PlanExecutor:
             from dawsos.runs.report import write_shown_report  # loaded beside the stages, see ``runs.preload``
 
             write_shown_report(scene.tools, scene.pipeline, scene.session.state, work.artifacts)
-            return await approvals.ask(scene.session, work, before)
+            return await approvals.ask(scene.session, work, before, scene.tools.prompter)
 
         self.asker = GateEvaluator(scene.tools, scene.session.id, scene.root, options.profile)
         self.hands = StageRuntime(bodies(scene), self.asker, approve, self.keep, partial(prepare, scene))
@@ -281,15 +273,15 @@ class PlanExecutor:
     async def _execute(self, stage: Stage) -> StageOutcome:
         session = self.scene.session
         if stage.hotfix_skips and self.options.hotfix:
-            session.record("stage_skipped", stage.id, reason=f"hotfix: {self.options.hotfix}")
-            return StageOutcome("passed")
+            session.record(StageSkipped(f"hotfix: {self.options.hotfix}"), stage.id)
+            return StageOutcome(StageState.PASSED)
         print_ = stage_fingerprint(
             self.scene.pipeline, stage, self.scene.root, self.hashes,
             Upstream(session.state.release, self.scene.commit.sha, self.options.seed),
         )  # fmt: skip
         self.asker.fingerprints[stage.id] = print_.digest
         if cacheable(stage) and not self.options.no_cache and self._restore(stage, print_):
-            return StageOutcome("passed")
+            return StageOutcome(StageState.PASSED)
         # A release is of the commit and of nothing else, even where another stage is at work with the same files.
         self.files.before(stage.id, alone=not self.running or stage.uses == "release")
         done = self._awaits_approval(stage, print_)
@@ -308,7 +300,7 @@ class PlanExecutor:
     def _awaits_approval(self, stage: Stage, print_: Fingerprint) -> bool:
         """Return whether the stage's work is done and shown, on these very inputs, and only a person's word is missing."""
         state = self.scene.session.state
-        asked = any(request["stage"] == stage.id for request in state.approval_requests)
+        asked = any(request.stage == stage.id for request in state.approval_requests)
         return asked and state.stages[stage.id].fingerprint == print_.digest
 
     def _restore(self, stage: Stage, print_: Fingerprint) -> bool:
@@ -323,12 +315,12 @@ class PlanExecutor:
             shutil.rmtree(artifacts)
             return False
         original = evidence.keep_original(self.scene.tools, session.id, stage.id, kept["statement"])
-        session.record(
-            "stage_restored", stage.id, fingerprint=print_.digest, tools=print_.tools, from_run=kept["run"],
-            finished_at=kept["finished_at"], evidence=kept["evidence"], original=original,
-        )  # fmt: skip
+        restored = StageRestored(
+            print_.digest, print_.tools, kept["run"], kept["finished_at"], kept["evidence"], original
+        )
+        session.record(restored, stage.id)
         for gate in kept["gates"]:
-            session.record("gate_evaluated", stage.id, **gate)
+            session.record(GateEvaluated.read(gate), stage.id)
         self._restore_approval(stage, artifacts, kept["run"])
         return True
 
@@ -344,10 +336,10 @@ class PlanExecutor:
         path = self.scene.tools.project.releases / facts["release"]
         if not path.exists():
             return False
-        self.scene.session.record(
-            "release_built", stage.id, release=facts["release"], commit=facts["commit"], builder=facts["builder"],
-            why=facts.get("why", ""), bytes=facts["bytes"], path=str(path),
-        )  # fmt: skip
+        built = ReleaseBuilt(
+            facts["release"], facts["commit"], facts["builder"], facts.get("why", ""), str(path), facts["bytes"]
+        )
+        self.scene.session.record(built, stage.id)
         return True
 
     def _restore_approval(self, stage: Stage, artifacts: Path, run: str) -> None:
@@ -355,10 +347,7 @@ class PlanExecutor:
         if stage.approval is None or not path.exists():
             return
         for kept in json.loads(path.read_text())["approvals"]:
-            self.scene.session.record(
-                "approval_given", stage.id, digest=kept["digest"], decision=kept["decision"], name=kept["name"],
-                reason=kept["reason"], how=f"in run {run}", expires_at=kept["expires_at"], statement=kept["statement"],
-            )  # fmt: skip
+            self.scene.session.record(ApprovalGiven.read({**kept, "how": f"in run {run}"}), stage.id)
 
     def keep(self, work: StageAttempt) -> None:
         """Put the passed stage into the cache, with a signed statement about its inputs."""

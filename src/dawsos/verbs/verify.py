@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from dawsos.actions import environments
 from dawsos.actions.verification import checks
+from dawsos.model.events import CheckResult
 from dawsos.runs import evidence
 from dawsos.runs.project import Project, load, load_run, open_tools
 
@@ -16,13 +16,13 @@ _PRODUCTION = "production"
 
 @dataclass(frozen=True)
 class Verification:
-    """Every check as {name, result, measured, limit}, in the order in which they were made."""
+    """Every check, in the order in which they were made."""
 
-    checks: tuple[dict[str, Any], ...]
+    checks: tuple[CheckResult, ...]
 
     @property
     def passed(self) -> bool:
-        return all(check["result"] == "pass" for check in self.checks)
+        return all(check.passed for check in self.checks)
 
 
 def verify(project: Project) -> Verification:
@@ -30,16 +30,16 @@ def verify(project: Project) -> Verification:
     tools = open_tools(project)
     pipeline = load(project.root, accept_old=True)
 
-    async def look() -> list[dict[str, Any]]:
+    async def look() -> list[CheckResult]:
         profile = environments.deployed_profile(tools, pipeline, _PRODUCTION)
         environment = await environments.prepare(tools, pipeline, _PRODUCTION, profile)
         return await checks(tools, pipeline, environment, project.home / "verify")
 
     found = asyncio.run(look())
     broken = [
-        {"name": f"journal {run}", "result": "fail", "measured": "; ".join(problems), "limit": "intact"}
+        CheckResult(f"journal {run}", "fail", "; ".join(problems), "intact")
         for run in tools.journal.runs()
         if (problems := evidence.summary_problems(tools, load_run(tools, run)))
     ]
-    intact = {"name": "journals", "result": "pass", "measured": "intact", "limit": "intact"}
+    intact = CheckResult("journals", "pass", "intact", "intact")
     return Verification((*found, *(broken or [intact])))

@@ -7,6 +7,7 @@ release, the soak at 100 %) it says so and the rule of thresholds watches.
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 from dawsos.analysis.measures import error_rate, quantile
@@ -17,10 +18,13 @@ from dawsos.analysis.statistical.proof import proof_at_once, unusable
 from dawsos.analysis.statistical.statistics import Table
 from dawsos.analysis.thresholds import Recent, Thresholds, twice_as_often
 from dawsos.model.policy import RolloutPolicy
-from dawsos.model.rollout import Counts, Judgement, Reading, Sample, Verdict
+from dawsos.model.rollout import Conclusion, Counts, Judgement, Reading, Sample
+from dawsos.model.status import Cause
 
 SLOW_SHARE = 0.05
 _PATIENCE = 120.0
+# An e-value of which nothing more is to be said.
+_MOST = 20.0
 
 
 class Judge(Protocol):
@@ -56,7 +60,7 @@ class Statistical:
         self._recent = Recent(max(1, round(policy.check_interval / policy.tick)))
         self._history = History()
         self._edges: tuple[Edge, ...] = ()
-        self._weight = self._rung = 0
+        self._weight = self._top = 0
         self._step = Table()
 
     def observe(self, sample: Sample) -> Judgement:
@@ -70,10 +74,8 @@ class Statistical:
         trouble = unusable(sample)
         if not trouble:
             self._learn(sample)
-        verdict, reason = self._conclude(sample, trouble)
-        return Judgement(
-            verdict,
-            reason,
+        return Judgement.of(
+            proof_at_once(sample) or self._conclude(trouble),
             error_rate=error_rate(recent),
             p95=quantile(recent, 0.95),
             requests=recent.requests,
@@ -89,8 +91,8 @@ class Statistical:
             if sample.weight != self._weight or evidence.epoch_over():
                 # Only here no bin is open, and only the past decides.
                 self._edges = choose_edges(self._history.counts, self._policy.latency_tolerance)
-            if sample.weight > self._rung:
-                self._rung, self._step = sample.weight, Table()
+            if sample.weight > self._top:
+                self._top, self._step = sample.weight, Table()
             self._weight = sample.weight
             canary, stable = sample.canary, sample.stable
             errors = Table(canary.requests, canary.errors, stable.requests, stable.errors)
@@ -99,30 +101,31 @@ class Statistical:
             evidence.observe(Bin(sample.seconds, sample.weight, (errors, *tables(self._edges, canary, stable)), slow))
         self._history.add(sample.stable)
 
-    def _conclude(self, sample: Sample, trouble: str) -> tuple[Verdict, str]:
+    def _conclude(self, trouble: str) -> Conclusion:
         evidence, policy = self._evidence, self._policy
-        proof = proof_at_once(sample)
-        if proof:
-            return "failing", proof
         if evidence.failing:
-            return "failing", sentences.against(evidence, self._edges)
+            reason, worth, limit = sentences.against(evidence, self._edges), evidence.log_e, evidence.rules.proof
+            return Conclusion(
+                "failing", reason, Cause.WORSE_THAN_STABLE, "evidence", math.exp(min(worth, _MOST)), math.exp(limit)
+            )
         if trouble:
-            return "no_data", trouble
+            return Conclusion("no_data", trouble)
         if not self._step.canary:
-            return "no_data", f"no request has reached the canary at {self._rung} % yet"
-        return self._doubt() or ("healthy", sentences.healthy(evidence, self._step, policy))
+            return Conclusion("no_data", f"no request has reached the canary at {self._top} % yet")
+        healthy = Conclusion("healthy", sentences.healthy(evidence, self._step, policy), Cause.HEALTHY)
+        return self._doubt() or healthy
 
-    def _doubt(self) -> tuple[Verdict, str] | None:
+    def _doubt(self) -> Conclusion | None:
         evidence, policy = self._evidence, self._policy
         if evidence.suspected:
-            return "inconclusive", f"suspicion: {sentences.against(evidence, self._edges)}"
+            return Conclusion("inconclusive", f"suspicion: {sentences.against(evidence, self._edges)}")
         if evidence.above_limit:
-            return "inconclusive", sentences.above_limit(evidence.above_limit, self._step, policy)
+            return Conclusion("inconclusive", sentences.above_limit(evidence.above_limit, self._step, policy))
         if self._step.canary < policy.min_requests:
             seen = f"{self._step.canary} of {policy.min_requests} requests"
-            return "inconclusive", f"too little traffic to say anything: {seen} seen at {self._rung} %"
+            return Conclusion("inconclusive", f"too little traffic to say anything: {seen} seen at {self._top} %")
         if policy.advance == "evidence" and not evidence.within_limits:
-            return "inconclusive", sentences.unproven(self._step, policy)
+            return Conclusion("inconclusive", sentences.unproven(self._step, policy))
         return None
 
     def _readings(self) -> tuple[Reading, ...]:

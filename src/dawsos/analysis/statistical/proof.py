@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 
-from dawsos.model.rollout import Counts, Sample
+from dawsos.model.rollout import Conclusion, Counts, Sample
+from dawsos.model.status import Cause
 
 # A tick that took longer saw a sleeping machine or a jump of the clock, not a second of traffic.
 LONGEST_TICK = 60.0
 
 
-def proof_at_once(sample: Sample) -> str:
-    """Return why ``sample`` alone rolls back (a crash loop, a failure counter that rose), empty when it does not."""
+def proof_at_once(sample: Sample) -> Conclusion | None:
+    """Return why ``sample`` alone rolls back (a crash loop, a failure counter that rose), None when it does not."""
     if sample.crash_looping:
-        return f"the canary is in a crash loop: {sample.restarts} restarts"
+        reason = f"the canary is in a crash loop: {sample.restarts} restarts"
+        return Conclusion("failing", reason, Cause.CRASH_LOOP, "restarts", float(sample.restarts))
     for name, value in sorted(sample.counters.items()):
         if value > 0:
-            return f"{name} rose by {value:g} on the canary"
-    return ""
+            reason = f"{name} rose by {value:g} on the canary"
+            return Conclusion("failing", reason, Cause.FAILURE_COUNTER, name, value, 0.0)
+    return None
 
 
 def unusable(sample: Sample) -> str:

@@ -1,0 +1,139 @@
+"""The life of a run: start, take over, carry out, finish."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dawsos.adapters.files import write_text
+from dawsos.adapters.locks import owned
+from dawsos.errors import (
+    EXIT_DONE,
+    EXIT_GATE_FAILED,
+    EXIT_INFRASTRUCTURE,
+    EXIT_INTERRUPTED,
+    EXIT_ROLLED_BACK,
+    EXIT_WAITING,
+    BadInput,
+    failure_of,
+)
+from dawsos.model.events import RunFinished, RunResumed, RunStarted
+from dawsos.model.fold import fold
+from dawsos.model.pipeline import Pipeline
+from dawsos.model.run import Run
+from dawsos.model.status import RunResult
+from dawsos.ports import Reporter
+from dawsos.reporting.prometheus import KINDS, render_metrics
+from dawsos.runs.evidence import sign_summary
+from dawsos.runs.project import Project, Tools, load_run, new_run
+from dawsos.runs.recorder import Session
+
+# The only place where a result becomes an exit code.
+EXIT_CODES: dict[RunResult, int] = {
+    RunResult.PASSED: EXIT_DONE,
+    RunResult.FAILED: EXIT_GATE_FAILED,
+    RunResult.REJECTED: EXIT_GATE_FAILED,
+    RunResult.INFRASTRUCTURE: EXIT_INFRASTRUCTURE,
+    RunResult.INTERRUPTED: EXIT_INTERRUPTED,
+    RunResult.ROLLED_BACK: EXIT_ROLLED_BACK,
+    RunResult.WAITING: EXIT_WAITING,
+}
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a verb that owned a run returns; ``url`` is the address of the service where it was shipped."""
+
+    run: str
+    exit_code: int
+    report: Path
+    url: str = ""
+
+
+def carry_out(session: Session, pipeline: Pipeline, work: Awaitable[tuple[RunResult, str]]) -> RunOutcome:
+    """Do ``work``, which returns the run's result and the reason, and end the run with it.
+
+    An error becomes a result (see ``errors.failure_of``).  Ctrl-C and TERM leave the run open: ``resume`` goes on from there.
+    """
+    try:
+        result, reason = asyncio.run(_to_its_end(work))
+    except KeyboardInterrupt:
+        result, reason = RunResult.INTERRUPTED, "stopped by Ctrl-C"
+    if result is RunResult.INTERRUPTED:
+        session.close_reporters()
+    else:
+        finish(session, pipeline, result, reason)
+    return RunOutcome(session.id, EXIT_CODES[result], session.tools.project.report(session.id))
+
+
+async def _to_its_end(work: Awaitable[tuple[RunResult, str]]) -> tuple[RunResult, str]:
+    """Turn an error into a result, and TERM into the same orderly end as Ctrl-C."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return RunResult.INTERRUPTED, "stopped"
+    except Exception as error:
+        result, reason = failure_of(error)
+        return RunResult(result), reason
+
+
+def finish(session: Session, pipeline: Pipeline, result: RunResult, reason: str = "") -> None:
+    """Write the report, anchor the journal, sign the summary and record the end of the run.
+
+    The end is recorded last: a run killed before it is resumed and comes here again, one that has an end has its
+    signed summary.
+    """
+    from dawsos.runs.report import write_report  # loaded beside the stages, see ``runs.preload``
+
+    tools, code = session.tools, EXIT_CODES[result]
+    reason = tools.masker.clean(reason)
+    ended = replace(session.refresh(), result=result, exit_code=code, reason=reason, finished_at=tools.clock.now())
+    write_report(tools, pipeline, ended)
+    tools.journal.anchor(
+        session.id, tools.project.summary(session.id), result=result, release=ended.release, commit=ended.commit
+    )
+    sign_summary(tools, ended)
+    session.record(RunFinished(result, code, reason))
+    write_text(tools.project.metrics, render_metrics(tools.journal.of_kinds(KINDS)))
+    session.close_reporters()
+
+
+def deploying(project: Project) -> AbstractContextManager[None]:
+    """Return the lock of who changes an environment, or starts it: one at a time; entering it raises OwnedElsewhere."""
+    return owned(project.deploy_lock, "the deployment")
+
+
+@contextmanager
+def start(tools: Tools, reporters: Sequence[Reporter], started: RunStarted) -> Iterator[Session]:
+    """Begin a new run and own it; ``started`` is its first fact."""
+    run = new_run(tools.project, started.commit)
+    with owned(tools.project.run_lock(run), f"run {run}"):
+        session = Session(tools, run, reporters)
+        session.record(started)
+        yield session
+
+
+@contextmanager
+def take_over(tools: Tools, run: str, reporters: Sequence[Reporter], pid: int) -> Iterator[Session]:
+    """Own an unfinished run again; raises OwnedElsewhere while its owner lives, BadInput when that one has ended it."""
+    with owned(tools.project.run_lock(run), f"run {run}"):
+        ended = fold(tools.journal.events(run))
+        if not ended.unfinished:
+            raise BadInput(f"run {run} has ended: {ended.result}", fix="ship again, or see dawsos show")
+        session = Session(tools, run, reporters)
+        for event in tools.journal.events(run):
+            session.tell(event)
+        session.record(RunResumed(pid))
+        yield session
+
+
+def unfinished(tools: Tools) -> list[Run]:
+    """Return the runs that have no end, the newest first."""
+    runs = [load_run(tools, run) for run in reversed(tools.journal.runs())]
+    return [run for run in runs if run.unfinished]
