@@ -19,7 +19,7 @@ class Strict(BaseModel):
 
 
 class LadderStep(Strict):
-    """One rung: ``weight`` per cent of the traffic for at least ``duration`` seconds."""
+    """One step: ``weight`` per cent of the traffic for at least ``duration`` seconds."""
 
     weight: int = Field(ge=1, le=100)
     duration: PositiveDuration

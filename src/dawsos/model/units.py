@@ -33,7 +33,7 @@ def parse_duration(value: object) -> float:
 
 
 def positive_duration(value: object) -> float:
-    """Return ``parse_duration`` of what must take time: a budget, a tick, a rung; raises ValueError for nothing."""
+    """Return ``parse_duration`` of what must take time: a budget, a tick, a step; raises ValueError for nothing."""
     seconds = parse_duration(value)
     if seconds <= 0:
         raise ValueError(f"{value!r} must be longer than nothing, for example 1s")

@@ -54,8 +54,8 @@ WORTH_DIMMING = 0.7
 
 @dataclass(frozen=True)
 class LadderState:
-    """Which rung the canary stands on and since when (seconds on the controller's clock); ``dimmed`` is the weight it has
-    instead of the rung's while it is under suspicion, 0 when it is not."""
+    """Which step the canary stands on and since when (seconds on the controller's clock); ``dimmed`` is the weight it has
+    instead of the step's while it is under suspicion, 0 when it is not."""
 
     index: int
     since: float

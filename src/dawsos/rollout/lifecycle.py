@@ -225,7 +225,7 @@ async def _watched(
 def _let_go(stand: RolloutContext) -> None:
     """Take the traffic from a canary that nobody watches any more: it was not accepted, whether or not a stable release gets it.
 
-    Who resumes the run, or tries again, goes on from its rung."""
+    Who resumes the run, or tries again, goes on from its step."""
     with contextlib.suppress(OSError):
         stand.environment.platform.withdraw()
 
