@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from dawsos.model.events import RolloutSampled
 from dawsos.model.rollout import Sample
 from dawsos.model.run import RolloutRecord
+from dawsos.model.status import RolloutDecision
 from fakes import counts, sample
 from rollout.test_controller import POLICY, RECORD, World
 
@@ -46,7 +48,7 @@ def test_a_promotion_is_decided_once_and_its_end_is_told() -> None:
 def test_a_promotion_that_was_decided_before_a_crash_is_not_decided_again() -> None:
     world = World(healthy)
     assert (
-        world.run(replace(RECORD, weight_intended=100, decision="promote", reason="all is well")).reason
+        world.run(replace(RECORD, weight_intended=100, decision=RolloutDecision.PROMOTE, reason="all is well")).reason
         == "all is well"
     )
     assert world.promoted == 1
@@ -69,7 +71,7 @@ def test_a_rollback_is_decided_once_and_the_weight_of_nothing_is_confirmed() -> 
     [
         (RECORD, False, 0),
         (RECORD, False, 3),
-        (replace(RECORD, weight_intended=25, rung=25), False, 3),
+        (replace(RECORD, weight_intended=25, step=25), False, 3),
         (RECORD, True, 3),
     ],
     ids=["at once", "after a watch", "resumed", "a first release"],
@@ -87,12 +89,13 @@ def test_the_reading_that_only_begins_the_counting_is_no_sample(
 
     world = World(cold)
     world.run(record, first=first, policy=POLICY.model_copy(update={"baseline": baseline}))
-    verdicts = [event.body["verdict"] for event in world.recorder.events if event.kind == "rollout_sampled"]
+    sampled = world.facts(RolloutSampled)
+    verdicts = [each.verdict for each in sampled]
     assert read > len(verdicts) > 10
     watched = verdicts[: int(baseline) if record.weight_intended == 0 and not first else 0]
     assert set(watched) <= {"no_data"}
     assert "no_data" not in verdicts[len(watched) :]
-    assert all(event.body["complete"] for event in world.recorder.events if event.kind == "rollout_sampled")
+    assert all(each.complete for each in sampled)
 
 
 @pytest.mark.parametrize(
