@@ -40,9 +40,13 @@ def test_what_is_no_beginning_of_a_secret_is_not_held_back() -> None:
     assert stream.feed("hello\n") == "hello\n"
     assert stream.feed("a s3c") == "a "
     assert stream.feed("ond\n") == "s3cond\n"
-    assert stream.feed("a whole s3cret") == "a whole ***"
     assert stream.feed("s3cr") == ""
     assert stream.end() == "s3cr"
+
+
+def test_a_whole_secret_is_shown_as_one_at_once_unless_it_may_go_on() -> None:
+    assert Masker(["s3cret", "a-longer-one"]).stream().feed("a s3cret") == "a ***"
+    assert Masker(["s3cret", "s3cret-one"]).stream().feed("a s3cret") == "a "
 
 
 def test_a_secret_of_several_lines_is_masked_in_a_stream() -> None:

@@ -27,7 +27,7 @@ KEPT = {
 def _secrets(home: Path) -> set[str]:
     found: set[str] = set()
     for path in home.glob("environments/*/secrets.json"):
-        found |= set(json.loads(path.read_text()).values())
+        found |= {value for name, value in json.loads(path.read_text()).items() if name != "version"}
     for path in home.glob("environments/*/services/*/password*"):
         found.add(path.read_text())
     return found

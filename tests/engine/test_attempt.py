@@ -44,6 +44,7 @@ class World:
         self.verdicts: dict[str, GateResult] = {}
         self.prepare: Callable[[StageAttempt], Awaitable[None]] = nothing_to_prepare
         self.approval = StageOutcome(StageState.PASSED)
+        self.fingerprint: Fingerprint | None = Fingerprint("f" * 64, {})
         self.kept = 0
         self.asked = 0
         self.attempts: list[StageAttempt] = []
@@ -65,8 +66,7 @@ class World:
             return answer(gate, self.verdicts.get(gate.name, "pass"))
 
         hands = StageRuntime({"commands": body}, evaluate, approve, keep, self.prepare)
-        print_ = Fingerprint("f" * 64, {})
-        work = StageAttempt(self.stage, 1, self.folder / "attempt-1", print_, self.recorder, self.clock, done)
+        work = StageAttempt(self.stage, 1, self.folder / "attempt-1", self.fingerprint, self.recorder, self.clock, done)
         return asyncio.run(run_stage(work, hands))
 
     @property
@@ -110,6 +110,30 @@ def test_what_stopped_the_work_is_told_and_not_the_evidence_that_is_missing_for_
     assert "no space left" in world.run().reason
     world.verdicts = {"size": "fail"}
     assert world.run().reason.startswith("gate size: too many")
+
+
+def test_a_gate_that_measured_something_bad_is_told_also_beside_one_that_had_nothing(tmp_path: Path) -> None:
+    gates = (gate("size", "size"), gate("junit", "junit"))
+    world = World(tmp_path, lambda _work: StageOutcome(StageState.FAILED, "a step failed"), gates=gates)
+    world.verdicts = {"size": "fail", "junit": "no_data"}
+    assert world.run().reason.startswith("gate size: too many")
+
+
+def test_work_that_failed_without_a_word_is_told_by_the_gate_that_has_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, lambda _work: StageOutcome(StageState.FAILED), gates=(gate("size", "size"),))
+    world.verdicts = {"size": "no_data"}
+    assert world.run().reason.startswith("gate size: too many")
+
+
+def test_a_stage_that_is_never_restored_has_no_fingerprint_and_one_that_may_be_names_its_tools(tmp_path: Path) -> None:
+    world = World(tmp_path / "first", passing)
+    world.fingerprint = Fingerprint("f" * 64, {"tool ruff": "0.14", "step 1": "ruff check"})
+    world.run()
+    assert (world.record.fingerprint, world.record.tools) == ("f" * 64, {"ruff": "0.14"})
+    world = World(tmp_path / "second", passing)
+    world.fingerprint = None
+    world.run()
+    assert (world.record.state, world.record.fingerprint, world.record.tools) == ("passed", "", {})
 
 
 def test_a_failed_step_that_no_gate_saw_fails_the_stage_all_the_same(tmp_path: Path) -> None:
@@ -195,7 +219,10 @@ def test_without_a_yes_nothing_is_kept(result: StageState, tmp_path: Path) -> No
 
 def test_work_that_was_done_and_shown_is_not_done_again(tmp_path: Path) -> None:
     world = World(tmp_path, raising(AssertionError("must not run")), approval=Approval())
+    (tmp_path / "attempt-1").mkdir()
+    (tmp_path / "attempt-1" / "report.json").write_text("{}")
     assert world.run(done=True) == StageOutcome(StageState.PASSED)
+    assert list(world.record.evidence) == ["report.json"]
     assert (world.attempts, world.asked, world.kept) == ([], 1, 1)
 
 
