@@ -17,7 +17,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from dawsos.analysis.replay import replay
+from dawsos.analysis.samples import from_facts
 from dawsos.model.fold import fold
+from dawsos.model.policy import RolloutPolicy
 from dawsos.model.run import Run
 from dawsos.reporting import summary, tables
 from dawsos.reporting.prometheus import render_metrics
@@ -168,6 +171,22 @@ def test_a_rollout_keeps_its_samples_weights_and_end(journal: Journal) -> None:
     shown.print(tables.canary_lines(rollout, ascii_only=True))
     assert isinstance(shown.file, io.StringIO)
     assert "42.31 %" in shown.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "run",
+    ["20261129-205506-71601a3-37", "20261129-205540-a1c0fc4-2b", "20261129-205558-b0f6c7d-f7",
+     "20261129-205604-b0f6c7d-17", "20261129-205709-b0f6c7d-9d"],
+    ids=["first release", "errors", "crash loop", "failure counter", "p95"],
+)  # fmt: skip
+def test_its_samples_judged_again_give_the_same_reason_at_the_same_moment(journal: Journal, run: str) -> None:
+    rollout = folded(journal, run).rollout
+    assert rollout is not None
+    samples = from_facts(rollout.samples)
+    policy = RolloutPolicy.model_validate(rollout.policy)
+    again = replay("again", policy, samples, first=not rollout.stable_deployment)
+    assert again.reason == rollout.reason
+    assert again.failing_at == pytest.approx(sum(sample.seconds for sample in samples if sample.weight))
 
 
 def test_stages_gates_and_approvals_are_kept(journal: Journal) -> None:
