@@ -99,3 +99,9 @@ def test_a_limit_that_could_not_fail_or_not_pass_is_refused_for_the_total_and_fo
         Options.model_validate({"total": limit})
     with pytest.raises(ValidationError):
         Options.model_validate({"total": 95, "modules": {"app/core": limit}})
+
+
+def test_of_a_part_that_is_short_only_the_files_below_the_limit_are_shown() -> None:
+    report = cobertura({"a.py": [1, 0], "b.py": [0, 0]})
+    verdict = ask("coverage", {"coverage.xml": report}, total=50)
+    assert verdict.findings == ("app/b.py: 0.00 %, not covered: 1-2",)

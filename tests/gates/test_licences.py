@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from dawsos.gates.licences import Options, allowed
 from gates.samples import ask, licence
@@ -92,3 +93,42 @@ def test_no_file_and_no_package_are_no_data() -> None:
 )  # fmt: skip
 def test_a_malformed_report_is_an_error(content: Any) -> None:
     assert ask("licences", {"licences.json": content}).result == "error"
+
+
+def component(name: str, purl: str, licence_id: str) -> dict[str, Any]:
+    return {"name": name, "version": "1", "purl": purl, "licenses": [{"license": {"id": licence_id}}]}
+
+
+def test_packages_of_the_base_image_are_counted_and_the_rules_do_not_apply_to_them() -> None:
+    listed = [
+        component("httpx", "pkg:pypi/httpx@1", "BSD-3-Clause"),
+        component("bash", "pkg:deb/debian/bash@5", "GPL-3.0-only"),
+        component("zlib", "pkg:deb/debian/zlib@1", "Zlib"),
+        component("libc", "pkg:deb/debian/libc@2", "LGPL-2.1-only"),
+    ]
+    verdict = ask("licences", {"licences.json": {"bomFormat": "CycloneDX", "components": listed}})
+    assert verdict.result == "pass"
+    assert verdict.measured == (
+        "0 of 1 packages not allowed; base image: 3 packages, 1 copyleft or unknown, not checked"
+    )
+
+
+def test_a_program_that_an_allowed_package_ships_has_a_licence_of_its_own() -> None:
+    note = {"comment": "bundles programs: wrapper/bin/one, wrapper/bin/two"}
+    package = {
+        "name": "wrapper", "versionInfo": "1", "licenseConcluded": "MIT", "annotations": [note],
+        "externalRefs": [{"referenceType": "purl", "referenceLocator": "pkg:pypi/wrapper@1"}],
+    }  # fmt: skip
+    evidence = {"licences.json": {"spdxVersion": "SPDX-2.3", "packages": [package]}}
+    verdict = ask("licences", evidence)
+    assert verdict.result == "fail"
+    assert verdict.findings == ("wrapper 1: MIT, and ships a program whose licence it does not name: wrapper/bin/one",)
+    assert ask("licences", evidence, listed={"wrapper": "the program is MIT too"}).passed
+
+
+def test_a_reason_and_a_forbidden_family_are_words() -> None:
+    with pytest.raises(ValidationError):
+        Options(listed={"x": ""})
+    with pytest.raises(ValidationError):
+        Options(forbid=("G",))
+    assert Options(listed={"x": "y"}, forbid=("GP",)).forbid == ("GP",)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from gates.samples import ask, audited, context
+from dawsos.model.verdicts import GateVerdict
+from gates.samples import NOW, ask, audited, context
 
 LOCK = """\
 # by a resolver
@@ -97,3 +99,93 @@ def test_a_missing_file_or_a_lock_without_pins_is_no_data() -> None:
 def test_a_malformed_report_or_lock_is_an_error(report: Any, lock: Any) -> None:
     assert check(report, lock).result == "error"
     assert check(report, lock, not_audited="warn").result == "error"
+
+
+WAIVER = "- {{id: {subject}, {package}by: Ada, why: sandboxed, until: {until}}}\n"
+
+
+def waiver(subject: str, package: str = "", until: str = "2026-11-25") -> str:
+    """Return an entry of the list of waivers; the evidence of these tests is of 2026-11-25."""
+    return WAIVER.format(subject=subject, package=f"package: {package}, " if package else "", until=until)
+
+
+def check_waived(report: Any, waivers: str) -> GateVerdict:
+    evidence = {"audit.json": report, "requirements.txt": LOCK, "context.json": context(), "w.yaml": waivers}
+    return ask("vulnerabilities", evidence, sources=PIP, waivers="w.yaml")
+
+
+@pytest.mark.parametrize(
+    ("waivers", "result"),
+    [
+        (waiver("PYSEC-1"), "pass"),
+        (waiver("PYSEC-1", "HTTPX"), "pass"),
+        (waiver("PYSEC-1", "typing-extensions"), "fail"),
+        (waiver("PYSEC-2"), "fail"),
+        (waiver("PYSEC-2", "httpx"), "fail"),
+        (waiver("PYSEC-1", until="2026-11-24"), "fail"),
+        ("", "fail"),
+    ],
+    ids=["any package", "its package", "another package", "another id", "only its package", "expired", "none"],
+)
+def test_a_waiver_covers_one_id_of_one_package_until_its_day(waivers: str, result: str) -> None:
+    report = audited("typing-extensions==4.0", httpx="0.28.1")
+    assert check_waived(report, waivers).result == result
+
+
+def test_only_the_expired_waiver_of_the_finding_itself_is_named() -> None:
+    report = audited("typing-extensions==4.0", httpx="0.28.1")
+    (line,) = check_waived(report, waiver("PYSEC-2", until="2026-11-01")).findings
+    assert line == "httpx 0.28.1: PYSEC-1; fixed in 9.9"
+    (line,) = check_waived(report, waiver("PYSEC-1", until="2026-11-01")).findings
+    assert line.endswith("(its waiver by Ada expired on 2026-11-01)")
+
+
+@pytest.mark.parametrize(
+    ("waivers", "result"),
+    [
+        (waiver("NOT-AUDITED", "typing-extensions"), "pass"),
+        (waiver("NOT-AUDITED", "httpx"), "no_data"),
+        (waiver("PYSEC-1", "typing-extensions"), "no_data"),
+        (waiver("NOT-AUDITED", "typing-extensions", "2026-11-24"), "no_data"),
+    ],
+    ids=["its package", "another package", "another id", "expired"],
+)
+def test_a_package_that_was_not_audited_is_waived_by_its_name(waivers: str, result: str) -> None:
+    assert check_waived(audited("httpx==0.28.1"), waivers).result == result
+
+
+def test_two_vulnerabilities_of_one_package_are_two() -> None:
+    report = audited("typing-extensions==4.0", httpx="0.28.1")
+    report["dependencies"][-1]["vulns"].append({"id": "PYSEC-2", "fix_versions": [], "aliases": ["CVE-2"]})
+    assert check(report).measured == "2 vulnerable, 2 of 2 audited"
+
+
+@pytest.mark.parametrize(("count", "names"), [(3, "(p0, p1, p2):"), (4, "(p0, p1, p2 ...):")])
+def test_the_message_names_three_packages_that_were_not_audited(count: int, names: str) -> None:
+    lock = "".join(f"p{number}==1\n" for number in range(count))
+    verdict = check(audited(), lock)
+    assert verdict.message == f"NOT AUDITED {count} {names} pip-audit: not in the report"
+    assert len(verdict.findings) == count
+
+
+def osv(modified: str, *packages: str) -> dict[str, Any]:
+    pairs = dict(package.split("==") for package in packages)
+    return {"data": {"modified": modified}, "audited": pairs, "vulnerabilities": []}
+
+
+def check_osv(report: Any, **options: Any) -> GateVerdict:
+    evidence = {"osv.json": report, "requirements.txt": LOCK, "context.json": context()}
+    return ask("vulnerabilities", evidence, sources={"osv": "osv.json"}, **options)
+
+
+def test_data_of_exactly_the_greatest_age_still_counts() -> None:
+    at = datetime.fromtimestamp(NOW - 3600, UTC).isoformat()
+    report = osv(at, "httpx==0.28.1", "typing-extensions==4.0")
+    assert check_osv(report, max_age="1h").passed
+    late = check_osv(report, max_age="3599s")
+    assert (late.result, late.measured) == ("no_data", "0 vulnerable, 0 of 2 audited")
+
+
+def test_the_message_on_what_is_missing_names_the_date_of_the_data() -> None:
+    verdict = check_osv(osv("2026-11-24T06:00:00Z", "httpx==0.28.1"))
+    assert verdict.message == "NOT AUDITED 1 (typing-extensions): osv: not in the report [osv data of 2026-11-24]"
