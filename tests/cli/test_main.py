@@ -169,6 +169,11 @@ HEAVY = (
     "aiohttp", "anyio", "asyncio", "concurrent.futures", "cryptography", "envoy", "httpx", "jinja2", "numpy", "psutil",
     "pydantic", "redis", "ruamel.yaml", "sqlite3", "typer",
 )  # fmt: skip
+# What a verb that deploys nothing must not load.
+_DEPLOYING = frozenset({
+    "aiohttp", "anyio", "envoy", "httpx", "numpy", "psutil", "redis", "tarfile", "typer",
+    "dawsos.platforms.local.platform", "dawsos.releases.bundle",
+})  # fmt: skip
 # What each verb must not load, and how many modules it may load beyond those of the bare interpreter: in modules, because
 # seconds depend on what else the machine does; bench/start.py has the seconds.
 LIMITS: dict[str, tuple[frozenset[str], int]] = {
@@ -177,7 +182,8 @@ LIMITS: dict[str, tuple[frozenset[str], int]] = {
     "history": (frozenset(HEAVY) - {"sqlite3"}, 200),
     "status --json": (frozenset(HEAVY) - {"sqlite3"} | {"rich"}, 140),
     "status": (frozenset(HEAVY) - {"sqlite3"}, 205),
-    "plan": (frozenset({"aiohttp", "anyio", "httpx", "numpy", "psutil", "redis", "typer"}), 600),
+    "plan": (_DEPLOYING | {"jinja2"}, 470),
+    "run --no-cache": (_DEPLOYING, 560),
 }
 _MEASURE = """
 import sys, json

@@ -215,7 +215,7 @@ def shipped(good: TinyProject, monkeypatch: pytest.MonkeyPatch, **replaced: str)
     async def nothing(tools: Any, pipeline: Any, session: Any) -> list[Any]:
         return []
 
-    monkeypatch.setattr("dawsos.verbs.ship.verify_production", nothing)
+    monkeypatch.setattr("dawsos.actions.verification.verify_production", nothing)
     path = good.path / "pipeline.yaml"
     text = path.read_text()
     for old, new in (
