@@ -61,3 +61,26 @@ def test_an_image_that_was_not_built_passes_only_where_the_file_allows_it_and_sa
     assert verdict.result == result
     assert "buildah is not installed" in verdict.message
     assert ("NOT CHECKED" in verdict.message) == (result == "pass")
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [
+        ({}, "< 500MB, not root, no shell, 2 labels, a health check, reproducible"),
+        ({"non_root": False}, "< 500MB, no shell, 2 labels, a health check, reproducible"),
+        ({"no_shell": False}, "< 500MB, not root, 2 labels, a health check, reproducible"),
+        ({"labels": []}, "< 500MB, not root, no shell, a health check, reproducible"),
+        ({"healthcheck": False}, "< 500MB, not root, no shell, 2 labels, reproducible"),
+        ({"reproducible": False}, "< 500MB, not root, no shell, 2 labels, a health check"),
+    ],
+)
+def test_the_limit_names_what_the_pipeline_demands(options: dict[str, Any], limit: str) -> None:
+    verdict = ask("image", {"image.json": image()}, **options)
+    assert (verdict.result, verdict.limit, verdict.measured) == ("pass", limit, "88.5 MB, no problem")
+    assert verdict.message == "backend meets every requirement"
+
+
+def test_what_was_measured_counts_the_problems_and_a_user_that_is_no_text_is_named() -> None:
+    verdict = ask("image", {"image.json": image(user="root", shells=["/bin/sh"])})
+    assert (verdict.result, verdict.measured) == ("fail", "88.5 MB, 2 problems")
+    assert ask("image", {"image.json": image(user=0)}).message == "image.json: user is 0, not a text"
