@@ -205,7 +205,8 @@ def test_a_controller_that_comes_back_knows_what_the_one_before_saw() -> None:
     bad = counts(20, errors=3)
     lasting = World(lambda at, weight: sample(at, weight, bad))
     lasting.run(policy=STATISTICAL)
-    samples = lasting.recorder.state.rollout.samples  # type: ignore[union-attr]
+    assert lasting.recorder.state.rollout is not None
+    samples = lasting.recorder.state.rollout.samples
     assert len(samples) > 5
     again = World(lambda at, weight: sample(at, weight, bad))
     record = replace(RECORD, weight_intended=5, step=5, samples=samples[:-1])

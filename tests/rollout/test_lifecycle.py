@@ -24,6 +24,7 @@ from dawsos.rollout.lifecycle import Fault, RolloutContext, _ramp, begin, conduc
 from dawsos.runs.recorder import Session
 from support.facts import fact
 from support.paper import ROLLOUT, Paper, erring, healthy
+from support.world import rollout_of
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_a_controller_that_comes_back_goes_on_with_the_same_canary(paper: Paper)
 
 def test_promoted_and_killed_before_it_was_written_down(paper: Paper) -> None:
     session, new = begun(paper)
-    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    canary = rollout_of(session).deployment
     session.record(fact("rollout_decided", decision="promote", reason="every step was healthy"), "canary")
     asyncio.run(paper.production.route(stable=canary, canary=None, weight=0))
     outcome, told = roll(paper, session, new)
@@ -172,7 +173,7 @@ def test_promoted_and_killed_before_it_was_written_down(paper: Paper) -> None:
 
 def test_a_canary_that_died_meanwhile_is_rolled_back(paper: Paper) -> None:
     session, new = begun(paper)
-    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    canary = rollout_of(session).deployment
     paper.production.broken = {canary}
     outcome, _ = roll(paper, session, new)
     assert (outcome.result, outcome.reason) == ("rolled_back", "the canary is not running any more")
@@ -183,7 +184,7 @@ def test_a_canary_that_died_meanwhile_is_rolled_back(paper: Paper) -> None:
 @pytest.mark.parametrize("stable_too", [False, True], ids=["the canary alone", "the stable release as well"])
 def test_a_canary_that_was_removed_meanwhile_leaves_nothing_to_judge(paper: Paper, stable_too: bool) -> None:
     session, new = begun(paper)
-    asyncio.run(paper.production.remove(session.state.rollout.deployment))  # type: ignore[union-attr]
+    asyncio.run(paper.production.remove(rollout_of(session).deployment))
     if stable_too:
         asyncio.run(paper.production.route(stable=None, canary=None, weight=0))
         asyncio.run(paper.production.remove("old"))
@@ -212,7 +213,7 @@ def test_a_drill_puts_the_fault_on_the_canary_and_takes_it_away(slow: Paper) -> 
     assert outcome == "rolled_back"
     assert told == [(0.5, 0.0), (0, 0)]
     assert (slow.production.roles(), slow.production.deployments()) == (Roles("old", None, None, 0), ("old",))
-    assert session.state.rollout.drill == "errors=50%"  # type: ignore[union-attr]
+    assert rollout_of(session).drill == "errors=50%"
 
 
 def test_a_drill_that_is_over_before_its_fault_leaves_none_behind(paper: Paper) -> None:
@@ -226,7 +227,7 @@ def test_a_crash_drill_kills_the_canary_until_it_is_noticed(slow: Paper) -> None
     slow.production.script = lambda at, weight: (erring if len(killed) > 2 else healthy)(at, weight)
     session, outcome = drilled(slow, Fault("crash", crash=True))
     assert outcome == "rolled_back"
-    assert set(killed) == {session.state.rollout.deployment}  # type: ignore[union-attr]
+    assert set(killed) == {rollout_of(session).deployment}
 
 
 def test_a_drill_of_the_service_s_own_is_mended_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +245,7 @@ def test_a_drill_of_the_service_s_own_is_mended_afterwards(tmp_path: Path, monke
 
     monkeypatch.setattr(paper.clock, "sleep", sleep)
     session, outcome = drilled(paper, Fault("stale", job="stale"))
-    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    canary = rollout_of(session).deployment
     assert outcome == "rolled_back"
     assert packs.read_text().splitlines() == [f"{canary} stale", "old good"]
 
@@ -269,7 +270,7 @@ def ended(session: Session, outcome: str) -> None:
 
 def test_a_release_that_was_rolled_back_gets_no_second_chance_in_the_same_run(paper: Paper) -> None:
     session, new = begun(paper)
-    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    canary = rollout_of(session).deployment
     asyncio.run(paper.production.route(stable="old", canary=canary, weight=0))
     ended(session, "rolled_back")
     outcome, told = roll(paper, session, new)
@@ -283,7 +284,7 @@ def test_a_release_that_was_rolled_back_gets_no_second_chance_in_the_same_run(pa
 def overtaken(paper: Paper) -> tuple[Session, Release]:
     """A rollout whose controller died, and after which another release was shipped."""
     session, new = begun(paper)
-    canary = session.state.rollout.deployment  # type: ignore[union-attr]
+    canary = rollout_of(session).deployment
     asyncio.run(paper.production.route(stable="old", canary=canary, weight=50))
     other = paper.session("20260302-120000-c0ffee0-bb")
     assert roll(paper, other, paper.release("3"))[0] == StageOutcome(StageState.PASSED)

@@ -11,6 +11,7 @@ from dawsos.adapters.digests import tree_digests
 from dawsos.config.load import load_pipeline
 from dawsos.model.events import Event
 from dawsos.model.pipeline import Pipeline
+from dawsos.model.run import RolloutRecord
 from dawsos.provenance import envelope as dsse
 from dawsos.provenance import statements
 from dawsos.runs.evidence import keep_original, write_statements
@@ -138,6 +139,12 @@ class World:
 
     def attest(self) -> None:
         write_statements(self.tools, self.pipeline, self.session.state)
+
+
+def rollout_of(session: Session) -> RolloutRecord:
+    """Return the rollout of a run; fails when it has none."""
+    assert session.state.rollout is not None
+    return session.state.rollout
 
 
 @cache

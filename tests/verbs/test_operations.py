@@ -27,7 +27,7 @@ from dawsos.verbs import operations
 from dawsos.verbs.operations import drill, parse_fault, promoted, resume_operation, rollback
 from support.facts import fact
 from support.paper import Paper, erring
-from support.world import Silent, written_as_version_1
+from support.world import Silent, rollout_of, written_as_version_1
 from waiting import wait_until
 
 
@@ -263,7 +263,7 @@ def test_an_interrupted_operation_ends_with_the_traffic_on_stable(
     command: str, result: str, code: int, paper: Paper
 ) -> None:
     session = under_way(paper, command)
-    asyncio.run(paper.production.route(stable="old", canary=session.state.rollout.deployment, weight=50))  # type: ignore[union-attr]
+    asyncio.run(paper.production.route(stable="old", canary=rollout_of(session).deployment, weight=50))
     ended = resume_operation(paper.tools, load_run(paper.tools, session.id), silent)
     assert finished(paper, ended) == (code, result, f"the {command} was interrupted")
     assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
@@ -320,7 +320,7 @@ def test_an_operation_killed_while_it_tidied_up_is_told_as_it_ended(
     command: str, result: str, code: int, paper: Paper
 ) -> None:
     session = under_way(paper, command)
-    asyncio.run(paper.production.route(stable="old", canary=session.state.rollout.deployment, weight=0))  # type: ignore[union-attr]
+    asyncio.run(paper.production.route(stable="old", canary=rollout_of(session).deployment, weight=0))
     session.record(fact("rollout_decided", decision="rollback", reason="errors"), "canary")
     session.record(fact("rollout_finished", outcome="rolled_back", seconds=0.1, reason="errors"), "canary")
     ended = resume_operation(paper.tools, load_run(paper.tools, session.id), silent)
