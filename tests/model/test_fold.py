@@ -99,6 +99,39 @@ def test_a_second_attempt_forgets_the_first_one_s_steps_and_gates() -> None:
     assert (len(shown.steps), shown.gates) == (1, ())
 
 
+def test_the_end_of_a_step_is_that_of_the_last_one_begun() -> None:
+    steps = folded(
+        STARTED,
+        event("stage_started", "lint"),
+        event("step_started", "lint", name="ruff"),
+        event("step_finished", "lint", name="ruff", classification="ok", exit_code=0, seconds=1.0),
+        event("step_started", "lint", name="mypy"),
+        event("step_finished", "lint", name="mypy", classification="failed", exit_code=1, seconds=2.0),
+    ).stages["lint"].steps  # fmt: skip
+    assert [(step.name, step.classification, step.exit_code, step.seconds) for step in steps] == [
+        ("ruff", "ok", 0, 1.0), ("mypy", "failed", 1, 2.0),
+    ]  # fmt: skip
+
+
+def test_a_stage_that_the_run_did_not_name_begins_like_any_other() -> None:
+    stage = folded(STARTED, event("stage_started", "added", attempt=1, done=True)).stages["added"]
+    assert (stage.state, stage.attempt, stage.steps) == (StageState.RUNNING, 1, ())
+
+
+@pytest.mark.parametrize(("body", "step"), [({}, 5), ({"step": 25}, 25), ({"step": 0}, 0)])
+def test_a_weight_without_a_step_is_that_of_the_step(body: dict[str, int], step: int) -> None:
+    begun = event("rollout_started", "canary", release="r", deployment="d")
+    rollout = folded(STARTED, begun, event("weight_intended", "canary", weight=5, **body)).rollout
+    assert rollout is not None
+    assert (rollout.weight_intended, rollout.step) == (5, step)
+
+
+def test_a_fact_of_a_kind_that_only_a_later_version_knows_changes_nothing_but_the_place_in_the_journal() -> None:
+    run = folded(STARTED)
+    later = Event("r", 2, 100.0, fact_of("moon_rose", {"phase": "full"}), "lint")
+    assert fold([later], run) == replace(run, last_seq=2)
+
+
 @pytest.mark.parametrize("state", ["running", "failed", "waiting", "cancelled", "infrastructure"])
 def test_resuming_looks_again_at_what_was_not_done(state: str) -> None:
     end = event("stage_finished", "lint", result=state) if state != "running" else event("stage_started", "lint")
