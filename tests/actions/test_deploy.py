@@ -125,8 +125,40 @@ def test_a_job_before_traffic_that_fails_leaves_the_release_before_serving(
     assert (staging.roles(), staging.deployments()) == before
     assert [step["classification"] for step in evidence(work)] == ["ok", "ok", "ok", "failed"]
     # What serves already is not taken away because a job of it fails when it is deployed again.
-    again = paper.session("20260303-120000-c0ffee0-33")
+    again = paper.session("20260303-120000-c0ffee0-33", options={"no_cache": True})
     paper.built(again, paper.release("1"))
     with pytest.raises(ReleaseFailed, match="no prices"):
         asyncio.run(deploy_release(scene(paper, again), changed(paper.work(again, "canary"), environment="staging")))
     assert (staging.roles(), staging.deployments()) == before
+
+
+def test_what_was_deployed_with_the_same_settings_is_only_asked_for_its_health(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Migrations, seed and jobs of a release that serves took five seconds of each ship that changed nothing."""
+    service = {"migrate": "sh -c 'echo once more >> migrated'"}
+    paper = Paper(tmp_path / "project", monkeypatch, service)
+    staging = paper.platforms["staging"]
+
+    def again(run: str, **facts: Any) -> list[str]:
+        session = paper.session(run, **facts)
+        paper.built(session, release)
+        work = changed(paper.work(session, "canary"), environment="staging")
+        assert asyncio.run(deploy_release(scene(paper, session), work)) == StageOutcome(StageState.PASSED)
+        assert evidence(work, "health.json")["ready"] == 2
+        assert session.state.deployments[-1].deployment == first
+        return [step["name"] for step in evidence(work)]
+
+    def migrations() -> int:
+        return len((staging.folder / "migrated").read_text().splitlines())
+
+    before, _ = deployed(paper, monkeypatch, "1")
+    release = releases.load(paper.project.releases, before.state.release)
+    (first,) = staging.deployments()
+    done = migrations()
+    assert again("20260302-120000-c0ffee0-22") == [deploying._SETTLED]
+    assert migrations() == done
+    whole = ["migrate", "seed", "start", "jobs before traffic"]
+    assert again("20260303-120000-c0ffee0-33", options={"no_cache": True}) == whole
+    assert again("20260304-120000-c0ffee0-44", profile="laptop") == whole
+    assert migrations() == done + 2

@@ -14,12 +14,14 @@ from dawsos.adapters.files import write_json
 from dawsos.adapters.http import get
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
-from dawsos.model.events import Deployed
+from dawsos.model.events import Deployed, RunStarted
 from dawsos.model.names import deployment_id
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.status import StageState
 from dawsos.platforms.local.workers import is_replica
 from dawsos.releases import bundle as releases
+
+_SETTLED = "it serves already, deployed with the same settings: nothing to do"
 
 
 async def deploy_release(scene: ActionContext, work: StageAttempt) -> StageOutcome:
@@ -35,6 +37,9 @@ async def deploy_release(scene: ActionContext, work: StageAttempt) -> StageOutco
         deployment = old
     inside = ReleaseCommands(tools, scene.pipeline, environment, release, deployment)
     log, evidence = work.artifacts / "deploy.log", work.artifacts / "steps.json"
+    if deployment == old and _is_settled(scene, environment.name):
+        write_json(evidence, [step_record(_SETTLED, "ok", 0, log)])
+        return await _deployed(scene, work, environment, deployment, release.commit)
     steps: list[dict[str, Any]] = []
 
     async def step(name: str, action: Awaitable[object]) -> None:
@@ -62,9 +67,32 @@ async def deploy_release(scene: ActionContext, work: StageAttempt) -> StageOutco
     for stale in platform.deployments():
         if stale != deployment:
             await platform.remove(stale)
-    deployed = Deployed(environment.name, release.digest, deployment, environment.url, environment.settings.replicas)
-    session.record(deployed, work.stage.id)
-    await write_health(scene.pipeline, environment, deployment, release.commit, work.artifacts / "health.json")
+    return await _deployed(scene, work, environment, deployment, release.commit)
+
+
+def _is_settled(scene: ActionContext, environment: str) -> bool:
+    """Return whether all that a deployment does was done by an earlier run with the settings of this one.
+
+    Asked of a release that serves and is ready: its migrations, seed and jobs before traffic were done before it served.
+    ``--no-cache`` does them again.
+    """
+    state, profiles = scene.session.state, dict[str, str]()
+    last: tuple[str, str | None] | None = None
+    for event in scene.tools.journal.of_kinds(("run_started", "deployed")):
+        if isinstance(event.fact, RunStarted):
+            profiles[event.run] = event.fact.profile
+        elif isinstance(event.fact, Deployed) and event.fact.environment == environment:
+            last = event.fact.release, profiles.get(event.run)
+    return last == (state.release, state.profile) and not state.options.get("no_cache")
+
+
+async def _deployed(
+    scene: ActionContext, work: StageAttempt, environment: environments.Environment, deployment: str, commit: str
+) -> StageOutcome:
+    """Record what runs in the environment now, and leave its health as evidence."""
+    release, replicas = scene.session.state.release, environment.settings.replicas
+    scene.session.record(Deployed(environment.name, release, deployment, environment.url, replicas), work.stage.id)
+    await write_health(scene.pipeline, environment, deployment, commit, work.artifacts / "health.json")
     return StageOutcome(StageState.PASSED)
 
 
