@@ -126,6 +126,11 @@ def test_a_weight_without_a_step_is_that_of_the_step(body: dict[str, int], step:
     assert (rollout.weight_intended, rollout.step) == (5, step)
 
 
+def test_the_end_of_a_revert_that_never_began_changes_nothing() -> None:
+    run = folded(STARTED)
+    assert folded(STARTED, event("revert_finished", seconds=0.1, drained=0.2)) == replace(run, last_seq=2)
+
+
 def test_a_fact_of_a_kind_that_only_a_later_version_knows_changes_nothing_but_the_place_in_the_journal() -> None:
     run = folded(STARTED)
     later = Event("r", 2, 100.0, fact_of("moon_rose", {"phase": "full"}), "lint")
