@@ -6,9 +6,11 @@ from typing import get_args
 
 import pytest
 
+from dawsos.model.events import RolloutDecided
 from dawsos.model.policy import LadderStep, RolloutPolicy
 from dawsos.model.rollout import Judgement, Verdict
-from dawsos.rollout.decision import LadderState, decide, dimmed_weight
+from dawsos.model.status import Cause, RolloutDecision
+from dawsos.rollout.decision import LadderState, decide, dimmed_weight, ended, requested
 
 POLICY = RolloutPolicy(
     ladder=(LadderStep(weight=5, duration=10), LadderStep(weight=100, duration=7)),
@@ -84,3 +86,39 @@ def test_evidence_ends_a_step_early_but_not_before_its_shortest_time() -> None:
     assert decide(LadderState(0, 0.0), unproven, 4.0, quick)[0] == "hold"
     by_time = quick.model_copy(update={"advance": "time"})
     assert decide(LadderState(0, 0.0), proven, 4.0, by_time)[0] == "hold"
+
+
+def test_a_canary_that_nobody_suspects_is_not_dimmed_whatever_its_factor() -> None:
+    steep = POLICY.model_copy(
+        update={"ladder": (LadderStep(weight=50, duration=10), LadderStep(weight=100, duration=7))}
+    )
+    unsuspected = Judgement("healthy", "", suspected=False, dim_factor=0.1)
+    assert decide(LadderState(0, 0.0), unsuspected, 1.0, steep)[0] == "hold"
+
+
+def test_the_fact_that_ends_a_rollout_has_the_cause_and_the_numbers_of_the_judge() -> None:
+    failing = Judgement(
+        "failing", "too slow", cause=Cause.LATENCY, metric="p95", measured=2.1, limit=1.2, error_rate=0.0, p95=2.1
+    )
+    assert ended("rollback", "too slow", failing) == RolloutDecided(
+        RolloutDecision.ROLLBACK, Cause.LATENCY, "too slow", "p95", 2.1, 1.2
+    )
+    healthy = Judgement("healthy", "all is well", cause=Cause.HEALTHY)
+    assert ended("promote", "healthy at 100 %", healthy) == RolloutDecided(
+        RolloutDecision.PROMOTE, Cause.HEALTHY, "healthy at 100 %"
+    )
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "no_data"])
+def test_a_rollback_at_the_deadline_is_for_want_of_a_verdict_and_not_for_what_was_doubted(verdict: Verdict) -> None:
+    doubt = Judgement(
+        verdict, "1 of 5 checks failed", cause=Cause.ERROR_RATE, metric="error rate", measured=0.1, limit=0.005
+    )
+    assert ended("rollback", "too late", doubt) == RolloutDecided(
+        RolloutDecision.ROLLBACK, Cause.NO_VERDICT, "too late"
+    )
+
+
+@pytest.mark.parametrize(("name", "told"), [("Ada", "asked for by Ada: odd"), ("", "asked for by somebody: odd")])
+def test_a_rollback_that_a_person_asked_for_names_the_person(name: str, told: str) -> None:
+    assert requested(name, "odd") == RolloutDecided(RolloutDecision.ROLLBACK, Cause.REQUESTED, told)
