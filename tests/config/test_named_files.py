@@ -14,7 +14,7 @@ from dawsos.errors import BadInput
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.runs.project import gate_options
 
-FILES = ("tools.txt", "docs.txt", "back/requirements.txt", "back/Dockerfile", "trust.json")
+FILES = ("played.txt", "tools.txt", "docs.txt", "back/requirements.txt", "back/Dockerfile", "trust.json")
 TEXT = f"""
 version: 2
 name: shop
@@ -22,12 +22,17 @@ slo: {{error_rate: 1%, warm_p95: 1s, cold_p95: 2s}}
 toolchains:
   tools: {{requirements: tools.txt}}
   docs: {{requirements: docs.txt}}
+  played: {{requirements: played.txt}}
 service:
   project: back
   requirements: back/requirements.txt
   command: python -m shop
   images: [{{name: web, dockerfile: back/Dockerfile, base: "python@sha256:{"0" * 64}"}}]
+stand_ins:
+  mail: {{source: played, command: python -m mail, toolchain: played}}
+environments: {{test: {{stand_ins: [mail]}}}}
 stages:
+  - {{id: test, uses: deploy, environment: test, gates: [exit_status]}}
   - {{id: lint, toolchain: tools, steps: [{{run: "true"}}], gates: [exit_status]}}
   - {{id: pages, toolchain: docs, steps: [{{run: "true"}}], gates: [exit_status]}}
   - {{id: build, uses: release, toolchain: tools, gates: [exit_status]}}
@@ -41,6 +46,7 @@ def root(tmp_path: Path) -> Path:
     for name in FILES:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "played").mkdir()
     return tmp_path
 
 
@@ -66,6 +72,14 @@ def test_what_is_needed_is_all_of_the_files_and_nothing_else(root: Path) -> None
         (root / "hidden").rename(root / name)
 
 
+def test_stand_ins_are_needed_by_stages_that_act_on_an_environment(root: Path) -> None:
+    (root / "played").rmdir()
+    (root / "played.txt").unlink()
+    chosen = pipeline()
+    assert len(told(chosen, [chosen.stage("test")], root)) == 2
+    assert told(chosen, [chosen.stage("lint")], root) == []
+
+
 def test_a_folder_is_no_file_and_a_file_is_no_folder(root: Path) -> None:
     (root / "tools.txt").unlink()
     (root / "tools.txt").mkdir()
@@ -86,13 +100,15 @@ def test_a_folder_is_no_file_and_a_file_is_no_folder(root: Path) -> None:
     [
         ("tools.txt", "toolchains.tools.requirements: there is no file tools.txt"),
         ("docs.txt", "toolchains.docs.requirements: there is no file docs.txt"),
+        ("played.txt", "toolchains.played.requirements: there is no file played.txt"),
+        ("played", "stand_ins.mail.source: there is no folder played"),
         ("back/requirements.txt", "service.requirements: there is no file back/requirements.txt"),
         ("back/Dockerfile", "service.images.web.dockerfile: there is no file back/Dockerfile"),
         ("trust.json", "signing.instance: there is no file trust.json"),
     ],
 )
 def test_each_is_told_by_its_place(gone: str, said: str, root: Path) -> None:
-    (root / gone).unlink()
+    (root / gone).rmdir() if (root / gone).is_dir() else (root / gone).unlink()
     with pytest.raises(BadInput) as refused:
         must_have_files(pipeline(), pipeline().stages, root, " in commit c0ffee00")
     assert refused.value.message == f"pipeline.yaml: {said} in commit c0ffee00"
@@ -101,7 +117,7 @@ def test_each_is_told_by_its_place(gone: str, said: str, root: Path) -> None:
 def test_all_are_told_at_once_and_each_once(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as refused:
         must_have_files(pipeline(), pipeline().stages, tmp_path)
-    assert len(refused.value.message.splitlines()) == len(FILES) + 1
+    assert len(refused.value.message.splitlines()) == len(FILES) + 2  # and the two folders
     assert "service.project: there is no folder back" in refused.value.message
 
 

@@ -147,3 +147,74 @@ def test_an_environment_is_known_wherever_it_is_named() -> None:
         ("stages.0.environment", "unknown environment 'stage'; write environments.stage"),
         ("profiles.laptop.environments.prod", "unknown environment 'prod'; write environments.prod"),
     ]
+
+
+def with_stand_ins(**changes: Any) -> Pipeline:
+    """Return the small pipeline with a stand-in of staging, a worker, and other parts changed."""
+    made = {
+        "stand_ins": {"outside": {"source": "s", "command": "s", "toolchain": "backend", "ports": ["S_PORT"]}},
+        "environments": {
+            "staging": {"stand_ins": ["outside"], "env": {"URL": "http://h:{S_PORT}/{W_PORT}"}}, "production": {},
+        },
+        "service": {**GOOD.service.model_dump(), "workers": [{"name": "w", "command": "w", "ports": ["W_PORT"]}]},
+    }  # fmt: skip
+    return Pipeline.model_validate({**dict(GOOD), **made, **changes})
+
+
+def stand_in(**changes: Any) -> dict[str, Any]:
+    return {"source": "s", "command": "s", "toolchain": "backend", **changes}
+
+
+def profile(**changes: Any) -> dict[str, Any]:
+    return {"laptop": {"environments": {"production": changes}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problems"),
+    [
+        ({}, []),
+        (
+            {"stand_ins": {"outside": stand_in(toolchain="backnd", ports=["S_PORT"])}},
+            [("stand_ins.outside.toolchain", "unknown toolchain 'backnd'; did you mean 'backend'?")],
+        ),
+        (
+            {"stand_ins": {"outside": stand_in(ports=["S_PORT", "W_PORT"]), "mail": stand_in(ports=["S_PORT"])}},
+            [
+                ("stand_ins.outside.ports.1", "'W_PORT' is a port of the worker 'w' already"),
+                ("stand_ins.mail.ports.0", "'S_PORT' is a port of the stand-in 'outside' already"),
+            ],
+        ),
+        (
+            {"stand_ins": {"outside": stand_in(ports=["S_PORT"]), "redis": stand_in()}},
+            [("stand_ins.redis", "'redis' is a process that every environment may have: name the stand-in otherwise")],
+        ),
+        (
+            {"environments": {"staging": {"stand_ins": ["outsid"]}, "production": {}}},
+            [("environments.staging.stand_ins.0", "unknown stand-in 'outsid'; did you mean 'outside'?")],
+        ),
+        (
+            {"profiles": profile(stand_ins=["inside", "outside"])},
+            [("profiles.laptop.environments.production.stand_ins.0", "unknown stand-in 'inside'; did you mean 'outside'?")],
+        ),
+        (
+            {"environments": {"staging": {"env": {"URL": "http://h:{S_PORT}"}}, "production": {}}},
+            [("environments.staging.env.URL", "no worker, and no stand-in of staging, has the port 'S_PORT'; did you mean 'W_PORT'?")],
+        ),
+        ({"profiles": profile(stand_ins=["outside"], env={"URL": "h:{S_PORT}"})}, []),
+        (
+            {"profiles": profile(env={"URL": "h:{S_PORT}"})},
+            [(
+                "profiles.laptop.environments.production.env.URL",
+                "no worker, and no stand-in of production with the profile 'laptop', has the port 'S_PORT'; did you mean 'W_PORT'?",
+            )],
+        ),
+        (
+            {"environments": {"staging": {"pass_env": ["KEY"], "env": {"KEY": "x"}}, "production": {}}},
+            [("environments.staging.env.KEY", "'KEY' is in pass_env as well: a variable has one value")],
+        ),
+    ],
+)  # fmt: skip
+def test_stand_ins_and_the_ports_that_variables_name_are_there(
+    changes: dict[str, Any], problems: list[tuple[str, str]]
+) -> None:
+    assert told(with_stand_ins(**changes)) == problems

@@ -41,7 +41,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
 def roll(paper: Paper, session: Session, release: Release) -> tuple[StageOutcome, dict[str, Any]]:
     """Roll ``release`` out and return what came of it, with the evidence."""
     work = paper.work(session, "canary")
-    outcome = asyncio.run(roll_out(paper.tools, paper.pipeline, session, release, work))
+    outcome = asyncio.run(roll_out(paper.tools, paper.pipeline, session, release, work, paper.project.root))
     return outcome, json.loads((work.artifacts / "rollout.json").read_text())
 
 

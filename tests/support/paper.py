@@ -138,7 +138,9 @@ class Paper:
             desired.proxy = {"listener": 7, "admin": 8, "faults": 9}
             write_desired(platform.folder, desired)
 
-        async def prepare(tools: Tools, pipeline: Pipeline, name: str, profile: str) -> Environment:
+        async def prepare(
+            tools: Tools, pipeline: Pipeline, name: str, profile: str, root: Path | None = None
+        ) -> Environment:
             return self.environment(name)
 
         monkeypatch.setattr(environments, "prepare", prepare)

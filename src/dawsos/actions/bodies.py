@@ -81,7 +81,7 @@ def bodies(scene: ActionContext) -> dict[str, Action]:
                 write_json(work.artifacts / "rollout.json", {**refused, "release": scene.session.state.release})
                 raise
         release = releases.load(scene.tools.project.releases, scene.session.state.release)
-        return await roll_out(scene.tools, scene.pipeline, scene.session, release, work)
+        return await roll_out(scene.tools, scene.pipeline, scene.session, release, work, scene.root)
 
     return {"commands": commands, "release": release, "deploy": deploy, "rollout": rollout}
 
@@ -125,7 +125,7 @@ async def step_environment(scene: ActionContext, stage: Stage) -> dict[str, str]
         from dawsos.actions import environments
 
         profile = scene.session.state.profile
-        environment = await environments.prepare(scene.tools, scene.pipeline, stage.environment, profile)
+        environment = await environments.prepare(scene.tools, scene.pipeline, stage.environment, profile, scene.root)
         stable = environment.platform.roles().stable
         env |= {**environments.variables_of(environment, stable), "BASE_URL": environment.url}
     passed = {name: os.environ[name] for name in stage.pass_env if name in os.environ}

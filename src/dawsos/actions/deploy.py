@@ -29,7 +29,7 @@ async def deploy_release(scene: ActionContext, work: StageAttempt) -> StageOutco
     tools, session = scene.tools, scene.session
     release = releases.load(tools.project.releases, session.state.release)
     environment = await environments.prepare(
-        tools, scene.pipeline, work.stage.environment or "staging", session.state.profile
+        tools, scene.pipeline, work.stage.environment or "staging", session.state.profile, scene.root
     )
     platform = environment.platform
     deployment, old = deployment_id(release.digest, session.id), platform.roles().stable

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from dawsos.actions.passed import passed
 from dawsos.adapters.redactor import secrets_in
 from dawsos.adapters.services import SERVICES
 from dawsos.adapters.toolchain import base_environment
@@ -14,7 +17,8 @@ from dawsos.model.environment import EnvironmentSettings
 from dawsos.model.events import Deployed, RunStarted
 from dawsos.model.pipeline import Pipeline
 from dawsos.platforms.local.platform import Deployment, LocalPlatform
-from dawsos.platforms.local.workers import Worker, filled
+from dawsos.platforms.local.stand_ins import StandInSource, stand_in_services
+from dawsos.platforms.local.workers import Worker, filled, with_ports
 from dawsos.releases.bundle import Release
 from dawsos.runs.project import Tools
 
@@ -30,24 +34,50 @@ class Environment:
     url: str
 
 
-async def prepare(tools: Tools, pipeline: Pipeline, name: str, profile: str) -> Environment:
-    """Start the environment's services and proxy (kept when they run) and return it; raises InfrastructureError.
+async def prepare(tools: Tools, pipeline: Pipeline, name: str, profile: str, root: Path | None = None) -> Environment:
+    """Start the environment's services, stand-ins and proxy (kept when they run) and return it.
 
-    ``profile`` is the one that the run has: it may change the environment's settings.
+    ``profile`` is the one that the run has: it may change the environment's settings.  ``root`` is the checkout of a run that
+    deploys: its stand-ins run from then on.  Without it those that run are left as they are.  Raises InfrastructureError, and
+    BadInput for a variable of ``pass_env`` that nobody gave.
     """
     settings = pipeline.environment(name, profile)
+    given = passed(tools.project, name, settings, os.environ)
+    tools.masker.add(given.values())
     platform = LocalPlatform(tools.project.environment(name), name)
     await platform.ensure_supervisor()
-    variables = await platform.start_services([SERVICES[service] for service in settings.services])
+    services = await platform.start_services([SERVICES[service] for service in settings.services])
+    wanted = _stand_ins(tools, pipeline, settings, root)
+    ports = await platform.start_services(await stand_in_services(wanted, platform.folder, tools.runner()))
     variables = {
-        **variables,
+        **services,
         **platform.secrets(pipeline.service.secrets),
         **platform.folders(pipeline.service.folders),
+        **with_ports(settings.env, ports),
+        **given,
     }
-    variables |= settings.env
     mask(tools, variables, pipeline)
     url = await platform.ensure_proxy()
     return Environment(name, settings, platform, variables, url)
+
+
+def _stand_ins(
+    tools: Tools, pipeline: Pipeline, settings: EnvironmentSettings, root: Path | None
+) -> list[StandInSource]:
+    folder = root or tools.project.root
+    return [
+        StandInSource(
+            name,
+            one.command,
+            folder / one.source,
+            folder / pipeline.toolchains[one.toolchain].requirements,
+            tools.project.toolchains,
+            one.ports,
+            one.ready,
+            fresh=root is not None,
+        )
+        for name, one in ((name, pipeline.stand_ins[name]) for name in settings.stand_ins)
+    ]
 
 
 def deployed_profile(tools: Tools, pipeline: Pipeline, name: str) -> str:

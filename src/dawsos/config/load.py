@@ -11,7 +11,6 @@ from ruamel.yaml.comments import CommentedMap
 
 from dawsos.config.documents import Path, line_of, parse, plain
 from dawsos.config.semantics import semantic_problems
-from dawsos.config.upgrade import is_old, refusal, upgrade
 from dawsos.errors import BadInput
 from dawsos.model.names import did_you_mean
 from dawsos.model.pipeline import Gate, GateOptions, Pipeline, Slo
@@ -46,7 +45,10 @@ def load_pipeline(text: str, path: str, gate_options: GateModels, *, accept_old:
     """
     document = parse(text, path)
     shaped = plain(document)
-    if is_old(shaped):
+    if type(shaped.get("version")) is int and shaped["version"] == 1:
+        # Only an older file pays for it.
+        from dawsos.config.upgrade import refusal, upgrade
+
         if not accept_old:
             raise refusal(document, path)
         shaped = upgrade(shaped).document

@@ -27,6 +27,10 @@ def _named(pipeline: Pipeline, stages: Sequence[Stage]) -> Iterator[tuple[str, s
     for stage in stages:
         if stage.toolchain is not None:
             yield f"toolchains.{stage.toolchain}.requirements", pipeline.toolchains[stage.toolchain].requirements, False
+    if any(stage.environment is not None for stage in stages):
+        for name, one in pipeline.stand_ins.items():
+            yield f"stand_ins.{name}.source", one.source, True
+            yield f"toolchains.{one.toolchain}.requirements", pipeline.toolchains[one.toolchain].requirements, False
     if any(stage.uses == "release" for stage in stages):
         service = pipeline.service
         yield "service.project", service.project, True

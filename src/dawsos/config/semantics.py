@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
+from typing import get_args
 
+from dawsos.model.environment import ServiceName
 from dawsos.model.names import did_you_mean
 from dawsos.model.pipeline import Pipeline
 
@@ -13,7 +16,14 @@ Place = tuple[str | int, ...]
 
 def semantic_problems(pipeline: Pipeline) -> list[tuple[Place, str]]:
     """Return (place, message) for every name that does not resolve."""
-    return [*_stages(pipeline), *_environments(pipeline), *_service(pipeline), *_profiles(pipeline)]
+    return [
+        *_stages(pipeline),
+        *_environments(pipeline),
+        *_stand_ins(pipeline),
+        *_variables(pipeline),
+        *_service(pipeline),
+        *_profiles(pipeline),
+    ]
 
 
 def _stages(pipeline: Pipeline) -> list[tuple[Place, str]]:
@@ -49,6 +59,78 @@ def _environments(pipeline: Pipeline) -> list[tuple[Place, str]]:
         message = f"{first!r} uses rollout too: a run takes its release to the users once, and rollback undoes that"
         problems.append((("stages", number, "uses"), message))
     return problems
+
+
+def _stand_ins(pipeline: Pipeline) -> list[tuple[Place, str]]:
+    problems: list[tuple[Place, str]] = []
+    taken = {port: f"the worker {worker.name!r}" for worker in pipeline.service.workers for port in worker.ports}
+    for name, one in pipeline.stand_ins.items():
+        place: Place = ("stand_ins", name)
+        if name in (*get_args(ServiceName), "proxy"):
+            problems.append(
+                (place, f"{name!r} is a process that every environment may have: name the stand-in otherwise")
+            )
+        if one.toolchain not in pipeline.toolchains:
+            near = did_you_mean(one.toolchain, pipeline.toolchains)
+            problems.append(((*place, "toolchain"), f"unknown toolchain {one.toolchain!r}{near}"))
+        for index, port in enumerate(one.ports):
+            if port in taken:
+                problems.append(((*place, "ports", index), f"{port!r} is a port of {taken[port]} already"))
+            taken[port] = f"the stand-in {name!r}"
+    for place, names in _chosen_stand_ins(pipeline):
+        for index, name in enumerate(names):
+            if name not in pipeline.stand_ins:
+                near = did_you_mean(name, pipeline.stand_ins)
+                problems.append(((*place, "stand_ins", index), f"unknown stand-in {name!r}{near}"))
+    return problems
+
+
+def _chosen_stand_ins(pipeline: Pipeline) -> Iterator[tuple[Place, tuple[str, ...]]]:
+    for name, settings in pipeline.environments.items():
+        yield ("environments", name), settings.stand_ins
+    for profile, changes in pipeline.profiles.items():
+        for name, changed in changes.environments.items():
+            yield ("profiles", profile, "environments", name), changed.stand_ins or ()
+
+
+_PORT = re.compile(r"\{([A-Z][A-Z0-9_]*_PORT)\}")
+
+
+def _variables(pipeline: Pipeline) -> list[tuple[Place, str]]:
+    """Ports that a variable names must be there, with each profile: a variable that named another one would not be set."""
+    of_workers = {port for worker in pipeline.service.workers for port in worker.ports}
+    problems: dict[Place, str] = {}
+    for profile in (None, *pipeline.profiles):
+        for name in pipeline.environments:
+            settings = pipeline.environment(name, profile)
+            of_stand_ins = {
+                port
+                for one in settings.stand_ins
+                if one in pipeline.stand_ins
+                for port in pipeline.stand_ins[one].ports
+            }
+            for key, value in settings.env.items():
+                for port in sorted({*_PORT.findall(value)} - of_workers - of_stand_ins):
+                    place = _place_of(pipeline, name, profile, key)
+                    with_profile = f" with the profile {profile!r}" if profile else ""
+                    near = did_you_mean(port, of_workers | of_stand_ins)
+                    problems.setdefault(
+                        place, f"no worker, and no stand-in of {name}{with_profile}, has the port {port!r}{near}"
+                    )
+            for twice in sorted({*settings.pass_env} & {*settings.env}):
+                problems.setdefault(
+                    _place_of(pipeline, name, profile, twice),
+                    f"{twice!r} is in pass_env as well: a variable has one value",
+                )
+    return list(problems.items())
+
+
+def _place_of(pipeline: Pipeline, name: str, profile: str | None, key: str) -> Place:
+    """Return where the variable ``key`` of an environment is written: in the profile, or in the environment."""
+    changes = pipeline.profiles[profile].environments.get(name) if profile else None
+    if changes is not None and key in (changes.env or {}):
+        return ("profiles", str(profile), "environments", name, "env", key)
+    return ("environments", name, "env", key)
 
 
 def _unknown_environment(name: str, known: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dawsos.model.policy import Strict
 
@@ -12,16 +12,43 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 PlatformName = Literal["local"]
 ServiceName = Literal["postgres", "redis"]
 Replicas = Annotated[int, Field(ge=1, le=16)]
+PortName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*_PORT$")]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class StandIn(Strict):
+    """A process that plays an external service, for environments that have no contract with the real one.
+
+    It belongs to the environment and not to a release: ``source`` is copied from the commit, and ``command`` runs with the
+    modules of the copy and the packages of ``toolchain``.  Each name in ``ports`` becomes a variable with a port that the environment
+    keeps; ``env`` of the environment may use it as ``{NAME}``.
+    """
+
+    source: str = Field(min_length=1, description="The folder of the commit that holds its modules or packages.")
+    command: str = Field(min_length=1, description="`python` is the toolchain's interpreter.")
+    toolchain: Identifier
+    ports: tuple[PortName, ...] = ()
+    ready: str | None = Field(default=None, description="A page on the first port that answers 200 when it can work.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StandIn:
+        if self.ready is not None and not self.ports:
+            raise ValueError("ready is a page on the first of ports: name one, for example STANDIN_PORT")
+        return self
 
 
 class EnvironmentSettings(Strict):
     """One environment.  ``replicas`` is the number of processes that answer requests; ``env`` are the variables of all
-    processes and commands of a release here, in which ``{NAME_PORT}`` is the port that a worker has."""
+    processes and commands of a release here, in which ``{NAME_PORT}`` is the port of a worker or a stand-in."""
 
     platform: PlatformName = Field(default="local", description="What the environment runs on.")
     replicas: Replicas = Field(default=2, description="Processes of a release that answer requests.")
     services: tuple[ServiceName, ...] = Field(default=(), description="Started with the environment, kept by it.")
-    env: dict[str, str] = Field(default_factory=dict, description="Variables of everything that runs here.")
+    stand_ins: tuple[Identifier, ...] = Field(default=(), description="Those that run here: names of `stand_ins`.")
+    env: dict[VariableName, str] = Field(default_factory=dict, description="Variables of everything that runs here.")
+    pass_env: tuple[VariableName, ...] = Field(
+        default=(), description="Names of variables taken from whoever ships, and never shown: keys of real providers."
+    )
 
     def changed_by(self, changes: EnvironmentChanges) -> EnvironmentSettings:
         """Return the settings with what a profile says of this environment: ``env`` is merged, other keys replace."""
@@ -37,4 +64,6 @@ class EnvironmentChanges(Strict):
     platform: PlatformName | None = None
     replicas: Replicas | None = None
     services: tuple[ServiceName, ...] | None = None
-    env: dict[str, str] | None = None
+    stand_ins: tuple[Identifier, ...] | None = None
+    env: dict[VariableName, str] | None = None
+    pass_env: tuple[VariableName, ...] | None = None

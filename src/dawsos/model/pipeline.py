@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, InstanceOf, SerializeAsAny, model_validator
 
 from dawsos.errors import BadInput
-from dawsos.model.environment import EnvironmentChanges, EnvironmentSettings, Identifier, ServiceName
+from dawsos.model.environment import (
+    EnvironmentChanges,
+    EnvironmentSettings,
+    Identifier,
+    PortName,
+    ServiceName,
+    StandIn,
+)
 from dawsos.model.policy import Load, RolloutPolicy, RolloutSettings, Strict, WarmUp
 from dawsos.model.rollout import JudgeName
 from dawsos.model.units import Duration, PositiveDuration, Share
@@ -148,7 +155,7 @@ class Worker(Strict):
     name: Identifier
     command: str = Field(min_length=1)
     replicas: int = Field(default=1, ge=1, le=16)
-    ports: tuple[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*_PORT$")], ...] = ()
+    ports: tuple[PortName, ...] = ()
     ready: str | None = Field(default=None, description="A page on the first port that answers 200 when it can work.")
     keep_on_standby: bool = False
 
@@ -265,6 +272,7 @@ class Pipeline(Strict):
     slo: Slo
     toolchains: dict[Identifier, Toolchain] = Field(default_factory=dict)
     service: Service
+    stand_ins: dict[Identifier, StandIn] = Field(default_factory=dict)
     environments: dict[Identifier, EnvironmentSettings] = Field(default_factory=dict)
     signing: Signing = Signing()
     stages: tuple[Stage, ...] = Field(min_length=1)

@@ -61,11 +61,14 @@ class RolloutContext:
 
 
 async def roll_out(
-    tools: Tools, pipeline: Pipeline, session: Session, release: Release, work: StageAttempt
+    tools: Tools, pipeline: Pipeline, session: Session, release: Release, work: StageAttempt, root: Path
 ) -> StageOutcome:
-    """Take the run's release to 100 % of production, or back; leave ``rollout.json`` as evidence."""
+    """Take the run's release to 100 % of production, or back; leave ``rollout.json`` as evidence.
+
+    ``root`` is the checkout of the commit: stand-ins of the environment run from it.
+    """
     environment = await environments.prepare(
-        tools, pipeline, work.stage.environment or "production", session.state.profile
+        tools, pipeline, work.stage.environment or "production", session.state.profile, root
     )
     policy = pipeline.policy(session.state.profile or None)
     stand = RolloutContext(tools, pipeline, session, environment, release, policy, work.stage.id, work.artifacts)

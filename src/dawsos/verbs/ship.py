@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dawsos.actions import passed
 from dawsos.actions.bodies import ActionContext, bodies, prepare
 from dawsos.adapters import git
 from dawsos.adapters.cache import StageCache
@@ -121,6 +122,8 @@ def _go_on(tools: Tools, state: Run, root: Path, make_reporters: MakeReporters) 
             fix="put it back, or begin anew with dawsos run",
         )
     chosen = [pipeline.stage(stage) for stage in state.stages]
+    must_know_profile(pipeline, state.profile)
+    passed.take(tools.project, pipeline, chosen, state.profile, os.environ, fresh=False)
     reporters = make_reporters(pipeline, pipeline.stages)
     with _beside(tools.project, state.command, chosen), take_over(tools, state.id, reporters, os.getpid()) as session:
         return _carry_out(ActionContext(tools, pipeline, commit, root, session), options, chosen)
@@ -158,6 +161,7 @@ def _begin(
     if options.seed is not None and not any(takes_seed(stage) for stage in chosen):
         raise BadInput("no chosen stage takes a seed", fix='give one of them env: {SEED: "{seed}"} in pipeline.yaml')
     tools = open_tools(project)
+    passed.take(project, pipeline, chosen, options.profile, os.environ, fresh=True)
     started = RunStarted(
         command=command,
         commit=commit.sha,

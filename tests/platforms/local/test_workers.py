@@ -14,6 +14,7 @@ from dawsos.platforms.local.workers import (
     is_replica,
     specs,
     suspend_standby,
+    with_ports,
 )
 
 QUEUE = Worker("queue", ("python", "-m", "queue"), ports=("QUEUE_PORT",), ready_path="/ready")
@@ -23,6 +24,11 @@ def test_ports_are_chosen_once() -> None:
     first = choose_ports((QUEUE,), {})
     assert first["QUEUE_PORT"] > 0
     assert choose_ports((QUEUE,), first) == first
+
+
+def test_ports_of_the_environment_are_filled_in_first_and_those_of_workers_are_left() -> None:
+    env = with_ports({"URL": "http://h:{S_PORT}/{QUEUE_PORT}", "KEPT": "{name} {}"}, {"S_PORT": "80"})
+    assert env == {"URL": "http://h:80/{QUEUE_PORT}", "KEPT": "{name} {}", "S_PORT": "80"}
 
 
 def test_ports_are_told_and_filled_into_values() -> None:

@@ -40,6 +40,11 @@ def filled(env: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, str]:
     return {key: _PLACEHOLDER.sub(lambda match: known[match[1]], value) for key, value in whole.items()} | known
 
 
+def with_ports(env: Mapping[str, str], ports: Mapping[str, str]) -> dict[str, str]:
+    """Return ``env`` with ``{NAME}`` replaced where ``ports`` has it, and the ports; other names are filled in later."""
+    return {key: _PLACEHOLDER.sub(lambda m: ports.get(m[1], m[0]), value) for key, value in env.items()} | dict(ports)
+
+
 def choose_ports(workers: tuple[Worker, ...], known: Mapping[str, int]) -> dict[str, int]:
     """Return variable -> port for all workers; those chosen before stay."""
     names = [name for worker in workers for name in worker.ports]

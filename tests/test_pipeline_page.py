@@ -1,0 +1,64 @@
+"""docs/pipeline-yaml.md has every key of the file, in the section where it belongs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from dawsos.config.load import load_pipeline
+from dawsos.model.environment import EnvironmentSettings, StandIn
+from dawsos.model.pipeline import Approval, Pipeline, Profile, Service, Signing, Slo, Stage, Step, Worker
+from dawsos.model.policy import CrashLoop, LadderStep, Load, LoadRequest, RolloutSettings, WarmUp
+from dawsos.runs.project import gate_options
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "pipeline-yaml.md").read_text()
+SECTIONS: dict[str, str] = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n?)*)", PAGE, re.MULTILINE))
+
+
+def keys(text: str) -> set[str]:
+    """Return the words in code spans: keys stand alone, in a list, or in a mapping like ``{restarts: 3}``."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", prose))))
+
+
+@pytest.mark.parametrize(
+    ("section", "model"),
+    [
+        ("Top level", Pipeline), ("`slo`", Slo), ("`stages`", Stage), ("`stages`", Step), ("`stages`", Approval),
+        ("`service`", Service), ("`service`", Worker), ("`environments`", EnvironmentSettings), ("`stand_ins`", StandIn),
+        ("`signing`", Signing), ("`rollout`", RolloutSettings), ("`rollout`", LadderStep), ("`rollout`", WarmUp),
+        ("`rollout`", CrashLoop), ("`rollout`", Load), ("`rollout`", LoadRequest), ("`profiles`", Profile),
+    ],
+)  # fmt: skip
+def test_every_key_is_on_the_page(section: str, model: type[BaseModel]) -> None:
+    assert model.model_fields.keys() - keys(SECTIONS[section]) == set()
+
+
+def test_what_a_table_calls_a_key_is_one() -> None:
+    tables: dict[str, type[BaseModel]] = {
+        "Top level": Pipeline, "`slo`": Slo, "`stages`": Stage, "`service`": Service, "`environments`": EnvironmentSettings,
+        "`stand_ins`": StandIn, "`signing`": Signing, "`rollout`": RolloutSettings, "`profiles`": Profile,
+    }  # fmt: skip
+    for section, model in tables.items():
+        named = keys(" ".join(re.findall(r"^\| (`[^|]*) \|", SECTIONS[section], re.MULTILINE)))
+        assert named - model.model_fields.keys() == set(), section
+
+
+def test_its_examples_can_be_read() -> None:
+    examples = re.findall(
+        r"^```yaml\n(.*?)^```", "".join(SECTIONS[f"`{name}`"] for name in ("environments", "stand_ins")), re.M | re.S
+    )
+    text = """\
+version: 2
+name: demo
+slo: {error_rate: 1%, warm_p95: 1s, cold_p95: 2s}
+toolchains: {backend: {requirements: r.txt}}
+service: {project: ., requirements: r.txt, command: python -m demo}
+stages: [{id: lint, steps: [{run: "true"}], gates: [exit_status]}]
+rollout: {ladder: [{weight: 100, duration: 1s}]}
+"""
+    pipeline = load_pipeline(text + "".join(examples), "pipeline.yaml", gate_options())
+    assert pipeline.environment("staging").stand_ins == ("outside",)
