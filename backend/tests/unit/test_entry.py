@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 from app import migrate, seed, serve, token
 from app.api.auth import verify
@@ -160,7 +161,7 @@ def imported(folder: Path) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 roots.add(node.module.partition(".")[0])
     # `opentelemetry` is a namespace of several distributions, which the roots cannot tell apart.
-    third_party = roots - sys.stdlib_module_names - {"app", "jobs", "opentelemetry"}
+    third_party = roots - sys.stdlib_module_names - {"app", "jobs", "standins", "opentelemetry"}
     return {re.sub("[-_.]+", "-", known[root][0]).lower() for root in third_party}
 
 
@@ -180,6 +181,26 @@ def test_every_pin_has_a_hash(lock: str) -> None:
     blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.M)[1:]
     assert blocks
     assert [block.split("==")[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def wheel_files() -> set[str]:
+    """The paths in the wheel that hatchling would build."""
+    return {str(file.distribution_path) for file in WheelBuilder(str(BACKEND)).recurse_included_files()}
+
+
+def test_the_wheel_has_the_service_and_neither_stand_ins_nor_tests() -> None:
+    files = wheel_files()
+    assert {"app/serve.py", "app/data/market.json", "jobs/nightly.py", "app/migrations/000_base.up.sql"} <= files
+    assert {file.partition("/")[0] for file in files} == {"app", "jobs"}
+    not_for_production = re.compile(r"stand_?in|(^|/)tests?(/|_)|conftest|recorded", re.I)
+    assert sorted(file for file in files if not_for_production.search(file)) == []
+
+
+def test_packages_of_the_stand_ins_alone_are_not_in_the_release() -> None:
+    pins = {f: set(re.findall(r"^([a-z0-9-]+)==", (BACKEND / f).read_text(), re.M)) for f in LOCKS}
+    alone = imported(BACKEND / "standins" / "standins") - pins["requirements.txt"]
+    assert alone == {"aiosmtpd"}
+    assert alone <= pins["requirements-dev.txt"]
 
 
 def test_the_packaged_data_is_json() -> None:
