@@ -42,6 +42,7 @@ def test_who_changes_an_objective_changes_what_depends_on_it_and_nothing_else() 
     colder = load(TEXT.replace("cold_p95: 2s", "cold_p95: 3s"))
     assert (limit(colder, "cold p95"), limit(colder, "warm p95")) == ((3.0, "s"), (1.2, "s"))
     assert colder.policy("laptop") == before.policy("laptop")
+    assert colder.stage("uat").env == {"SLO_WARM_P95": "1.2", "SLO_COLD_P95": "3"}
     warmer = load(TEXT.replace("warm_p95: 1.2s", "warm_p95: 900ms"))
     assert (limit(warmer, "cold p95"), limit(warmer, "warm p95")) == ((2.0, "s"), (0.9, "s"))
     assert [warmer.policy(profile).p95 for profile in (None, "laptop", "drill")] == [0.9] * 3

@@ -151,6 +151,12 @@ MISTAKES = {
         9,
         "services belong to an environment",
     ),
+    "unknown objective": (
+        "    needs: [lint]",
+        '    env: {LIMIT: "{slo.hot_p95}"}',
+        19,
+        "stages[1].env.LIMIT: unknown objective 'hot_p95'; did you mean 'cold_p95'?",
+    ),
     "unknown environment": (
         "    needs: [lint]",
         "    environment: stagin",
@@ -323,6 +329,19 @@ def test_an_objective_that_cannot_be_a_limit_is_refused_with_its_line(objective:
         limit(SMALL, objective)
     assert refused.value.message.startswith("pipeline.yaml:17: stages[0].gates[0]")
     assert words in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("value", "filled"),
+    [
+        ("{slo.cold_p95}", "2"),
+        ("{slo.warm_p95} of {slo.error_rate}", "1 of 0.01"),
+        ("{seed} {slo}", "{seed} {slo}"),
+    ],
+)
+def test_a_step_is_told_an_objective_by_a_variable(value: str, filled: str) -> None:
+    text = SMALL.replace("    needs: [lint]", f'    needs: [lint]\n    env: {{LIMIT: "{value}"}}', 1)
+    assert load(text).stage("unit").env == {"LIMIT": filled}
 
 
 WORKER = "  workers:\n    - {name: queue, command: python -m queue, ports: [QUEUE_PORT], ready: /ready}\n"

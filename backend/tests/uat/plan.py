@@ -66,8 +66,8 @@ PLAN: dict[str, Case] = {
     "030": Case("p1", False, "GET /v1/quality/dividend-safety?symbol=JNJ", "score with payout, coverage, streak"),
     "031": Case("p2", False, "export where rights forbid", "403 with the reason"),
     "032": Case("p2", False, "export where rights allow", "a PDF"),
-    "033": Case("p0", True, "100 warm valuation requests", "p95 <= 1.2 s"),
-    "034": Case("p0", False, "100 cold ones (cache cleared)", "p95 <= 2.0 s"),
+    "033": Case("p0", True, "100 warm valuation requests", "p95 <= SLO_WARM_P95"),
+    "034": Case("p0", False, "100 cold ones (cache cleared)", "p95 <= SLO_COLD_P95"),
     "035": Case("p0", False, "nightly run started at 00:00 (simulated clock)", "fresh by 00:15"),
     "036": Case(
         "p0",

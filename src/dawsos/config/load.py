@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,7 @@ def load_pipeline(text: str, path: str, gate_options: GateModels, *, accept_old:
         if not accept_old:
             raise refusal(document, path)
         shaped = upgrade(shaped).document
-    problems = _gates_in_place(shaped, gate_options)
+    problems = [*_gates_in_place(shaped, gate_options), *_objectives_in_env(shaped)]
     pipeline: Pipeline | None = None
     try:
         pipeline = Pipeline.model_validate(shaped)
@@ -108,6 +109,29 @@ def _objectives(written: object) -> dict[str, dict[str, Any]]:
     return {"error_rate": {"max": slo.error_rate}} | {
         key: {"max": value, "unit": "s"} for key, value in seconds.items()
     }
+
+
+_OBJECTIVE = re.compile(r"\{slo\.(\w+)\}")
+
+
+def _objectives_in_env(document: dict[str, object]) -> list[Problem]:
+    """Replace ``{slo.NAME}`` in the variables of each stage by the number of the objective; return what names none."""
+    stages, limits = document.get("stages"), _objectives(document.get("slo"))
+    numbers = {name: f"{limit['max']:g}" for name, limit in limits.items()}
+    problems: list[Problem] = []
+    for number, stage in enumerate(stages if isinstance(stages, list) else ()):
+        env = stage.get("env") if isinstance(stage, dict) else None
+        if not isinstance(env, dict) or not numbers:
+            continue
+        for key, value in env.items():
+            if isinstance(value, str):
+                unknown = [name for name in _OBJECTIVE.findall(value) if name not in numbers]
+                place: Path = ("stages", number, "env", key)
+                problems += [
+                    Problem(place, f"unknown objective {name!r}{did_you_mean(name, numbers)}") for name in unknown
+                ]
+                env[key] = _OBJECTIVE.sub(lambda match: numbers.get(match[1], match[0]), value)
+    return problems
 
 
 def _gate(
