@@ -44,6 +44,9 @@ class MemoryRecorder:
         self.events.append(event)
         return event
 
+    def refresh(self) -> Run:
+        return self.state
+
     def since(self, seq: int) -> list[Event]:
         return [event for event in self.events if event.seq > seq]
 
@@ -85,7 +88,7 @@ class ScriptedPrompter:
 
 
 class ScriptedTraffic:
-    """A proxy whose samples come from ``script(at, weight)``; ``weights`` is what it was told, in order."""
+    """Traffic and telemetry of a proxy whose samples come from ``script(at, weight)``; ``weights`` is what it was told, in order."""
 
     def __init__(self, script: Callable[[float, int], Sample]) -> None:
         self.script = script
@@ -104,6 +107,8 @@ class ScriptedTraffic:
 
     async def wait_until_drained(self, deadline: float) -> Drained:
         return Drained(0.02, 0.5)
+
+    async def close(self) -> None: ...
 
 
 def counts(requests: int, errors: int = 0, slow: int = 0) -> Counts:

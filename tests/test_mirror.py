@@ -14,7 +14,7 @@ SOURCE = TESTS.parent / "src" / "dawsos"
 WITHOUT: dict[str, str] = {
     "ports.py": "Protocols; contracts/test_ports.py holds every implementation and fake against them",
     "adapters/digests.py": "two functions over bytes; test_cache.py and test_evidence.py alter a byte and see it noticed",
-    "engine/contract.py": "frozen values and type aliases; engine/test_attempt.py and actions/test_bodies.py work with them",
+    "engine/contract.py": "frozen values and type aliases; engine/test_attempt.py and actions/test_commands.py work with them",
     "adapters/services/common.py": "contracts/test_services.py holds every service to it: private, idempotent, loopback",
     "adapters/services/postgres.py": "contracts/test_services.py prepares it, adapters/services/test_ephemeral.py starts it",
     "adapters/services/redis.py": "contracts/test_services.py prepares it, adapters/services/test_ephemeral.py starts it",
@@ -28,6 +28,11 @@ WITHOUT: dict[str, str] = {
     "analysis/simulation/draws.py": "analysis/simulation/test_vector.py draws from it and compares moments",
     "analysis/simulation/scenarios.py": "analysis/simulation/test_vector.py and test_contest.py run through them",
     "model/rollout.py": "frozen values; analysis/test_samples.py writes and reads them, the judges judge them",
+    "model/release.py": "one frozen value; releases/test_bundle.py makes it, the platforms run it",
+    "platforms/contract.py": "Protocols and frozen values; contracts/platform is its suite",
+    "platforms/registry.py": "one dict; contracts/test_registries.py holds it against the names of pipeline.yaml",
+    "platforms/observers.py": "one dict; contracts/test_registries.py holds it against the platforms",
+    "runs/context.py": "frozen values that the tests of runs and actions are given",
     "model/status.py": "closed sets; model/test_events.py reads them, model/test_fold.py sets them",
 }
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from dawsos.model.events import Event, Fact
 from dawsos.model.process import Command, CommandOutcome, ProcessSpec
-from dawsos.model.rollout import Drained, Sample
+from dawsos.model.run import Run
 
 
 class Clock(Protocol):
@@ -22,7 +22,16 @@ class Clock(Protocol):
 class Recorder(Protocol):
     """Takes facts: an event is in the journal, on disk, before ``record`` returns it."""
 
+    @property
+    def state(self) -> Run:
+        """The run as it stands after the last event that was recorded or read."""
+        ...
+
     def record(self, fact: Fact, stage: str = "") -> Event: ...
+    def refresh(self) -> Run:
+        """Take in what others appended and return the state."""
+        ...
+
     def since(self, seq: int) -> list[Event]: ...
 
 
@@ -43,21 +52,22 @@ class Service(Protocol):
         ...
 
 
-class Traffic(Protocol):
-    """The proxy in front of one environment, as the rollout controller sees it."""
+class LoadGenerator(Protocol):
+    """Sends a declared load until it is stopped."""
 
-    async def set_weight(self, weight: int) -> float:
-        """Send ``weight`` per cent to the canary; return seconds until the proxy confirmed it.
-
-        Raises InfrastructureError when it is not confirmed in time."""
+    @property
+    def rate(self) -> float: ...
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        """Send ``rate`` requests a second from now on."""
         ...
 
-    async def sample(self, at: float, weight: int) -> Sample:
-        """Return what happened since the last sample."""
+    async def start(self) -> None:
+        """Begin to send; returns when it does.  Raises InfrastructureError when it does not come to that."""
         ...
 
-    async def wait_until_drained(self, deadline: float) -> Drained:
-        """Wait, ``deadline`` seconds at most, until the canary has answered everything; return when its last came and went."""
+    async def stop(self) -> dict[str, Any]:
+        """End the load and return what came of it, as plain values."""
         ...
 
 

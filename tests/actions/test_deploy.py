@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actions.test_bodies import changed, evidence, scene
+from actions.test_commands import changed, evidence
 from dawsos.actions import deploy as deploying
 from dawsos.actions.deploy import deploy_release
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
 from dawsos.model.status import StageState
-from dawsos.platforms.local.state import ProcessStatus, Roles
+from dawsos.platforms.contract import DeploymentStatus, EnvironmentStatus, Roles
 from dawsos.releases import bundle as releases
 from dawsos.runs.recorder import Session
 from support.paper import URL, Paper
@@ -25,7 +23,7 @@ from support.world import COMMIT
 
 @pytest.fixture
 def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
-    return Paper(tmp_path / "project", monkeypatch)
+    return Paper(tmp_path / "project")
 
 
 def deployed(paper: Paper, monkeypatch: pytest.MonkeyPatch, text: str = "1") -> tuple[Session, StageAttempt]:
@@ -37,50 +35,50 @@ def deployed(paper: Paper, monkeypatch: pytest.MonkeyPatch, text: str = "1") -> 
     monkeypatch.setattr(deploying, "get", get)
     session = paper.session(f"20260301-120000-c0ffee0-{text * 2}")
     paper.built(session, paper.release(text))
-    work = changed(paper.work(session, "canary"), environment="staging")
-    assert asyncio.run(deploy_release(scene(paper, session), work)) == StageOutcome(StageState.PASSED)
+    work = changed(paper.attempt(session, "canary"), environment="staging")
+    assert asyncio.run(deploy_release(paper.context(session), work)) == StageOutcome(StageState.PASSED)
     return session, work
 
 
 def test_a_deployment_takes_the_place_of_the_one_before(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
-    staging = paper.platforms["staging"]
+    staging = paper.environments["staging"]
     deployed(paper, monkeypatch, "1")
-    (first,) = staging.deployments()
+    (first,) = staging.deployments
     session, work = deployed(paper, monkeypatch, "2")
-    (second,) = staging.deployments()
+    (second,) = staging.deployments
     assert second != first
-    assert staging.roles() == Roles(second, None, None, 0)
+    assert staging.roles == Roles(second, None, None, 0)
     assert [step["name"] for step in evidence(work)] == ["migrate", "seed", "start", "jobs before traffic"]
     health = evidence(work, "health.json")
     assert (health["url"], health["expected_version"]) == (f"{URL}/health", COMMIT)
-    assert (health["replicas"], health["ready"], health["crash_looping"]) == (2, 2, False)
+    assert (health["replicas"], health["ready"], health["crash_looping"]) == (1, 1, False)
     assert session.state.deployments[-1].deployment == second
 
 
 def test_what_serves_already_is_kept(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
     session, _ = deployed(paper, monkeypatch)
-    before = paper.platforms["staging"].deployments()
+    before = dict(paper.environments["staging"].deployments)
     again = paper.session("20260302-120000-c0ffee0-zz")
     paper.built(again, releases.load(paper.project.releases, session.state.release))
-    asyncio.run(deploy_release(scene(paper, again), changed(paper.work(again, "canary"), environment="staging")))
-    assert paper.platforms["staging"].deployments() == before
+    asyncio.run(deploy_release(paper.context(again), changed(paper.attempt(again, "canary"), environment="staging")))
+    assert list(paper.environments["staging"].deployments) == list(before)
 
 
 def test_a_migration_that_fails_is_the_last_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch, {"migrate": "sh -c 'echo no such table; exit 1'"})
+    paper = Paper(tmp_path / "project", {"migrate": "sh -c 'echo no such table; exit 1'"})
     session = paper.session()
     paper.built(session, paper.release())
-    work = changed(paper.work(session, "canary"), environment="staging")
+    work = changed(paper.attempt(session, "canary"), environment="staging")
     with pytest.raises(ReleaseFailed, match="no such table"):
-        asyncio.run(deploy_release(scene(paper, session), work))
+        asyncio.run(deploy_release(paper.context(session), work))
     (step,) = evidence(work)
     assert (step["name"], step["classification"]) == ("migrate", "failed")
     assert any("no such table" in line for line in step["tail"])
-    assert paper.platforms["staging"].deployments() == ()
+    assert paper.environments["staging"].deployments == {}
 
 
 def test_health_counts_replicas_and_names_workers_that_are_not_ready(
-    paper: Paper, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answers: list[dict[str, Any]] = [
         {"status_code": None, "error": "refused", "body": None},
@@ -94,16 +92,9 @@ def test_health_counts_replicas_and_names_workers_that_are_not_ready(
 
     monkeypatch.setattr(deploying, "get", get)
     monkeypatch.setattr(asyncio, "sleep", at_once)
-    shown = (
-        ProcessStatus("d1.0", "d1", 1, "ready", (1.0,)), ProcessStatus("d1.1", "d1", 2, "starting", (), True),
-        ProcessStatus("d1.queue", "d1", 3, "dead", (1.0, 2.0)), ProcessStatus("d1.mail", "d1", 4, "ready"),
-        ProcessStatus("d0.0", "d0", 5, "dead", (1.0,)),
-    )  # fmt: skip
-    status = replace(paper.production.status(), processes=shown)
-    monkeypatch.setattr(paper.production, "status", lambda: status)
-    path = paper.project.home / "health.json"
-    asyncio.run(deploying.write_health(paper.pipeline, paper.environment(), "d1", COMMIT, path))
-    told = json.loads(path.read_text())
+    seen = DeploymentStatus("d1", "r", 2, 1, ("d1.queue",), 3, crash_looping=True)
+    status = EnvironmentStatus("production", True, URL, deployments={"d1": seen})
+    told = asyncio.run(deploying.health_of(status, "d1", "/health", COMMIT))
     assert (told["status_code"], told["replicas"], told["ready"]) == (200, 2, 1)
     assert (told["workers_not_ready"], told["restarts"], told["crash_looping"]) == (["d1.queue"], 3, True)
 
@@ -112,53 +103,57 @@ def test_a_job_before_traffic_that_fails_leaves_the_release_before_serving(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = {"name": "pack", "run": "sh -c 'test ! -e broken || { echo no prices; exit 3; }'"}
-    paper = Paper(tmp_path / "project", monkeypatch, {"jobs": [job], "before_traffic": ["pack"]})
-    staging = paper.platforms["staging"]
+    paper = Paper(tmp_path / "project", {"jobs": [job], "before_traffic": ["pack"]})
+    staging = paper.environments["staging"]
     deployed(paper, monkeypatch, "1")
-    before = (staging.roles(), staging.deployments())
-    (staging.folder / "broken").touch()
+    before = (staging.roles, list(staging.deployments))
+    (paper.project.environment("staging") / "broken").touch()
     session = paper.session("20260302-120000-c0ffee0-22")
     paper.built(session, paper.release("2"))
-    work = changed(paper.work(session, "canary"), environment="staging")
+    work = changed(paper.attempt(session, "canary"), environment="staging")
     with pytest.raises(ReleaseFailed, match="no prices"):
-        asyncio.run(deploy_release(scene(paper, session), work))
-    assert (staging.roles(), staging.deployments()) == before
+        asyncio.run(deploy_release(paper.context(session), work))
+    assert (staging.roles, list(staging.deployments)) == before
     assert [step["classification"] for step in evidence(work)] == ["ok", "ok", "ok", "failed"]
     # What serves already is not taken away because a job of it fails when it is deployed again.
     again = paper.session("20260303-120000-c0ffee0-33", options={"no_cache": True})
     paper.built(again, paper.release("1"))
     with pytest.raises(ReleaseFailed, match="no prices"):
-        asyncio.run(deploy_release(scene(paper, again), changed(paper.work(again, "canary"), environment="staging")))
-    assert (staging.roles(), staging.deployments()) == before
+        asyncio.run(
+            deploy_release(paper.context(again), changed(paper.attempt(again, "canary"), environment="staging"))
+        )
+    assert (staging.roles, list(staging.deployments)) == before
 
 
 def test_what_was_deployed_with_the_same_settings_is_only_asked_for_its_health(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Migrations, seed and jobs of a release that serves took five seconds of each ship that changed nothing."""
-    service = {"migrate": "sh -c 'echo once more >> migrated'"}
-    paper = Paper(tmp_path / "project", monkeypatch, service)
-    staging = paper.platforms["staging"]
+    paper = Paper(tmp_path / "project", {"migrate": "sh -c 'echo once more >> migrated'"})
+    staging = paper.environments["staging"]
+    before, _ = deployed(paper, monkeypatch, "1")
+    release = releases.load(paper.project.releases, before.state.release)
+    (first,) = staging.deployments
 
     def again(run: str, **facts: Any) -> list[str]:
         session = paper.session(run, **facts)
         paper.built(session, release)
-        work = changed(paper.work(session, "canary"), environment="staging")
-        assert asyncio.run(deploy_release(scene(paper, session), work)) == StageOutcome(StageState.PASSED)
-        assert evidence(work, "health.json")["ready"] == 2
+        work = changed(paper.attempt(session, "canary"), environment="staging")
+        context = paper.context(session)
+        assert asyncio.run(deploy_release(context, work)) == StageOutcome(StageState.PASSED)
+        assert evidence(work, "health.json")["ready"] == 1
         assert session.state.deployments[-1].deployment == first
         return [step["name"] for step in evidence(work)]
 
     def migrations() -> int:
-        return len((staging.folder / "migrated").read_text().splitlines())
+        return len((paper.project.environment("staging") / "migrated").read_text().splitlines())
 
-    before, _ = deployed(paper, monkeypatch, "1")
-    release = releases.load(paper.project.releases, before.state.release)
-    (first,) = staging.deployments()
     done = migrations()
+    # What a deployment that was killed half-way left behind goes all the same.
+    staging.deployments["left-behind"] = staging.deployments[first]
     assert again("20260302-120000-c0ffee0-22") == [deploying._SETTLED]
-    assert migrations() == done
+    assert (migrations(), list(staging.deployments)) == (done, [first])
     whole = ["migrate", "seed", "start", "jobs before traffic"]
     assert again("20260303-120000-c0ffee0-33", options={"no_cache": True}) == whole
-    assert again("20260304-120000-c0ffee0-44", profile="laptop") == whole
+    assert again("20260304-120000-c0ffee0-44", profile="") == whole
     assert migrations() == done + 2

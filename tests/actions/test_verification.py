@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dawsos.actions import verification as verify
-from dawsos.actions.verification import checks, verify_production
+from dawsos.actions.verification import verify_deployment
 from dawsos.errors import InfrastructureError
 from support.paper import URL, Paper
 from support.world import COMMIT
@@ -33,14 +33,14 @@ def look(
         return {**nothing, **{**WELL, **(pages or {})}.get(url.removeprefix(URL), {})}
 
     monkeypatch.setattr(verify, "get", get)
-    found = asyncio.run(checks(paper.tools, paper.pipeline, paper.environment(), paper.project.home / "verify"))
+    found = asyncio.run(verify_deployment(paper.tools, paper.pipeline, "production", "", paper.project.home / "verify"))
     assert not any(token for page, token in asked.items() if not page.startswith("/latest"))
     return {check.name: (check.result, check.measured, check.limit) for check in found}
 
 
 @pytest.fixture
 def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
-    made = Paper(tmp_path / "project", monkeypatch)
+    made = Paper(tmp_path / "project")
     made.serve(made.release())
     return made
 
@@ -83,7 +83,7 @@ def test_the_latest_page_and_the_service_s_own_checks(tmp_path: Path, monkeypatc
         "latest": "/latest/7", "seed": "echo '{}'", "token": "echo key-of-ada",
         "verify": [{"name": "report", "run": "sh -c 'exit $CODE'", "env": {"CODE": "3"}}, {"name": "idle", "run": "true"}],
     }  # fmt: skip
-    paper = Paper(tmp_path / "project", monkeypatch, service)
+    paper = Paper(tmp_path / "project", service)
     paper.serve(paper.release())
     found = look(paper, monkeypatch)
     assert found["/latest/7"] == ("pass", "200", "200")
@@ -94,13 +94,13 @@ def test_the_latest_page_and_the_service_s_own_checks(tmp_path: Path, monkeypatc
 
 
 def test_where_nothing_serves_there_is_nothing_to_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
+    paper = Paper(tmp_path / "project")
     with pytest.raises(InfrastructureError, match="no release serves production"):
-        asyncio.run(verify_production(paper.tools, paper.pipeline, paper.session()))
+        asyncio.run(verify_deployment(paper.tools, paper.pipeline, "production", "", tmp_path / "verify"))
 
 
 def test_a_ship_keeps_what_its_checks_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch, {"verify": [{"name": "report", "run": "echo as usual"}]})
+    paper = Paper(tmp_path / "project", {"verify": [{"name": "report", "run": "echo as usual"}]})
     paper.serve(paper.release())
     session = paper.session()
 
@@ -108,6 +108,7 @@ def test_a_ship_keeps_what_its_checks_said(tmp_path: Path, monkeypatch: pytest.M
         return {"error": "", "headers": {}, **WELL[url.removeprefix(URL)]}
 
     monkeypatch.setattr(verify, "get", get)
-    found = asyncio.run(verify_production(paper.tools, paper.pipeline, session))
+    logs = paper.project.run_folder(session.id) / "verify"
+    found = asyncio.run(verify_deployment(paper.tools, paper.pipeline, "production", "", logs))
     assert [check.result for check in found] == ["pass"] * 4
-    assert (paper.project.run_folder(session.id) / "verify" / "report.log").read_text() == "as usual\n"
+    assert (logs / "report.log").read_text() == "as usual\n"

@@ -34,11 +34,23 @@ def cache(tmp_path: Path) -> StageCache:
 
 
 def keep(
-    cache: StageCache, artifacts: Path, *, at: float = 100.0, print_: Fingerprint = PRINT, run: str = "r1"
+    cache: StageCache,
+    artifacts: Path,
+    *,
+    at: float = 100.0,
+    began: float | None = None,
+    print_: Fingerprint = PRINT,
+    run: str = "r1",
 ) -> None:
     evidence = tree_digests(artifacts) if artifacts.exists() else {}
-    record = StageRecord("unit", StageState.PASSED, finished_at=at, gates=GATES, evidence=evidence)
+    record = StageRecord("unit", StageState.PASSED, began, at, gates=GATES, evidence=evidence)
     cache.keep(record, print_, artifacts, run=run, statement=f"signed {print_.digest}")
+
+
+def kept_run(cache: StageCache) -> str:
+    kept = cache.lookup("unit", PRINT.digest)
+    assert kept is not None
+    return str(kept["run"])
 
 
 def test_what_was_kept_comes_back_with_its_evidence(cache: StageCache, artifacts: Path, tmp_path: Path) -> None:
@@ -59,12 +71,25 @@ def test_another_stage_or_fingerprint_is_not_there(cache: StageCache, artifacts:
     assert cache.latest_manifest("lint") is None
 
 
-def test_the_first_result_stays(cache: StageCache, artifacts: Path) -> None:
-    keep(cache, artifacts)
-    keep(cache, artifacts, run="r2", at=200.0)
-    kept = cache.lookup("unit", PRINT.digest)
-    assert kept is not None
-    assert kept["run"] == "r1"
+def test_of_two_runs_at_the_same_time_the_first_result_stays(cache: StageCache, artifacts: Path) -> None:
+    keep(cache, artifacts, at=100.0)
+    keep(cache, artifacts, run="r2", began=90.0, at=200.0)
+    assert kept_run(cache) == "r1"
+    # Nor does one that began later, and ended earlier, stand in the way of anything.
+    keep(cache, artifacts, run="r3", began=100.0, at=100.0)
+    assert kept_run(cache) == "r1"
+
+
+def test_a_result_that_was_there_and_did_not_hold_any_more_is_replaced(
+    cache: StageCache, artifacts: Path, tmp_path: Path
+) -> None:
+    """A waiver had run out or an approval had expired.  The stale result stayed, and the stage ran every time from then on."""
+    keep(cache, artifacts, at=100.0)
+    (artifacts / "junit.xml").write_text("<testsuite name='again'/>")
+    keep(cache, artifacts, run="r2", began=150.0, at=200.0)
+    assert kept_run(cache) == "r2"
+    cache.restore("unit", PRINT.digest, tmp_path / "again")
+    assert "again" in (tmp_path / "again" / "junit.xml").read_text()
 
 
 def test_the_newest_manifest_is_compared_with(cache: StageCache, artifacts: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dawsos.adapters import git
+from dawsos.adapters.identity import IDENTITY_VARIABLES
 from dawsos.errors import BadInput
-from dawsos.provenance.sigstore import IDENTITY_VARIABLES
 
 
 def run(folder: Path, *arguments: str) -> str:

@@ -48,7 +48,7 @@ def test_a_simulation_in_words_and_in_json(tmp_path: Path, call: Call) -> None:
 
 
 def test_a_replay_in_words_and_in_json(tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
+    paper = Paper(tmp_path / "project")
     monkeypatch.chdir(paper.project.root)
     session = paper.session()
     assert call("replay").code == 2

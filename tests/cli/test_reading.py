@@ -11,9 +11,11 @@ import pytest
 from dawsos.model.events import CheckResult
 from dawsos.model.status import RunResult
 from dawsos.runs.lifecycle import finish
-from dawsos.verbs import verify as verify_verb
 from projects import Said, called
 from support.paper import Paper, alter
+from verbs.on_paper import given_to_verbs
+from verbs.test_status import NEWER, OLDER, started
+from verbs.test_verify import ILL, WELL, answers
 
 RUN = "20260301-120000-c0ffee0-01"
 Call = Callable[..., Said]
@@ -21,7 +23,7 @@ Call = Callable[..., Said]
 
 @pytest.fixture
 def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
-    made = Paper(tmp_path / "project", monkeypatch)
+    made = Paper(tmp_path / "project")
     monkeypatch.chdir(made.project.root)
     monkeypatch.delenv("DAWSOS_HOME", raising=False)
     return made
@@ -48,14 +50,14 @@ def test_history_in_words_and_in_json(paper: Paper, call: Call) -> None:
 
 
 def test_status_in_words_and_in_json(paper: Paper, call: Call) -> None:
-    paper.serve(paper.release())
+    started(paper)
     paper.session(RUN)
     assert "production" in call("status").out
     told = call("status", "--json").json
     assert set(told) == {"environments", "unfinished"}
     assert told["environments"][0] == {
-        "name": "production", "processes": [], "roles": told["environments"][0]["roles"], "running": False,
-        "url": "http://127.0.0.1:7", "weight": 0,
+        "name": "production", "processes": [], "roles": {"canary": OLDER, "stable": NEWER}, "running": False,
+        "url": "http://127.0.0.1:7", "weight": 25,
     }  # fmt: skip
     assert told["unfinished"] == [{"command": "ship", "owner": None, "reason": "", "result": "", "run": RUN}]
 
@@ -84,18 +86,17 @@ def test_a_plan_in_words_and_in_json(paper: Paper, call: Call, monkeypatch: pyte
     assert "never passed here" in call("plan", "--explain").out
 
 
-WELL = CheckResult("health", "pass", "200 healthy", "200 healthy")
-ILL = CheckResult("health", "fail", "503 degraded", "200 healthy")
-
-
-@pytest.mark.parametrize(("found", "code"), [(WELL, 0), (ILL, 1)], ids=["well", "ill"])
+@pytest.mark.parametrize(
+    ("status", "word", "found", "code"),
+    [(200, "healthy", WELL, 0), (503, "degraded", ILL, 1)],
+    ids=["well", "ill"],
+)
 def test_verify_ends_with_what_it_found(
-    found: CheckResult, code: int, paper: Paper, call: Call, monkeypatch: pytest.MonkeyPatch
+    status: int, word: str, found: CheckResult, code: int, paper: Paper, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def checks(*_: object) -> list[CheckResult]:
-        return [found]
-
-    monkeypatch.setattr(verify_verb, "checks", checks)
+    given_to_verbs(paper, monkeypatch)
+    answers(monkeypatch, status, word)
+    paper.serve(paper.release())
     ended(paper)
     said = call("verify")
     assert said.code == code
@@ -103,6 +104,7 @@ def test_verify_ends_with_what_it_found(
     assert "journals                 intact  (wanted intact)" in said.out
     told = call("verify", "--json")
     assert (told.code, told.json["checks"][0]) == (code, asdict(found))
+    assert told.json["checks"][0].keys() == {"name", "result", "measured", "limit"}
     alter(paper)
     assert call("verify").code == 1
 

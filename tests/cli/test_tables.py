@@ -13,9 +13,9 @@ from rich.console import Console, RenderableType
 
 from dawsos.analysis.simulation.contest import SimulationResult
 from dawsos.cli import tables
-from dawsos.model.plan import Fingerprint, Plan, PlannedStage
+from dawsos.model.plan import Action, Fingerprint, Plan, PlannedStage
 from dawsos.model.run import Run
-from dawsos.platforms.local.state import ProcessStatus
+from dawsos.platforms.contract import ProcessStatus
 from dawsos.provenance.verification import StatementCheck
 from dawsos.runs.evidence import attested, examine, recorded_demands
 from dawsos.verbs.history import PastRun
@@ -137,8 +137,8 @@ def test_a_history_is_a_line_a_run() -> None:
 def test_a_plan_says_why_and_on_request_which_input() -> None:
     made = Fingerprint("f" * 64, {})
     plan = Plan((
-        PlannedStage("lint", "restore", "unchanged since run r1", made),
-        PlannedStage("unit", "run", "2 inputs changed", made, ("changed: a.py", "new: \x1b[2Jb.py")),
+        PlannedStage("lint", Action.RESTORE, "unchanged since run r1", made),
+        PlannedStage("unit", Action.RUN, "2 inputs changed", made, ("changed: a.py", "new: \x1b[2Jb.py")),
     ))  # fmt: skip
     brief = shown(tables.plan_table(plan, False))
     assert brief[1:] == [
@@ -151,8 +151,19 @@ def test_a_plan_says_why_and_on_request_which_input() -> None:
         "new: [2Jb.py",
         "1 stage to run, 1 restored from the cache",
     ]
-    bracketed = Plan((PlannedStage("unit", "run", "after [lint]", None),))
+    bracketed = Plan((PlannedStage("unit", Action.RUN, "after [lint]", None),))
     assert shown(tables.plan_table(bracketed, False))[1] == "run unit after [lint]"
+
+
+def test_what_a_plan_skips_is_not_counted_as_restored() -> None:
+    plan = Plan((
+        PlannedStage("lint", Action.RUN, "never passed here", None),
+        PlannedStage("chaos", Action.SKIP, "hotfix: prices are wrong", None),
+    ))  # fmt: skip
+    assert shown(tables.plan_table(plan, False))[2:] == [
+        "skip chaos hotfix: prices are wrong",
+        "1 stage to run, 0 restored from the cache, 1 skipped",
+    ]
 
 
 def test_what_serves_and_what_runs() -> None:

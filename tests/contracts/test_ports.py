@@ -9,14 +9,20 @@ import pytest
 import fakes
 from dawsos import ports
 from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.load_process import LoadProcess
 from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.prompter import TerminalPrompter
 from dawsos.adapters.redactor import MaskedStream, Masker
 from dawsos.adapters.services import SERVICES
+from dawsos.platforms import contract
+from dawsos.platforms.local.commands import LocalCommands
+from dawsos.platforms.local.platform import LocalFaults, LocalPlatform
+from dawsos.platforms.local.telemetry import EnvoyTelemetry
 from dawsos.platforms.local.traffic import EnvoyTraffic
 from dawsos.reporting.terminal import TerminalReporter
 from dawsos.runs.recorder import Session
 from executors.test_local import ScriptedRunner
+from support.memory_platform import MemoryFaults, MemoryPlatform, MemoryTelemetry, MemoryTraffic
 from support.world import Silent
 
 IMPLEMENTATIONS: dict[type, tuple[type, ...]] = {
@@ -24,7 +30,12 @@ IMPLEMENTATIONS: dict[type, tuple[type, ...]] = {
     ports.Recorder: (Session, fakes.MemoryRecorder),
     ports.Runner: (ProcessRunner, ScriptedRunner),
     ports.Service: tuple(type(service) for service in SERVICES.values()),
-    ports.Traffic: (EnvoyTraffic, fakes.ScriptedTraffic),
+    contract.Platform: (LocalPlatform, MemoryPlatform),
+    contract.Traffic: (EnvoyTraffic, MemoryTraffic, fakes.ScriptedTraffic),
+    contract.Telemetry: (EnvoyTelemetry, MemoryTelemetry, fakes.ScriptedTraffic),
+    contract.ReleaseCommands: (LocalCommands,),
+    contract.FaultInjector: (LocalFaults, MemoryFaults),
+    ports.LoadGenerator: (LoadProcess,),
     ports.Reporter: (TerminalReporter, Silent),
     ports.Prompter: (TerminalPrompter, fakes.ScriptedPrompter),
     ports.Redactor: (Masker,),

@@ -26,11 +26,11 @@ from dawsos.adapters.redactor import Masker
 from dawsos.adapters.services import SERVICES
 from dawsos.adapters.services.ephemeral import services
 from dawsos.adapters.toolchain import base_environment, ensure
+from dawsos.model.release import Release
 from dawsos.releases import bundle as releases
 from dawsos.releases import images
 from dawsos.releases.builders import BUILDERS
 from dawsos.releases.builders.common import BuildTools, ImageBuild
-from dawsos.releases.bundle import Release
 from dawsos.runs.project import load
 from e2e.clone import ROOT
 

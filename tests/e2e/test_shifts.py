@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.model.policy import Load, LoadRequest
-from dawsos.platforms.local.load import OpenLoopLoad
-from dawsos.platforms.local.platform import Deployment, LocalPlatform
+from dawsos.adapters.load import OpenLoopLoad
+from dawsos.model.policy import CrashLoop, Load, LoadRequest
+from dawsos.platforms.local.environment import Deployment, LocalEnvironment
 from dawsos.platforms.local.state import read_desired
+from dawsos.platforms.local.telemetry import EnvoyTelemetry
+from dawsos.platforms.local.traffic import EnvoyTraffic
 from e2e.clone import Clone
 
 pytestmark = pytest.mark.e2e
@@ -31,9 +33,9 @@ def _twin(folder: Path, stable: str) -> Deployment:
 
 
 @asynccontextmanager
-async def canary_under_load(clone: Clone) -> AsyncIterator[tuple[LocalPlatform, OpenLoopLoad]]:
+async def canary_under_load(clone: Clone) -> AsyncIterator[tuple[LocalEnvironment, OpenLoopLoad]]:
     """Run a canary beside the stable release, with its lease renewed, and requests to both; take both away again."""
-    platform = LocalPlatform(clone.path / ".dawsos" / "environments" / "production", "production")
+    platform = LocalEnvironment(clone.path / ".dawsos" / "environments" / "production", "production")
     stable = platform.roles().stable
     assert stable is not None
     await platform.deploy(_twin(platform.folder, stable))
@@ -64,8 +66,8 @@ def test_no_request_is_lost_by_a_hundred_and_twenty_shifts(shipped: Clone) -> No
 
     async def shift() -> None:
         async with canary_under_load(shipped) as (platform, load):
-            traffic = platform.traffic()
-            await traffic.sample(0, 0)
+            traffic, telemetry = EnvoyTraffic(platform.folder), EnvoyTelemetry(platform.folder, (), CrashLoop())
+            await telemetry.sample(0, 0)
             canary = stable = 0
             for number in range(SHIFTS):
                 weight = chance.choice([0, 5, 25, 45, 65, 85, 100])
@@ -77,10 +79,11 @@ def test_no_request_is_lost_by_a_hundred_and_twenty_shifts(shipped: Clone) -> No
                     return load.sent >= target
 
                 await reached(sent, f"5 requests after shift {number}")
-                seen = await traffic.sample(number, weight)
+                seen = await telemetry.sample(number, weight)
                 canary, stable = canary + seen.canary.requests, stable + seen.stable.requests
                 assert seen.canary.errors == seen.stable.errors == 0
             await traffic.close()
+            await telemetry.close()
             await load.stop()
             assert load.failed == 0, load.failures
             assert load.sent >= 5 * SHIFTS
@@ -93,12 +96,12 @@ def test_no_request_is_lost_by_a_hundred_and_twenty_shifts(shipped: Clone) -> No
 def test_a_canary_that_is_killed_costs_only_what_it_had_in_its_hands(shipped: Clone) -> None:
     async def kill() -> None:
         async with canary_under_load(shipped) as (platform, load):
-            traffic = platform.traffic()
+            traffic, telemetry = EnvoyTraffic(platform.folder), EnvoyTelemetry(platform.folder, (), CrashLoop())
             await traffic.set_weight(45)
-            await traffic.sample(0, 45)
+            await telemetry.sample(0, 45)
 
             async def answered() -> bool:
-                return (await traffic.sample(0, 45)).canary.requests > 0
+                return (await telemetry.sample(0, 45)).canary.requests > 0
 
             await reached(answered, "the canary gets requests")
             before = load.in_flight
@@ -114,6 +117,7 @@ def test_a_canary_that_is_killed_costs_only_what_it_had_in_its_hands(shipped: Cl
 
             await reached(back, "the canary is ready again")
             await traffic.close()
+            await telemetry.close()
             await load.stop()
             # A request of a safe method is tried again on the stable release, so none need fail; what was on its way is allowed.
             assert load.failed <= before, (load.failures, before)

@@ -59,7 +59,7 @@ class World:
             self.asked += 1
             return self.approval
 
-        def keep(_work: StageAttempt) -> None:
+        async def keep(_work: StageAttempt) -> None:
             self.kept += 1
 
         def evaluate(gate: Gate, _artifacts: Path) -> GateVerdict:
@@ -160,15 +160,13 @@ def test_only_infrastructure_is_tried_again(
     outcome = world.run()
     assert (outcome.result, outcome.reason) == (result, reason)
     assert (world.record.state, world.record.reason) == (result, reason)
-    assert [work.attempt for work in world.attempts] == list(range(1, attempts + 1))
+    assert [work.number for work in world.attempts] == list(range(1, attempts + 1))
     assert world.record.attempt == attempts
 
 
 def test_each_attempt_has_its_own_folder_and_a_second_one_may_pass(tmp_path: Path) -> None:
     def body(work: StageAttempt) -> StageOutcome:
-        return (
-            StageOutcome(StageState.INFRASTRUCTURE, "killed") if work.attempt < 3 else StageOutcome(StageState.PASSED)
-        )
+        return StageOutcome(StageState.INFRASTRUCTURE, "killed") if work.number < 3 else StageOutcome(StageState.PASSED)
 
     world = World(tmp_path, body, retry=Retry(attempts=3))
     assert world.run() == StageOutcome(StageState.PASSED)
@@ -247,7 +245,7 @@ def test_what_cannot_be_prepared_is_the_machines_fault_and_tried_again(tmp_path:
     tried = []
 
     async def away(work: StageAttempt) -> None:
-        tried.append(work.attempt)
+        tried.append(work.number)
         raise InfrastructureError("the registry is away")
 
     world = World(tmp_path, passing)

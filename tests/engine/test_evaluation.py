@@ -40,7 +40,7 @@ def ask_flaky(tools: Tools) -> Callable[..., GateVerdict]:
         artifacts.mkdir(parents=True, exist_ok=True)
         for repeat in (1, 2):
             (artifacts / f"junit-{repeat}.xml").write_text(junit({"a": outcome}))
-        asker = GateEvaluator(tools, run, tools.project.root, "laptop")
+        asker = GateEvaluator(run, tools.project.root, "laptop", tools.clock, tools.project.outcomes)
         asker.fingerprints["unit"] = inputs
         return asker(gate, artifacts)
 
@@ -56,7 +56,7 @@ def look(tools: Tools, artifacts: Path, until: date) -> GateVerdict:
     (artifacts / "secrets.json").write_text(json.dumps(secrets("AWS Access Key")))
     mark = secrets("AWS Access Key")["secrets"][0]["fingerprint"]
     (artifacts / "w.yaml").write_text(f'- {{id: "{mark}", by: Ada, why: revoked, until: {until}}}\n')
-    return GateEvaluator(tools, "run-1", artifacts, "production")(SECRETS, artifacts)
+    return GateEvaluator("run-1", artifacts, "production", tools.clock, tools.project.outcomes)(SECRETS, artifacts)
 
 
 def test_a_gate_that_asks_is_told_the_hour_and_the_profile(tools: Tools, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_evidence_of_an_older_version_of_the_tool_is_evaluated_again(tools: Tool
 def test_a_gate_that_does_not_ask_is_told_nothing(tools: Tools, tmp_path: Path) -> None:
     (tmp_path / "junit.xml").write_text(junit({"a": "passed"}))
     before = set(tmp_path.iterdir())
-    verdict = GateEvaluator(tools, "run-1", tmp_path, "laptop")(gate("junit"), tmp_path)
+    verdict = GateEvaluator("run-1", tmp_path, "laptop", tools.clock, tools.project.outcomes)(gate("junit"), tmp_path)
     assert verdict.passed
     assert set(tmp_path.iterdir()) == before
 
@@ -197,7 +197,7 @@ def test_every_path_of_a_line_is_named_from_the_root_and_nothing_else_changes() 
 def test_what_a_gate_finds_is_named_from_the_root(tools: Tools, tmp_path: Path) -> None:
     (tmp_path / "ruff.txt").write_text(f"{tmp_path}/app/x.py:3:1: F401 unused\n")
     ruff = gate("findings", files="ruff.txt")
-    made = GateEvaluator(tools, "run-1", tmp_path, "laptop")(ruff, tmp_path)
+    made = GateEvaluator("run-1", tmp_path, "laptop", tools.clock, tools.project.outcomes)(ruff, tmp_path)
     assert made.result == "fail"
     assert all(str(tmp_path) not in line for line in (made.message, *made.findings))
     assert made.message.startswith("app/x.py:3")

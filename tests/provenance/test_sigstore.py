@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from dawsos.adapters import toolchain
+from dawsos.adapters.identity import IDENTITY_VARIABLES, identity, without_identity
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.process import Command, CommandOutcome
 from dawsos.provenance import sigstore as keyless
-from dawsos.provenance.sigstore import IDENTITY_VARIABLES, Keyless, identity, without_identity
+from dawsos.provenance.sigstore import Keyless
 
 URL, TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 GITHUB = {URL: "https://ci.example/token", TOKEN: "for-the-test"}

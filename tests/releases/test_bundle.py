@@ -18,13 +18,14 @@ from dawsos.adapters.git import Commit
 from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import Masker
 from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.model.release import Release
 from dawsos.releases import bundle as release
 
 COMMIT = Commit("c0ffee" * 6 + "abcd", "subject", "author", 1_700_000_000, "main")
 FILES = {"app/__init__.py": "", "app/serve.py": "print(1)\n", "demo-1.dist-info/METADATA": "Name: demo\n"}
 
 
-def sealed(folder: Path, files: dict[str, str] = FILES, commit: Commit = COMMIT) -> release.Release:
+def sealed(folder: Path, files: dict[str, str] = FILES, commit: Commit = COMMIT) -> Release:
     work = folder / f"build-{len(list(folder.glob('*')))}"
     for name, text in files.items():
         path = work / "site" / name
@@ -108,7 +109,7 @@ def test_two_builds_are_one_release_and_a_namespace_has_the_files_of_all_its_own
     lock = wheels(tmp_path / "wheels", {"acme-tools": {"acme/tools.py": "WORKS = True\n"}})
     runner = ProcessRunner(SystemClock(), Masker())
 
-    def build(place: Path) -> release.Release:
+    def build(place: Path) -> Release:
         recipe = release.Recipe(source, lock, COMMIT)
         places = {"folder": place / "releases", "kept": place / "packages", "log": place / "log"}
         return asyncio.run(release.build(recipe, Path(sys.executable), runner=runner, **places))

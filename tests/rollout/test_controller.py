@@ -64,11 +64,11 @@ class World:
         async def promote() -> None:
             self.promoted += 1
 
-        def renew(_seconds: float) -> None:
+        async def renew(_seconds: float) -> None:
             self.leases += 1
 
         controller = Controller(
-            "canary", policy, self.traffic, self.recorder, self.clock, promote, renew, self.announced.append,
+            "canary", policy, self.traffic, self.traffic, self.recorder, self.clock, promote, renew, self.announced.append,
             first=first, seen=seen,
         )  # fmt: skip
         return asyncio.run(controller.run(record))

@@ -9,39 +9,42 @@ from typing import Any
 
 import pytest
 
+from dawsos.actions.rollout import roll_out_admitted
+from dawsos.adapters.load_process import LoadProcess
 from dawsos.engine.contract import StageOutcome
 from dawsos.errors import InfrastructureError, ReleaseFailed
-from dawsos.model.events import RolloutFinished
 from dawsos.model.policy import Load, LoadRequest
+from dawsos.model.release import Release
 from dawsos.model.rollout import Sample
-from dawsos.model.status import RolloutOutcome, StageState
-from dawsos.platforms.local.load_process import LoadProcess
-from dawsos.platforms.local.platform import Deployment
-from dawsos.platforms.local.state import Roles
-from dawsos.releases.bundle import Release
+from dawsos.model.status import StageState
+from dawsos.platforms.contract import Roles
 from dawsos.rollout import lifecycle as rollout
-from dawsos.rollout.lifecycle import Fault, RolloutContext, _ramp, begin, conduct, roll_out
+from dawsos.rollout.faults import Drill, Fault
+from dawsos.rollout.lifecycle import RolloutContext, _load_follows, begin, conduct
 from dawsos.runs.recorder import Session
 from support.facts import fact
+from support.memory_platform import MemoryFaults
 from support.paper import ROLLOUT, Paper, erring, healthy
 from support.world import rollout_of
 
 
 @pytest.fixture
-def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
-    return Paper(tmp_path / "project", monkeypatch)
+def paper(tmp_path: Path) -> Paper:
+    return Paper(tmp_path / "project")
 
 
 @pytest.fixture
-def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
+def slow(tmp_path: Path) -> Paper:
     """A ladder that is not over before a drill has done its harm."""
-    return Paper(tmp_path / "project", monkeypatch, rollout=ROLLOUT.replace("2s", "60s"))
+    return Paper(tmp_path / "project", rollout=ROLLOUT.replace("2s", "60s"))
 
 
 def roll(paper: Paper, session: Session, release: Release) -> tuple[StageOutcome, dict[str, Any]]:
     """Roll ``release`` out and return what came of it, with the evidence."""
-    work = paper.work(session, "canary")
-    outcome = asyncio.run(roll_out(paper.tools, paper.pipeline, session, release, work, paper.project.root))
+    work = paper.attempt(session, "canary")
+    if session.state.release != release.digest:
+        paper.built(session, release)
+    outcome = asyncio.run(roll_out_admitted(paper.context(session), work))
     return outcome, json.loads((work.artifacts / "rollout.json").read_text())
 
 
@@ -52,21 +55,21 @@ def kinds(session: Session) -> list[str]:
 def test_a_healthy_release_takes_over_and_the_one_before_stays_warm(paper: Paper) -> None:
     paper.serve(paper.release("0"), "oldest")
     old, new = paper.release("1"), paper.release("2")
-    asyncio.run(paper.production.deploy(Deployment("spare", old.digest, ("x",), "/", {}, 1)))
+    asyncio.run(paper.platform().deploy("spare", old))
     session = paper.session()
     outcome, told = roll(paper, session, new)
     canary = f"{new.digest[:8]}-0ffee0-aa"
     assert outcome == StageOutcome(StageState.PASSED)
-    assert paper.production.roles() == Roles(canary, None, "oldest", 0)
+    assert paper.production.roles == Roles(canary, None, "oldest", 0)
     # What serves and what an instant rollback needs; nothing else.
-    assert set(paper.production.deployments()) == {canary, "oldest"}
+    assert set(paper.production.deployments) == {canary, "oldest"}
     assert (told["outcome"], told["weight"], told["release"]) == ("promoted", 100, new.digest)
     record = session.state.rollout
     assert record is not None
     assert (record.stable_deployment, record.ladder, record.traffic) == ("oldest", (50, 100), "real")
     assert [weight for _, weight in record.weights if weight] == [50, 100]
     assert paper.production.leases[0] == 15.0
-    assert paper.production.faults == [(0, 0)]
+    assert paper.production.faults == []
 
 
 def test_a_release_that_errs_is_taken_back(paper: Paper) -> None:
@@ -77,8 +80,8 @@ def test_a_release_that_errs_is_taken_back(paper: Paper) -> None:
     outcome, told = roll(paper, session, new)
     assert outcome.result == "rolled_back"
     assert "error rate" in outcome.reason
-    assert paper.production.roles() == Roles("old", None, None, 0)
-    assert paper.production.deployments() == ("old",)
+    assert paper.production.roles == Roles("old", None, None, 0)
+    assert tuple(paper.production.deployments) == ("old",)
     assert (told["outcome"], told["weight"], told["error_rate"]) == ("rolled_back", 50, 0.5)
     assert told["rollback_seconds"] is not None
     order = kinds(session)
@@ -90,65 +93,33 @@ def test_the_first_release_has_nothing_beside_it(paper: Paper) -> None:
     session = paper.session()
     outcome, told = roll(paper, session, new)
     assert (outcome.result, told["weight"]) == ("passed", 100)
-    assert paper.production.roles().stable == f"{new.digest[:8]}-0ffee0-aa"
+    assert paper.production.roles.stable == f"{new.digest[:8]}-0ffee0-aa"
 
 
 def test_a_first_release_that_errs_is_withdrawn(paper: Paper) -> None:
     paper.production.script = erring
     outcome, told = roll(paper, paper.session(), paper.release("1"))
     assert (outcome.result, told["outcome"]) == ("rolled_back", "withdrawn")
-    assert (paper.production.roles(), paper.production.deployments()) == (Roles(), ())
-
-
-def test_what_serves_already_is_not_rolled_out_again(paper: Paper) -> None:
-    release = paper.release("1")
-    paper.serve(release)
-    session = paper.session()
-    outcome, told = roll(paper, session, release)
-    assert outcome == StageOutcome(StageState.PASSED)
-    assert (told["outcome"], told["reason"]) == ("promoted", "this release already serves 100 % of the traffic")
-    assert session.state.rollout is None
-    assert paper.production.told == []
-
-
-def test_a_canary_that_does_not_start_changes_nothing(paper: Paper) -> None:
-    paper.serve(paper.release("1"))
-    paper.production.broken = {"*"}
-    session = paper.session()
-    with pytest.raises(ReleaseFailed, match="is not ready"):
-        roll(paper, session, paper.release("2"))
-    told = json.loads((session.artifacts("canary") / "rollout.json").read_text())
-    assert (told["outcome"], told["weight"]) == ("not started", 0)
-    assert "is not ready" in told["reason"]
-    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old"), ("old",))
-    assert "rollout_started" not in kinds(session)
+    assert (paper.production.roles, tuple(paper.production.deployments)) == (Roles(), ())
 
 
 def test_a_job_before_traffic_that_fails_stops_the_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = {"name": "pack", "run": "sh -c 'echo no prices; exit 3'"}
     service = {"jobs": [job], "before_traffic": ["pack"]}
-    paper = Paper(tmp_path / "project", monkeypatch, service)
+    paper = Paper(tmp_path / "project", service)
     paper.serve(paper.release("1"))
     session = paper.session()
     with pytest.raises(ReleaseFailed, match="no prices"):
         roll(paper, session, paper.release("2"))
-    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old"), ("old",))
+    assert (paper.production.roles, tuple(paper.production.deployments)) == (Roles("old"), ("old",))
     assert "rollout_started" not in kinds(session)
-
-
-def stand(paper: Paper, session: Session, release: Release) -> RolloutContext:
-    session.artifacts("canary").mkdir(parents=True, exist_ok=True)
-    return RolloutContext(
-        paper.tools, paper.pipeline, session, paper.environment(), release, paper.pipeline.policy(), "canary",
-        session.artifacts("canary"),
-    )  # fmt: skip
 
 
 def begun(paper: Paper) -> tuple[Session, Release]:
     """A rollout whose controller died right after it had begun."""
     paper.serve(paper.release("1"))
     session, new = paper.session(), paper.release("2")
-    asyncio.run(begin(stand(paper, session, new), drill=""))
+    asyncio.run(begin(paper.rollout(session, new), session.id, drill=""))
     return session, new
 
 
@@ -160,37 +131,26 @@ def test_a_controller_that_comes_back_goes_on_with_the_same_canary(paper: Paper)
     assert kinds(session).count("deployed") == 1
 
 
-def test_promoted_and_killed_before_it_was_written_down(paper: Paper) -> None:
-    session, new = begun(paper)
-    canary = rollout_of(session).deployment
-    session.record(fact("rollout_decided", decision="promote", reason="every step was healthy"), "canary")
-    asyncio.run(paper.production.route(stable=canary, canary=None, weight=0))
-    outcome, told = roll(paper, session, new)
-    assert (outcome.result, told["outcome"]) == ("passed", "promoted")
-    (end,) = [event for event in session.since(0) if event.kind == "rollout_finished"]
-    assert end.fact == RolloutFinished(RolloutOutcome.PROMOTED, "found promoted after a restart")
-
-
 def test_a_canary_that_died_meanwhile_is_rolled_back(paper: Paper) -> None:
     session, new = begun(paper)
     canary = rollout_of(session).deployment
     paper.production.broken = {canary}
     outcome, _ = roll(paper, session, new)
     assert (outcome.result, outcome.reason) == ("rolled_back", "the canary is not running any more")
-    assert paper.production.roles() == Roles("old", None, None, 0)
+    assert paper.production.roles == Roles("old", None, None, 0)
     assert paper.clock.elapsed >= 10, "it was given ten seconds to come back"
 
 
 @pytest.mark.parametrize("stable_too", [False, True], ids=["the canary alone", "the stable release as well"])
 def test_a_canary_that_was_removed_meanwhile_leaves_nothing_to_judge(paper: Paper, stable_too: bool) -> None:
     session, new = begun(paper)
-    asyncio.run(paper.production.remove(rollout_of(session).deployment))
+    asyncio.run(paper.platform().remove(rollout_of(session).deployment))
     if stable_too:
-        asyncio.run(paper.production.route(stable=None, canary=None, weight=0))
-        asyncio.run(paper.production.remove("old"))
+        asyncio.run(paper.platform().route(None, None, 0))
+        asyncio.run(paper.platform().remove("old"))
     outcome, told = roll(paper, session, new)
     assert (outcome.result, outcome.reason) == ("rolled_back", "the canary was removed while no controller was there")
-    assert paper.production.roles() == Roles(None if stable_too else "old", None, None, 0)
+    assert paper.production.roles == Roles(None if stable_too else "old", None, None, 0)
     assert told["rollback_seconds"] is None
 
 
@@ -198,10 +158,14 @@ def drilled(paper: Paper, fault: Fault) -> tuple[Session, str]:
     release = paper.release("1")
     paper.serve(release)
     session = paper.session("20260301-120000-c0ffee0-dd", command="drill", stages=[])
-    here = stand(paper, session, release)
+    here = paper.rollout(session, release)
 
     async def drill() -> str:
-        return (await conduct(here, await begin(here, drill=fault.name), fault)).outcome
+        return (
+            await conduct(
+                here, await begin(here, session.id, drill=fault.name), Drill(fault, here.platform.faults(), here.logs)
+            )
+        ).outcome
 
     return session, asyncio.run(drill())
 
@@ -211,15 +175,15 @@ def test_a_drill_puts_the_fault_on_the_canary_and_takes_it_away(slow: Paper) -> 
     slow.production.script = lambda at, weight: (erring if (0.5, 0.0) in told else healthy)(at, weight)
     session, outcome = drilled(slow, Fault("errors=50%", errors=0.5))
     assert outcome == "rolled_back"
-    assert told == [(0.5, 0.0), (0, 0)]
-    assert (slow.production.roles(), slow.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+    assert told == [(0.5, 0.0), (0.0, 0.0)]
+    assert (slow.production.roles, tuple(slow.production.deployments)) == (Roles("old", None, None, 0), ("old",))
     assert rollout_of(session).drill == "errors=50%"
 
 
 def test_a_drill_that_is_over_before_its_fault_leaves_none_behind(paper: Paper) -> None:
     paper.production.script = erring
     drilled(paper, Fault("crash", crash=True))
-    assert paper.production.faults == [(0, 0)]
+    assert paper.production.faults == []
 
 
 def test_a_crash_drill_kills_the_canary_until_it_is_noticed(slow: Paper) -> None:
@@ -233,8 +197,8 @@ def test_a_crash_drill_kills_the_canary_until_it_is_noticed(slow: Paper) -> None
 def test_a_drill_of_the_service_s_own_is_mended_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = {"name": "pack", "run": "sh -c 'echo $DEPLOYMENT_ID $PRICES >> packs'", "env": {"PRICES": "good"}}
     service = {"jobs": [job], "drills": {"stale": {"job": "pack", "env": {"PRICES": "stale"}}}}
-    paper = Paper(tmp_path / "project", monkeypatch, service, ROLLOUT.replace("2s", "10h"))
-    packs = paper.production.folder / "packs"
+    paper = Paper(tmp_path / "project", service, ROLLOUT.replace("2s", "10h"))
+    packs = paper.project.environment("production") / "packs"
     paper.production.script = lambda at, weight: (erring if packs.exists() else healthy)(at, weight)
     pass_on = paper.clock.sleep
 
@@ -253,13 +217,13 @@ def test_a_drill_of_the_service_s_own_is_mended_afterwards(tmp_path: Path, monke
 def test_without_a_stable_release_the_load_itself_climbs_the_ladder() -> None:
     declared = Load(rate=40.0, requests=(LoadRequest(path="/"),))
     load = LoadProcess("http://127.0.0.1:1", declared, "")
-    climb = _ramp(load, declared)
+    climb = _load_follows(load, declared)
     rates = []
     for weight in (1, 25, 100):
         climb(weight)
         rates.append(load.rate)
     assert rates == [1.0, 10.0, 40.0]
-    _ramp(None, None)(50)
+    _load_follows(None, None)(50)
 
 
 def ended(session: Session, outcome: str) -> None:
@@ -271,21 +235,21 @@ def ended(session: Session, outcome: str) -> None:
 def test_a_release_that_was_rolled_back_gets_no_second_chance_in_the_same_run(paper: Paper) -> None:
     session, new = begun(paper)
     canary = rollout_of(session).deployment
-    asyncio.run(paper.production.route(stable="old", canary=canary, weight=0))
+    asyncio.run(paper.platform().route("old", canary, 0))
     ended(session, "rolled_back")
     outcome, told = roll(paper, session, new)
     assert (outcome.result, outcome.reason) == ("rolled_back", "errors")
     assert (told["outcome"], told["rollback_seconds"]) == ("rolled_back", 0.5)
     assert kinds(session).count("rollout_started") == 1
     # What the one before had no time for.
-    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+    assert (paper.production.roles, tuple(paper.production.deployments)) == (Roles("old", None, None, 0), ("old",))
 
 
 def overtaken(paper: Paper) -> tuple[Session, Release]:
     """A rollout whose controller died, and after which another release was shipped."""
     session, new = begun(paper)
     canary = rollout_of(session).deployment
-    asyncio.run(paper.production.route(stable="old", canary=canary, weight=50))
+    asyncio.run(paper.platform().route("old", canary, 50))
     other = paper.session("20260302-120000-c0ffee0-bb")
     assert roll(paper, other, paper.release("3"))[0] == StageOutcome(StageState.PASSED)
     return session, new
@@ -294,12 +258,12 @@ def overtaken(paper: Paper) -> tuple[Session, Release]:
 @pytest.mark.parametrize("decided", [False, True], ids=["undecided", "decided"])
 def test_a_rollout_that_was_overtaken_by_another_release_leaves_that_one_serving(paper: Paper, decided: bool) -> None:
     session, new = overtaken(paper)
-    before = paper.production.roles()
+    before = paper.production.roles
     if decided:
         session.record(fact("rollout_decided", decision="rollback", reason="errors"), "canary")
     outcome, _ = roll(paper, session, new)
     assert outcome.result == "rolled_back"
-    assert paper.production.roles() == before
+    assert paper.production.roles == before
     assert "another release" in outcome.reason
     assert session.state.rollout is not None
     assert session.state.rollout.outcome == "rolled_back"
@@ -308,19 +272,12 @@ def test_a_rollout_that_was_overtaken_by_another_release_leaves_that_one_serving
 def test_a_first_release_that_is_to_be_withdrawn_gets_no_traffic_again(paper: Paper) -> None:
     new = paper.release("1")
     session = paper.session()
-    asyncio.run(begin(stand(paper, session, new), drill=""))
+    asyncio.run(begin(paper.rollout(session, new), session.id, drill=""))
     session.record(fact("rollout_decided", decision="rollback", reason="errors"), "canary")
-    weights: list[int] = []
-    route = paper.production.route
-
-    async def spy(stable: str | None, canary: str | None, weight: int) -> None:
-        weights.append(weight)
-        await route(stable, canary, weight)
-
-    paper.production.route = spy  # type: ignore[method-assign]
+    paper.production.weights.clear()
     outcome, _ = roll(paper, session, new)
     assert outcome.result == "rolled_back"
-    assert set(weights) == {0}
+    assert set(paper.production.weights) == {0}
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["beside a stable release", "first"])
@@ -329,72 +286,44 @@ def test_a_release_that_cannot_be_put_under_load_is_rolled_back(
 ) -> None:
     load = "  load: {rate: 5, requests: [{path: /, authenticated: true}]}\n"
     service = {"token": "sh -c 'echo no key; exit 3'"}
-    paper = Paper(tmp_path / "project", monkeypatch, service, rollout=ROLLOUT + load)
+    paper = Paper(tmp_path / "project", service, rollout=ROLLOUT + load)
     if not first:
         paper.serve(paper.release("1"))
     session = paper.session()
     outcome, _ = roll(paper, session, paper.release("2"))
     assert outcome.result == "rolled_back"
     assert "made no token" in outcome.reason
-    assert paper.production.roles() == (Roles() if first else Roles("old", None, None, 0))
-    assert paper.production.deployments() == (() if first else ("old",))
+    assert paper.production.roles == (Roles() if first else Roles("old", None, None, 0))
+    assert tuple(paper.production.deployments) == (() if first else ("old",))
 
 
-def test_a_fault_that_a_killed_drill_left_on_the_wire_does_not_meet_the_next_release(paper: Paper) -> None:
-    release = paper.release("1")
-    paper.serve(release)
-    session = paper.session("20260301-120000-c0ffee0-dd", command="drill", stages=[])
-
-    async def killed() -> None:
-        record = await begin(stand(paper, session, release), drill="errors=50%")
-        await paper.production.route(stable="old", canary=record.deployment, weight=50)
-        await paper.production.set_fault(errors=0.5)
-
-    asyncio.run(killed())
-    clusters = paper.production.folder / "envoy" / "clusters.json"
-    through_the_fault = '"port_value": 9'
-    assert through_the_fault in clusters.read_text()
-    seen: list[str] = []
-
-    def look(at: float, weight: int) -> Sample:
-        seen.append(clusters.read_text())
-        return healthy(at, weight)
-
-    paper.production.script = look
-    outcome, _ = roll(paper, paper.session(), paper.release("2"))
-    assert outcome == StageOutcome(StageState.PASSED)
-    assert seen
-    assert not any(through_the_fault in one for one in seen)
-
-
-def test_a_drill_whose_fault_cannot_be_brought_about_is_tidied_up_all_the_same(paper: Paper) -> None:
+def test_a_drill_whose_fault_cannot_be_brought_about_is_cleaned_up_all_the_same(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paper.production.script = erring
-    set_fault = paper.production.set_fault
 
-    async def refuse(errors: float = 0.0, latency: float = 0.0, share: float = 1.0, path: str = "/") -> None:
-        if errors:
-            raise InfrastructureError("Envoy did not take over faults.json")
-        await set_fault(errors, latency, share, path)
+    async def refuse(_faults: MemoryFaults, errors: float, latency: float, share: float, path: str) -> None:
+        raise InfrastructureError("Envoy did not take over faults.json")
 
-    paper.production.set_fault = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(MemoryFaults, "set_fault", refuse)
     paper.pipeline = paper.pipeline.model_copy(
         update={"rollout": paper.pipeline.rollout.model_copy(update={"failed_checks": 5})}
     )
     with pytest.raises(InfrastructureError, match=r"faults\.json"):
         drilled(paper, Fault("errors=50%", errors=0.5))
-    assert (paper.production.roles(), paper.production.deployments()) == (Roles("old", None, None, 0), ("old",))
+    assert (paper.production.roles, tuple(paper.production.deployments)) == (Roles("old", None, None, 0), ("old",))
 
 
 def test_a_drill_hears_who_asked_for_a_rollback_while_it_began(paper: Paper) -> None:
     release = paper.release("1")
     paper.serve(release)
     session = paper.session("20260301-120000-c0ffee0-dd", command="drill", stages=[])
-    here = stand(paper, session, release)
+    here = paper.rollout(session, release)
 
     async def drill() -> str:
-        record = await begin(here, drill="none")
+        record = await begin(here, session.id, drill="none")
         session.record(fact("rollback_requested", name="Ada", reason="not now"), "canary")
-        return (await conduct(here, record, Fault("none"))).reason
+        return (await conduct(here, record, Drill(Fault("none"), None, here.logs))).reason
 
     assert asyncio.run(drill()) == "asked for by Ada: not now"
 
@@ -411,7 +340,7 @@ def test_a_release_whose_controller_ends_by_an_error_has_no_traffic_and_may_be_g
     seen: list[int] = []
 
     def away(at: float, weight: int) -> Sample:
-        seen.append(paper.production.roles().weight)
+        seen.append(paper.production.roles.weight)
         if seen[-1]:
             raise error
         return healthy(at, weight)
@@ -421,42 +350,27 @@ def test_a_release_whose_controller_ends_by_an_error_has_no_traffic_and_may_be_g
         roll(paper, session, new)
     canary = f"{new.digest[:8]}-0ffee0-aa"
     assert seen[-1] == (100 if first else 50), "it had traffic"
-    assert paper.production.roles() == Roles(None if first else "old", canary, None, 0)
+    assert paper.production.roles == Roles(None if first else "old", canary, None, 0)
     assert session.state.rollout is not None
     assert session.state.rollout.outcome == ""
     paper.production.script = healthy
     assert roll(paper, session, new)[0] == StageOutcome(StageState.PASSED)
-    assert paper.production.roles().stable == canary
+    assert paper.production.roles.stable == canary
 
 
 def test_a_first_release_gets_no_traffic_before_its_controller_watches_it(paper: Paper) -> None:
-    weights: list[tuple[int, int]] = []
-    route = paper.production.route
-
-    async def spy(stable: str | None, canary: str | None, weight: int) -> None:
-        weights.append((weight, len(paper.production.leases)))
-        await route(stable, canary, weight)
-
-    paper.production.route = spy  # type: ignore[method-assign]
     assert roll(paper, paper.session(), paper.release("1"))[0] == StageOutcome(StageState.PASSED)
-    assert weights[0] == (0, 0)
-    assert all(leases for weight, leases in weights if weight)
+    assert paper.production.moves[0] == (0, 0)
+    assert all(leases for weight, leases in paper.production.moves if weight)
 
 
 def test_a_first_release_that_is_found_again_keeps_its_traffic_meanwhile(paper: Paper) -> None:
     new, session = paper.release("1"), paper.session()
-    record = asyncio.run(begin(stand(paper, session, new), drill=""))
-    asyncio.run(paper.production.route(stable=None, canary=record.deployment, weight=100))
-    weights: list[int] = []
-    route = paper.production.route
-
-    async def spy(stable: str | None, canary: str | None, weight: int) -> None:
-        weights.append(weight)
-        await route(stable, canary, weight)
-
-    paper.production.route = spy  # type: ignore[method-assign]
+    record = asyncio.run(begin(paper.rollout(session, new), session.id, drill=""))
+    asyncio.run(paper.platform().route(None, record.deployment, 100))
+    paper.production.weights.clear()
     assert roll(paper, session, new)[0] == StageOutcome(StageState.PASSED)
-    assert set(weights) == {100}
+    assert set(paper.production.weights) == {100}
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["beside a stable release", "first"])
@@ -470,10 +384,10 @@ def test_a_canary_that_nobody_watches_loses_its_traffic_before_the_load_is_await
 
     class SlowLoad:
         async def stop(self) -> dict[str, Any]:
-            weights.append(("load stopped", paper.production.roles().weight))
+            weights.append(("load stopped", paper.production.roles.weight))
             return {}
 
-    async def start_load(_stand: RolloutContext) -> Any:
+    async def start_load(_context: RolloutContext) -> Any:
         return SlowLoad()
 
     def dying(at: float, weight: int) -> Sample:
@@ -484,11 +398,11 @@ def test_a_canary_that_nobody_watches_loses_its_traffic_before_the_load_is_await
 
     monkeypatch.setattr(rollout, "_start_load", start_load)
     session, new = paper.session(), paper.release("2")
-    record = asyncio.run(begin(stand(paper, session, new), drill=""))
+    record = asyncio.run(begin(paper.rollout(session, new), session.id, drill=""))
     paper.production.script = dying
     with pytest.raises(InfrastructureError, match="does not answer"):
-        asyncio.run(conduct(stand(paper, session, new), record))
+        asyncio.run(conduct(paper.rollout(session, new), record))
     died, stopped = weights[-2:]
     assert died[0] == "controller died"
     assert stopped == ("load stopped", 0)
-    assert paper.production.roles().weight == 0
+    assert paper.production.roles.weight == 0

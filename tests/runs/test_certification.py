@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from dawsos.adapters.digests import sha256
+from dawsos.adapters.identity import IDENTITY_VARIABLES
 from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
 from dawsos.model.events import KeyCertified
 from dawsos.model.pipeline import Signing
 from dawsos.provenance import envelope as dsse
 from dawsos.provenance.certificate import BUNDLE_FILE, CERTIFICATE_FILE, KEY, NOBODY, Confirmed, about_bundle
 from dawsos.provenance.keys import local_signer
-from dawsos.provenance.sigstore import IDENTITY_VARIABLES
 from dawsos.provenance.statements import statement
 from dawsos.reporting import summary as story
 from dawsos.runs import certification as certifying

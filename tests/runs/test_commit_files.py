@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from dawsos.actions.bodies import ActionContext
 from dawsos.adapters import git
 from dawsos.model.run import ChangedFiles
 from dawsos.reporting.summary import not_checked
 from dawsos.runs.commit_files import CommitFiles
+from dawsos.runs.context import RunContext
 from dawsos.runs.project import load
 from dawsos.runs.recorder import Session
 from projects import TinyProject
 from support.world import Silent
-from verbs.test_ship import interrupted
+from verbs.on_paper import interrupted
 
 
 @pytest.fixture
@@ -25,11 +26,11 @@ def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return TinyProject("good", tmp_path, monkeypatch, capsys)
 
 
-def scene(good: TinyProject, command: str = "ship") -> ActionContext:
+def scene(good: TinyProject, command: str = "ship") -> RunContext:
     tools = interrupted(good, command, ["lint", "unit"])
     commit = git.commit(good.path)
     root = git.checkout(good.path, commit.sha, tools.project.checkout(commit.sha))
-    return ActionContext(tools, load(root), commit, root, Session(tools, "20260301-120000-c0ffee0-aa", [Silent()]))
+    return RunContext(tools, load(root), commit, root, Session(tools, "20260301-120000-c0ffee0-aa", [Silent()]))
 
 
 def release(folder: Path, **files: str) -> Path:
@@ -54,7 +55,7 @@ def test_what_a_step_made_and_the_release_has_is_said(good: TinyProject, tmp_pat
     made = release(
         tmp_path / "release", **{"demo__more.sh": "x" + sha("made\n"), "demo__other.sh": sha("what the commit has\n")}
     )
-    CommitFiles(stage).built("build", made)
+    asyncio.run(CommitFiles(stage).built("build", made))
     assert stage.session.state.changed_files == (ChangedFiles("build", "added", ("more.sh",), 1),)
     said = [remark.what for remark in not_checked(stage.session.state) if remark.where == "build"]
     assert said == ["more.sh went into the release, and is not in the commit: a step had made it"]
@@ -65,14 +66,14 @@ def test_what_git_ignores_is_no_file_that_a_step_added(good: TinyProject, tmp_pa
     good.commit("ignore what is compiled")
     stage = scene(good)
     (stage.root / "a.pyc").write_text("made\n")
-    CommitFiles(stage).built("build", release(tmp_path / "release", **{"a.pyc": sha("made\n")}))
+    asyncio.run(CommitFiles(stage).built("build", release(tmp_path / "release", **{"a.pyc": sha("made\n")})))
     assert stage.session.state.changed_files == ()
 
 
 def test_a_tracked_file_that_was_changed_is_built_and_said(good: TinyProject, tmp_path: Path) -> None:
     stage = scene(good)
     (stage.root / "test.sh").write_text("exit 1\n")
-    CommitFiles(stage).built("build", release(tmp_path / "release"))
+    asyncio.run(CommitFiles(stage).built("build", release(tmp_path / "release")))
     assert [changed.how for changed in stage.session.state.changed_files] == ["built"]
 
 
@@ -80,7 +81,7 @@ def test_a_tracked_file_that_was_changed_is_built_and_said(good: TinyProject, tm
 def test_a_changed_file_is_put_back_for_a_stage_that_is_alone_with_it(good: TinyProject, alone: bool) -> None:
     stage = scene(good)
     (stage.root / "test.sh").write_text("exit 1\n")
-    CommitFiles(stage).before("unit", alone=alone)
+    asyncio.run(CommitFiles(stage).before("unit", alone=alone))
     assert (git.changed_files(stage.root, stage.commit.sha) == ()) == alone
     assert [changed.how for changed in stage.session.state.changed_files] == ["put back" if alone else "seen"]
 
@@ -90,7 +91,7 @@ def test_of_a_run_on_the_tree_as_it_is_nothing_is_said(good: TinyProject, tmp_pa
     (stage.root / "test.sh").write_text("exit 1\n")
     (stage.root / "more.sh").write_text("made\n")
     files = CommitFiles(stage)
-    files.before("unit", alone=True)
-    files.built("build", release(tmp_path / "release", **{"more.sh": sha("made\n")}))
+    asyncio.run(files.before("unit", alone=True))
+    asyncio.run(files.built("build", release(tmp_path / "release", **{"more.sh": sha("made\n")})))
     assert (stage.root / "test.sh").read_text() == "exit 1\n"
     assert stage.session.state.changed_files == ()

@@ -8,7 +8,7 @@ import pytest
 
 from config.test_load import SMALL, load
 from dawsos.errors import BadInput
-from dawsos.runs.inputs import Upstream, cacheable, expired, stage_fingerprint
+from dawsos.runs.inputs import Upstream, stage_fingerprint
 
 PIPELINE = load(
     SMALL.replace(
@@ -21,15 +21,11 @@ PIPELINE = load(
 )
 
 
-def test_what_looks_at_an_environment_is_never_restored() -> None:
-    assert [cacheable(stage) for stage in PIPELINE.stages] == [True, True, True, False, True]
-
-
 def test_a_fingerprint_knows_the_toolchain_the_release_and_the_commit_where_they_matter(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("a==1\n")
 
     def manifest(stage: str, release: str = "r", sha: str = "s") -> dict[str, str]:
-        return stage_fingerprint(PIPELINE, PIPELINE.stage(stage), tmp_path, {}, Upstream(release, sha)).manifest
+        return stage_fingerprint(PIPELINE, PIPELINE.stage(stage), (tmp_path, {}), Upstream(release, sha), {}).manifest
 
     before = manifest("lint")
     assert "tool python" in before
@@ -44,7 +40,7 @@ def test_a_fingerprint_knows_the_toolchain_the_release_and_the_commit_where_they
 
 def test_a_lock_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"cannot read .*requirements\.txt"):
-        stage_fingerprint(PIPELINE, PIPELINE.stage("lint"), tmp_path, {}, Upstream("", ""))
+        stage_fingerprint(PIPELINE, PIPELINE.stage("lint"), (tmp_path, {}), Upstream("", ""), {})
 
 
 def test_a_stage_right_behind_the_build_looks_at_the_release_and_one_with_history_at_the_commit(tmp_path: Path) -> None:
@@ -55,7 +51,7 @@ def test_a_stage_right_behind_the_build_looks_at_the_release_and_one_with_histor
     pipeline = load(SMALL.replace("rollout:\n", f"{build}{stages}rollout:\n", 1))
 
     def manifest(stage: str, above: Upstream) -> dict[str, str]:
-        return stage_fingerprint(pipeline, pipeline.stage(stage), tmp_path, {}, above).manifest
+        return stage_fingerprint(pipeline, pipeline.stage(stage), (tmp_path, {}), above, {}).manifest
 
     assert manifest("sbom", Upstream("r", "s")) == manifest("sbom", Upstream("r", "t"))
     assert manifest("sbom", Upstream("r", "s")) != manifest("sbom", Upstream("q", "s"))
@@ -69,16 +65,11 @@ def test_only_a_stage_that_takes_the_seed_runs_again_for_one(tmp_path: Path) -> 
     (tmp_path / "requirements.txt").write_text("a==1\n")
 
     def manifest(stage: str, seed: int | None) -> dict[str, str]:
-        return stage_fingerprint(pipeline, pipeline.stage(stage), tmp_path, {}, Upstream("", "", seed)).manifest
+        return stage_fingerprint(pipeline, pipeline.stage(stage), (tmp_path, {}), Upstream("", "", seed), {}).manifest
 
     assert manifest("lint", 7) == manifest("lint", None)
     assert manifest("property", 7)["upstream seed"] == "7"
     assert manifest("property", 7) != manifest("property", 8) != manifest("property", None)
-
-
-def test_a_verdict_on_a_waiver_holds_until_its_day_is_over() -> None:
-    assert not expired([{"valid_until": None}, {"valid_until": 100.0}, {}], 99.0)
-    assert expired([{"valid_until": None}, {"valid_until": 100.0}], 100.0)
 
 
 def test_a_stage_that_asks_people_runs_again_for_another_release(tmp_path: Path) -> None:
@@ -87,7 +78,7 @@ def test_a_stage_that_asks_people_runs_again_for_another_release(tmp_path: Path)
     pipeline = load(SMALL.replace("rollout:\n", f"{asking}rollout:\n", 1))
     (tmp_path / "requirements.txt").write_text("a==1\n")
     one, other = (
-        stage_fingerprint(pipeline, pipeline.stage("sign"), tmp_path, {}, Upstream(release, "s")).digest
+        stage_fingerprint(pipeline, pipeline.stage("sign"), (tmp_path, {}), Upstream(release, "s"), {}).digest
         for release in ("r", "q")
     )
     assert one != other

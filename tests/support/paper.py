@@ -1,35 +1,33 @@
-"""Production on paper: the real platform over its real files, where processes and Envoy do at once what they are told."""
+"""Production on paper: a project whose environments are in memory; the commands of its releases really run."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from dawsos.actions import environments
-from dawsos.actions.environments import Environment
+from dawsos.actions.rollout import rollout_context
 from dawsos.adapters.git import Commit
 from dawsos.engine.contract import StageAttempt
-from dawsos.errors import InfrastructureError
+from dawsos.model.environment import PlatformName
 from dawsos.model.pipeline import Pipeline
-from dawsos.model.policy import CrashLoop
-from dawsos.model.rollout import Counts, Sample
-from dawsos.platforms.local.platform import Deployment, LocalPlatform
-from dawsos.platforms.local.state import EnvironmentStatus, ProcessStatus, read_desired, read_json, write_desired
+from dawsos.model.release import Release
+from dawsos.platforms.contract import EnvironmentSpec, Platform, PlatformHost
 from dawsos.releases import bundle as releases
+from dawsos.rollout.lifecycle import RolloutContext
+from dawsos.runs.context import RunContext
 from dawsos.runs.project import Project, Tools, open_tools
 from dawsos.runs.recorder import Session
-from fakes import ScriptedTraffic, VirtualClock, sample
+from fakes import VirtualClock
 from support.facts import fact
+from support.memory_platform import URL, MemoryEnvironment, MemoryPlatform, erring, healthy
 from support.world import COMMIT, PIPELINE, Silent, pipeline_of
 
-URL = "http://127.0.0.1:7"
+__all__ = ["ROLLOUT", "URL", "Paper", "alter", "erring", "healthy"]
+
 ROLLOUT = """rollout:
   judge: thresholds
   baseline: 0s
@@ -38,121 +36,50 @@ ROLLOUT = """rollout:
   check_interval: 1s
   failed_checks: 2
 """
-
-
-def healthy(at: float, weight: int) -> Sample:
-    return sample(at, weight)
-
-
-def erring(at: float, weight: int) -> Sample:
-    return sample(at, weight, canary=Counts(20, 10, ((0.1, 20), (float("inf"), 20))))
-
-
-class PaperPlatform(LocalPlatform):
-    """``broken`` names deployments whose processes never become ready, ``told`` what the proxy confirmed, in order."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        super().__init__(folder, name)
-        self.script: Callable[[float, int], Sample] = healthy
-        self.broken: set[str] = set()
-        self.told: list[str] = []
-        self.faults: list[tuple[float, float]] = []
-        self.leases: list[float] = []
-        self.crashed: list[str] = []
-
-    async def _ready(self, specs: Any, within: float) -> None:
-        late = next((spec.name for spec in specs if spec.group in self.broken or "*" in self.broken), None)
-        if late is not None:
-            raise InfrastructureError(f"{self.name}: {late} is not ready", fix="read its log")
-
-    async def _confirm(self, name: str, version: str) -> None:
-        """Envoy would refuse a route to a cluster that it does not know."""
-        envoy = self.folder / "envoy"
-        known = {cluster["name"] for cluster in read_json(envoy / "clusters.json").get("resources", ())}
-        routed = (envoy / "routes.json").read_text() if (envoy / "routes.json").exists() else ""
-        for cluster in ("to-" + name for name in self.deployments()):
-            assert f'"{cluster}"' not in routed or cluster in known
-        self.told.append(name)
-
-    def status(self) -> EnvironmentStatus:
-        desired = read_desired(self.folder)
-        shown = [
-            ProcessStatus(name, spec.group, 1, "dead" if spec.group in self.broken else "ready")
-            for name, spec in desired.processes.items()
-        ]
-        return EnvironmentStatus(True, URL, tuple(shown))
-
-    def traffic(self, failure_counters: tuple[str, ...] = (), crash_loop: CrashLoop | None = None) -> PaperTraffic:  # type: ignore[override]
-        return PaperTraffic(self)
-
-    async def set_fault(self, errors: float = 0.0, latency: float = 0.0, share: float = 1.0, path: str = "/") -> None:
-        self.faults.append((errors, latency))
-        await super().set_fault(errors, latency, share, path)
-
-    def renew_lease(self, seconds: float) -> None:
-        self.leases.append(seconds)
-        super().renew_lease(seconds)
-
-    def crash(self, deployment_id: str) -> None:
-        self.crashed.append(deployment_id)
-
-
-class PaperTraffic(ScriptedTraffic):
-    """The proxy of a ``PaperPlatform``."""
-
-    def __init__(self, platform: PaperPlatform) -> None:
-        super().__init__(lambda at, weight: platform.script(at, weight))
-        self.platform = platform
-
-    async def set_weight(self, weight: int) -> float:
-        roles = self.platform.roles()
-        await self.platform.route(stable=roles.stable, canary=roles.canary, weight=weight)
-        return await super().set_weight(weight)
-
-    async def close(self) -> None: ...
+_ENVIRONMENTS = "environments: {staging: {}, production: {}}"
 
 
 class Paper:
-    """A project whose environments are on paper; the commands of its releases really run."""
+    """``service`` adds keys to the pipeline's service, ``rollout`` replaces its rollout, ``env`` the environments' variables."""
 
     def __init__(
-        self, home: Path, monkeypatch: pytest.MonkeyPatch, service: dict[str, Any] | None = None, rollout: str = ROLLOUT
+        self,
+        home: Path,
+        service: dict[str, Any] | None = None,
+        rollout: str = ROLLOUT,
+        env: dict[str, str] | None = None,
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         text = PIPELINE.partition("rollout:\n")[0] + rollout
         # JSON is YAML, and knows how to quote.
         text = text.replace("service: {", f"service: {{{json.dumps(service)[1:-1]}, " if service else "service: {")
+        variables = {"GREETING": "hello"} if env is None else env
+        settings = json.dumps({"replicas": 1, "env": variables})
+        assert _ENVIRONMENTS in text
+        text = text.replace(_ENVIRONMENTS, f"environments: {{staging: {settings}, production: {settings}}}")
         (home / "pipeline.yaml").write_text(text)
         (home / "requirements.txt").touch()
         self.pipeline: Pipeline = pipeline_of(text)
         self.project = Project(home, home / ".dawsos")
         self.clock = VirtualClock()
-        self.tools: Tools = replace(open_tools(self.project), clock=self.clock)
-        self.variables = {"GREETING": "hello", "QUEUE_URL": "http://127.0.0.1:{QUEUE_PORT}"}
-        self.platforms = {
-            name: PaperPlatform(self.project.environment(name), name) for name in ("staging", "production")
-        }
-        for platform in self.platforms.values():
-            platform.folder.mkdir(parents=True)
-            desired = read_desired(platform.folder)
-            desired.proxy = {"listener": 7, "admin": 8, "faults": 9}
-            write_desired(platform.folder, desired)
+        self.environments = {name: MemoryEnvironment() for name in ("staging", "production")}
+        self.tools: Tools = replace(open_tools(self.project), clock=self.clock, make_platform=self._make_platform)
 
-        async def prepare(
-            tools: Tools, pipeline: Pipeline, name: str, profile: str, root: Path | None = None
-        ) -> Environment:
-            return self.environment(name)
-
-        monkeypatch.setattr(environments, "prepare", prepare)
+    def _make_platform(self, kind: PlatformName, host: PlatformHost) -> Platform:
+        return MemoryPlatform(host, self.environments[host.name])
 
     @property
-    def production(self) -> PaperPlatform:
-        return self.platforms["production"]
+    def production(self) -> MemoryEnvironment:
+        return self.environments["production"]
 
-    def environment(self, name: str = "production") -> Environment:
-        return Environment(name, self.pipeline.environment(name), self.platforms[name], self.variables, URL)
+    def platform(self, name: str = "production") -> MemoryPlatform:
+        """Return a prepared platform of the environment."""
+        platform = self.tools.platform(name)
+        assert isinstance(platform, MemoryPlatform)
+        asyncio.run(platform.prepare(EnvironmentSpec(self.pipeline.service, self.pipeline.environment(name))))
+        return platform
 
-    def release(self, text: str = "1", sha: str = COMMIT) -> releases.Release:
+    def release(self, text: str = "1", sha: str = COMMIT) -> Release:
         """Return a sealed release; another ``text`` or commit is another release."""
         work = self.project.releases / "build"
         (work / "site" / "app").mkdir(parents=True)
@@ -169,26 +96,38 @@ class Paper:
         session.record(fact("run_started", **{**told, **facts}))
         return session
 
-    def built(self, session: Session, release: releases.Release) -> None:
+    def built(self, session: Session, release: Release) -> None:
+        """Record that the run built ``release``."""
         session.record(
             fact("release_built", release=release.digest, commit=release.commit, builder="bundle", bytes=1), "build"
         )
 
-    def work(self, session: Session, stage: str) -> StageAttempt:
+    def attempt(self, session: Session, stage: str) -> StageAttempt:
+        """Return the first attempt at a stage of the run."""
         artifacts = session.artifacts(stage)
         artifacts.mkdir(parents=True, exist_ok=True)
         return StageAttempt(self.pipeline.stage(stage), 1, artifacts, None, session, self.clock)
 
-    def serve(self, release: releases.Release, deployment: str = "old", environment: str = "production") -> None:
+    def context(self, session: Session) -> RunContext:
+        """Return what the actions of the run share."""
+        commit = Commit(COMMIT, "subject", "Ada", 1_700_000_000, "main")
+        return RunContext(self.tools, self.pipeline, commit, self.project.root, session)
+
+    def rollout(self, session: Session, release: Release, profile: str = "") -> RolloutContext:
+        """Return what a rollout of ``release`` in production works with."""
+        parts = (self.platform(), release, self.pipeline.policy(profile))
+        return rollout_context(session, self.pipeline, parts, "canary", session.artifacts("canary"))
+
+    def serve(self, release: Release, deployment: str = "old", environment: str = "production") -> None:
         """Let ``release`` serve all traffic."""
-        platform = self.platforms[environment]
+        platform = self.platform(environment)
 
         async def live() -> None:
-            await platform.deploy(Deployment(deployment, release.digest, ("x",), "/", {}, 1))
-            await platform.route(stable=deployment, canary=None, weight=0)
+            await platform.deploy(deployment, release)
+            await platform.route(deployment, None, 0)
 
         asyncio.run(live())
-        platform.told.clear()
+        self.environments[environment].weights.clear()
 
 
 def alter(paper: Paper) -> None:

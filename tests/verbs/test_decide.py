@@ -24,8 +24,8 @@ def test_a_decision_is_recorded_with_the_digest(decision: ApprovalDecision, tmp_
     assert (record.decision, record.reason, record.how) == (decision, "seen", "command")
 
 
-def test_a_run_that_asks_for_nothing_takes_no_decision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
+def test_a_run_that_asks_for_nothing_takes_no_decision(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
     paper.session()
     with pytest.raises(BadInput, match="does not ask for an approval"):
         decide(paper.project, "last", decision=ApprovalDecision.APPROVED, name="Ada", reason="")

@@ -15,8 +15,8 @@ from support.paper import Paper
 from support.world import RELEASE, world, written_as_version_1
 
 
-def test_without_a_release_there_is_no_evidence_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
+def test_without_a_release_there_is_no_evidence_of_one(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
     finish(paper.session("20260301-120000-c0ffee0-01"), paper.pipeline, RunResult.FAILED)
     with pytest.raises(BadInput, match="built no release"):
         evidence(paper.project, "last", check=True)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from dawsos.model.status import RunResult
 from dawsos.runs.lifecycle import finish
 from dawsos.verbs.history import history
 from support.paper import Paper
 
 
-def test_history_is_the_newest_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
+def test_history_is_the_newest_last(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
     assert history(paper.project) == ()
     session = paper.session("20260301-120000-c0ffee0-01")
     paper.built(session, paper.release())

@@ -18,16 +18,16 @@ def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return TinyProject("good", tmp_path, monkeypatch, capsys)
 
 
-def test_lint_says_what_the_file_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
+def test_lint_says_what_the_file_means(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
     facts = lint(paper.project)
     assert (len(facts.stages), facts.gates) == (6, 7)
     assert (facts.ladder, facts.rollout_seconds) == ((50, 100), 4.0)
     assert (facts.failed_checks, facts.check_interval) == (2, 1.0)
 
 
-def test_a_file_that_is_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
+def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
     (paper.project.root / "requirements.txt").unlink()
     with pytest.raises(BadInput, match=r"requirements\.txt"):
         lint(paper.project)

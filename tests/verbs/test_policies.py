@@ -41,8 +41,8 @@ def test_a_manifest_is_a_policy_too(tmp_path: Path) -> None:
     assert [each.judge for _, each in contenders(policy)] == ["flagger", "statistical", "thresholds"]
 
 
-def test_a_profile_is_looked_up_in_the_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
+def test_a_profile_is_looked_up_in_the_pipeline(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
     assert policy_named(paper.project, "production").judge == "thresholds"
     with pytest.raises(BadInput, match="unknown policy 'lapdog'; there are: production"):
         policy_named(paper.project, "lapdog")

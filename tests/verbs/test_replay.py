@@ -13,8 +13,8 @@ from dawsos.verbs.replay import replay
 from support.paper import Paper
 
 
-def test_a_recorded_rollout_is_judged_by_every_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
+def test_a_recorded_rollout_is_judged_by_every_judge(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
     session = paper.session()
     with pytest.raises(BadInput, match="has no recorded rollout"):
         replay(paper.project, "last", "")

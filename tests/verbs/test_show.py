@@ -15,8 +15,8 @@ from support.paper import Paper, alter
 RUN = "20260301-120000-c0ffee0-01"
 
 
-def test_a_run_is_shown_with_what_is_wrong_with_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
+def test_a_run_is_shown_with_what_is_wrong_with_its_journal(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
     finish(paper.session(RUN), paper.pipeline, RunResult.FAILED, "because of 01")
     found = show(paper.project, "last")
     assert (found.run.id, found.run.result, found.problems) == (RUN, "failed", ())
@@ -27,6 +27,6 @@ def test_a_run_is_shown_with_what_is_wrong_with_its_journal(tmp_path: Path, monk
     assert "was altered" in problem
 
 
-def test_an_unknown_run_is_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_run_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="run 'nope' is unknown; the newest runs: none yet"):
-        show(Paper(tmp_path / "project", monkeypatch).project, "nope")
+        show(Paper(tmp_path / "project").project, "nope")

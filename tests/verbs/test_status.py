@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
-import pytest
-
-from dawsos.adapters.locks import owned
+from dawsos.adapters.locks import FileLock, owned
 from dawsos.model.events import RunFinished
 from dawsos.model.status import RunResult
-from dawsos.platforms.local.state import Roles, write_roles
+from dawsos.platforms.contract import Roles
+from dawsos.platforms.local.locking import SUPERVISOR_LOCK
+from dawsos.platforms.local.state import Desired, write_desired, write_json, write_roles
 from dawsos.verbs.status import status
 from support.paper import Paper
 
+OLDER, NEWER = "aa" * 32, "bb" * 32
 
-def test_what_runs_and_what_waits_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
-    older, newer = paper.release("1"), paper.release("2")
-    paper.serve(older, "older")
-    paper.serve(newer, "newer")
-    write_roles(paper.production.folder, Roles("newer", "older", None, 25))
+
+def started(paper: Paper, name: str = "production") -> Path:
+    """Write what a local environment says of itself in which ``older`` is the canary of ``newer``."""
+    folder = paper.project.environment(name)
+    folder.mkdir(parents=True)
+    deployments = {"older": {"release": OLDER, "ports": [8]}, "newer": {"release": NEWER, "ports": [9]}}
+    write_desired(folder, Desired(deployments=deployments, proxy={"listener": 7}))
+    write_roles(folder, Roles("newer", "older", None, 25))
+    process = {"name": "newer.0", "group": "newer", "pid": 1, "state": "ready", "restarts": [1.0], "digest": "d"}
+    write_json(folder / "status.json", {"processes": [process]})
+    return folder
+
+
+def test_what_runs_and_what_waits_is_shown(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
+    started(paper, "staging")
+    started(paper)
     (paper.project.home / "environments" / "a file").touch()
     session = paper.session()
     done = paper.session("20260301-120000-c0ffee0-bb")
@@ -28,19 +41,27 @@ def test_what_runs_and_what_waits_is_shown(tmp_path: Path, monkeypatch: pytest.M
         shown = status(paper.project)
     assert [one.name for one in shown.environments] == ["production", "staging"]
     production = shown.environments[0]
-    # On paper no supervisor lives, and then no process is believed to run.
+    # No supervisor lives, and then no process is believed to run.
     assert (production.url, production.running, production.processes) == ("http://127.0.0.1:7", False, ())
-    assert (production.roles, production.weight) == ({"stable": newer.digest, "canary": older.digest}, 25)
+    assert (production.roles, production.weight) == ({"stable": NEWER, "canary": OLDER}, 25)
     (run,) = shown.unfinished
     assert (run.run, run.command, run.result) == (session.id, "ship", "")
     assert run.owner
 
 
-def test_before_the_first_ship_there_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = Paper(tmp_path / "project", monkeypatch)
-    for platform in paper.platforms.values():
-        for path in platform.folder.iterdir():
-            path.unlink()
-        platform.folder.rmdir()
+def test_processes_are_shown_with_the_keys_that_programs_read(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
+    with FileLock(started(paper) / SUPERVISOR_LOCK) as lock:
+        assert lock.take()
+        (environment,) = status(paper.project).environments
+    assert environment.running
+    (process,) = asdict(environment)["processes"]
+    assert process == {
+        "name": "newer.0", "group": "newer", "pid": 1, "state": "ready", "restarts": (1.0,), "crash_looping": False,
+    }  # fmt: skip
+
+
+def test_before_the_first_ship_there_is_nothing(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
     assert status(paper.project).environments == ()
     assert status(paper.project).unfinished == ()

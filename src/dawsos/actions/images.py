@@ -6,15 +6,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from dawsos.actions.bodies import ActionContext
 from dawsos.adapters.files import write_json
 from dawsos.adapters.scratch import owned_folder
 from dawsos.adapters.toolchain import base_environment
 from dawsos.engine.contract import StageAttempt
+from dawsos.model.release import Release
 from dawsos.releases import images
 from dawsos.releases.builders.common import BuildTools, ImageBuild
-from dawsos.releases.bundle import Release
 from dawsos.releases.images import Choice
+from dawsos.runs.context import RunContext
 
 # What the builders printed, among the stage's artifacts.
 LOG = "images.log"
@@ -26,25 +26,25 @@ def docker_client(environment: Mapping[str, str], home: Path) -> dict[str, str]:
     return {"DOCKER_CONFIG": str(home / ".docker")} | named
 
 
-async def build_images(scene: ActionContext, work: StageAttempt, release: Release) -> Choice:
+async def build_images(context: RunContext, attempt: StageAttempt, release: Release) -> Choice:
     """Build the service's images from ``release``; leave ``image-NAME.json`` for each and return which builder was used and why.
 
     Raises InfrastructureError when the builder that pipeline.yaml demands is not to be had, ReleaseFailed when a build fails.
     """
-    service, home = scene.pipeline.service, scene.tools.project.home
+    service, home = context.pipeline.service, context.tools.project.home
     with owned_folder(home, "images-") as folder:
         environment = base_environment(home / "home")
         environment["PATH"] += ":/usr/sbin:/sbin"
         docker = docker_client(os.environ, Path.home())
-        tools = BuildTools(scene.runner(), environment, work.artifacts / LOG, folder, docker)
+        tools = BuildTools(context.runner(), environment, attempt.artifacts / LOG, folder, docker)
         choice = await images.choose(service.builder, service.images, tools)
         for image in service.images:
             facts = (
                 {"name": image.name, "not_built": choice.reason}
                 if choice.builder is None
                 else await images.build(
-                    choice.builder, ImageBuild(image, scene.root, release.path, scene.commit), tools
+                    choice.builder, ImageBuild(image, context.root, release.path, context.commit), tools
                 )
             )
-            write_json(work.artifacts / f"image-{image.name}.json", facts)
+            write_json(attempt.artifacts / f"image-{image.name}.json", facts)
     return choice

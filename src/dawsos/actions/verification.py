@@ -1,46 +1,44 @@
-"""Post-deployment verification: is what serves what was shipped, and does it do its daily work?"""
+"""Verification after deployment: is what serves what was shipped, and does it do its daily work?"""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
-from dawsos.actions import environments
-from dawsos.actions.environments import Environment
-from dawsos.actions.release_commands import ReleaseCommands
+from dawsos.actions.environments import open_environment
 from dawsos.adapters.http import get
 from dawsos.errors import InfrastructureError
 from dawsos.model.events import CheckResult
-from dawsos.model.pipeline import Pipeline
+from dawsos.model.pipeline import Pipeline, Service
+from dawsos.platforms.commands import ServiceCommands
 from dawsos.releases import bundle as releases
 from dawsos.runs.project import Tools
-from dawsos.runs.recorder import Session
 
 
-async def verify_production(tools: Tools, pipeline: Pipeline, session: Session) -> list[CheckResult]:
-    """Return the checks on production for a run that shipped."""
-    environment = await environments.prepare(tools, pipeline, "production", session.state.profile)
-    return await checks(tools, pipeline, environment, tools.project.run_folder(session.id) / "verify")
+async def verify_deployment(tools: Tools, pipeline: Pipeline, name: str, profile: str, logs: Path) -> list[CheckResult]:
+    """Check the environment ``name``: version of /health, latest page, metrics, and the service's own checks.
 
-
-async def checks(tools: Tools, pipeline: Pipeline, environment: Environment, logs: Path) -> list[CheckResult]:
-    """Return the checks: version of /health, latest page, metrics, and the service's own checks."""
-    stable = environment.platform.roles().stable
+    An environment that is down is started first.  Raises InfrastructureError when no release serves there.
+    """
+    platform = await open_environment(tools, pipeline, name, profile)
+    status, service = await platform.status(), pipeline.service
+    stable = status.roles.stable
     if stable is None:
-        raise InfrastructureError(f"no release serves {environment.name}", fix="dawsos ship")
-    release = releases.load(tools.project.releases, environment.platform.release_of(stable))
-    inside = ReleaseCommands(tools, pipeline, environment, release, stable)
+        raise InfrastructureError(f"no release serves {name}", fix="dawsos ship")
+    release = await asyncio.to_thread(releases.load, tools.project.releases, status.release_of(stable))
+    commands = ServiceCommands(service, name, platform.commands(stable, release), tools.masker)
     logs.mkdir(parents=True, exist_ok=True)
-    health = await get(environment.url + pipeline.service.health)
+    health = await get(status.url + service.health)
     body = health["body"] if isinstance(health["body"], dict) else {}
     found = [
         _check("health", f"{health['status_code']} {body.get('status', health['error'])}", "200 healthy"),
         _check("version", str(body.get("version", "")), release.commit),
-        await _metrics(pipeline, environment),
+        await _metrics(service, status.url),
     ]
-    if pipeline.service.latest:
-        found.append(await _latest(inside, str(pipeline.service.latest), logs))
-    for job in pipeline.service.verify:
-        outcome = await inside.run(job.run, logs / f"{job.name}.log", job.env)
+    if service.latest:
+        found.append(await _latest(commands, status.url, str(service.latest), logs))
+    for job in service.verify:
+        outcome = await commands.run(job.run, logs / f"{job.name}.log", job.env)
         found.append(_check(job.name, f"exit {outcome.exit_code}", "exit 0"))
     return found
 
@@ -53,16 +51,16 @@ def _check(name: str, measured: str, limit: str) -> CheckResult:
 _COUNTER = "http_requests_total"
 
 
-async def _metrics(pipeline: Pipeline, environment: Environment) -> CheckResult:
-    answer = await get(environment.url + pipeline.service.metrics)
+async def _metrics(service: Service, url: str) -> CheckResult:
+    answer = await get(url + service.metrics)
     there = answer["status_code"] == 200
     seen = _COUNTER if _COUNTER in str(answer["body"]) else f"200 without {_COUNTER}"
     return _check("metrics", seen if there else f"status {answer['status_code']}", _COUNTER)
 
 
-async def _latest(inside: ReleaseCommands, path: str, logs: Path) -> CheckResult:
-    variables = await inside.seed(logs / "seed.log")
-    token = await inside.token(variables, logs / "token")
-    answer = await get(inside.environment.url + path, token=token)
+async def _latest(commands: ServiceCommands, url: str, path: str, logs: Path) -> CheckResult:
+    variables = await commands.seed(logs / "seed.log")
+    token = await commands.token(variables, logs / "token.log")
+    answer = await get(url + path, token=token)
     stale = answer["headers"].get("x-pricing-pack-stale") == "true"
     return _check(path, f"{answer['status_code']}{' stale' if stale else ''}", "200")

@@ -45,6 +45,10 @@ class StageCache:
             return None
         return kept if kept is not None and same and self._genuine(digest, kept) else None
 
+    def artifacts(self, stage: str, digest: str) -> Path:
+        """Return the folder of the kept evidence."""
+        return self._folder / stage / digest / "artifacts"
+
     def latest_manifest(self, stage: str) -> dict[str, str] | None:
         """Return the manifest of the stage's newest kept result."""
         kept = [result for path in (self._folder / stage).glob("*/result.json") if (result := _result(path))]
@@ -57,9 +61,11 @@ class StageCache:
         shutil.copytree(self._folder / stage / digest / "artifacts", artifacts, symlinks=True)
 
     def keep(self, record: StageRecord, fingerprint: Fingerprint, artifacts: Path, *, run: str, statement: str) -> None:
-        """Keep a passed stage's evidence with its signed ``statement``; an equal one that is there stays, a bad one is replaced."""
+        """Keep a passed stage's evidence with its signed ``statement``; a bad one is replaced, and so is
+        one that is older than this attempt: it was there, and the stage ran all the same, because a waiver had run out."""
         target = self._folder / record.id / fingerprint.digest
-        if self.lookup(record.id, fingerprint.digest) is not None:
+        there = self.lookup(record.id, fingerprint.digest)
+        if there is not None and there["finished_at"] >= (record.started_at or 0.0):
             return
         shutil.rmtree(target, ignore_errors=True)
         try:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dawsos.adapters.identity import without_identity
 from dawsos.adapters.scratch import owned_folder
 from dawsos.errors import BadInput, InfrastructureError
-from dawsos.provenance.sigstore import without_identity
 
 # The user's global ignore file does not belong to the project.
 _OWN_IGNORES = ("-c", "core.excludesFile=/dev/null")

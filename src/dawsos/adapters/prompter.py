@@ -22,7 +22,7 @@ class TerminalPrompter:
 
     async def ask(self, text: str, answered: Callable[[], bool]) -> str | None:
         """Show ``text`` and return the next line typed, None as soon as the question was answered elsewhere."""
-        import asyncio  # `dawsos history` opens the project's tools and asks nobody
+        import asyncio  # few commands ask anything
 
         self.say(text)
         loop = asyncio.get_running_loop()

@@ -20,44 +20,47 @@ def ship(*, approve_as: str, reason: str, profile: str, no_cache: bool, hotfix: 
     """``dawsos ship``."""
     if approve_as and not reason:
         raise BadInput("--approve-as needs --reason", fix='for example --approve-as Ada --reason "demo accepted"')
-    from dawsos.verbs import ship as verb
+    from dawsos.verbs.execution import Options
+    from dawsos.verbs.ship import ship as verb
 
-    options = verb.Options(profile=profile, approve_as=approve_as, reason=reason, no_cache=no_cache, hotfix=hotfix)
-    return _end(verb.ship(here(), options, make_reporters))
+    options = Options(profile=profile, approve_as=approve_as, reason=reason, no_cache=no_cache, hotfix=hotfix)
+    return _end(verb(here(), options, make_reporters))
 
 
 def run(*, stages: tuple[str, ...], no_cache: bool, seed: int | None, profile: str) -> int:
     """``dawsos run``."""
-    from dawsos.verbs import ship as verb
+    from dawsos.verbs.execution import Options
+    from dawsos.verbs.run import run as verb
 
-    options = verb.Options(profile=profile, stages=stages, no_cache=no_cache, seed=seed)
-    return _end(verb.run(here(), options, make_reporters))
+    options = Options(profile=profile, stages=stages, no_cache=no_cache, seed=seed)
+    return _end(verb(here(), options, make_reporters))
 
 
 def resume(*, run_id: str) -> int:
     """``dawsos resume``."""
-    from dawsos.verbs import ship as verb
+    from dawsos.verbs.resume import resume as verb
 
-    return _end(verb.resume(here(), run_id, make_reporters))
+    return _end(verb(here(), run_id, make_reporters))
 
 
 def rollback(*, to: str, name: str, reason: str) -> int:
     """``dawsos rollback``."""
     import getpass  # only this verb needs it
 
-    from dawsos.verbs import operations as verb
+    from dawsos.verbs.rollback import Request
+    from dawsos.verbs.rollback import rollback as verb
 
-    return _end(verb.rollback(here(), to, name or getpass.getuser(), reason, make_reporters))
+    return _end(verb(here(), Request(name or getpass.getuser(), reason, to), make_reporters))
 
 
 def drill(*, fault: str, profile: str) -> int:
     """``dawsos drill``."""
-    from dawsos.verbs import operations as verb
+    from dawsos.verbs.drill import drill as verb
 
-    return _end(verb.drill(here(), fault, profile, make_reporters))
+    return _end(verb(here(), fault, profile, make_reporters))
 
 
-def make_reporters(pipeline: Pipeline, stages: Sequence[Stage]) -> Sequence[Reporter]:
+def make_reporters(pipeline: Pipeline, stages: Sequence[Stage]) -> tuple[Reporter, ...]:
     """Return what shows a run: a live table on a terminal, else one line a fact, with annotations on GitHub Actions."""
     from dawsos.adapters.clock import SystemClock
     from dawsos.reporting.terminal import TerminalReporter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -45,17 +46,21 @@ def history_table(runs: Sequence[PastRun], *, ascii_only: bool = False) -> Rende
     return table
 
 
+_PLAN_STYLES = {"run": "cyan", "restore": "green", "skip": "yellow"}
+
+
 def plan_table(plan: Plan, explain: bool) -> RenderableType:
     """Return what would run and why; with ``explain`` every input that changed."""
     table = _table("", "stage", "why")
     for planned in plan.stages:
-        restore = planned.action == "restore"
-        table.add_row(Text(planned.action, style="green" if restore else "cyan"), planned.stage, Text(planned.reason))
+        table.add_row(Text(planned.action, style=_PLAN_STYLES[planned.action]), planned.stage, Text(planned.reason))
         for change in planned.changes if explain else ():
             # A file may be called anything, also what would steer the terminal.
             table.add_row("", "", Text(words.clean(change), style="dim"))
-    counted = sum(planned.action == "run" for planned in plan.stages)
-    tail = f"{words.count(counted, 'stage')} to run, {len(plan.stages) - counted} restored from the cache"
+    counted = Counter(planned.action.value for planned in plan.stages)
+    tail = f"{words.count(counted['run'], 'stage')} to run, {counted['restore']} restored from the cache"
+    if counted["skip"]:
+        tail += f", {counted['skip']} skipped"
     hidden = not explain and any(planned.changes for planned in plan.stages)
     return Group(table, Text(tail + ("; --explain names the inputs that changed" if hidden else "")))
 

@@ -17,64 +17,64 @@ from dawsos.model.status import StageState
 from dawsos.model.verdicts import GateVerdict
 
 
-async def run_stage(work: StageAttempt, hands: StageRuntime) -> StageOutcome:
-    """Carry out ``work`` with up to ``retry.attempts`` attempts; the journal has every fact when this returns."""
+async def run_stage(attempt: StageAttempt, runtime: StageRuntime) -> StageOutcome:
+    """Carry out the stage with up to ``retry.attempts`` attempts; the journal has every fact when this returns."""
     while True:
-        outcome = await _attempt(work, hands)
-        if outcome.result != "infrastructure" or work.attempt >= work.stage.retry.attempts:
+        outcome = await _attempt(attempt, runtime)
+        if outcome.result is not StageState.INFRASTRUCTURE or attempt.number >= attempt.stage.retry.attempts:
             return outcome
-        work = replace(
-            work,
+        attempt = replace(
+            attempt,
             done=False,
-            attempt=work.attempt + 1,
-            artifacts=work.artifacts.with_name(f"attempt-{work.attempt + 1}"),
+            number=attempt.number + 1,
+            artifacts=attempt.artifacts.with_name(f"attempt-{attempt.number + 1}"),
         )
 
 
-async def _attempt(work: StageAttempt, hands: StageRuntime) -> StageOutcome:
-    stage = work.stage
-    work.artifacts.mkdir(parents=True, exist_ok=True)
-    digest = work.fingerprint.digest if work.fingerprint else ""
-    tools = work.fingerprint.tools if work.fingerprint else {}
-    work.recorder.record(StageStarted(digest, tools, work.attempt, work.done), stage.id)
-    started = work.clock.monotonic()
+async def _attempt(attempt: StageAttempt, runtime: StageRuntime) -> StageOutcome:
+    stage = attempt.stage
+    attempt.artifacts.mkdir(parents=True, exist_ok=True)
+    digest = attempt.fingerprint.digest if attempt.fingerprint else ""
+    tools = attempt.fingerprint.tools if attempt.fingerprint else {}
+    attempt.recorder.record(StageStarted(digest, tools, attempt.number, attempt.done), stage.id)
+    started = attempt.clock.monotonic()
     outcome = StageOutcome(StageState.CANCELLED, "another stage failed or the run was stopped")
     try:
-        outcome = await _outcome(work, hands)
+        outcome = await _outcome(attempt, runtime)
         # In a thread: a large folder must not stall the logs and budgets of the stages beside this one.
-        evidence = await asyncio.to_thread(tree_digests, work.artifacts)
+        evidence = await asyncio.to_thread(tree_digests, attempt.artifacts)
     except asyncio.CancelledError:
         # Not in a thread: a second cancellation while it is awaited would leave the stage without an end in the journal.
-        _finish(work, outcome, started, tree_digests(work.artifacts))
+        _finish(attempt, outcome, started, tree_digests(attempt.artifacts))
         raise
-    _finish(work, outcome, started, evidence)
-    if outcome.result == "passed":
-        hands.keep(work)
+    _finish(attempt, outcome, started, evidence)
+    if outcome.result is StageState.PASSED:
+        await runtime.keep(attempt)
     return outcome
 
 
-async def _outcome(work: StageAttempt, hands: StageRuntime) -> StageOutcome:
+async def _outcome(attempt: StageAttempt, runtime: StageRuntime) -> StageOutcome:
     try:
-        outcome = StageOutcome(StageState.PASSED) if work.done else await _work(work, hands)
-        if outcome.result in ("passed", "failed", "rolled_back"):
-            outcome = await _judge(work, hands, outcome)
+        outcome = StageOutcome(StageState.PASSED) if attempt.done else await _act(attempt, runtime)
+        if outcome.result in (StageState.PASSED, StageState.FAILED, StageState.ROLLED_BACK):
+            outcome = await _judge(attempt, runtime, outcome)
     except Exception as error:
         return _failed(error)
     return outcome
 
 
-def _finish(work: StageAttempt, outcome: StageOutcome, started: float, evidence: dict[str, str]) -> None:
-    seconds = round(work.clock.monotonic() - started, 3)
-    work.recorder.record(StageFinished(outcome.result, seconds, outcome.reason, evidence), work.stage.id)
+def _finish(attempt: StageAttempt, outcome: StageOutcome, started: float, evidence: dict[str, str]) -> None:
+    seconds = round(attempt.clock.monotonic() - started, 3)
+    attempt.recorder.record(StageFinished(outcome.result, seconds, outcome.reason, evidence), attempt.stage.id)
 
 
-async def _work(work: StageAttempt, hands: StageRuntime) -> StageOutcome:
-    budget = work.stage.budget
+async def _act(attempt: StageAttempt, runtime: StageRuntime) -> StageOutcome:
+    budget = attempt.stage.budget
     try:
         # A slow registry is not a slow test: the first run on a machine must not fail by its stages' budgets.
-        await hands.prepare(work)
+        await runtime.prepare(attempt)
         async with asyncio.timeout(budget):
-            return await hands.bodies[work.stage.uses](work)
+            return await runtime.actions[attempt.stage.uses](attempt)
     except TimeoutError:
         return StageOutcome(StageState.TIMEOUT, f"stopped after its budget of {budget:g} s")
     except Exception as error:
@@ -86,13 +86,13 @@ def _failed(error: Exception) -> StageOutcome:
     return StageOutcome(StageState(result), reason)
 
 
-async def _judge(work: StageAttempt, hands: StageRuntime, outcome: StageOutcome) -> StageOutcome:
+async def _judge(attempt: StageAttempt, runtime: StageRuntime, outcome: StageOutcome) -> StageOutcome:
     """Ask the gates; a failed step without a gate that saw it fails the stage all the same."""
     verdicts: list[GateVerdict] = []
-    for gate in work.stage.gates:
-        verdict = hands.evaluate(gate, work.artifacts)
+    for gate in attempt.stage.gates:
+        verdict = await asyncio.to_thread(runtime.evaluate, gate, attempt.artifacts)
         verdicts.append(verdict)
-        work.recorder.record(GateEvaluated(verdict), work.stage.id)
+        attempt.recorder.record(GateEvaluated(verdict), attempt.stage.id)
     red = [verdict for verdict in verdicts if not verdict.passed]
     if outcome.result == "rolled_back":
         return outcome
@@ -106,8 +106,8 @@ async def _judge(work: StageAttempt, hands: StageRuntime, outcome: StageOutcome)
         )
     if outcome.result != "passed":
         return outcome
-    if work.stage.approval is not None:
-        approved = await hands.approve(work, tuple(verdicts))
+    if attempt.stage.approval is not None:
+        approved = await runtime.approve(attempt, tuple(verdicts))
         if approved.result != "passed":
             return approved
     return outcome

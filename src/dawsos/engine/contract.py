@@ -30,7 +30,7 @@ class StageAttempt:
     """
 
     stage: Stage
-    attempt: int
+    number: int
     artifacts: Path
     fingerprint: Fingerprint | None
     recorder: Recorder
@@ -41,22 +41,22 @@ class StageAttempt:
 Action = Callable[[StageAttempt], Awaitable[StageOutcome]]
 Evaluate = Callable[[Gate, Path], GateVerdict]
 Approve = Callable[[StageAttempt, tuple[GateVerdict, ...]], Awaitable[StageOutcome]]
-Keep = Callable[[StageAttempt], None]
+Keep = Callable[[StageAttempt], Awaitable[None]]
 Prepare = Callable[[StageAttempt], Awaitable[None]]
 
 
-async def nothing_to_prepare(_work: StageAttempt) -> None:
+async def nothing_to_prepare(_attempt: StageAttempt) -> None:
     """Prepare nothing."""
 
 
 @dataclass(frozen=True)
 class StageRuntime:
-    """The effects a stage is run with: the body for each ``uses``, the gates, the approval, the cache.
+    """The effects a stage is run with: the action for each ``uses``, the gates, the approval, the cache.
 
     ``prepare`` fetches what the machine lacks, before the stage's budget begins to run.
     """
 
-    bodies: Mapping[str, Action]
+    actions: Mapping[str, Action]
     evaluate: Evaluate
     approve: Approve
     keep: Keep

@@ -19,7 +19,7 @@ from dawsos.gates.readers.context import CONTEXT
 from dawsos.model.json import JsonObject
 from dawsos.model.pipeline import Gate
 from dawsos.model.verdicts import GateVerdict
-from dawsos.runs.project import Tools
+from dawsos.ports import Clock
 
 # How many reports of one stage on one set of inputs are remembered.
 _REMEMBERED = 50
@@ -28,11 +28,13 @@ _REMEMBERED = 50
 class GateEvaluator:
     """Implements ``engine.contract.Evaluate`` for one run; paths in findings become relative to ``root``, the project's tree."""
 
-    def __init__(self, tools: Tools, run: str, root: Path, profile: str) -> None:
-        self._tools = tools
+    def __init__(self, run: str, root: Path, profile: str, clock: Clock, outcomes: Path) -> None:
         self._run = run
         self._root = root
         self._profile = profile
+        self._clock = clock
+        # The folder of the tests' outcomes in earlier runs.
+        self._remembered = outcomes
         # Stage -> its fingerprint in this run; set by whoever runs the stage.
         self.fingerprints: dict[str, str] = {}
 
@@ -40,7 +42,7 @@ class GateEvaluator:
         """Return the verdict of ``gate`` on the files in the folder ``artifacts``."""
         wanted = files_of(gate)
         if CONTEXT in wanted:
-            write_json(artifacts / CONTEXT, {"at": self._tools.clock.now(), "profile": self._profile})
+            write_json(artifacts / CONTEXT, {"at": self._clock.now(), "profile": self._profile})
         if isinstance(gate.options, flaky.Options) and HISTORY in wanted:
             self._write_history(gate.options.reports, artifacts)
         return relative_to(self._root, evaluate_gate(gate, read_evidence(artifacts, wanted)))
@@ -48,7 +50,7 @@ class GateEvaluator:
     def _write_history(self, reports: str, artifacts: Path) -> None:
         """Write the outcomes of earlier runs for the gate, then remember those of this run for the next."""
         stage = artifacts.parent.name
-        place = self._tools.project.home / "outcomes" / stage / f"{self.fingerprints.get(stage, 'unknown')}.json"
+        place = self._remembered / stage / f"{self.fingerprints.get(stage, 'unknown')}.json"
         attempt = f"{self._run} {artifacts.name}"
         earlier = [run for run in _remembered_runs(place) if not str(run.get("run")).startswith(attempt)]
         write_json(artifacts / HISTORY, {"runs": earlier})

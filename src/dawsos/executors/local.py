@@ -25,7 +25,7 @@ class StepContext:
     env: Mapping[str, str]
 
 
-async def run_steps(work: StageAttempt, place: StepContext, runner: Runner) -> StageOutcome:
+async def run_steps(attempt: StageAttempt, place: StepContext, runner: Runner) -> StageOutcome:
     """Run the stage's steps in order.
 
     A step that fails ends the stage, unless it says ``keep_going``; all repetitions of one step run, because the gate on
@@ -33,13 +33,13 @@ async def run_steps(work: StageAttempt, place: StepContext, runner: Runner) -> S
     """
     results: list[dict[str, object]] = []
     failed = False
-    for index, step in enumerate(work.stage.steps, start=1):
+    for index, step in enumerate(attempt.stage.steps, start=1):
         step_failed = False
         for turn in range(1, step.repeat + 1):
             name = (step.name or f"step {index}") + (f" ({turn} of {step.repeat})" if step.repeat > 1 else "")
-            outcome, record = await _step(work, place, runner, step, (index, turn, name))
+            outcome, record = await _step(attempt, place, runner, step, (index, turn, name))
             results.append(record)
-            write_json(work.artifacts / "steps.json", results)
+            write_json(attempt.artifacts / "steps.json", results)
             if outcome.classification == "infrastructure":
                 return StageOutcome(StageState.INFRASTRUCTURE, f"{name}: {outcome.message}")
             step_failed = step_failed or outcome.classification not in ("ok", "judged")
@@ -50,21 +50,21 @@ async def run_steps(work: StageAttempt, place: StepContext, runner: Runner) -> S
 
 
 async def _step(
-    work: StageAttempt, place: StepContext, runner: Runner, step: Step, label: tuple[int, int, str]
+    attempt: StageAttempt, place: StepContext, runner: Runner, step: Step, label: tuple[int, int, str]
 ) -> tuple[CommandOutcome, dict[str, object]]:
     index, turn, name = label
-    log = work.artifacts / f"step-{index}-{turn}.log"
-    work.recorder.record(StepStarted(index, name, step.run), work.stage.id)
-    env = {**place.env, "ARTIFACTS": str(work.artifacts), "REPEAT": str(turn)}
+    log = attempt.artifacts / f"step-{index}-{turn}.log"
+    attempt.recorder.record(StepStarted(index, name, step.run), attempt.stage.id)
+    env = {**place.env, "ARTIFACTS": str(attempt.artifacts), "REPEAT": str(turn)}
     outcome = await runner.run(
-        Command(("/bin/sh", "-euc", step.run), str(place.root), env, str(log), work.stage.budget)
+        Command(("/bin/sh", "-euc", step.run), str(place.root), env, str(log), attempt.stage.budget)
     )
     if outcome.classification == "failed" and outcome.exit_code in step.judged_exits:
         # The program did its work and found something; whether that blocks is for the gate on its evidence to say.
         outcome = replace(outcome, classification="judged")
     seconds = round(outcome.seconds, 3)
     finished = StepFinished(index, name, outcome.classification, outcome.exit_code, seconds, log.name)
-    work.recorder.record(finished, work.stage.id)
+    attempt.recorder.record(finished, attempt.stage.id)
     record: dict[str, object] = {
         "name": name,
         "command": step.run,

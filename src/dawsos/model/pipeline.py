@@ -99,13 +99,16 @@ class Gate(Strict):
         return self.options.model_dump(exclude_unset=True)
 
 
+Uses = Literal["commands", "release", "deploy", "rollout"]
+
+
 class Stage(Strict):
     """One stage.  ``uses`` is what carries it out: commands, the release builder, a deployment or a rollout."""
 
     id: Identifier
     title: str = ""
     needs: tuple[Identifier, ...] = ()
-    uses: Literal["commands", "release", "deploy", "rollout"] = "commands"
+    uses: Uses = "commands"
     toolchain: Identifier | None = None
     inputs: tuple[Input, ...] = Field(default=(), description="Globs of the files that decide the result.")
     env: dict[str, str] = Field(default_factory=dict)
@@ -122,6 +125,13 @@ class Stage(Strict):
     approval: Approval | None = None
     retry: Retry = Retry()
     hotfix_skips: bool = False
+
+    @property
+    def environment_name(self) -> str:
+        """The stage's environment; raises ValueError when it has none, which ``_consistent`` refuses for deployments."""
+        if self.environment is None:
+            raise ValueError(f"the stage {self.id} has no environment")
+        return self.environment
 
     @model_validator(mode="after")
     def _consistent(self) -> Stage:
@@ -278,6 +288,12 @@ class Pipeline(Strict):
     stages: tuple[Stage, ...] = Field(min_length=1)
     rollout: RolloutSettings
     profiles: dict[Identifier, Profile] = Field(default_factory=dict)
+
+    def is_production(self, environment: str) -> bool:
+        """Return whether an environment has users: releases get there by a rollout, or it is called production."""
+        return environment == "production" or any(
+            stage.uses == "rollout" and stage.environment == environment for stage in self.stages
+        )
 
     def stage(self, stage_id: str) -> Stage:
         """Return the stage called ``stage_id``; raises KeyError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,23 @@ class Fingerprint:
         return tuple(lines)
 
 
+class Action(StrEnum):
+    """What becomes of a stage: ``restore`` takes the result of an earlier run on the same inputs."""
+
+    RUN = "run"
+    RESTORE = "restore"
+    SKIP = "skip"
+
+
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage's place in the plan: ``restore`` when its result is known, else ``run``, with the reason."""
+    """A stage's place in the plan, with the reason.
+
+    ``fingerprint`` is None when it cannot be known before the run: a release that is still to be built decides it.
+    """
 
     stage: str
-    action: str
+    action: Action
     reason: str
     fingerprint: Fingerprint | None
     changes: tuple[str, ...] = ()
@@ -46,6 +58,13 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class Plan:
-    """The chosen stages, in an order in which each comes after its needs."""
+    """The chosen stages in the order of the file."""
 
     stages: tuple[PlannedStage, ...]
+
+    def stage(self, stage_id: str) -> PlannedStage:
+        """Return the planned stage; raises KeyError."""
+        for planned in self.stages:
+            if planned.stage == stage_id:
+                return planned
+        raise KeyError(stage_id)

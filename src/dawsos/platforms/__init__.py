@@ -1,1 +1,1 @@
-"""Where releases run.  A platform imports ports and model only; what it needs of the world comes in as data or ports."""
+"""What environments run on.  One package a platform, each behind ``contract.Platform``."""

@@ -13,29 +13,11 @@ from dawsos.adapters.git import Commit
 from dawsos.adapters.scratch import owned_folder
 from dawsos.adapters.toolchain import base_python, python_version, tool_environment
 from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.model.release import Release
 from dawsos.ports import Runner
 from dawsos.releases import packages
 from dawsos.releases.layouts import canonical
 from dawsos.releases.packages import tree_manifest
-
-
-@dataclass(frozen=True)
-class Release:
-    """A built release.  ``digest`` is the SHA-256 over its manifest, ``size`` the bytes on disk."""
-
-    digest: str
-    path: Path
-    commit: str
-    size: int
-    python: str
-
-    @property
-    def site(self) -> Path:
-        return self.path / "site"
-
-    @property
-    def interpreter(self) -> str:
-        return base_python()
 
 
 def _digest(manifest: dict[str, object]) -> str:
@@ -61,7 +43,7 @@ def load(folder: Path, digest: str) -> Release:
             f"release {digest[:12]} was built for {manifest['python']}, this is {python_version()}", fix="ship again"
         )
     size = sum(file.stat().st_size for file in (path / "site").rglob("*") if file.is_file())
-    return Release(digest, path, manifest["commit"], size, manifest["python"])
+    return Release(digest, path, manifest["commit"], size, manifest["python"], base_python())
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,13 @@ from dawsos.model.policy import RolloutPolicy
 from dawsos.model.rollout import Decision, Judgement, Sample
 from dawsos.model.run import RolloutRecord
 from dawsos.model.status import RolloutDecision, RolloutOutcome
-from dawsos.ports import Clock, Recorder, Traffic
+from dawsos.platforms.contract import Telemetry, Traffic
+from dawsos.ports import Clock, Recorder
 from dawsos.rollout.decision import LadderState, decide, dimmed_weight, ended, requested
 
-_SILENCE_DEADLINE = 10.0
+# How long the canary may take to answer what it has in flight.
+DRAIN_DEADLINE = 10.0
+_TRIES, _PAUSE = 60, 0.5
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,20 @@ def record_decision(recorder: Recorder, stage: str, decided: RolloutDecided) -> 
     recorder.record(decided, stage)
 
 
+async def move_to_stable(traffic: Traffic, clock: Clock) -> None:
+    """Give stable all traffic, and try until the proxies confirm: giving up would leave a rejected release with traffic.
+
+    Raises what the last of the tries raised."""
+    for _ in range(_TRIES - 1):
+        try:
+            await traffic.set_weight(0)
+        except (InfrastructureError, OSError):
+            await clock.sleep(_PAUSE)
+        else:
+            return
+    await traffic.set_weight(0)
+
+
 @dataclass
 class Controller:
     """Walks one canary up the ladder.  ``promote`` makes it the stable release once it is decided."""
@@ -59,10 +76,11 @@ class Controller:
     stage: str
     policy: RolloutPolicy
     traffic: Traffic
+    telemetry: Telemetry
     recorder: Recorder
     clock: Clock
     promote: Callable[[], Awaitable[None]]
-    renew_lease: Callable[[float], None]
+    renew_lease: Callable[[float], Awaitable[None]]
     on_weight: Callable[[int], None] = lambda _weight: None
     first: bool = False
     seen: int = 0
@@ -91,7 +109,7 @@ class Controller:
             if asked:
                 return await self._end(asked)
         state = await self._enter(record)
-        await self.traffic.sample(0.0, self._weight(state))  # the baseline of the counters
+        await self.telemetry.sample(0.0, self._weight(state))  # the baseline of the counters
         while True:
             away = await self._until_the_next()
             if away > self.policy.lease:
@@ -125,7 +143,7 @@ class Controller:
         await self.clock.sleep(self.policy.tick)
         now = self.clock.monotonic()
         away, self.renewed = now - self.renewed, now
-        self.renew_lease(self.policy.lease)
+        await self.renew_lease(self.policy.lease)
         return away
 
     async def _come_back(self, state: LadderState, away: float) -> LadderState:
@@ -135,11 +153,11 @@ class Controller:
         await self._set_weight(
             state, "resumed", f"after the controller had stood still for {away:.0f} s: its lease had run out"
         )
-        await self.traffic.sample(0.0, self._weight(state))
+        await self.telemetry.sample(0.0, self._weight(state))
         return replace(state, since=self.clock.monotonic())
 
     async def _tick(self, judge: Judge, state: LadderState, started: float) -> Judgement:
-        sample = await self.traffic.sample(self.clock.monotonic() - started, self._weight(state))
+        sample = await self.telemetry.sample(self.clock.monotonic() - started, self._weight(state))
         judgement = judge.observe(sample)
         step = self.policy.ladder[state.index].weight
         self.recorder.record(to_fact(sample, judgement, step), self.stage)
@@ -149,12 +167,12 @@ class Controller:
         """Look at stable alone for a moment: what is slow, and how much traffic there is, is known before the canary has any.
 
         Returns the rollback that a person asked for meanwhile, which ends the watch."""
-        await self.traffic.sample(0.0, 0)
+        await self.telemetry.sample(0.0, 0)
         seen: list[Sample] = []
         while self.clock.monotonic() - started < self.policy.baseline:
             await self.clock.sleep(self.policy.tick)
-            self.renew_lease(self.policy.lease)
-            sample = await self.traffic.sample(self.clock.monotonic() - started, 0)
+            await self.renew_lease(self.policy.lease)
+            sample = await self.telemetry.sample(self.clock.monotonic() - started, 0)
             judge.observe(sample)
             watching = Judgement("no_data", "watching the stable release before the first step")
             self.recorder.record(to_fact(sample, watching, 0), self.stage)
@@ -196,7 +214,7 @@ class Controller:
         weight, step = self._weight(state), self.policy.ladder[state.index].weight
         self.recorder.record(WeightIntended(weight, step, change, why), self.stage)
         self.renewed = self.clock.monotonic()
-        self.renew_lease(self.policy.lease)
+        await self.renew_lease(self.policy.lease)
         self.on_weight(weight)
         seconds = await self.traffic.set_weight(100 if self.first else weight)
         self.recorder.record(WeightConfirmed(weight, round(seconds, 4), change, why), self.stage)
@@ -210,7 +228,7 @@ class Controller:
         return await self._roll_back(decided.reason, started)
 
     async def _promote(self, reason: str) -> Finished:
-        self.renew_lease(self.policy.lease)
+        await self.renew_lease(self.policy.lease)
         await self.promote()
         self.recorder.record(RolloutFinished(RolloutOutcome.PROMOTED, reason), self.stage)
         return Finished(RolloutOutcome.PROMOTED, reason)
@@ -218,26 +236,15 @@ class Controller:
     async def _roll_back(self, reason: str, decided: float | None = None) -> Finished:
         """Move all traffic to stable; ``decided`` is when that was decided, None when it was before this controller's time."""
         started = self.clock.monotonic() if decided is None else decided
-        await self._to_stable()
+        await move_to_stable(self.traffic, self.clock)
         shifted = self.clock.monotonic() - started
         self.recorder.record(WeightConfirmed(0, round(shifted, 4)), self.stage)
-        silent = await self.traffic.wait_until_drained(_SILENCE_DEADLINE)
+        silent = await self.traffic.wait_until_drained(DRAIN_DEADLINE)
         seconds = round(shifted + silent.received, 4)
         drained = None if silent.answered is None else round(shifted + silent.answered, 4)
         outcome = RolloutOutcome.WITHDRAWN if self.first else RolloutOutcome.ROLLED_BACK
         self.recorder.record(RolloutFinished(outcome, reason, seconds, drained), self.stage)
         return Finished(outcome, reason, seconds)
-
-    async def _to_stable(self) -> None:
-        """Try until the proxy confirms: giving up would leave a rejected release with traffic."""
-        for attempt in range(60):
-            try:
-                await self.traffic.set_weight(0)
-                return
-            except (InfrastructureError, OSError):
-                if attempt == 59:
-                    raise
-                await self.clock.sleep(0.5)
 
     def _requested(self) -> RolloutDecided | None:
         """Return the decision when a person asked for a rollback from another terminal."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dawsos.adapters.digests import sha256
 from dawsos.adapters.files import write_text
+from dawsos.adapters.identity import identity
 from dawsos.adapters.redactor import secrets_in
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.events import KeyCertified
@@ -23,7 +24,7 @@ from dawsos.provenance.certificate import (
     about_key,
     confirmed,
 )
-from dawsos.provenance.sigstore import Keyless, identity
+from dawsos.provenance.sigstore import Keyless
 from dawsos.runs.project import Tools
 from dawsos.runs.recorder import Session
 

@@ -1,29 +1,29 @@
-"""What decides a stage's result, and for how long a kept one holds."""
+"""What decides a stage's result: the cache key of each stage is made here."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from dawsos.actions.bodies import SEED, needs_release
 from dawsos.adapters.toolchain import lock_digest, python_version
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.model.plan import Fingerprint
 from dawsos.planning.fingerprint import fingerprint
 
-
-def cacheable(stage: Stage) -> bool:
-    """Deployments look at what runs now; everything else is decided by its inputs."""
-    return stage.uses in ("commands", "release")
+# Where a stage's ``env`` has this, its steps get the run's seed: ``dawsos run STAGE --seed N`` replays one.
+SEED = "{seed}"
 
 
-def expired(gates: Sequence[dict[str, Any]], now: float) -> bool:
-    """Return whether one of these kept verdicts stood on a waiver, or on data, that is too old by now."""
-    return any(gate.get("valid_until") is not None and gate["valid_until"] <= now for gate in gates)
+def needs_release(pipeline: Pipeline, stage: Stage) -> bool:
+    """Return whether ``stage`` comes right behind one that builds the release, and so may look at it."""
+    return any(pipeline.stage(need).uses == "release" for need in stage.needs)
+
+
+def looks_at_release(pipeline: Pipeline, stage: Stage) -> bool:
+    """Return whether the run's release decides the stage's result."""
+    return stage.environment is not None or stage.approval is not None or needs_release(pipeline, stage)
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,24 @@ class Upstream:
 
 
 def takes_seed(stage: Stage) -> bool:
+    """Return whether a step of the stage gets the run's seed."""
     return any(SEED in value for value in stage.env.values())
 
 
 def stage_fingerprint(
-    pipeline: Pipeline, stage: Stage, root: Path, hashes: dict[str, str], above: Upstream
+    pipeline: Pipeline, stage: Stage, files: tuple[Path, Mapping[str, str]], above: Upstream, environ: Mapping[str, str]
 ) -> Fingerprint:
-    """Return the stage's fingerprint: declared inputs, commands, tool versions, declared environment, the release it works on."""
+    """Return the stage's fingerprint: declared inputs, commands, tool versions, declared environment, the release it works on.
+
+    ``files`` are the checkout and the hash of each file in it, ``environ`` the variables of whoever ships.
+    """
+    root, hashes = files
     tools = {"python": python_version()}
     if stage.toolchain is not None:
         name = pipeline.toolchains[stage.toolchain].requirements
         tools[f"toolchain {name}"] = lock_digest(root / name)
     upstream = {}
-    if stage.environment is not None or stage.approval is not None or needs_release(pipeline, stage):
+    if looks_at_release(pipeline, stage):
         # A person says yes to one release: their word for another one would be refused by production.
         upstream["release"] = above.release
     if stage.uses == "release" or stage.history:
@@ -59,4 +64,4 @@ def stage_fingerprint(
         upstream["builder"] = hashlib.sha256(service.encode()).hexdigest()
     if above.seed is not None and takes_seed(stage):
         upstream["seed"] = str(above.seed)
-    return fingerprint(stage, hashes, tools, dict(os.environ), upstream)
+    return fingerprint(stage, hashes, tools, environ, upstream)

@@ -10,7 +10,7 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +25,10 @@ from dawsos.runs.journal import Journal
 
 if TYPE_CHECKING:
     from dawsos.adapters.process import ProcessRunner
+    from dawsos.model.environment import PlatformName
     from dawsos.model.pipeline import GateOptions, Pipeline
     from dawsos.model.verdicts import GateKindName
+    from dawsos.platforms.contract import Platform, PlatformHost
     from dawsos.ports import Clock, Keyring, Prompter, Signer
 
 PIPELINE_FILE = "pipeline.yaml"
@@ -65,6 +67,10 @@ class Project:
         return self.home / "toolchains"
 
     @property
+    def outcomes(self) -> Path:
+        return self.home / "outcomes"
+
+    @property
     def deploy_lock(self) -> Path:
         return self.home / "deploy.lock"
 
@@ -96,6 +102,11 @@ class Project:
 
     def environment(self, name: str) -> Path:
         return self.home / "environments" / name
+
+    def environments(self) -> list[Path]:
+        """Return the folders of the environments that were ever started, by name."""
+        folder = self.home / "environments"
+        return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
 
     def checkout(self, sha: str) -> Path:
         return self.home / "checkouts" / sha[:16]
@@ -144,6 +155,14 @@ class Tools:
     clock: Clock
     masker: Masker
     prompter: Prompter
+    make_platform: Callable[[PlatformName, PlatformHost], Platform]
+
+    def platform(self, name: str, kind: PlatformName = "local") -> Platform:
+        """Return the platform of the environment ``name``."""
+        from dawsos.platforms.contract import PlatformHost
+
+        host = PlatformHost(name, self.project.environment(name), self.clock, self.runner(), self.masker)
+        return self.make_platform(kind, host)
 
     def signer(self) -> Signer:
         """Return the project's signer; raises InfrastructureError."""
@@ -164,6 +183,12 @@ class Tools:
         return ProcessRunner(self.clock, self.masker)
 
 
+def _make_platform(kind: PlatformName, host: PlatformHost) -> Platform:
+    from dawsos.platforms.registry import PLATFORMS  # the platforms are a part of the start that most verbs do not need
+
+    return PLATFORMS[kind](host)
+
+
 def open_tools(project: Project) -> Tools:
     """Open the project's journal; raises InfrastructureError when its home cannot be written."""
     clock = SystemClock()
@@ -173,7 +198,7 @@ def open_tools(project: Project) -> Tools:
         if not ignore.exists():
             # The state must not make the project's own tree look changed, whatever its .gitignore says.
             ignore.write_text("*\n")
-        return Tools(project, Journal(project.journal, clock), clock, Masker(), TerminalPrompter())
+        return Tools(project, Journal(project.journal, clock), clock, Masker(), TerminalPrompter(), _make_platform)
     except OSError as error:
         raise InfrastructureError(
             f"cannot write to {project.home}: {error}", fix="check the disk and the rights, or set DAWSOS_HOME"

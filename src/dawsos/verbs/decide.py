@@ -21,5 +21,7 @@ class Decided:
 
 def decide(project: Project, run_name: str, *, decision: ApprovalDecision, name: str, reason: str) -> Decided:
     """Sign and record the decision of ``name``; raises BadInput when the run asks for none or ``name`` may not decide."""
-    run, digest = approvals.decide(open_tools(project), run_name, decision=decision, name=name, reason=reason)
+    run, digest = approvals.decide(
+        open_tools(project), run_name, decision=ApprovalDecision(decision), name=name, reason=reason
+    )
     return Decided(run, digest, decision, name)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from dawsos.platforms.local.platform import LocalPlatform
 from dawsos.runs.lifecycle import deploying
-from dawsos.runs.project import Project
+from dawsos.runs.project import Project, open_tools
 
 
 def down(project: Project, *, purge: bool) -> tuple[str, ...]:
@@ -18,11 +17,9 @@ def down(project: Project, *, purge: bool) -> tuple[str, ...]:
 
 
 async def _down(project: Project, *, purge: bool) -> tuple[str, ...]:
-    names = []
-    folder = project.home / "environments"
+    tools, names = open_tools(project), []
     with deploying(project):
-        for path in sorted(folder.iterdir()) if folder.exists() else []:
-            if path.is_dir():
-                await LocalPlatform(path, path.name).down(purge)
-                names.append(path.name)
+        for path in project.environments():
+            await tools.platform(path.name).down(purge=purge)
+            names.append(path.name)
     return tuple(names)

@@ -1,57 +1,42 @@
-"""``dawsos plan``: what would run, what would be restored, and why."""
+"""``dawsos plan``: what would run, what would be restored, and why; the plan that ``ship`` or ``run`` would execute."""
 
 from __future__ import annotations
 
-import json
-import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from dawsos.adapters import git
 from dawsos.adapters.cache import StageCache
-from dawsos.model.pipeline import Pipeline
-from dawsos.model.plan import Plan, PlannedStage
+from dawsos.adapters.scratch import owned_folder
+from dawsos.model.plan import Plan
+from dawsos.planning.plan import PlanOptions
 from dawsos.planning.selection import select
 from dawsos.runs import evidence
-from dawsos.runs.inputs import Upstream, cacheable, expired, stage_fingerprint
+from dawsos.runs.planner import Planner, Source
 from dawsos.runs.project import Project, load, open_tools
 
 
 def plan(project: Project, wanted: tuple[str, ...]) -> Plan:
-    """Return what `ship` (no stage named) or `run STAGE...` would do with the working tree as it is; raises BadInput."""
-    pipeline = load(project.root)
-    chosen = select(pipeline, wanted, "run" if wanted else "ship")
-    hashes = git.worktree_hashes(project.root)
-    sha = git.commit(project.root).sha
-    cache = StageCache(project.cache, evidence.genuine(open_tools(project)))
-    release = _kept_release(project, cache, pipeline, hashes, sha)
-    planned = []
-    for stage in chosen:
-        if not cacheable(stage):
-            planned.append(
-                PlannedStage(stage.id, "run", "looks at what the environment runs, changes it when it must", None)
-            )
-            continue
-        made = stage_fingerprint(pipeline, stage, project.root, hashes, Upstream(release, sha))
-        kept = cache.lookup(stage.id, made.digest)
-        latest = cache.latest_manifest(stage.id)
-        if kept is not None and expired(kept["gates"], time.time()):
-            planned.append(PlannedStage(stage.id, "run", "a waiver or the data it passed on is too old", made))
-        elif kept is not None:
-            planned.append(PlannedStage(stage.id, "restore", f"unchanged since run {kept['run']}", made))
-        elif latest is None:
-            planned.append(PlannedStage(stage.id, "run", "never passed here", made))
-        else:
-            changes = made.changes_since(latest)
-            inputs = "1 input" if len(changes) == 1 else f"{len(changes)} inputs"
-            planned.append(PlannedStage(stage.id, "run", f"{inputs} changed", made, changes))
-    return Plan(tuple(planned))
+    """Return the plan of `run STAGE...` on the working tree, or, when no stage is named, of `ship`; raises BadInput.
+
+    A ship takes the commit, so its plan is about the commit as well, whatever lies in the working tree.
+    """
+    tools, commit = open_tools(project), git.commit(project.root)
+    with _files(project, commit.sha, of_commit=not wanted) as (root, hashes):
+        pipeline = load(root)
+        chosen = select(pipeline, wanted, "run" if wanted else "ship")
+        cache = StageCache(project.cache, evidence.genuine(tools))
+        planner = Planner(pipeline, Source(root, hashes, commit.sha), cache, project.releases)
+        return planner.plan(chosen, PlanOptions(), tools.clock.now())
 
 
-def _kept_release(project: Project, cache: StageCache, pipeline: Pipeline, hashes: dict[str, str], sha: str) -> str:
-    """Return the digest of the release that the build stage would restore, empty when it would build."""
-    for stage in pipeline.stages:
-        if stage.uses == "release":
-            made = stage_fingerprint(pipeline, stage, project.root, hashes, Upstream("", sha))
-            path = project.cache / stage.id / made.digest / "artifacts" / "release.json"
-            if cache.lookup(stage.id, made.digest) is not None and path.exists():
-                return str(json.loads(path.read_text())["release"])
-    return ""
+@contextmanager
+def _files(project: Project, sha: str, *, of_commit: bool) -> Iterator[tuple[Path, Mapping[str, str]]]:
+    """Give the folder with the files that the plan is about, and the hash of each."""
+    if not of_commit or not git.dirty_files(project.root):
+        yield project.root, git.worktree_hashes(project.root)
+        return
+    # Not the checkout of ships: a step of one that is under way may be at work there.
+    with owned_folder(project.home / "checkouts", "plan-") as folder:
+        yield git.checkout(project.root, sha, folder / "files"), git.tree_hashes(project.root, sha)

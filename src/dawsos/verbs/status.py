@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dawsos.adapters.locks import owner_of
-from dawsos.platforms.local.observed import observe
-from dawsos.platforms.local.state import ProcessStatus
+from dawsos.platforms.contract import ProcessStatus
+from dawsos.platforms.observers import OBSERVERS
 from dawsos.runs.project import Project, load_run, open_tools
 
 
@@ -45,18 +45,17 @@ class Status:
 def status(project: Project) -> Status:
     """Return what runs now."""
     tools = open_tools(project)
-    folder = project.home / "environments"
-    found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
     runs = [load_run(tools, run) for run in reversed(tools.journal.runs())]
     unfinished = tuple(
         UnfinishedRun(run.id, run.command, run.result, owner_of(project.run_lock(run.id)), run.reason)
         for run in runs
         if run.unfinished
     )
-    return Status(tuple(_environment(path) for path in found), unfinished)
+    return Status(tuple(_environment(path) for path in project.environments()), unfinished)
 
 
 def _environment(path: Path) -> ShownEnvironment:
-    seen = observe(path)
-    state = seen.status
-    return ShownEnvironment(path.name, state.url, state.running, seen.releases, seen.roles.weight, state.processes)
+    seen = OBSERVERS["local"](path)
+    parts = {"stable": seen.roles.stable, "canary": seen.roles.canary, "standby": seen.roles.standby}
+    roles = {role: seen.release_of(deployment) for role, deployment in parts.items() if deployment is not None}
+    return ShownEnvironment(seen.name, seen.url, seen.running, roles, seen.roles.weight, seen.processes)

@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from dawsos.actions import environments
-from dawsos.actions.verification import checks
+from dawsos.actions.environments import deployed_profile
+from dawsos.actions.verification import verify_deployment
 from dawsos.model.events import CheckResult
 from dawsos.runs import evidence
 from dawsos.runs.project import Project, load, load_run, open_tools
 
-_PRODUCTION = "production"
-
 
 @dataclass(frozen=True)
 class Verification:
-    """Every check, in the order in which they were made."""
+    """Every check in the order in which they were made."""
 
     checks: tuple[CheckResult, ...]
 
     @property
     def passed(self) -> bool:
+        """Whether every check passed."""
         return all(check.passed for check in self.checks)
 
 
@@ -29,17 +28,12 @@ def verify(project: Project) -> Verification:
     """Check production, which is started when it is down, and every journal; raises InfrastructureError when nothing serves."""
     tools = open_tools(project)
     pipeline = load(project.root, accept_old=True)
-
-    async def look() -> list[CheckResult]:
-        profile = environments.deployed_profile(tools, pipeline, _PRODUCTION)
-        environment = await environments.prepare(tools, pipeline, _PRODUCTION, profile)
-        return await checks(tools, pipeline, environment, project.home / "verify")
-
-    found = asyncio.run(look())
+    environment = pipeline.rollout_stage().environment
+    profile = deployed_profile(tools, pipeline, environment)
+    found = asyncio.run(verify_deployment(tools, pipeline, environment, profile, project.home / "verify"))
     broken = [
         CheckResult(f"journal {run}", "fail", "; ".join(problems), "intact")
         for run in tools.journal.runs()
         if (problems := evidence.summary_problems(tools, load_run(tools, run)))
     ]
-    intact = CheckResult("journals", "pass", "intact", "intact")
-    return Verification((*found, *(broken or [intact])))
+    return Verification((*found, *(broken or [CheckResult("journals", "pass", "intact", "intact")])))

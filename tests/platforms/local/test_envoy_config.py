@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dawsos.platforms.contract import Roles
 from dawsos.platforms.local import envoy_config
-from dawsos.platforms.local.state import Desired, Roles, write_desired
+from dawsos.platforms.local.state import Desired, write_desired
 
 DEPLOYMENTS = {"old": {"release": "r1", "ports": [1001, 1002]}, "new": {"release": "r2", "ports": [1003]}}
 PORTS = {"admin": 1, "listener": 2, "faults": 3}

@@ -12,10 +12,12 @@ import pytest
 
 from dawsos.errors import InfrastructureError, OwnedElsewhere
 from dawsos.model.process import ProcessSpec
+from dawsos.platforms.contract import Roles
 from dawsos.platforms.local import locking
+from dawsos.platforms.local.environment import LocalEnvironment
 from dawsos.platforms.local.locking import changing, locked
-from dawsos.platforms.local.platform import LocalPlatform
-from dawsos.platforms.local.state import Desired, Roles, read_desired, read_roles, write_desired, write_roles
+from dawsos.platforms.local.state import Desired, read_desired, read_roles, write_desired, write_roles
+from dawsos.platforms.local.traffic import EnvoyTraffic
 
 
 def spec(name: str) -> ProcessSpec:
@@ -26,7 +28,7 @@ def test_what_two_want_at_once_is_all_wanted(tmp_path: Path) -> None:
     names = [[f"{letter}.{number}" for number in range(40)] for letter in "ab"]
 
     def want(mine: list[str]) -> None:
-        platform = LocalPlatform(tmp_path, "production")
+        platform = LocalEnvironment(tmp_path, "production")
         for name in mine:
             platform._want(spec(name))
 
@@ -75,12 +77,12 @@ def test_who_does_not_let_go_is_named(tmp_path: Path) -> None:
 
 
 def test_traffic_goes_to_stable_within_a_second_whoever_was_stopped_with_the_lock(tmp_path: Path) -> None:
-    platform = LocalPlatform(tmp_path, "production")
+    platform = LocalEnvironment(tmp_path, "production")
     write_desired(tmp_path, Desired(proxy={"listener": 7, "admin": 8, "faults": 9}))
     write_roles(tmp_path, Roles("old", "new", None, 25))
 
     async def move(weight: int) -> None:
-        traffic = platform.traffic()
+        traffic = EnvoyTraffic(platform.folder)
 
         async def confirmed(name: str, version: str) -> float:
             return 0.0
@@ -99,18 +101,18 @@ def test_traffic_goes_to_stable_within_a_second_whoever_was_stopped_with_the_loc
 
 
 def test_a_canary_gets_no_traffic_beside_another_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    platform = LocalPlatform(tmp_path, "production")
+    platform = LocalEnvironment(tmp_path, "production")
     write_desired(tmp_path, Desired(proxy={"listener": 7, "admin": 8, "faults": 9}))
     write_roles(tmp_path, Roles("old", "new", None, 5))
     monkeypatch.setattr("dawsos.platforms.local.traffic.PATIENT", 0.02)
     with locked(tmp_path), pytest.raises(OwnedElsewhere):
-        asyncio.run(platform.traffic().set_weight(25))
+        asyncio.run(EnvoyTraffic(platform.folder).set_weight(25))
     assert read_roles(tmp_path).weight == 5
     assert locking.URGENT < 1
 
 
 def test_a_canary_that_nobody_watches_is_withdrawn(tmp_path: Path) -> None:
-    platform = LocalPlatform(tmp_path, "production")
+    platform = LocalEnvironment(tmp_path, "production")
     platform.withdraw()
     assert not (tmp_path / "traffic.json").exists()
     write_roles(tmp_path, Roles("old", "new", "older", 25))

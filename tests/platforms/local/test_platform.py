@@ -1,289 +1,113 @@
-"""An environment: its supervisor and processes are real; what goes through Envoy, or asks a port, is marked e2e."""
+"""What the local platform adds to its environment: the variables of a release and of its commands.
+
+That it keeps the contract with real processes is held by contracts/platform.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import stat
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from dawsos.adapters.http import get
-from dawsos.errors import InfrastructureError, ReleaseFailed
-from dawsos.model.process import ProcessSpec
-from dawsos.platforms.local import processes
-from dawsos.platforms.local.locking import supervisor_runs
-from dawsos.platforms.local.platform import Deployment, LocalPlatform
-from dawsos.platforms.local.state import Roles, read_desired, read_json, write_desired, write_json, write_roles
-from dawsos.platforms.local.workers import Worker
-from waiting import is_gone, wait_until
+from dawsos.actions.environments import open_environment
+from dawsos.adapters.toolchain import lock_digest
+from dawsos.errors import InfrastructureError
+from dawsos.model.environment import EnvironmentSettings, StandIn
+from dawsos.model.pipeline import Pipeline, Toolchain
+from dawsos.model.release import Release
+from dawsos.platforms.contract import EnvironmentSpec, PlatformHost
+from dawsos.platforms.local.environment import LocalEnvironment
+from dawsos.platforms.local.platform import LocalPlatform, _Prepared
+from dawsos.platforms.local.state import Desired, write_desired
+from dawsos.runs.project import Project, open_tools
+from support.paper import Paper
+from support.world import PIPELINE, pipeline_of
+
+URL = "http://127.0.0.1:{QUEUE_PORT}"
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Iterator[LocalPlatform]:
-    """An environment that is down again, and gone, after the test."""
-    made = LocalPlatform(tmp_path / "production", "production")
-    yield made
-    asyncio.run(made.down(purge=True))
-    assert not made.folder.exists()
+def release(tmp_path: Path) -> Release:
+    return Paper(tmp_path / "project").release("1")
 
 
-class Sleeper:
-    """A service that needs no port."""
+@pytest.fixture
+def platform(tmp_path: Path) -> LocalPlatform:
+    """A platform whose environment has the deployment ``d1`` with a worker, and was prepared."""
+    paper = Paper(tmp_path / "other")
+    folder = tmp_path / "environment"
+    write_desired(folder, Desired(deployments={"d1": {"release": "1" * 64, "named_ports": {"QUEUE_PORT": 4711}}}))
+    made = LocalPlatform(PlatformHost("staging", folder, paper.clock, paper.tools.runner(), paper.tools.masker))
+    spec = EnvironmentSpec(paper.pipeline.service, paper.pipeline.environment("staging", None))
+    made._prepared = _Prepared(spec, {"DATABASE": "here", "QUEUE": URL})
+    return made
 
-    def __init__(self, name: str, script: str) -> None:
-        self.name = name
-        self.script = script
 
-    def prepare(self, folder: Path) -> tuple[ProcessSpec, dict[str, str]]:
-        spec = ProcessSpec(self.name, "", ("/bin/sh", "-c", self.script), str(folder), {"PATH": "/usr/bin:/bin"})
-        return spec, {f"{self.name.upper()}_HOME": str(folder)}
+def test_what_is_not_prepared_says_so(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project")
+    bare = LocalPlatform(PlatformHost("staging", tmp_path, paper.clock, paper.tools.runner(), paper.tools.masker))
+    with pytest.raises(InfrastructureError, match="staging is not prepared"):
+        asyncio.run(bare.variables(None))
 
 
-def test_services_run_are_adopted_by_the_next_supervisor_and_end_with_the_environment(platform: LocalPlatform) -> None:
-    async def start() -> dict[str, str]:
-        await platform.ensure_supervisor()
-        return await platform.start_services([Sleeper("store", "exec sleep 60"), Sleeper("queue", "exec sleep 60")])
-
-    assert asyncio.run(start()) == {
-        "STORE_HOME": str(platform.folder / "services" / "store"),
-        "QUEUE_HOME": str(platform.folder / "services" / "queue"),
+def test_a_variable_names_the_port_of_a_worker_once_it_has_one(platform: LocalPlatform) -> None:
+    assert asyncio.run(platform.variables("d1")) == {
+        "DATABASE": "here",
+        "QUEUE": "http://127.0.0.1:4711",
+        "QUEUE_PORT": "4711",
     }
-    before = platform.status()
-    assert before.running
-    assert {(p.name, p.group, p.state) for p in before.processes} == {
-        ("store", "services", "ready"),
-        ("queue", "services", "ready"),
-    }
-    # Started again, nothing changes: what runs in the wanted form is kept.
-    supervisor = read_json(platform.folder / "status.json")["pid"]
-    asyncio.run(start())
-    assert platform.status() == before
-    os.kill(supervisor, signal.SIGKILL)
-    wait_until(lambda: read_json(platform.folder / "status.json")["pid"] != supervisor)
-    assert platform.status() == before
-    asyncio.run(platform.down(purge=False))
-    assert all(is_gone(process.pid) for process in before.processes)
-    assert not supervisor_runs(platform.folder)
-    wait_until(lambda: is_gone(read_json(platform.folder / "keeper.json")["pid"]))
-    assert not platform.status().running
-    # It comes back from what is written.
-    asyncio.run(platform.ensure_supervisor())
-    wait_until(lambda: [p.state for p in platform.status().processes] == ["ready", "ready"])
-    assert not {p.pid for p in platform.status().processes} & {p.pid for p in before.processes}
+    assert asyncio.run(platform.variables(None)) == {"DATABASE": "here"}
 
 
-def test_a_service_that_keeps_dying_is_told_with_its_last_words(platform: LocalPlatform) -> None:
-    async def start() -> None:
-        await platform.ensure_supervisor()
-        await platform.start_services([Sleeper("store", "echo no room left >&2; exit 1")])
-
-    with pytest.raises(InfrastructureError, match=r"production: store crashes again and again:(\n    no room left)+\n"):
-        asyncio.run(start())
-
-
-def test_down_ends_what_no_supervisor_knows_of_and_deletes_what_lies_outside(tmp_path: Path) -> None:
-    platform = LocalPlatform(tmp_path / "staging", "staging")
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    write_json(platform.folder / "services" / "outside.json", {"folders": [str(outside), str(tmp_path / "gone")]})
-    log = str(platform.folder / "logs" / "stray.log")
-    spec = ProcessSpec("stray", "", ("sleep", "60"), "/", {"PATH": "/usr/bin:/bin"}, log=log)
-    handle = processes.spawn(spec, platform.folder / "run" / "stray.json")
-    asyncio.run(platform.down(purge=False))
-    assert is_gone(handle.pid)
-    assert (list((platform.folder / "run").iterdir()), outside.exists()) == ([], True)
-    asyncio.run(platform.down(purge=True))
-    assert (platform.folder.exists(), outside.exists()) == (False, False)
+def test_a_command_of_a_release_has_its_code_and_says_which_it_is(platform: LocalPlatform, release: Release) -> None:
+    env = platform.commands("d1", release).env
+    assert (env["PYTHONPATH"], env["GIT_SHA"], env["DEPLOYMENT_ID"]) == (str(release.site), release.commit, "d1")
+    assert env["QUEUE"] == "http://127.0.0.1:4711"
+    before = platform.commands("d2", release).env
+    assert (before["DEPLOYMENT_ID"], "QUEUE" in before) == ("d2", False)
 
 
-def test_secrets_are_made_once_and_for_nobody_else(tmp_path: Path) -> None:
-    platform = LocalPlatform(tmp_path, "production")
-    first = platform.secrets(["API_KEY"])
-    assert len(first["API_KEY"]) >= 32
-    both = platform.secrets(["API_KEY", "SALT"])
-    assert both["API_KEY"] == first["API_KEY"] != both["SALT"]
-    assert platform.secrets(["SALT"]) == {"SALT": both["SALT"]}
-    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
-    assert platform.secrets([]) == {}
-
-
-def test_folders_are_made_once_and_keep_what_is_in_them(tmp_path: Path) -> None:
-    platform = LocalPlatform(tmp_path, "production")
-    made = platform.folders(["REPORTS"])
-    assert made == {"REPORTS": str(tmp_path / "data" / "reports")}
-    assert stat.S_IMODE(Path(made["REPORTS"]).stat().st_mode) == 0o700
-    (Path(made["REPORTS"]) / "kept").touch()
-    platform.folders(["REPORTS"])
-    assert (Path(made["REPORTS"]) / "kept").exists()
-
-
-def test_an_environment_that_never_was_has_nothing(tmp_path: Path) -> None:
-    platform = LocalPlatform(tmp_path / "none", "none")
-    assert (platform.deployments(), platform.release_of("d1"), platform.named_ports("d1")) == ((), "", {})
-    assert (platform.roles(), platform.is_ready("d1"), platform.status().running) == (Roles(), False, False)
-
-
-def test_what_is_written_of_deployments_is_read_by_whoever_asks(tmp_path: Path) -> None:
-    desired = read_desired(tmp_path)
-    desired.deployments["d1"] = {"release": "ab" * 32, "ports": [1], "named_ports": {"QUEUE_PORT": 2}}
-    desired.deployments["d0"] = {"release": "cd" * 32, "ports": [3]}
-    write_desired(tmp_path, desired)
-    write_roles(tmp_path, Roles("d0", "d1", None, 5))
-    platform = LocalPlatform(tmp_path, "production")
-    assert platform.deployments() == ("d1", "d0")
-    assert (platform.release_of("d1"), platform.named_ports("d1"), platform.named_ports("d0")) == (
-        "ab" * 32,
-        {"QUEUE_PORT": 2},
-        {},
+@pytest.fixture
+def outside(tmp_path: Path) -> Pipeline:
+    """A pipeline whose staging has a stand-in and takes a key, in a project where that stand-in and its toolchain are."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "played.py").write_text("import time; time.sleep(60)")
+    (tmp_path / "tools.txt").touch()
+    venv = tmp_path / ".dawsos" / "toolchains" / lock_digest(tmp_path / "tools.txt")[:16]
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to(sys.executable)
+    (venv / "ready").touch()
+    stand_in = StandIn(source="outside", command="python -m played", toolchain="tools", ports=("STANDIN_PORT",))
+    settings = EnvironmentSettings(
+        stand_ins=("outside",), env={"URL": "http://h:{STANDIN_PORT}/{QUEUE_PORT}", "A": "b"}, pass_env=("POLYGON_KEY",)
     )
-    assert platform.roles().weight == 5
+    changes = {
+        "toolchains": {"tools": Toolchain(requirements="tools.txt")}, "stand_ins": {"outside": stand_in},
+        "environments": {"staging": settings},
+    }  # fmt: skip
+    return pipeline_of(PIPELINE).model_copy(update=changes)
 
 
-def test_without_a_canary_a_fault_has_nowhere_to_be(tmp_path: Path) -> None:
-    platform = LocalPlatform(tmp_path, "production")
-    write_roles(tmp_path, Roles("d0", None, None, 0))
-    asyncio.run(platform.set_fault(errors=0.5))
-    asyncio.run(platform.set_fault())
-    assert not (tmp_path / "fault.json").exists()
+def test_a_prepared_environment_has_its_stand_ins_its_variables_and_what_was_passed(
+    tmp_path: Path, outside: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ensure_proxy(environment: LocalEnvironment) -> str:
+        return "http://h"
 
-
-# A release: says who it is, does harm when told, and is not ready before its folder says so.
-SERVER = """
-import http.server, os, sys
-class Page(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = os.environ["NAME"].encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *args): pass
-http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Page).serve_forever()
-"""
-
-
-def deployment(name: str, program: str = SERVER, **changes: Any) -> Deployment:
-    argv = (sys.executable, "-S", "-c", program)
-    plain = Deployment(name, name * 8, argv, "/", {"NAME": name}, replicas=1, ready_within=20.0, stop_grace=1.0)
-    return replace(plain, **changes)
-
-
-@pytest.mark.e2e
-def test_a_release_that_cannot_start_leaves_nothing_behind(platform: LocalPlatform) -> None:
-    async def live() -> None:
-        await platform.ensure_supervisor()
-        with pytest.raises(ReleaseFailed, match=r"d1\.0 crashes again and again:") as caught:
-            await platform.deploy(deployment("d1", "raise SystemExit('no such column: total')"))
-        assert "no such column: total" in caught.value.message
-        assert caught.value.fix == f"read {platform.folder / 'logs' / 'd1.0.log'}"
-        with pytest.raises(
-            ReleaseFailed, match=r"d2.0 is not ready within 0.2 s: \(it left no log\)|d2.0 is not ready"
-        ):
-            await platform.deploy(deployment("d2", "import time; time.sleep(60)", ready_within=0.2))
-        assert (platform.deployments(), platform.status().processes) == ((), ())
-
-    asyncio.run(live())
-
-
-@pytest.mark.e2e
-def test_a_life_behind_the_proxy(platform: LocalPlatform) -> None:
-    """First release, canary, fault, promotion, rollback to the standby, end: each seen from where a user stands."""
-
-    async def answers(url: str, amount: int = 40) -> set[str]:
-        told = [await get(url, timeout=5.0) for _ in range(amount)]
-        return {
-            str(one["body"]) if one["status_code"] == 200 else f"{one['status_code']} {one['body']}" for one in told
-        }
-
-    async def live() -> None:
-        await platform.ensure_supervisor()
-        url = await platform.ensure_proxy()
-        queue = Worker("queue", (sys.executable, "-S", "-c", "import time; time.sleep(60)"), ports=("QUEUE_PORT",))
-        (port,) = await platform.deploy(deployment("d1", workers=(queue,)))
-        assert platform.is_ready("d1")
-        assert sorted(p.name for p in platform.status().processes) == ["d1.0", "d1.queue", "proxy"]
-        assert platform.named_ports("d1")["QUEUE_PORT"] not in (0, port)
-        await platform.route(stable="d1", canary=None, weight=0)
-        assert await answers(url) == {"d1"}
-
-        await platform.deploy(deployment("d2"))
-        platform.renew_lease(60.0)
-        await platform.route(stable="d1", canary="d2", weight=0)
-        assert await answers(url) == {"d1"}
-        await platform.route(stable="d1", canary="d2", weight=50)
-        assert await answers(url, 80) == {"d1", "d2"}
-        await platform.set_fault(latency=0.2)
-        await platform.route(stable="d1", canary="d2", weight=100)
-        assert min(await asyncio.gather(*[timed(url) for _ in range(4)])) >= 0.2
-        await platform.set_fault()
-        assert min(await asyncio.gather(*[timed(url) for _ in range(4)])) < 0.2
-
-        await platform.promote()
-        assert platform.roles() == Roles("d2", None, "d1", 0)
-        assert await answers(url) == {"d2"}
-        # The standby answers, and does no work.
-        assert platform.is_ready("d1")
-        wait_until(lambda: "d1.queue" not in [p.name for p in platform.status().processes])
-        platform.crash("d2")
-        wait_until(lambda: any(p.restarts for p in platform.status().processes if p.group == "d2"))
-        assert not any(p.restarts for p in platform.status().processes if p.group == "d1")
-
-        await platform.route(stable="d1", canary=None, weight=0)
-        assert await answers(url) == {"d1"}
-        wait_until(lambda: "d1.queue" in [p.name for p in platform.status().processes])
-        await platform.remove("d2")
-        assert (platform.deployments(), platform.roles().standby) == (("d1",), None)
-        assert await answers(url) == {"d1"}
-
-    async def timed(url: str) -> float:
-        return float((await get(url, timeout=5.0))["seconds"])
-
-    asyncio.run(live())
-
-
-@pytest.mark.e2e
-def test_a_first_release_has_traffic_only_while_somebody_watches_it(platform: LocalPlatform) -> None:
-    async def live() -> None:
-        await platform.ensure_supervisor()
-        url = await platform.ensure_proxy()
-        await platform.deploy(deployment("d1"))
-        await platform.route(stable=None, canary="d1", weight=0)
-        traffic = platform.traffic()
-
-        async def answered() -> object:
-            return (await get(url, timeout=5.0))["status_code"]
-
-        async def becomes(status: int) -> None:
-            async with asyncio.timeout(20):
-                while await answered() != status:
-                    await asyncio.sleep(0.05)
-
-        assert await answered() == 503
-        platform.renew_lease(1.0)
-        await traffic.set_weight(100)
-        assert await answered() == 200
-        # The controller was killed: nobody renews the lease.
-        await becomes(503)
-        assert platform.roles() == Roles(None, "d1", None, 0)
-        # Another one comes, and is stopped.
-        platform.renew_lease(60.0)
-        await traffic.set_weight(100)
-        assert await answered() == 200
-        platform.withdraw()
-        await becomes(503)
-        platform.renew_lease(60.0)
-        await traffic.set_weight(100)
-        await platform.promote()
-        platform.renew_lease(0.0)
-        assert platform.roles() == Roles("d1", None, None, 0)
-        assert await answered() == 200
-        await traffic.close()
-
-    asyncio.run(live())
+    monkeypatch.setattr(LocalEnvironment, "ensure_proxy", ensure_proxy)
+    monkeypatch.setenv("POLYGON_KEY", "a real key")
+    tools = open_tools(Project(tmp_path, tmp_path / ".dawsos"))
+    environment = LocalEnvironment(tools.project.environment("staging"), "staging")
+    try:
+        platform = asyncio.run(open_environment(tools, outside, "staging", "", tmp_path))
+        assert isinstance(platform, LocalPlatform)
+        variables = platform._ready().variables
+        port = variables["STANDIN_PORT"]
+        assert variables == {
+            "STANDIN_PORT": port, "URL": f"http://h:{port}/{{QUEUE_PORT}}", "A": "b", "POLYGON_KEY": "a real key",
+        }  # fmt: skip
+        assert [(p.name, p.state) for p in environment.status().processes] == [("outside", "ready")]
+    finally:
+        asyncio.run(environment.down(purge=True))

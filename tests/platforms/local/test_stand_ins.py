@@ -16,8 +16,9 @@ from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import Masker
 from dawsos.adapters.toolchain import lock_digest
 from dawsos.errors import InfrastructureError
-from dawsos.platforms.local.platform import LocalPlatform
-from dawsos.platforms.local.stand_ins import StandInSource, stand_in_services
+from dawsos.platforms.contract import StandInSource
+from dawsos.platforms.local.environment import LocalEnvironment
+from dawsos.platforms.local.stand_ins import stand_in_services
 from waiting import is_gone
 
 # Says in its log what its module holds, where it runs, and its ports; then it answers.
@@ -43,7 +44,7 @@ class Place:
     """A checkout with a stand-in, a toolchain that is made already, and an environment."""
 
     folder: Path
-    platform: LocalPlatform
+    platform: LocalEnvironment
     wanted: StandInSource
 
     def start(self, wanted: StandInSource | None = None) -> dict[str, str]:
@@ -90,7 +91,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
         ("STANDIN_PORT", "MAIL_PORT"),
         "/health",
     )
-    made = Place(tmp_path, LocalPlatform(tmp_path / "production", "production"), wanted)
+    made = Place(tmp_path, LocalEnvironment(tmp_path / "production", "production"), wanted)
     yield made
     asyncio.run(made.platform.down(purge=True))
 

@@ -11,12 +11,12 @@ import pytest
 
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import Probe, ProcessSpec
+from dawsos.platforms.contract import Roles
 from dawsos.platforms.local.processes import spec_digest
 from dawsos.platforms.local.state import (
     Desired,
-    EnvironmentStatus,
     ProcessStatus,
-    Roles,
+    SupervisorStatus,
     find_desired,
     find_roles,
     has_former_supervisor,
@@ -169,7 +169,7 @@ def test_what_should_run_is_not_guessed_from_a_file_that_cannot_be_read(content:
     with pytest.raises(InfrastructureError, match=r"desired\.json cannot be read"):
         read_desired(tmp_path)
     # Whoever only looks is not refused.
-    assert read_status(tmp_path, True) == EnvironmentStatus(running=True)
+    assert read_status(tmp_path, True) == SupervisorStatus(running=True)
 
 
 @pytest.mark.parametrize("content", [*DAMAGED, '{"stable": 7}', '{"weight": "5"}', '{"weight": 5.5}', '{"canary": {}}'])
@@ -185,7 +185,7 @@ def test_roles_are_not_guessed_from_a_file_that_cannot_be_read(content: str, tmp
 @pytest.mark.parametrize("content", ["{", '{"processes": 7}', '{"processes": [{"name": "a"}]}', '{"pid": "x"}'])
 def test_a_status_that_cannot_be_read_is_none(content: str, tmp_path: Path) -> None:
     (tmp_path / "status.json").write_text(content)
-    assert read_status(tmp_path, True) == EnvironmentStatus(running=True)
+    assert read_status(tmp_path, True) == SupervisorStatus(running=True)
 
 
 def test_a_number_stays_as_it_was_written(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_what_is_no_process_is_refused() -> None:
 def test_an_environment_that_never_was_is_empty(tmp_path: Path) -> None:
     assert read_desired(tmp_path) == Desired()
     assert read_roles(tmp_path) == Roles()
-    assert read_status(tmp_path, False) == EnvironmentStatus()
+    assert read_status(tmp_path, False) == SupervisorStatus()
 
 
 def test_roles_come_back(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ import pytest
 
 from dawsos.adapters.loopback import free_ports
 from dawsos.model.process import Probe, ProcessSpec
+from dawsos.platforms.contract import Roles
 from dawsos.platforms.local import processes, supervisor
 from dawsos.platforms.local.locking import supervisor_runs
 from dawsos.platforms.local.state import (
     Desired,
     ProcessStatus,
-    Roles,
     read_desired,
     read_roles,
     read_status,

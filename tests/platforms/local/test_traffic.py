@@ -1,115 +1,126 @@
-"""Two readings of Envoy's counters and what happened between them."""
+"""What a rollout asks of Envoy before it says that traffic is back: when the canary got its last request, and answered it."""
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import Iterator
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dawsos.adapters.http import HttpError
-from dawsos.model.policy import CrashLoop
-from dawsos.platforms.local.state import Desired, Roles, write_desired, write_roles
-from dawsos.platforms.local.traffic import _COUNTERS, EnvoyTraffic, _backwards, _counter, _difference
-from support.pages import Pages
-
-READINGS = st.fixed_dictionaries({key: st.integers(0, 10_000).map(float) for key in _COUNTERS})
+from dawsos.model.rollout import Drained
+from platforms.local.test_telemetry_read import Proxy, Question, World
+from support.envoy import EnvoyPage
 
 
-def reading(**values: float) -> dict[str, float]:
-    return dict.fromkeys(_COUNTERS, 0.0) | {key.replace("retry_", "retry."): value for key, value in values.items()}
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
 
 
-def test_requests_and_errors_are_what_was_added() -> None:
-    before = reading(upstream_rq_total=100, upstream_rq_5xx=1)
-    after = reading(upstream_rq_total=150, upstream_rq_5xx=4)
-    counts = _difference(before, after, {}, {})
-    assert (counts.requests, counts.errors, counts.latency) == (50, 3, ())
+def drained(deadline: float) -> Question[tuple[Drained, float]]:
+    """Ask when the canary was drained, and how long the answer took."""
+
+    async def question(traffic: Proxy) -> tuple[Drained, float]:
+        started = time.monotonic()
+        return await traffic.wait_until_drained(deadline), time.monotonic() - started
+
+    return question
 
 
-@pytest.mark.parametrize(
-    ("values", "requests", "errors"),
-    [
-        ({"upstream_rq_total": 10, "retry_upstream_rq_5xx": 2}, 10, 2),
-        ({"upstream_rq_total": 10, "upstream_rq_rx_reset": 3}, 10, 3),
-        ({"upstream_rq_total": 10, "upstream_rq_pending_failure_eject": 4}, 14, 4),
-        ({"upstream_rq_total": 1, "upstream_rq_5xx": 1, "upstream_rq_rx_reset": 1}, 1, 1),
-    ],
-    ids=["retried 5xx", "reset", "refused connection", "one request is one error at most"],
-)
-def test_what_a_retry_hid_from_the_user_is_not_hidden_from_the_judge(
-    values: dict[str, float], requests: int, errors: int
-) -> None:
-    counts = _difference(reading(), reading(**values), {}, {})
-    assert (counts.requests, counts.errors) == (requests, errors)
+class Busy(EnvoyPage):
+    """The canary gets a request every 20 ms for ``sent`` seconds; each is answered ``answers`` seconds later, or given up
+    then by whoever sent it."""
+
+    def __init__(self, sent: float, answers: float, *, given_up: bool = False) -> None:
+        super().__init__()
+        self.sent, self.answers, self.given_up = sent, answers, given_up
+        self.started = time.monotonic()
+
+    def page(self, path: str, params: Mapping[str, str]) -> str:
+        passed = time.monotonic() - self.started
+        total = int(min(passed, self.sent) / 0.02)
+        done = int(min(max(passed - self.answers, 0.0), self.sent) / 0.02)
+        completed = 0 if self.given_up else done
+        values = {"upstream_rq_total": total, "upstream_rq_completed": completed, "upstream_rq_active": total - done}
+        return "".join(f"cluster.d.1.{name}: {value}\n" for name, value in values.items())
 
 
-def test_latency_is_the_difference_of_each_bucket() -> None:
-    counts = _difference(reading(), reading(), {0.1: 5, math.inf: 9}, {0.1: 7, 1.2: 10, math.inf: 19})
-    assert counts.latency == ((0.1, 2), (1.2, 10), (math.inf, 10))
+def test_without_a_canary_there_is_nothing_to_wait_for(world: World) -> None:
+    world.roles("d0", None)
+    world.envoy.away = True
+    found, took = world.ask(drained(5.0))
+    assert found == Drained(0.0, 0.0)
+    assert took < 1
 
 
-def test_buckets_without_a_last_one_prove_nothing() -> None:
-    assert _difference(reading(), reading(), {}, {0.1: 5}).latency == ()
+def test_a_canary_whose_counters_stand_still_is_drained_at_once_but_watched_for_a_while(world: World) -> None:
+    world.envoy.count("d.1", upstream_rq_total=100, upstream_rq_completed=100)
+    found, took = world.ask(drained(5.0))
+    assert found.answered == found.received
+    assert found.received <= took - 0.15
 
 
-@pytest.mark.parametrize("key", [key for key in _COUNTERS if key != "upstream_rq_active"])
-def test_a_counter_that_went_backwards_is_a_restart(key: str) -> None:
-    assert _backwards(reading(**{key: 5}), reading(**{key: 4}))
-    assert not _backwards(reading(**{key: 5}), reading(**{key: 5}))
-    assert not _backwards({}, reading())
+def test_the_last_request_is_told_apart_from_the_last_answer(world: World) -> None:
+    world.envoy = busy = Busy(sent=0.3, answers=0.4)
+    asked = time.monotonic() - busy.started
+    found, took = world.ask(drained(5.0))
+    assert found.answered is not None
+    # A request is seen at the next reading after it was sent: never earlier.
+    assert 0.28 - asked <= found.received < found.answered
+    assert 0.68 - asked <= found.answered <= took - 0.15
 
 
-def test_how_many_are_in_flight_may_fall() -> None:
-    assert not _backwards(reading(upstream_rq_active=5), reading(upstream_rq_active=0))
+def test_requests_that_are_answered_between_two_readings_are_seen_as_answered(world: World) -> None:
+    world.envoy = Busy(sent=0.3, answers=0.0)
+    found, _ = world.ask(drained(5.0))
+    assert found.answered == found.received
 
 
-@given(READINGS, READINGS)
-def test_between_two_readings_of_one_process_nothing_is_negative(
-    before: dict[str, float], more: dict[str, float]
-) -> None:
-    after = {key: before[key] + more[key] for key in _COUNTERS}
-    assert not _backwards(before, after)
-    counts = _difference(before, after, {}, {})
-    assert 0 <= counts.errors <= counts.requests
+def test_requests_that_were_given_up_are_in_flight_until_then(world: World) -> None:
+    world.envoy = busy = Busy(sent=0.1, answers=0.4, given_up=True)
+    asked = time.monotonic() - busy.started
+    found, _ = world.ask(drained(5.0))
+    assert found.answered is not None
+    assert found.received < found.answered
+    assert 0.48 - asked <= found.answered
 
 
-PAGE = """\
-# HELP failures_total x
-failures_total 3
-failures_total{job="a"} 2.0
-failures_total_other 9
-other{name="failures_total"} 9
-exp_total 1e3
-"""
+def test_a_request_in_flight_is_waited_for_until_the_deadline(world: World) -> None:
+    world.envoy.count("d.1", upstream_rq_total=5, upstream_rq_completed=4, upstream_rq_active=1)
+    found, took = world.ask(drained(0.4))
+    assert found.answered is None
+    assert took >= 0.4
+    assert found.received < took
 
 
-@pytest.mark.parametrize(("name", "value"), [("failures_total", 5.0), ("exp_total", 1000.0), ("absent_total", 0.0)])
-def test_a_named_counter_is_read_from_the_metrics_page(name: str, value: Any) -> None:
-    assert _counter(PAGE, name) == value
+def test_requests_that_go_on_to_the_deadline_are_not_drained(world: World) -> None:
+    world.envoy = Busy(sent=60.0, answers=0.0)
+    found, took = world.ask(drained(0.4))
+    assert found.answered is None
+    assert 0 < found.received <= took
 
 
-def test_a_named_counter_that_the_first_sample_could_not_read_starts_where_it_is_first_read(tmp_path: Path) -> None:
-    """The store has counted since long before this rollout: none of that is a failure of the canary."""
+def test_a_proxy_that_does_not_answer_at_first_proves_nothing_by_that(world: World) -> None:
+    """Two readings are needed to see that a counter stands still."""
+    began = time.monotonic()
 
-    async def measured(pages: Iterator[str | None]) -> list[dict[str, float]]:
-        write_desired(tmp_path, Desired(proxy={"admin": 1}, deployments={"d1": {"ports": [8000]}}))
-        write_roles(tmp_path, Roles("d0", "d1", None, 5))
-        traffic = EnvoyTraffic(tmp_path, ("failures_total",), CrashLoop())
-        traffic._pages = Pages(lambda _path, _: _or_nobody(next(pages)))
-        traffic._admin._client = Pages(lambda _path, _: _or_nobody(None))
-        return [(await traffic.sample(at, 5)).counters for at in range(4)]
+    class AwayAtFirst(EnvoyPage):
+        def page(self, path: str, params: Mapping[str, str]) -> str:
+            self.away = time.monotonic() - began < 0.4
+            return super().page(path, params)
 
-    counters = asyncio.run(measured(iter([None, "failures_total 7", "failures_total 7", "failures_total 9"])))
-    assert counters == [{}, {"failures_total": 0.0}, {"failures_total": 0.0}, {"failures_total": 2.0}]
+    world.envoy = AwayAtFirst()
+    world.envoy.count("d.1", upstream_rq_total=5, upstream_rq_completed=5)
+    asked = time.monotonic() - began
+    found, took = world.ask(drained(5.0))
+    assert found.received >= 0.4 - asked
+    assert found.received == found.answered
+    assert took >= found.received + 0.15
 
 
-def _or_nobody(page: str | None) -> str:
-    if page is None:
-        raise HttpError("cannot connect")
-    return page
+def test_a_proxy_that_never_answers_proves_nothing(world: World) -> None:
+    world.envoy.away = True
+    found, took = world.ask(drained(0.3))
+    assert found.answered is None
+    assert 0.3 <= found.received <= took

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from dawsos.model.process import ProcessSpec
-from dawsos.platforms.local.state import Desired, Roles, read_desired, write_desired
+from dawsos.platforms.contract import Roles
+from dawsos.platforms.local.state import Desired, read_desired, write_desired
 from dawsos.platforms.local.workers import (
     Surroundings,
     Worker,
     choose_ports,
     filled,
-    is_replica,
     specs,
     suspend_standby,
     with_ports,
@@ -48,7 +48,6 @@ def test_a_worker_is_probed_on_its_first_port_and_belongs_to_its_deployment(tmp_
     assert (spec.ready.port, spec.ready.path) == (81, "/ready")
     names = [made.name for made in specs(Worker("mill", ("mill",), replicas=2), around, {})]
     assert names == ["d1.mill-0", "d1.mill-1"]
-    assert [is_replica(name) for name in ("d1.0", "d1.queue", "d1.mill-0")] == [True, False, False]
 
 
 def desired() -> Desired:

@@ -20,6 +20,16 @@ _BUCKET = re.compile(
     r'^envoy_cluster_upstream_rq_time_bucket\{envoy_cluster_name="([^"]+)",le="([^"]+)"\} (\d+)', re.MULTILINE
 )
 
+COUNTERS = (
+    "upstream_rq_total",
+    "upstream_rq_5xx",
+    "retry.upstream_rq_5xx",
+    "upstream_rq_pending_failure_eject",
+    "upstream_rq_rx_reset",
+    "upstream_rq_active",
+    "upstream_rq_completed",
+)
+
 
 class Admin:
     """One Envoy's admin page on loopback."""
@@ -67,3 +77,21 @@ class Admin:
             f"Envoy did not take over {name} {version} within {within:g} s; it runs {seen}",
             fix="see the proxy's log, dawsos status",
         )
+
+
+async def counters_of(admin: Admin, deployments: list[str]) -> dict[str, dict[str, float]]:
+    """Return deployment -> counter -> value since Envoy started.  Raises HttpError.
+
+    For a request that came through the canary's aggregate, Envoy counts tries and resets on the member cluster, answers
+    and latency on the aggregate; neither counts twice, so both are added.
+    """
+    clusters = [*deployments, *(f"to-{name}" for name in deployments)]
+    pattern = rf"^cluster\.({'|'.join(map(re.escape, clusters))})\.({'|'.join(map(re.escape, COUNTERS))})$"
+    stats = await admin.stats(pattern)
+    return {
+        name: {
+            key: float(stats.get(f"cluster.{name}.{key}", 0)) + float(stats.get(f"cluster.to-{name}.{key}", 0))
+            for key in COUNTERS
+        }
+        for name in deployments
+    }

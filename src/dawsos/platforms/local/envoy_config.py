@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.files import write_text
-from dawsos.platforms.local.state import Roles, read_desired, read_roles, write_roles
+from dawsos.platforms.contract import Roles
+from dawsos.platforms.local.state import read_desired, read_roles, write_roles
 
 HTTP_PREFIX = "front"
 ROUTES = "traffic"

@@ -18,30 +18,12 @@ from dawsos.adapters.digests import sha256, tree_digests
 from dawsos.adapters.loopback import free_ports
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import Probe, ProcessSpec
+from dawsos.platforms.contract import StandInSource
 from dawsos.platforms.local.state import read_json, write_json
 from dawsos.ports import Runner, Service
 
 _RECORD = "stand-in.json"
 _CACHES = ("__pycache__", "*.pyc")
-
-
-@dataclass(frozen=True)
-class StandInSource:
-    """A stand-in that an environment wants: the folder ``source`` of its modules and the ``requirements`` of the toolchain below
-    ``toolchains`` whose interpreter runs it.
-
-    ``fresh`` is set by whoever deploys: the code of the checkout is what runs from then on.  Without it a stand-in that runs
-    is left as it is.
-    """
-
-    name: str
-    command: str
-    source: Path
-    requirements: Path
-    toolchains: Path
-    ports: tuple[str, ...] = ()
-    ready: str | None = None
-    fresh: bool = True
 
 
 async def stand_in_services(wanted: Sequence[StandInSource], environment: Path, runner: Runner) -> list[Service]:

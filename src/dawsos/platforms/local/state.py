@@ -20,21 +20,12 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_h
 from dawsos.adapters import files
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import ProcessSpec
+from dawsos.platforms.contract import Roles
 
 VERSION = 1
 # Keys of a deployment as they were called before files had versions.
 _FORMER_KEYS = {"parks": "suspendable", "parked": "suspended"}
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Which deployment has which part, and the canary's share of the traffic in per cent."""
-
-    stable: str | None = None
-    canary: str | None = None
-    standby: str | None = None
-    weight: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,8 +42,8 @@ class ProcessStatus:
 
 
 @dataclass(frozen=True)
-class EnvironmentStatus:
-    """An environment as its supervisor sees it; ``running`` is False when no supervisor lives."""
+class SupervisorStatus:
+    """What the supervisor of an environment sees; ``running`` is False when no supervisor lives."""
 
     running: bool = False
     url: str = ""
@@ -151,12 +142,12 @@ def read_status_file(folder: Path) -> StatusFile:
     return decode(StatusFile, files.read_json(folder / "status.json")) or StatusFile()
 
 
-def read_status(folder: Path, running: bool) -> EnvironmentStatus:
+def read_status(folder: Path, running: bool) -> SupervisorStatus:
     """Return the supervisor's last observations."""
     seen, desired = read_status_file(folder), find_desired(folder)
     port = desired.proxy.get("listener") if desired else None
     url = f"http://127.0.0.1:{port}" if port else ""
-    return EnvironmentStatus(running, url, seen.processes if running else (), seen.lease_expired)
+    return SupervisorStatus(running, url, seen.processes if running else (), seen.lease_expired)
 
 
 def has_former_supervisor(folder: Path) -> bool:

@@ -20,13 +20,13 @@ from typing import Any
 from dawsos.adapters.locks import FileLock
 from dawsos.adapters.probes import is_ready
 from dawsos.model.process import ProcessSpec
+from dawsos.platforms.contract import Roles
 from dawsos.platforms.local import processes
 from dawsos.platforms.local.envoy_config import write_weight
 from dawsos.platforms.local.locking import SUPERVISOR_LOCK, locked
 from dawsos.platforms.local.state import (
     Desired,
     ProcessStatus,
-    Roles,
     find_desired,
     find_roles,
     read_json,

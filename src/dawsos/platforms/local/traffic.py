@@ -1,52 +1,30 @@
-"""The proxy as the rollout controller sees it: set the weight, sample, wait for silence."""
+"""The proxy as the rollout controller moves it: set the weight, wait until the canary is drained."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-import re
 import time
-from dataclasses import replace
 from pathlib import Path
 
-from dawsos.adapters.http import HttpClient, HttpError
-from dawsos.model.policy import CrashLoop
-from dawsos.model.rollout import Counts, Drained, Sample
-from dawsos.platforms.local.admin import Admin
+from dawsos.adapters.http import HttpError
+from dawsos.model.rollout import Drained
+from dawsos.platforms.local.admin import Admin, counters_of
 from dawsos.platforms.local.envoy_config import write_weight
 from dawsos.platforms.local.locking import PATIENT, URGENT, locked
-from dawsos.platforms.local.state import read_desired, read_roles, read_status
+from dawsos.platforms.local.state import read_desired, read_roles
 
-_COUNTERS = (
-    "upstream_rq_total",
-    "upstream_rq_5xx",
-    "retry.upstream_rq_5xx",
-    "upstream_rq_pending_failure_eject",
-    "upstream_rq_rx_reset",
-    "upstream_rq_active",
-    "upstream_rq_completed",
-)
-_SILENT = 0.15
+_QUIET = 0.15
 
 
 class EnvoyTraffic:
-    """Implements ``ports.Traffic`` over one environment's files and Envoy's admin page."""
+    """Implements ``contract.Traffic`` over one environment's files and Envoy's admin page."""
 
-    def __init__(self, folder: Path, failure_counters: tuple[str, ...], crash_loop: CrashLoop) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._names = failure_counters
-        self._crash_loop = crash_loop
         self._admin = Admin(read_desired(folder).proxy["admin"])
-        self._pages = HttpClient(timeout=2.0)
-        self._before: dict[str, dict[str, float]] | None = None
-        self._latency: dict[str, dict[float, int]] = {}
-        self._counters_before: dict[str, float] = {}
-        self._since = time.time()
-        self._last = time.monotonic()
 
     async def close(self) -> None:
         await self._admin.close()
-        await self._pages.close()
 
     async def set_weight(self, weight: int) -> float:
         """Give the canary ``weight`` per cent; return seconds until Envoy confirmed.  Raises InfrastructureError."""
@@ -55,37 +33,6 @@ class EnvoyTraffic:
             version = write_weight(self._folder, weight)
         await self._admin.confirm("routes.json", version)
         return time.monotonic() - started
-
-    async def sample(self, at: float, weight: int) -> Sample:
-        """Return what happened since the last call; not ``complete`` when Envoy is away or was restarted."""
-        now = time.monotonic()
-        seconds, self._last = now - self._last, now
-        roles = read_roles(self._folder)
-        clusters = [name for name in (roles.canary, roles.stable) if name]
-        base = Sample(at, seconds, weight, complete=False)
-        base = self._with_processes(base, roles.canary or "")
-        base = replace(base, counters=await self._failures(roles.canary or ""))
-        try:
-            values = await self._values(clusters)
-            latency = await self._latencies(clusters)
-        except HttpError:
-            self._before = None
-            return base
-        before, latency_before = self._before, self._latency
-        self._before, self._latency = values, latency
-        if before is None or any(_backwards(before.get(name, {}), values[name]) for name in clusters):
-            return base
-        parts = {
-            name: _difference(before.get(name, {}), values[name], latency_before.get(name, {}), latency[name])
-            for name in clusters
-        }
-        nothing = Counts()
-        return replace(
-            base,
-            canary=parts.get(roles.canary or "", nothing),
-            stable=parts.get(roles.stable or "", nothing),
-            complete=True,
-        )
 
     async def wait_until_drained(self, deadline: float) -> Drained:
         """Wait until the canary has answered all it was sent; what was in flight at the decision is not cut off."""
@@ -96,7 +43,7 @@ class EnvoyTraffic:
         before: dict[str, float] = {}
         while time.monotonic() - started < deadline:
             try:
-                values = (await self._values([canary]))[canary]
+                values = (await counters_of(self._admin, [canary]))[canary]
             except HttpError:
                 await asyncio.sleep(0.02)
                 continue
@@ -109,90 +56,10 @@ class EnvoyTraffic:
                 before["upstream_rq_active"],
             ):
                 answered = now
-            if values["upstream_rq_active"] == 0 and now - max(received, answered) > _SILENT:
+            if values["upstream_rq_active"] == 0 and now - max(received, answered) > _QUIET:
                 return Drained(received - started, answered - started)
             before = values
             await asyncio.sleep(0.02)
         if not before:
             received = time.monotonic()
         return Drained(received - started, None)
-
-    async def _values(self, deployments: list[str]) -> dict[str, dict[str, float]]:
-        """Return deployment -> counter -> value since Envoy started.
-
-        For a request that came through the canary's aggregate, Envoy counts tries and resets on the member cluster, answers
-        and latency on the aggregate; neither counts twice, so both are added.
-        """
-        clusters = [*deployments, *(f"to-{name}" for name in deployments)]
-        pattern = rf"^cluster\.({'|'.join(map(re.escape, clusters))})\.({'|'.join(map(re.escape, _COUNTERS))})$"
-        stats = await self._admin.stats(pattern)
-        return {
-            name: {
-                key: float(stats.get(f"cluster.{name}.{key}", 0)) + float(stats.get(f"cluster.to-{name}.{key}", 0))
-                for key in _COUNTERS
-            }
-            for name in deployments
-        }
-
-    async def _latencies(self, deployments: list[str]) -> dict[str, dict[float, int]]:
-        found = await self._admin.latency([*deployments, *(f"to-{name}" for name in deployments)])
-        merged: dict[str, dict[float, int]] = {}
-        for name in deployments:
-            parts = (found.get(name, {}), found.get(f"to-{name}", {}))
-            merged[name] = {edge: sum(part.get(edge, 0) for part in parts) for edge in {*parts[0], *parts[1]}}
-        return merged
-
-    def _with_processes(self, sample: Sample, canary: str) -> Sample:
-        processes = [p for p in read_status(self._folder, True).processes if p.group == canary]
-        recent = [
-            [at for at in p.restarts if at >= self._since and time.time() - at < self._crash_loop.window]
-            for p in processes
-        ]
-        return replace(
-            sample,
-            restarts=sum(map(len, recent)),
-            crash_looping=any(len(times) >= self._crash_loop.restarts for times in recent),
-        )
-
-    async def _failures(self, canary: str) -> dict[str, float]:
-        """Return how far each named counter rose on the canary since the first sample that could read it."""
-        if not self._names:
-            return {}
-        totals: dict[str, float] = {}
-        for port in read_desired(self._folder).deployments.get(canary, {}).get("ports", ()):
-            try:
-                page = await self._pages.page(f"http://127.0.0.1:{port}/metrics")
-            except HttpError:
-                continue
-            for name in self._names:
-                # Every replica reads the same store, so the largest is the truth, not the sum.
-                totals[name] = max(totals.get(name, 0.0), _counter(page, name))
-        # A counter that could not be read in the first sample starts from where it is first read: it counts from the
-        # start of the store, not of this rollout.
-        self._counters_before = totals | self._counters_before
-        return {name: value - self._counters_before[name] for name, value in totals.items()}
-
-
-def _counter(page: str, name: str) -> float:
-    found = re.findall(rf"^{re.escape(name)}(?:\{{[^}}]*\}})? ([0-9.eE+-]+)$", page, re.MULTILINE)
-    return sum(float(value) for value in found)
-
-
-def _backwards(before: dict[str, float], after: dict[str, float]) -> bool:
-    return any(after[key] < before.get(key, 0.0) for key in _COUNTERS if key != "upstream_rq_active")
-
-
-def _difference(
-    before: dict[str, float], after: dict[str, float], latency_before: dict[float, int], latency: dict[float, int]
-) -> Counts:
-    """Return the counts between two readings.
-
-    Retries hide errors from users, not from the judge: an answer 5xx that was retried counts, and so does a request that
-    the canary refused or reset.  Every try counts as a request.
-    """
-    delta = {key: after[key] - before.get(key, 0.0) for key in _COUNTERS}
-    refused = delta["upstream_rq_pending_failure_eject"]
-    requests = int(delta["upstream_rq_total"] + refused)
-    errors = int(delta["upstream_rq_5xx"] + delta["retry.upstream_rq_5xx"] + refused + delta["upstream_rq_rx_reset"])
-    edges = tuple((edge, latency[edge] - latency_before.get(edge, 0)) for edge in sorted(latency))
-    return Counts(requests, min(errors, requests), edges if edges and math.isinf(edges[-1][0]) else ())

@@ -16,7 +16,8 @@ from typing import Any
 
 from dawsos.adapters.loopback import free_ports
 from dawsos.model.process import Probe, ProcessSpec
-from dawsos.platforms.local.state import Desired, Roles, spec_from
+from dawsos.platforms.contract import Roles
+from dawsos.platforms.local.state import Desired, spec_from
 
 _PLACEHOLDER = re.compile(r"\{([A-Z][A-Z0-9_]*_PORT)\}")
 
@@ -91,11 +92,6 @@ def all_specs(
     """Return the processes of all workers, and the names of those that a standby does not run."""
     made = [(worker, spec) for worker in workers for spec in specs(worker, around, ports)]
     return [spec for _, spec in made], [spec.name for worker, spec in made if not worker.keep_on_standby]
-
-
-def is_replica(process: str) -> bool:
-    """Return whether a process of this name answers requests: replicas have a number, workers a name."""
-    return process.rpartition(".")[2].isdigit()
 
 
 def suspend_standby(desired: Desired, roles: Roles) -> bool:

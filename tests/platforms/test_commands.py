@@ -5,31 +5,44 @@ from __future__ import annotations
 import asyncio
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dawsos.actions.release_commands import ReleaseCommands, substitute
 from dawsos.errors import InfrastructureError, ReleaseFailed
-from dawsos.platforms.local.platform import Deployment
-from dawsos.platforms.local.workers import Worker
+from dawsos.platforms.commands import ServiceCommands, substitute
+from dawsos.platforms.local.commands import LocalCommands
 from support.paper import URL, Paper
 from waiting import pids_in
 
-Make = Callable[..., ReleaseCommands]
+Make = Callable[..., ServiceCommands]
+
+
+FOLDER = "project/.dawsos/environments/production"
 
 
 @pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Return a function that makes the inside of a release of a service."""
+def make(tmp_path: Path) -> Make:
+    """Return a function that makes the commands of a release of a service, deployed as ``d1`` unless told otherwise."""
 
-    def inside(**service: Any) -> ReleaseCommands:
-        paper = Paper(tmp_path / "project", monkeypatch, service)
-        release = paper.release()
-        return ReleaseCommands(paper.tools, paper.pipeline, paper.environment(), release, "d1")
+    def commands(*, deployed: bool = True, **service: Any) -> ServiceCommands:
+        workers = [{"name": "queue", "command": "x", "ports": ["QUEUE_PORT"]}]
+        paper = Paper(tmp_path / "project", {**service, "workers": workers})
+        release, platform = paper.release(), paper.platform()
+        if deployed:
+            asyncio.run(platform.deploy("d1", release))
+        return ServiceCommands(
+            paper.pipeline.service, "production", platform.commands("d1", release), paper.tools.masker
+        )
 
-    return inside
+    return commands
+
+
+def local(commands: ServiceCommands) -> LocalCommands:
+    assert isinstance(commands.commands, LocalCommands)
+    return commands.commands
 
 
 def test_a_command_sees_what_is_declared_and_nothing_of_the_caller_s(
@@ -37,24 +50,21 @@ def test_a_command_sees_what_is_declared_and_nothing_of_the_caller_s(
 ) -> None:
     monkeypatch.setenv("LEAKED", "yes")
     inside = make()
-    queue = Worker("queue", ("x",), ports=("QUEUE_PORT",))
-    deployment = Deployment("d1", inside.release.digest, ("x",), "/", {}, 1, workers=(queue,))
-    asyncio.run(inside.environment.platform.deploy(deployment))
-    (port,) = inside.environment.platform.named_ports("d1").values()
+    release = local(inside).release
     outcome = asyncio.run(inside.run("sh -c 'pwd; env'", tmp_path / "log", {"EXTRA": "1"}))
     assert outcome.classification == "ok"
     folder, *lines = (tmp_path / "log").read_text().splitlines()
     seen = dict(line.partition("=")[::2] for line in lines)
-    assert folder == str(inside.environment.platform.folder)
+    assert folder == str(tmp_path / FOLDER)
     assert {
         key: value for key, value in seen.items() if key not in ("PATH", "HOME", "LANG", "TZ", "PWD", "_", "SHLVL")
     } == {
         "GREETING": "hello",
-        "QUEUE_PORT": str(port),
-        "QUEUE_URL": f"http://127.0.0.1:{port}",
-        "PYTHONPATH": str(inside.release.site),
+        "QUEUE_PORT": "7001",
+        "QUEUE_URL": "http://127.0.0.1:7001",
+        "PYTHONPATH": str(release.site),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "GIT_SHA": inside.release.commit,
+        "GIT_SHA": release.commit,
         "DEPLOYMENT_ID": "d1",
         "EXTRA": "1",
     }
@@ -96,7 +106,7 @@ def test_a_failure_is_told_with_its_last_words(
 
 def test_a_machine_at_fault_is_not_the_release_s_fault(make: Make, tmp_path: Path) -> None:
     inside = make()
-    inside.environment.platform.folder = tmp_path / "gone"
+    inside = replace(inside, commands=replace(local(inside), folder=tmp_path / "gone"))
     with pytest.raises(InfrastructureError, match="cannot start"):
         asyncio.run(inside.must("true", tmp_path / "log"))
 
@@ -135,34 +145,34 @@ def test_jobs_before_traffic_run_in_their_order_and_the_first_that_fails_is_the_
     inside = make(jobs=jobs, before_traffic=["first", "second", "third"])
     with pytest.raises(ReleaseFailed, match="echo second"):
         asyncio.run(inside.before_traffic(tmp_path))
-    assert (inside.environment.platform.folder / "ran").read_text().split() == ["first", "second"]
+    assert (tmp_path / FOLDER / "ran").read_text().split() == ["first", "second"]
 
 
 def test_a_token_is_made_by_the_release_and_is_in_no_log(make: Make, tmp_path: Path) -> None:
     script = "echo a note; echo key-$USER_ID-{name}"
     inside = make(token=f"sh -c '{script}'")
-    scratch = tmp_path / "logs" / "token"
-    assert asyncio.run(inside.token({"USER_ID": "7", "NAME": "ada"}, scratch)) == "key-7-ada"
-    assert not scratch.exists()
-    assert inside.tools.masker.clean("Bearer key-7-ada") == "Bearer ***"
-    assert "key-7-ada" not in (tmp_path / "logs" / "token.log").read_text()
+    log = tmp_path / "logs" / "token.log"
+    assert asyncio.run(inside.token({"USER_ID": "7", "NAME": "ada"}, log)) == "key-7-ada"
+    assert [path.name for path in log.parent.iterdir()] == ["token.log"]
+    assert inside.redactor.clean("Bearer key-7-ada") == "Bearer ***"
+    assert "key-7-ada" not in log.read_text()
 
 
 def test_a_token_lies_in_a_file_that_only_its_owner_reads(make: Make, tmp_path: Path) -> None:
-    inside = make(token=f"stat -c %a {tmp_path / 'token'}")
-    assert asyncio.run(inside.token({}, tmp_path / "token")) == oct(stat.S_IRUSR | stat.S_IWUSR)[2:]
+    inside = make(token=f"stat -c %a {tmp_path / 'token.out'}")
+    assert asyncio.run(inside.token({}, tmp_path / "token.log")) == oct(stat.S_IRUSR | stat.S_IWUSR)[2:]
 
 
 def test_a_service_without_tokens_has_none(make: Make, tmp_path: Path) -> None:
-    assert asyncio.run(make().token({}, tmp_path / "token")) == ""
+    assert asyncio.run(make().token({}, tmp_path / "token.log")) == ""
 
 
 @pytest.mark.parametrize("command", ["false", "true"], ids=["it fails", "it prints nothing"])
 def test_no_token_is_the_release_s_fault(command: str, make: Make, tmp_path: Path) -> None:
     inside = make(token=command)
     with pytest.raises(ReleaseFailed, match=f"`{command}` made no token"):
-        asyncio.run(inside.token({}, tmp_path / "token"))
-    assert not (tmp_path / "token").exists()
+        asyncio.run(inside.token({}, tmp_path / "token.log"))
+    assert not (tmp_path / "token.out").exists()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +189,7 @@ def test_what_is_known_is_filled_in_and_what_is_not_stays(text: str, filled: str
 
 
 def test_before_it_is_deployed_no_variable_holds_a_port_that_is_not_chosen_yet(make: Make, tmp_path: Path) -> None:
-    outcome = asyncio.run(make().run("sh -c env", tmp_path / "log"))
+    outcome = asyncio.run(make(deployed=False).run("sh -c env", tmp_path / "log"))
     assert outcome.classification == "ok"
     seen = (tmp_path / "log").read_text()
     assert "GREETING=hello" in seen
@@ -190,11 +200,11 @@ def test_a_token_does_not_stay_behind_when_its_making_is_stopped(make: Make, tmp
     inside = make(token="sh -c 'echo key-to-all; echo $$ > made.pid; exec sleep 60'")
 
     async def stopped() -> None:
-        making = asyncio.create_task(inside.token({}, tmp_path / "token"))
-        await asyncio.to_thread(pids_in, inside.environment.platform.folder, 1)
+        making = asyncio.create_task(inside.token({}, tmp_path / "token.log"))
+        await asyncio.to_thread(pids_in, tmp_path / FOLDER, 1)
         making.cancel()
         await making
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(stopped())
-    assert not (tmp_path / "token").exists()
+    assert not (tmp_path / "token.out").exists()

@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 import pytest
 
+from dawsos.adapters import load_process
+from dawsos.adapters.load_process import LoadProcess
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.policy import Load, LoadRequest
-from dawsos.platforms.local import load_process
-from dawsos.platforms.local.load_process import LoadProcess
 from waiting import is_gone, wait_until
 
 # Nobody listens there, so that every request fails at once.
@@ -127,7 +127,7 @@ def _senders(parent: int) -> list[psutil.Process]:
 _CALLER = f"""
 import asyncio
 from dawsos.model.policy import Load, LoadRequest
-from dawsos.platforms.local.load_process import LoadProcess
+from dawsos.adapters.load_process import LoadProcess
 async def main():
     await LoadProcess("{NOWHERE}", Load(rate=5, requests=(LoadRequest(path="/"),)), "a token").start()
     print("started", flush=True)

@@ -1,6 +1,6 @@
 """The synthetic load in a process of its own, so that what it costs delays no decision of the controller's.
 
-Run as ``python -m dawsos.platforms.local.load_process``.  The first line of standard input says what to send (JSON with
+Run as ``python -m dawsos.adapters.load_process``.  The first line of standard input says what to send (JSON with
 ``url``, ``load``, ``token``), every other line is a new rate in requests a second, and its end, also that of a caller who was
 killed, is the load's.  Standard output has the line ``ready`` and, at the end, what came of the load as JSON.
 """
@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import dawsos
+from dawsos.adapters.load import OpenLoopLoad, must_be_here
 from dawsos.errors import InfrastructureError
 from dawsos.model.policy import Load
-from dawsos.platforms.local.load import OpenLoopLoad, must_be_here
 
 _READY_WITHIN = 30.0
 # What is under way is awaited for 5 s (see ``OpenLoopLoad.stop``); the rest is for a busy machine.
 _ENDED_WITHIN = 15.0
-_MODULE = "dawsos.platforms.local.load_process"
+_MODULE = "dawsos.adapters.load_process"
 
 
 class LoadProcess:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dawsos.adapters.load import OpenLoopLoad, _mix
 from dawsos.errors import BadInput
 from dawsos.model.policy import Load, LoadRequest
-from dawsos.platforms.local.load import OpenLoopLoad, _mix
 
 
 @given(st.lists(st.floats(0.05, 10), min_size=1, max_size=6))

@@ -1,0 +1,131 @@
+"""The action that takes the run's release to 100 % of production by a canary, or back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from dawsos.actions.admission import admit_release
+from dawsos.actions.environments import open_environment
+from dawsos.adapters.files import write_json
+from dawsos.adapters.load_process import LoadProcess
+from dawsos.engine.contract import StageAttempt, StageOutcome
+from dawsos.errors import ReleaseFailed
+from dawsos.model.events import CheckNumbers, RolloutFinished
+from dawsos.model.pipeline import Pipeline
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.release import Release
+from dawsos.model.run import RolloutRecord
+from dawsos.model.status import RolloutOutcome, StageState
+from dawsos.platforms.contract import EnvironmentStatus, Platform
+from dawsos.releases import bundle as releases
+from dawsos.rollout.controller import Finished
+from dawsos.rollout.lifecycle import RolloutContext, begin, conduct
+from dawsos.runs.context import RunContext
+from dawsos.runs.recorder import Session
+
+# What the rollout gate reads.
+EVIDENCE = "rollout.json"
+
+
+async def roll_out(context: RunContext, attempt: StageAttempt) -> StageOutcome:
+    """Take the run's release to 100 % of the stage's environment, or back; leave ``rollout.json`` as evidence."""
+    record = context.session.state.rollout
+    if record is None or record.outcome is RolloutOutcome.PROMOTED:
+        # A rollout under way was let in when it began; its end must not wait for anything.
+        await _admit(context, attempt)
+    return await roll_out_admitted(context, attempt)
+
+
+async def roll_out_admitted(context: RunContext, attempt: StageAttempt) -> StageOutcome:
+    """Roll out a release that may go to production."""
+    session, name = context.session, attempt.stage.environment_name
+    record = session.state.rollout
+    release = await asyncio.to_thread(releases.load, context.tools.project.releases, session.state.release)
+    platform = await open_environment(context.tools, context.pipeline, name, session.state.profile, context.root)
+    policy = context.pipeline.policy(session.state.profile)
+    rollout = rollout_context(
+        session, context.pipeline, (platform, release, policy), attempt.stage.id, attempt.artifacts
+    )
+    finished = await _finish(rollout, record, session, attempt)
+    write_json(attempt.artifacts / EVIDENCE, evidence(session, finished, release))
+    if finished.outcome is RolloutOutcome.PROMOTED:
+        return StageOutcome(StageState.PASSED)
+    return StageOutcome(StageState.ROLLED_BACK, finished.reason)
+
+
+async def _admit(context: RunContext, attempt: StageAttempt) -> None:
+    try:
+        await admit_release(context, attempt.stage)
+    except ReleaseFailed as error:
+        # The gate reads why it did not begin, or it could only say that nothing is there.
+        refused = {"outcome": "refused", "reason": error.message, "weight": 0}
+        write_json(attempt.artifacts / EVIDENCE, {**refused, "release": context.session.state.release})
+        raise
+
+
+async def _finish(
+    rollout: RolloutContext, record: RolloutRecord | None, session: Session, attempt: StageAttempt
+) -> Finished:
+    """Begin or go on with the rollout, and bring it to its end."""
+    if _serves(await rollout.platform.status(), rollout.release, record):
+        if record is not None and not record.outcome:
+            found = RolloutFinished(RolloutOutcome.PROMOTED, "found promoted after a restart")
+            session.record(found, attempt.stage.id)
+        return Finished(RolloutOutcome.PROMOTED, "this release already serves 100 % of the traffic")
+    if record is None or record.outcome is RolloutOutcome.PROMOTED:
+        try:
+            record = await begin(rollout, session.id)
+        except ReleaseFailed as error:
+            never = {"outcome": "not started", "reason": error.message, "weight": 0, "release": rollout.release.digest}
+            write_json(attempt.artifacts / EVIDENCE, never)
+            raise
+    return await conduct(rollout, record)
+
+
+def _serves(status: EnvironmentStatus, release: Release, record: RolloutRecord | None) -> bool:
+    """Return whether the release serves already, by this rollout or by one before it."""
+    stable = status.roles.stable
+    if stable is None or status.release_of(stable) != release.digest or not status.is_ready(stable):
+        return False
+    return record is None or record.outcome is RolloutOutcome.PROMOTED or stable == record.deployment
+
+
+def rollout_context(
+    session: Session,
+    pipeline: Pipeline,
+    parts: tuple[Platform, Release, RolloutPolicy],
+    stage: str,
+    logs: Path,
+) -> RolloutContext:
+    """Return what a rollout of a run works with; ``parts`` are the platform, the release and the policy."""
+    platform, release, policy = parts
+    return RolloutContext(
+        stage=stage,
+        service=pipeline.service,
+        release=release,
+        platform=platform,
+        policy=policy,
+        recorder=session,
+        clock=session.tools.clock,
+        redactor=session.masker,
+        start_load=LoadProcess,
+        logs=logs,
+    )
+
+
+def evidence(session: Session, finished: Finished, release: Release) -> dict[str, Any]:
+    """Return what the rollout gate reads."""
+    record = session.state.rollout
+    check = record.samples[-1].check if record and record.samples else CheckNumbers()
+    promoted = finished.outcome is RolloutOutcome.PROMOTED
+    return {
+        "outcome": finished.outcome,
+        "reason": finished.reason,
+        "rollback_seconds": finished.seconds,
+        "weight": 100 if promoted else (record.step or record.weight_intended if record else 0),
+        "error_rate": check.error_rate,
+        "p95": check.p95,
+        "release": release.digest,
+    }

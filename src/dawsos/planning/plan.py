@@ -1,0 +1,88 @@
+"""Decides for each stage whether it runs, is restored or is skipped, and says why.  Pure.
+
+The plan that ``dawsos plan`` prints is made here, and so is the one that a run executes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dawsos.model.pipeline import Stage
+from dawsos.model.plan import Action, Fingerprint, PlannedStage
+
+
+@dataclass(frozen=True)
+class KeptResult:
+    """What the cache has of a stage on the very same inputs.
+
+    ``valid_until`` is when the first of its waivers or its data is too old (seconds since the epoch), None for never.
+    ``release_missing``: it built a release that is no longer in the store.
+    """
+
+    run: str
+    finished_at: float
+    valid_until: float | None = None
+    release_missing: bool = False
+
+
+@dataclass(frozen=True)
+class StageFacts:
+    """What is known of a stage before it runs; ``fingerprint`` is None when a release that is still to be built decides it.
+
+    ``latest`` is the manifest of the stage's newest result on any inputs, None when it never passed here.
+    """
+
+    stage: Stage
+    fingerprint: Fingerprint | None
+    kept: KeptResult | None = None
+    latest: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What the person asked for: restore nothing, skip the stages marked ``hotfix_skips`` for this reason."""
+
+    no_cache: bool = False
+    hotfix: str = ""
+
+
+def cacheable(stage: Stage) -> bool:
+    """Return whether inputs alone decide the stage; deployments look at what runs now."""
+    return stage.uses in ("commands", "release")
+
+
+def plan_stage(facts: StageFacts, options: PlanOptions, now: float) -> PlannedStage:
+    """Return what becomes of the stage at the time ``now``, and the reason."""
+    stage = facts.stage
+    if stage.hotfix_skips and options.hotfix:
+        return PlannedStage(stage.id, Action.SKIP, f"hotfix: {options.hotfix}", facts.fingerprint)
+    if not cacheable(stage):
+        reason = "looks at what the environment runs, changes it when it must"
+        return PlannedStage(stage.id, Action.RUN, reason, facts.fingerprint)
+    if options.no_cache or facts.fingerprint is None:
+        reason = "--no-cache" if options.no_cache else "looks at the release that this run builds"
+        return PlannedStage(stage.id, Action.RUN, reason, facts.fingerprint)
+    if facts.kept is None:
+        return _changed(stage, facts.fingerprint, facts.latest)
+    stale = _stale(stage, facts.kept, now)
+    if stale:
+        return PlannedStage(stage.id, Action.RUN, stale, facts.fingerprint)
+    return PlannedStage(stage.id, Action.RESTORE, f"unchanged since run {facts.kept.run}", facts.fingerprint)
+
+
+def _changed(stage: Stage, made: Fingerprint, latest: Mapping[str, str] | None) -> PlannedStage:
+    if latest is None:
+        return PlannedStage(stage.id, Action.RUN, "never passed here", made)
+    changes = made.changes_since(dict(latest))
+    amount = "1 input" if len(changes) == 1 else f"{len(changes)} inputs"
+    return PlannedStage(stage.id, Action.RUN, f"{amount} changed", made, changes)
+
+
+def _stale(stage: Stage, kept: KeptResult, now: float) -> str:
+    """Return why a kept result no longer holds, an empty text when it does."""
+    if kept.valid_until is not None and kept.valid_until <= now:
+        return "a waiver or the data it passed on is too old"
+    if stage.approval is not None and now - kept.finished_at >= stage.approval.expires:
+        return "its approval is too old"
+    return "its release is no longer in the store" if kept.release_missing else ""

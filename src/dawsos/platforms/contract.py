@@ -1,0 +1,244 @@
+"""What a platform is: the calls by which releases are run and traffic is moved, whatever an environment runs on.
+
+A platform is one environment's: ``PLATFORMS[settings.platform](host)``.  Everything that changes it is idempotent, because a
+controller that was killed comes back and does the same again.  ``tests/contracts/platform`` is the suite that each must pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from dawsos.model.process import CommandOutcome
+from dawsos.model.release import Release
+from dawsos.model.rollout import Drained, Sample
+from dawsos.ports import Clock, Redactor, Runner
+
+if TYPE_CHECKING:  # only named here; the supervisor, which needs the values of this module, starts without pydantic
+    from dawsos.model.environment import EnvironmentSettings
+    from dawsos.model.pipeline import Service
+    from dawsos.model.policy import RolloutPolicy
+
+
+@dataclass(frozen=True)
+class PlatformHost:
+    """What a platform gets from the tool: the environment's name and folder, and the ports to the world."""
+
+    name: str
+    folder: Path
+    clock: Clock
+    runner: Runner
+    redactor: Redactor
+
+
+@dataclass(frozen=True)
+class StandInSource:
+    """A stand-in that an environment wants: the folder ``source`` of its modules and the ``requirements`` of the toolchain below
+    ``toolchains`` whose interpreter runs it.
+
+    ``fresh`` is set by whoever deploys: the code of the checkout is what runs from then on.  Without it a stand-in that runs
+    is left as it is.
+    """
+
+    name: str
+    command: str
+    source: Path
+    requirements: Path
+    toolchains: Path
+    ports: tuple[str, ...] = ()
+    ready: str | None = None
+    fresh: bool = True
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """What an environment has to provide: the service that runs there and the settings of pipeline.yaml.
+
+    ``given`` are the variables of ``settings.pass_env`` with their values, ``stand_ins`` those of ``settings.stand_ins``.
+    """
+
+    service: Service
+    settings: EnvironmentSettings
+    given: Mapping[str, str] = field(default_factory=dict)
+    stand_ins: tuple[StandInSource, ...] = ()
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which deployment has which part, and the canary's share of the traffic in per cent."""
+
+    stable: str | None = None
+    canary: str | None = None
+    standby: str | None = None
+    weight: int = 0
+
+
+@dataclass(frozen=True)
+class DeploymentStatus:
+    """One deployment: how many of its replicas should run and are ready, and which of its other processes are not.
+
+    ``restarts`` counts those within the crash-loop window.
+    """
+
+    id: str
+    release: str
+    replicas: int = 0
+    ready_replicas: int = 0
+    workers_not_ready: tuple[str, ...] = ()
+    restarts: int = 0
+    crash_looping: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether every replica and every worker is ready."""
+        return self.replicas > 0 and self.ready_replicas == self.replicas and not self.workers_not_ready
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """One process or pod, for people; ``restarts`` are seconds since the epoch."""
+
+    name: str
+    group: str
+    pid: int
+    state: str
+    restarts: tuple[float, ...] = ()
+    crash_looping: bool = False
+
+
+@dataclass(frozen=True)
+class EnvironmentStatus:
+    """An environment at one moment; ``running`` is False when nothing keeps it up, ``url`` is where it answers."""
+
+    name: str
+    running: bool = False
+    url: str = ""
+    roles: Roles = Roles()
+    deployments: Mapping[str, DeploymentStatus] = field(default_factory=dict)
+    processes: tuple[ProcessStatus, ...] = ()
+
+    def release_of(self, deployment: str | None) -> str:
+        """Return the digest of the release that a deployment runs, an empty text when it is not known."""
+        known = self.deployments.get(deployment or "")
+        return known.release if known else ""
+
+    def is_ready(self, deployment: str) -> bool:
+        """Return whether a deployment is there and every process of it is ready."""
+        known = self.deployments.get(deployment)
+        return known is not None and known.ready
+
+
+class Traffic(Protocol):
+    """The proxy or gateway in front of one environment, as the rollout controller moves it."""
+
+    async def set_weight(self, weight: int) -> float:
+        """Send ``weight`` per cent to the canary; return seconds until every proxy confirmed it.
+
+        Raises InfrastructureError when it is not confirmed in time."""
+        ...
+
+    async def wait_until_drained(self, deadline: float) -> Drained:
+        """Wait, ``deadline`` seconds at most, until the canary has answered everything; return when its last came and went."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Telemetry(Protocol):
+    """What the judge sees of one environment's traffic."""
+
+    async def sample(self, at: float, weight: int) -> Sample:
+        """Return what happened since the last sample; one that is not ``complete`` when not every proxy could be read."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class ReleaseCommands(Protocol):
+    """Runs a release's own commands inside an environment, with the variables of one deployment."""
+
+    async def run(self, command: str, log: Path, env: Mapping[str, str]) -> CommandOutcome:
+        """Run ``command`` to its end; what it prints goes to ``log``, masked."""
+        ...
+
+    async def capture(self, command: str, log: Path, env: Mapping[str, str]) -> tuple[CommandOutcome, str]:
+        """Run ``command`` and return its standard output as well, which no log gets: it may be a secret."""
+        ...
+
+
+class FaultInjector(Protocol):
+    """Brings faults about on the canary only, for a drill.  A platform may have none."""
+
+    async def set_fault(self, errors: float, latency: float, share: float, path: str) -> None:
+        """Answer the share ``errors`` with 503 and delay the share ``share`` by ``latency`` seconds, both below ``path``."""
+        ...
+
+    async def clear(self) -> None:
+        """Take the fault back; does nothing when there is none."""
+        ...
+
+    async def crash(self, deployment: str) -> None:
+        """Kill the deployment's processes once."""
+        ...
+
+
+class Platform(Protocol):
+    """One environment."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def prepare(self, spec: EnvironmentSpec) -> None:
+        """Start what the environment needs before any release: services, proxy; what runs already is kept.
+
+        The other calls that start or run something of a release need it first.  Raises InfrastructureError."""
+        ...
+
+    async def deploy(self, deployment: str, release: Release) -> None:
+        """Run ``release`` as ``deployment``, without traffic, and wait until it is ready.
+
+        Raises ReleaseFailed with the log's end when it does not become ready; it is removed again then."""
+        ...
+
+    async def remove(self, deployment: str) -> None:
+        """Stop a deployment once no proxy knows it any more; does nothing when it is not there."""
+        ...
+
+    async def route(self, stable: str | None, canary: str | None, weight: int) -> None:
+        """Give the roles and the canary's weight; returns when every proxy has confirmed.
+
+        A standby that gets no new part stays."""
+        ...
+
+    async def promote(self) -> None:
+        """Make the canary the stable release; the old stable one stays warm as standby, for an instant rollback."""
+        ...
+
+    async def withdraw(self) -> None:
+        """Take the traffic from the canary without waiting for a confirmation: nobody watches it any more."""
+        ...
+
+    async def renew_lease(self, seconds: float) -> None:
+        """Say that a live controller watches the canary for ``seconds`` more; after that the platform itself takes the
+        traffic from it."""
+        ...
+
+    async def status(self) -> EnvironmentStatus: ...
+
+    async def variables(self, deployment: str | None) -> Mapping[str, str]:
+        """Return what users of a deployment are told: the environment's variables with the ports of its workers."""
+        ...
+
+    def traffic(self) -> Traffic: ...
+
+    def telemetry(self, policy: RolloutPolicy) -> Telemetry: ...
+
+    def commands(self, deployment: str, release: Release) -> ReleaseCommands: ...
+
+    def faults(self) -> FaultInjector | None: ...
+
+    async def down(self, *, purge: bool) -> None:
+        """Stop everything of the environment, also what no supervisor knows of; ``purge`` deletes its data as well."""
+        ...

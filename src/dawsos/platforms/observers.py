@@ -1,0 +1,19 @@
+"""Looks at an environment without starting, asking or changing anything, and without loading its platform.
+
+``dawsos status`` must start at once, so it does not load what a platform needs to act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dawsos.platforms.contract import EnvironmentStatus
+from dawsos.platforms.local.observer import observe
+
+if TYPE_CHECKING:
+    from dawsos.model.environment import PlatformName
+
+# One line a platform, beside its line in ``registry.PLATFORMS``.
+OBSERVERS: dict[PlatformName, Callable[[Path], EnvironmentStatus]] = {"local": observe}

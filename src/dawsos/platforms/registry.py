@@ -1,0 +1,12 @@
+"""Every platform by the name that pipeline.yaml gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dawsos.model.environment import PlatformName
+from dawsos.platforms.contract import Platform, PlatformHost
+from dawsos.platforms.local.platform import LocalPlatform
+
+# A new platform is one line here, one package beside ``local``, and ``tests/contracts/platform`` run on it.
+PLATFORMS: dict[PlatformName, Callable[[PlatformHost], Platform]] = {"local": LocalPlatform}

@@ -1,0 +1,78 @@
+"""Looks at the files, the cache and the releases, and makes the plan of a run from what it finds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dawsos.adapters.cache import StageCache
+from dawsos.model.pipeline import Pipeline, Stage
+from dawsos.model.plan import Action, Fingerprint, Plan
+from dawsos.planning.plan import KeptResult, PlanOptions, StageFacts, cacheable, plan_stage
+from dawsos.runs.inputs import Upstream, looks_at_release, stage_fingerprint
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files that a plan is about: the checkout ``root``, its files' hashes, the commit and the seed asked for."""
+
+    root: Path
+    hashes: Mapping[str, str]
+    commit: str
+    seed: int | None = None
+
+
+class Planner:
+    """Plans the stages of ``pipeline`` for ``source``; ``releases`` is the folder of built releases."""
+
+    def __init__(self, pipeline: Pipeline, source: Source, cache: StageCache, releases: Path) -> None:
+        self._pipeline = pipeline
+        self._source = source
+        self._cache = cache
+        self._releases = releases
+
+    def plan(self, stages: Sequence[Stage], options: PlanOptions, now: float, release: str = "") -> Plan:
+        """Return the plan of ``stages`` at the time ``now``; ``release`` is the one that the run has built already."""
+        building = not release and any(stage.uses == "release" for stage in stages)
+        planned = []
+        for stage in stages:
+            facts = self._facts(stage, release, unknown=building)
+            one = plan_stage(facts, options, now)
+            if stage.uses == "release" and one.action is Action.RESTORE and one.fingerprint is not None:
+                release, building = self.kept_release(stage, one.fingerprint), False
+            planned.append(one)
+        return Plan(tuple(planned))
+
+    def fingerprint(self, stage: Stage, release: str) -> Fingerprint:
+        """Return the stage's fingerprint when ``release`` is what it looks at."""
+        source = self._source
+        upstream = Upstream(release, source.commit, source.seed)
+        return stage_fingerprint(self._pipeline, stage, (source.root, source.hashes), upstream, os.environ)
+
+    def _facts(self, stage: Stage, release: str, *, unknown: bool) -> StageFacts:
+        if not cacheable(stage) or (unknown and looks_at_release(self._pipeline, stage)):
+            return StageFacts(stage, None)
+        made = self.fingerprint(stage, release)
+        found = self._cache.lookup(stage.id, made.digest)
+        kept = None if found is None else self._kept(stage, made, found)
+        return StageFacts(stage, made, kept, self._cache.latest_manifest(stage.id))
+
+    def _kept(self, stage: Stage, made: Fingerprint, found: Mapping[str, Any]) -> KeptResult:
+        known = [gate["valid_until"] for gate in found["gates"] if gate.get("valid_until") is not None]
+        kept = KeptResult(found["run"], found["finished_at"], min(known, default=None))
+        if stage.uses != "release":
+            return kept
+        release = self.kept_release(stage, made)
+        return replace(kept, release_missing=not release or not (self._releases / release).exists())
+
+    def kept_release(self, stage: Stage, made: Fingerprint) -> str:
+        """Return the digest of the release that the kept build made, an empty text when that cannot be read."""
+        try:
+            facts = json.loads((self._cache.artifacts(stage.id, made.digest) / "release.json").read_text())
+            return str(facts["release"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return ""

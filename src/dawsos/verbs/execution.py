@@ -1,0 +1,208 @@
+"""What ``ship``, ``run`` and ``resume`` share: the options of a run, its beginning, its plan carried out to the end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dawsos.actions import ACTIONS, passed
+from dawsos.actions.commands import prepare
+from dawsos.adapters import git
+from dawsos.adapters.cache import StageCache
+from dawsos.adapters.git import Commit
+from dawsos.adapters.reapers import reapers
+from dawsos.config.named_files import must_have_files
+from dawsos.engine.contract import Action
+from dawsos.engine.loop import run_stages
+from dawsos.errors import BadInput
+from dawsos.model.events import RunStarted, Verified
+from dawsos.model.pipeline import Pipeline, Stage
+from dawsos.model.status import RunResult, StageState
+from dawsos.planning.plan import PlanOptions
+from dawsos.ports import Reporter
+from dawsos.runs import approvals, evidence
+from dawsos.runs.certification import certify
+from dawsos.runs.context import RunContext
+from dawsos.runs.executor import Execution, PlanExecutor
+from dawsos.runs.inputs import takes_seed
+from dawsos.runs.lifecycle import RunOutcome, carry_out, deploying, start
+from dawsos.runs.planner import Planner, Source
+from dawsos.runs.preload import preload
+from dawsos.runs.project import Project, open_tools, remove_abandoned
+
+MakeReporters = Callable[[Pipeline, Sequence[Stage]], Sequence[Reporter]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person asked for."""
+
+    profile: str = "laptop"
+    approve_as: str = ""
+    reason: str = ""
+    no_cache: bool = False
+    hotfix: str = ""
+    stages: tuple[str, ...] = ()
+    # The seed that was asked for, and the one drawn for this run, which holds when none was.
+    seed: int | None = None
+    drawn: int = 0
+
+    @classmethod
+    def read(cls, kept: Mapping[str, Any]) -> Options:
+        """Return the options that a journal holds; a key that this version does not know is left out."""
+        known = {each.name: kept[each.name] for each in fields(cls) if each.name in kept}
+        return cls(**{**known, "stages": tuple(known.get("stages", ()))})
+
+
+def must_know_profile(pipeline: Pipeline, profile: str) -> None:
+    """Raise BadInput when the pipeline has no ``profile``."""
+    if profile and profile != "production" and profile not in pipeline.profiles:
+        known = ", ".join(["production", *pipeline.profiles])
+        raise BadInput(f"unknown profile {profile!r}; there are: {known}", fix="give one of these with --profile")
+
+
+def must_be_ready(
+    pipeline: Pipeline, chosen: Sequence[Stage], options: Options, root: Path, *, where: str = ""
+) -> None:
+    """Raise BadInput for what would only fail after minutes of gates: profile, approver, files, seed."""
+    # It comes up while the rest is checked.
+    reapers().start()
+    must_know_profile(pipeline, options.profile)
+    if options.approve_as:
+        for stage in chosen:
+            approvals.must_be_allowed(options.approve_as, stage.approval.of if stage.approval else ())
+    must_have_files(pipeline, chosen, root, where)
+    if options.seed is not None and not any(takes_seed(stage) for stage in chosen):
+        raise BadInput("no chosen stage takes a seed", fix='give one of them env: {SEED: "{seed}"} in pipeline.yaml')
+
+
+def looking_at_environments(project: Project, chosen: Sequence[Stage]) -> AbstractContextManager[None]:
+    """Return what a ``run`` of ``chosen`` holds: the lock of deployments when a stage looks at an environment."""
+    return deploying(project) if any(stage.environment is not None for stage in chosen) else nullcontext()
+
+
+def begin(
+    command: str,
+    project: Project,
+    what: tuple[Pipeline, Sequence[Stage]],
+    source: tuple[Commit, Path],
+    options: Options,
+    make_reporters: MakeReporters,
+) -> RunOutcome:
+    """Start a run of ``what`` = (pipeline, chosen stages) on ``source`` = (commit, checkout) and carry it out."""
+    (pipeline, chosen), (commit, root) = what, source
+    options = replace(options, drawn=secrets.randbits(32))
+    tools = open_tools(project)
+    passed.take(project, pipeline, chosen, options.profile, os.environ, fresh=True)
+    started = RunStarted(
+        command=command,
+        commit=commit.sha,
+        ref=commit.ref,
+        subject=commit.subject,
+        author=commit.author,
+        dirty=len(git.dirty_files(project.root)),
+        profile=options.profile,
+        stages=tuple(stage.id for stage in chosen),
+        definition=hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
+        options=asdict(options),
+    )
+    with start(tools, make_reporters(pipeline, chosen), started) as session:
+        return execute(RunContext(tools, pipeline, commit, root, session), options, chosen)
+
+
+def execute(context: RunContext, options: Options, chosen: Sequence[Stage]) -> RunOutcome:
+    """Plan ``chosen``, carry the plan out and end the run."""
+
+    async def work() -> tuple[RunResult, str]:
+        remove_abandoned(context.tools.project)
+        return await _run_all(context, options, chosen)
+
+    ended = carry_out(context.session, context.pipeline, work())
+    return replace(ended, url=_url(context))
+
+
+def _url(context: RunContext) -> str:
+    """Return where the service answers once it was deployed to production."""
+    for deployment in reversed(context.session.state.deployments):
+        if context.pipeline.is_production(deployment.environment):
+            return deployment.url
+    return ""
+
+
+async def _run_all(context: RunContext, options: Options, chosen: Sequence[Stage]) -> tuple[RunResult, str]:
+    session = context.session
+    if session.state.command == "ship":
+        await certify(session, context.pipeline.signing, context.root)
+    executor = _executor(context, options, chosen)
+    # An owner that was killed between the end of a stage and its statement left that to us.
+    executor.attest()
+    states = {key: stage.state for key, stage in session.state.stages.items()}
+    preload()
+    final = await run_stages(chosen, states, executor.execute, os.cpu_count() or 1)
+    for state, result in _RED:
+        red = [stage for stage, reached in final.items() if reached is state]
+        if red:
+            return result, f"stage {red[0]}: {session.state.stages[red[0]].reason}"
+    if session.state.command == "ship":
+        return await _verify(context)
+    return RunResult.PASSED, "every stage passed"
+
+
+# The state of a stage that decides the run, and the run's result; the first that a stage has counts.
+_RED: tuple[tuple[StageState, RunResult], ...] = (
+    (StageState.ROLLED_BACK, RunResult.ROLLED_BACK),
+    (StageState.REJECTED, RunResult.REJECTED),
+    (StageState.FAILED, RunResult.FAILED),
+    (StageState.TIMEOUT, RunResult.FAILED),
+    (StageState.INFRASTRUCTURE, RunResult.INFRASTRUCTURE),
+    (StageState.CANCELLED, RunResult.INFRASTRUCTURE),
+    (StageState.WAITING, RunResult.WAITING),
+)
+
+
+def _executor(context: RunContext, options: Options, chosen: Sequence[Stage]) -> PlanExecutor:
+    tools, session = context.tools, context.session
+    hashes = (
+        git.tree_hashes(tools.project.root, context.commit.sha)
+        if session.state.command == "ship"
+        else git.worktree_hashes(context.root)
+    )
+    cache = StageCache(tools.project.cache, evidence.genuine(tools))
+    source = Source(context.root, hashes, context.commit.sha, options.seed)
+    planner = Planner(context.pipeline, source, cache, tools.project.releases)
+    wanted = PlanOptions(options.no_cache, options.hotfix)
+    plan = planner.plan(chosen, wanted, tools.clock.now(), session.state.release)
+    before = approvals.Preapproval(options.approve_as, options.reason) if options.approve_as else None
+    execution = Execution(context, plan, planner, cache, options.profile, before)
+    actions: dict[str, Action] = {uses: partial(action, context) for uses, action in ACTIONS.items()}
+    return PlanExecutor(execution, actions, partial(prepare, context))
+
+
+async def _verify(context: RunContext) -> tuple[RunResult, str]:
+    """Check what was shipped; a pipeline without a rollout has nothing that serves users."""
+    session, environment = context.session, _production(context)
+    if not environment:
+        return RunResult.PASSED, "every stage passed"
+    from dawsos.actions.verification import verify_deployment  # loads the platform, as only a ship needs it
+
+    logs = context.tools.project.run_folder(session.id) / "verify"
+    checks = await verify_deployment(context.tools, context.pipeline, environment, session.state.profile, logs)
+    session.record(Verified(tuple(checks)))
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        first = failed[0]
+        return RunResult.FAILED, f"verification: {first.name}: {first.measured} (wanted {first.limit})"
+    return RunResult.PASSED, "every stage passed"
+
+
+def _production(context: RunContext) -> str:
+    """Return the environment with users to which this pipeline deploys, an empty text when there is none."""
+    deployed = [s.environment for s in context.pipeline.stages if s.uses in ("deploy", "rollout") and s.environment]
+    return next((name for name in reversed(deployed) if context.pipeline.is_production(name)), "")

@@ -1,0 +1,37 @@
+"""``dawsos resume``: go on with a run whose owner is gone or which waited for an approval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dawsos.errors import BadInput
+from dawsos.model.run import Run
+from dawsos.runs.lifecycle import RunOutcome, unfinished
+from dawsos.runs.project import Project, Tools, load_run, open_tools
+from dawsos.verbs.drill import resume_drill
+from dawsos.verbs.execution import MakeReporters
+from dawsos.verbs.resume_run import resume_run
+from dawsos.verbs.rollback import resume_rollback
+
+_RESUME: dict[str, Callable[[Tools, Run, MakeReporters], RunOutcome]] = {
+    "ship": resume_run,
+    "run": resume_run,
+    "drill": resume_drill,
+    "rollback": resume_rollback,
+}
+
+
+def resume(project: Project, run_name: str, make_reporters: MakeReporters) -> RunOutcome:
+    """Go on with the run called ``run_name``, or with the newest unfinished one; raises BadInput, OwnedElsewhere."""
+    tools = open_tools(project)
+    run = load_run(tools, run_name) if run_name else _newest_unfinished(tools)
+    if not run.unfinished:
+        raise BadInput(f"run {run.id} has ended: {run.result}", fix="ship again, or see dawsos show")
+    return _RESUME[run.command](tools, run, make_reporters)
+
+
+def _newest_unfinished(tools: Tools) -> Run:
+    found = unfinished(tools)
+    if not found:
+        raise BadInput("there is no unfinished run", fix="dawsos ship starts one")
+    return found[0]

@@ -1,0 +1,49 @@
+"""Goes on with a ``ship`` or a ``run`` from its first unfinished stage."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dawsos.actions import passed
+from dawsos.adapters import git
+from dawsos.errors import BadInput
+from dawsos.model.run import Run
+from dawsos.runs.context import RunContext
+from dawsos.runs.lifecycle import RunOutcome, deploying, take_over
+from dawsos.runs.project import Tools, load
+from dawsos.verbs.execution import MakeReporters, Options, execute, looking_at_environments, must_know_profile
+
+
+def resume_run(tools: Tools, run: Run, make_reporters: MakeReporters) -> RunOutcome:
+    """Go on with ``run``.  Raises OwnedElsewhere while its owner lives, BadInput when its pipeline lost a stage."""
+    project = tools.project
+    if run.command != "ship":
+        return _go_on(tools, run, project.root, make_reporters)
+    # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
+    with deploying(project):
+        # What a stage of this run made beside the files of the commit may be wanted by the next.
+        folder = project.checkout(run.commit)
+        root = git.checkout(project.root, run.commit, folder, keep_untracked=True)
+        return _go_on(tools, run, root, make_reporters)
+
+
+def _go_on(tools: Tools, run: Run, root: Path, make_reporters: MakeReporters) -> RunOutcome:
+    pipeline = load(root, accept_old=True)
+    options = Options.read(run.options)
+    commit = git.commit(tools.project.root, run.commit)
+    lost = run.stages.keys() - {stage.id for stage in pipeline.stages}
+    if lost:
+        raise BadInput(
+            f"unknown stage {min(lost)!r}: run {run.id} began with it, and pipeline.yaml no longer has it",
+            fix="put it back, or begin anew with dawsos run",
+        )
+    chosen = [pipeline.stage(stage) for stage in run.stages]
+    must_know_profile(pipeline, run.profile)
+    passed.take(tools.project, pipeline, chosen, run.profile, os.environ, fresh=False)
+    reporters = make_reporters(pipeline, pipeline.stages)
+    if run.command == "ship":
+        with take_over(tools, run.id, reporters, os.getpid()) as session:
+            return execute(RunContext(tools, pipeline, commit, root, session), options, chosen)
+    with looking_at_environments(tools.project, chosen), take_over(tools, run.id, reporters, os.getpid()) as session:
+        return execute(RunContext(tools, pipeline, commit, root, session), options, chosen)

@@ -1,0 +1,70 @@
+"""The platforms that the conformance suite runs on, and its report.
+
+One file a behaviour.  A platform joins by one entry in ``SUBJECTS``.  What a platform may lack (faults) is skipped and shown as
+``not supported``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.platform.subjects import SUBJECTS, Subject
+
+# (platform, behaviour) -> outcomes of its tests.
+_RESULTS: dict[tuple[str, str], Counter[str]] = {}
+_E2E = {"local"}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.e2e] if name in _E2E else []) for name in SUBJECTS])
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
+    """One environment of one platform, taken down and purged at the end, whatever the test did."""
+    made = SUBJECTS[request.param](tmp_path)
+    try:
+        yield made
+    finally:
+        asyncio.run(made.platform().down(purge=True))
+
+
+@pytest.fixture
+def play(subject: Subject) -> Callable[[Callable[[Subject], Awaitable[None]]], None]:
+    """Return what runs a scene in an event loop of its own."""
+    return lambda scene: asyncio.run(scene(subject))  # type: ignore[arg-type]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    outcome: Any = yield
+    report = outcome.get_result()
+    callspec = getattr(item, "callspec", None)
+    name = callspec.params.get("subject") if callspec is not None else None
+    if name is None or "contracts/platform" not in item.path.as_posix():
+        return
+    if report.when == "call" or report.skipped or report.failed:
+        behaviour = item.path.stem.removeprefix("test_").replace("_", " ")
+        _RESULTS.setdefault((name, behaviour), Counter())[report.outcome] += 1
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the conformance report: for each behaviour whether each platform shows it."""
+    if not _RESULTS:
+        return
+    platforms = [name for name in SUBJECTS if any(name == key[0] for key in _RESULTS)]
+    terminalreporter.section("platform conformance")
+    terminalreporter.write_line(f"{'behaviour':24}" + "".join(f"{name:16}" for name in platforms))
+    for behaviour in sorted({key[1] for key in _RESULTS}):
+        cells = [_cell(_RESULTS.get((name, behaviour))) for name in platforms]
+        terminalreporter.write_line(f"{behaviour:24}" + "".join(f"{cell:16}" for cell in cells))
+
+
+def _cell(results: Counter[str] | None) -> str:
+    if results is None:
+        return "not run"
+    if results["failed"]:
+        return f"FAILED {results['failed']}"
+    return f"{results['passed']} passed" if results["passed"] else "not supported"

@@ -1,0 +1,70 @@
+"""Faults for drills: on the canary only, and gone when they are taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts.platform.scenes import with_canary
+from contracts.platform.subjects import POLICY, SPEC, Subject
+from dawsos.platforms.contract import FaultInjector, Platform
+
+
+def _faults(platform: Platform) -> FaultInjector:
+    found = platform.faults()
+    if found is None:
+        pytest.skip("this platform injects no faults")
+    return found
+
+
+def test_errors_are_seen_on_the_canary_only_and_end_with_the_fault(play: Any) -> None:
+    async def scene(subject: Subject) -> None:
+        platform, _, _ = await with_canary(subject, 50)
+        faults, telemetry = _faults(platform), platform.telemetry(POLICY)
+        await faults.set_fault(0.5, 0.0, 1.0, "/")
+        await subject.ask(10)
+        await telemetry.sample(0.0, 50)
+        await subject.ask(100)
+        sample = await telemetry.sample(1.0, 50)
+        await faults.clear()
+        await faults.clear()
+        await subject.ask(60)
+        healed = await telemetry.sample(2.0, 50)
+        await telemetry.close()
+        assert sample.canary.errors > 0
+        assert sample.stable.errors == 0
+        assert (healed.canary.errors, healed.stable.errors) == (0, 0)
+
+    play(scene)
+
+
+def test_a_fault_that_a_killed_drill_left_does_not_meet_the_next_canary(play: Any) -> None:
+    async def scene(subject: Subject) -> None:
+        platform, _, _ = await with_canary(subject, 50)
+        await _faults(platform).set_fault(0.5, 0.0, 1.0, "/")
+        # Its controller is gone; another one begins with another canary.
+        again = subject.platform()
+        await again.prepare(SPEC)
+        await again.route("stable", None, 0)
+        await again.deploy("next", subject.release("newer"))
+        await again.renew_lease(600)
+        await again.route("stable", "next", 50)
+        assert (await subject.ask(100))["error"] == 0
+
+    play(scene)
+
+
+def test_a_crash_is_counted_and_the_platform_starts_the_replica_again(play: Any) -> None:
+    async def scene(subject: Subject) -> None:
+        platform, _, _ = await with_canary(subject, 0)
+        await _faults(platform).crash("canary")
+        for _ in range(200):
+            found = (await platform.status()).deployments["canary"]
+            if found.ready and found.restarts:
+                break
+            await subject.wait(0.05)
+        assert found.ready
+        assert found.restarts >= 1
+
+    play(scene)
