@@ -19,6 +19,7 @@ def test_enough_examples_for_each() -> None:
     verdict = ask("examples", stats(a=1000, b=2000))
     assert verdict.result == "pass"
     assert verdict.measured == "2 properties, at least 1000 examples, seed 42"
+    assert verdict.unchecked is False
     assert (verdict.limit, verdict.evidence) == ("at least 1000 each", ("examples.json",))
 
 

@@ -61,6 +61,7 @@ def test_an_image_that_was_not_built_passes_only_where_the_file_allows_it_and_sa
     assert verdict.result == result
     assert "buildah is not installed" in verdict.message
     assert ("NOT CHECKED" in verdict.message) == (result == "pass")
+    assert verdict.unchecked
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,8 @@ def test_packages_of_the_base_image_are_counted_and_the_rules_do_not_apply_to_th
     assert verdict.measured == (
         "0 of 1 packages not allowed; base image: 3 packages, 1 copyleft or unknown, not checked"
     )
+    assert verdict.unchecked is True
+    assert ask("licences", {"licences.json": {"bomFormat": "CycloneDX", "components": listed[:1]}}).unchecked is False
 
 
 def test_a_program_that_an_allowed_package_ships_has_a_licence_of_its_own() -> None:

@@ -75,6 +75,7 @@ def test_what_was_not_audited_is_no_data_or_a_warning(report: Any, words: str) -
     warned = check(report, not_audited="warn")
     assert warned.passed
     assert warned.message == f"warning: {verdict.message}"
+    assert warned.unchecked
 
 
 def test_a_missing_file_or_a_lock_without_pins_is_no_data() -> None:

@@ -206,6 +206,10 @@ def test_gates_are_counted_over_all_stages() -> None:
         ({"result": "pass", "message": "2 Warnings"}, True),
         ({"result": "pass", "message": "an unknown licence"}, True),
         ({"result": "pass", "message": "unknowns were forewarned"}, False),
+        # A gate of this version says it itself, and its words are not searched.
+        ({"result": "pass", "unchecked": True}, True),
+        ({"result": "pass", "unchecked": False, "message": "2 unknown warnings, as expected"}, False),
+        ({"result": "fail", "unchecked": True}, False),
     ],
 )
 def test_what_passed_without_being_looked_at_is_doubtful(changes: dict[str, Any], doubt: bool) -> None:

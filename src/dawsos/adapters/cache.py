@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,7 @@ class StageCache:
                     "run": run,
                     "finished_at": record.finished_at,
                     "manifest": fingerprint.manifest,
-                    "gates": [asdict(gate) for gate in record.gates],
+                    "gates": [gate.body() for gate in record.gates],
                     "evidence": record.evidence,
                     "statement": statement,
                 }

@@ -85,6 +85,7 @@ def evaluate_gate(gate: Gate, evidence: Evidence) -> GateVerdict:
         findings=found.findings,
         valid_until=found.valid_until,
         places=found.places,
+        unchecked=found.unchecked,
     )
 
 

@@ -26,7 +26,7 @@ class Measurement:
 
     ``message`` is the one line to show.  ``evidence`` names the files that were read, ``findings`` are worth a line each, and
     ``places`` are those of the findings that lie in a file.  ``valid_until`` (seconds since the epoch) is set by a gate that
-    passed on a waiver or on dated data.
+    passed on a waiver or on dated data, ``unchecked`` by one that let something pass which it did not check.
     """
 
     result: GateResult
@@ -37,6 +37,7 @@ class Measurement:
     findings: tuple[str, ...] = ()
     valid_until: float | None = None
     places: tuple[Finding, ...] = ()
+    unchecked: bool = False
 
 
 @dataclass(frozen=True)

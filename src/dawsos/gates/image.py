@@ -85,7 +85,7 @@ def _not_built(file: str, facts: JsonObject, options: Options) -> Measurement:
     reason = f"{facts.get('name', 'the image')}: {facts['not_built']}"
     return Measurement(
         "pass" if options.not_built == "warn" else "fail", "no image", f"an image below {options.max}",
-        message=f"warning: NOT CHECKED: {reason}" if options.not_built == "warn" else reason, evidence=(file,),
+        message=f"warning: NOT CHECKED: {reason}" if options.not_built == "warn" else reason, evidence=(file,), unchecked=True,
     )  # fmt: skip
 
 

@@ -69,6 +69,7 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
         message=bad[0] if bad else "every licence is allowed",
         evidence=(options.report,),
         findings=(*bad, *by_name),
+        unchecked=bool(base),
     )
 
 

@@ -94,7 +94,7 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
             return Measurement("no_data", measured, limit, gap, read, findings)
         gap = f"warning: {gap}"
     message = gap or "all audited, nothing known that blocks"
-    return Measurement("pass", measured, limit, message, read, findings, valid_until=until)
+    return Measurement("pass", measured, limit, message, read, findings, valid_until=until, unchecked=bool(gap))
 
 
 def _read(source: Source, path: str, evidence: Evidence, resolved: Resolved) -> Audit:

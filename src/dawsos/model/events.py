@@ -180,7 +180,7 @@ class GateEvaluated(Fact):
     verdict: GateVerdict
 
     def body(self) -> dict[str, Any]:
-        return asdict(self.verdict)
+        return self.verdict.body()
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
@@ -200,6 +200,7 @@ def verdict_from(body: Mapping[str, Any]) -> GateVerdict:
         findings=tuple(body.get("findings", ())),
         valid_until=body.get("valid_until"),
         places=tuple(Finding.from_body(place) for place in body.get("places", ())),
+        unchecked=body.get("unchecked"),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from dawsos.model.findings import Finding
 
@@ -20,7 +20,8 @@ class GateVerdict:
 
     ``no_data`` (the evidence is missing) and ``error`` (it cannot be read) block as ``fail`` does.  ``valid_until`` (seconds
     since the epoch) is set by a gate that passed on a waiver or on dated data: production refuses the release after it.
-    ``places`` are those of the findings that lie in a file, for SARIF and for annotations on a CI service.
+    ``places`` are those of the findings that lie in a file, for SARIF and for annotations on a CI service.  ``unchecked`` says
+    whether a part of what the gate is for was not checked although it passed; None: an older version did not say.
     """
 
     gate: str
@@ -33,7 +34,18 @@ class GateVerdict:
     findings: tuple[str, ...] = ()
     valid_until: float | None = None
     places: tuple[Finding, ...] = ()
+    unchecked: bool | None = None
 
     @property
     def passed(self) -> bool:
         return self.result == "pass"
+
+    def body(self) -> dict[str, Any]:
+        """Return the verdict as plain values, as the journal, the cache and the statements keep it.
+
+        ``unchecked`` is left out where it is not known: what an older version signed must read the same.
+        """
+        values = asdict(self)
+        if self.unchecked is None:
+            del values["unchecked"]
+        return values

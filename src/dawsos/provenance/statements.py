@@ -76,7 +76,7 @@ def about_stage(run: Run, stage: StageRecord, approval: Mapping[str, Any] | None
         "fingerprint": stage.fingerprint,
         "tools": {"dawsos": __version__, **stage.tools},
         "steps": [asdict(step) for step in stage.steps],
-        "gates": [asdict(gate) for gate in stage.gates],
+        "gates": [gate.body() for gate in stage.gates],
         "approval": approval,
         "folder": evidence_folder(stage),
         "evidence": stage.evidence,

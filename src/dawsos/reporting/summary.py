@@ -19,6 +19,7 @@ from dawsos.reporting.series import last_weight, tick_of
 BAD_STATES = ("failed", "infrastructure", "timeout", "rejected", "rolled_back")
 # The share of the declared load below which a rollout is told to have had less than was asked for.
 _ENOUGH_LOAD = 0.9
+# Verdicts of a version that had no ``unchecked`` say it in their text only.
 _DOUBT = re.compile(
     r"\b(not (audited|checked|scanned|measured|verified|covered)|warn(ing)?s?|no data|unknown)\b", re.IGNORECASE
 )
@@ -218,7 +219,11 @@ def doubtful(gate: GateVerdict) -> bool:
     """True for a gate that let something through without checking it, or that had nothing to look at."""
     if gate.result in ("no_data", "error"):
         return True
-    return gate.passed and (bool(gate.findings) or bool(_DOUBT.search(f"{gate.measured} {gate.message}")))
+    if not gate.passed or gate.findings:
+        return gate.passed
+    if gate.unchecked is None:
+        return bool(_DOUBT.search(f"{gate.measured} {gate.message}"))
+    return gate.unchecked
 
 
 def not_checked(run: Run) -> tuple[Remark, ...]:

@@ -132,7 +132,7 @@ async def ask(
         return StageOutcome(StageState.PASSED)
     state = session.refresh()
     stage = attempt.stage.id
-    gates = [asdict(gate) for gate in state.stages[stage].gates]
+    gates = [gate.body() for gate in state.stages[stage].gates]
     files = await asyncio.to_thread(tree_digests, attempt.artifacts)
     digest = approval_digest(state.release, gates, files)
     session.record(
