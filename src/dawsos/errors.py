@@ -70,4 +70,13 @@ def failure_of(error: Exception) -> tuple[Literal["failed", "infrastructure"], s
         return "infrastructure", str(error)
     if isinstance(error, OSError):
         return "infrastructure", f"{type(error).__name__}: {error}"
-    return "infrastructure", f"a defect of dawsos: {type(error).__name__}: {error}"
+    return "infrastructure", f"a defect of dawsos: {type(error).__name__}: {error}{_where(error)}"
+
+
+def _where(error: Exception) -> str:
+    """Return the innermost places of the code in which ``error`` was raised, for who reports the defect."""
+    from pathlib import PurePath
+    from traceback import extract_tb
+
+    places = [f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in extract_tb(error.__traceback__)[-3:]]
+    return f" ({', '.join(places)})" if places else ""

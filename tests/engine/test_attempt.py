@@ -158,8 +158,11 @@ def test_only_infrastructure_is_tried_again(
 ) -> None:
     world = World(tmp_path, raising(error))
     outcome = world.run()
-    assert (outcome.result, outcome.reason) == (result, reason)
-    assert (world.record.state, world.record.reason) == (result, reason)
+    # Of a defect it is also told where it was raised.
+    said, _, where = outcome.reason.partition(" (")
+    assert (outcome.result, said) == (result, reason)
+    assert ("test_attempt.py:" in where) is isinstance(error, RuntimeError)
+    assert (world.record.state, world.record.reason) == (result, outcome.reason)
     assert [work.number for work in world.attempts] == list(range(1, attempts + 1))
     assert world.record.attempt == attempts
 

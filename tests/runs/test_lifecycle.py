@@ -132,7 +132,9 @@ def test_an_error_becomes_the_end_of_the_run(error: Exception, result: str, reas
 
     ended = carry_out(told.session, told.pipeline, work())
     run = load_run(told.tools, ended.run)
-    assert (run.result, run.reason) == (result, reason)
+    said, _, where = run.reason.partition(" (")
+    assert (run.result, said) == (result, reason)
+    assert ("test_lifecycle.py:" in where) is isinstance(error, RuntimeError)
     assert ended.exit_code == run.exit_code == EXIT_CODES[RunResult(result)]
     assert summary_problems(told.tools, run) == []
 
