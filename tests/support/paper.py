@@ -74,7 +74,7 @@ class Paper:
 
     def platform(self, name: str = "production") -> MemoryPlatform:
         """Return a prepared platform of the environment."""
-        platform = self.tools.platform(name)
+        platform = self.tools.platform(name, "local")
         assert isinstance(platform, MemoryPlatform)
         asyncio.run(platform.prepare(EnvironmentSpec(self.pipeline.service, self.pipeline.environment(name))))
         return platform

@@ -96,7 +96,7 @@ def test_what_cannot_be_drilled_is_bad_input_and_no_run(fault: str, profile: str
     assert paper.tools.journal.runs() == []
 
 
-def test_where_the_platform_brings_no_faults_about_nothing_is_deployed(
+def test_where_the_platform_brings_no_faults_about_there_is_no_run(
     paper: Paper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paper.serve(paper.release())
@@ -105,9 +105,9 @@ def test_where_the_platform_brings_no_faults_about_nothing_is_deployed(
         return None
 
     monkeypatch.setattr(MemoryPlatform, "faults", none)
-    code, _, reason = finished(paper, drill(paper.project, "crash", "production", silent))
-    assert code == 1
-    assert "the platform of production cannot bring crash about" in reason
+    with pytest.raises(BadInput, match="the platform of production cannot bring crash about"):
+        drill(paper.project, "crash", "production", silent)
+    assert paper.tools.journal.runs() == []
     assert list(paper.production.deployments) == ["old"]
 
 

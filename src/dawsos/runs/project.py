@@ -157,7 +157,7 @@ class Tools:
     prompter: Prompter
     make_platform: Callable[[PlatformName, PlatformHost], Platform]
 
-    def platform(self, name: str, kind: PlatformName = "local") -> Platform:
+    def platform(self, name: str, kind: PlatformName) -> Platform:
         """Return the platform of the environment ``name``."""
         from dawsos.platforms.contract import PlatformHost
 

@@ -20,6 +20,6 @@ async def _down(project: Project, *, purge: bool) -> tuple[str, ...]:
     tools, names = open_tools(project), []
     with deploying(project):
         for path in project.environments():
-            await tools.platform(path.name).down(purge=purge)
+            await tools.platform(path.name, "local").down(purge=purge)
             names.append(path.name)
     return tuple(names)

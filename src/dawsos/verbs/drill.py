@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from dawsos.actions.environments import deployed_profile, open_environment
 from dawsos.actions.rollout import rollout_context
@@ -14,6 +15,7 @@ from dawsos.model.pipeline import Pipeline
 from dawsos.model.release import Release
 from dawsos.model.run import Run
 from dawsos.model.status import RolloutDecision, RolloutOutcome, RunResult
+from dawsos.platforms.contract import Platform
 from dawsos.releases import bundle as releases
 from dawsos.rollout.controller import Finished, record_decision
 from dawsos.rollout.decision import interrupted
@@ -40,6 +42,11 @@ class Operation:
         rollout = pipeline.rollout_stage()
         return cls(tools, pipeline, rollout.id, rollout.environment)
 
+    def platform(self) -> Platform:
+        """Return the environment's platform, which is not prepared: it says what it can do and what is there."""
+        profile = deployed_profile(self.tools, self.pipeline, self.environment)
+        return self.tools.platform(self.environment, self.pipeline.environment(self.environment, profile).platform)
+
     async def context(self, session: Session, release: Release, policy_profile: str) -> RolloutContext:
         """Open the environment as it was deployed and return what a rollout of ``release`` there works with."""
         profile = session.state.profile or deployed_profile(self.tools, self.pipeline, self.environment)
@@ -55,15 +62,15 @@ def drill(project: Project, fault_text: str, profile: str, make_reporters: MakeR
     must_know_profile(pipeline, profile)
     tools = open_tools(project)
     operation = Operation.of(tools, pipeline)
+    Drill(fault, operation.platform().faults(), Path()).must_be_possible(operation.environment)
     release = _serving(operation)
     started = RunStarted(command="drill", commit=release.commit, profile=profile, options={"fault": fault_text})
     with deploying(project), start(tools, make_reporters(pipeline, ()), started) as session:
 
         async def work() -> tuple[RunResult, str]:
             context = await operation.context(session, release, profile)
-            wanted = Drill(fault, context.platform.faults(), context.logs)
-            wanted.must_be_possible(operation.environment)
             record = await begin(context, session.id, drill=fault.name)
+            wanted = Drill(fault, context.platform.faults(), context.logs)
             return _drilled(fault.name, await conduct(context, record, wanted))
 
         return carry_out(session, pipeline, work())
@@ -72,7 +79,7 @@ def drill(project: Project, fault_text: str, profile: str, make_reporters: MakeR
 def _serving(operation: Operation) -> Release:
     """Return the release that serves; raises BadInput when none does."""
     tools = operation.tools
-    status = asyncio.run(tools.platform(operation.environment).status())
+    status = asyncio.run(operation.platform().status())
     if status.roles.stable is None:
         raise BadInput(f"no release serves {operation.environment} yet", fix="dawsos ship")
     return releases.load(tools.project.releases, status.release_of(status.roles.stable))

@@ -47,7 +47,7 @@ def rollback(project: Project, request: Request, make_reporters: MakeReporters) 
         return _ask_owner(tools, live, request, make_reporters)
     pipeline = load(project.root, accept_old=True)
     operation = Operation.of(tools, pipeline)
-    status = asyncio.run(tools.platform(operation.environment).status())
+    status = asyncio.run(operation.platform().status())
     if status.roles.stable is None:
         raise BadInput(f"no release serves {operation.environment}", fix="dawsos ship")
     release = releases.load(project.releases, _target(tools, status, request.to))

@@ -116,6 +116,10 @@ def test_secrets_are_made_once_and_for_nobody_else(tmp_path: Path) -> None:
     assert platform.secrets(["SALT"]) == {"SALT": both["SALT"]}
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
     assert platform.secrets([]) == {}
+    (tmp_path / "secrets.json").write_text("{ cut")
+    with pytest.raises(InfrastructureError, match="cannot be read"):
+        platform.secrets(["API_KEY"])
+    assert (tmp_path / "secrets.json").read_text() == "{ cut"
 
 
 def test_folders_are_made_once_and_keep_what_is_in_them(tmp_path: Path) -> None:

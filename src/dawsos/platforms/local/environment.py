@@ -87,10 +87,17 @@ class LocalEnvironment:
         return variables
 
     def secrets(self, names: Sequence[str]) -> dict[str, str]:
-        """Return a random value for each name, made once and kept with mode 0600."""
+        """Return a random value for each name, made once and kept with mode 0600.
+
+        Raises InfrastructureError when they cannot be read: new ones would fit neither the data nor what runs."""
         path = self.folder / "secrets.json"
         with locked(self.folder):
             kept: dict[str, str] = read_json(path)
+            if not kept and path.exists():
+                raise InfrastructureError(
+                    f"{path} cannot be read, and the secrets of {self.name} are in it",
+                    fix="put it back from a copy, or delete the environment with its data: dawsos down --purge",
+                )
             missing = [name for name in names if name not in kept]
             if missing:
                 kept |= {name: randomness.token_urlsafe(32) for name in missing}
