@@ -22,7 +22,7 @@ WITHOUT: dict[str, str] = {
     "provenance/statements.py": "runs/test_evidence.py writes and checks every kind of statement",
     "analysis/judges.py": "one choice by name; analysis/statistical/test_judge.py and simulation/test_vector.py make each judge by it",
     "importers/flagger_metrics.py": "importers/test_flagger.py reads whole manifests through it",
-    "analysis/statistical/proof.py": "analysis/statistical/test_judge.py sees what is proven and what is not",
+    "analysis/proof.py": "analysis/statistical/test_judge.py sees what is proven and what is not",
     "analysis/statistical/sentences.py": "analysis/statistical/test_judge.py and test_power.py read what it says",
     "analysis/simulation/contenders.py": "analysis/simulation/test_contest.py lets each of them judge",
     "analysis/simulation/draws.py": "analysis/simulation/test_vector.py draws from it and compares moments",

@@ -54,6 +54,8 @@ class Paper:
         # JSON is YAML, and knows how to quote.
         text = text.replace("service: {", f"service: {{{json.dumps(service)[1:-1]}, " if service else "service: {")
         variables = {"GREETING": "hello"} if env is None else env
+        if "workers" in (service or {}):
+            variables = {**variables, "QUEUE_URL": "http://127.0.0.1:{QUEUE_PORT}"}
         settings = json.dumps({"replicas": 1, "env": variables})
         assert _ENVIRONMENTS in text
         text = text.replace(_ENVIRONMENTS, f"environments: {{staging: {settings}, production: {settings}}}")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dawsos.analysis.statistical.proof import proof_at_once, unusable
+from dawsos.analysis.proof import proof_at_once, unusable
 from dawsos.analysis.thresholds import Check, Recent, check, failing
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.rollout import Conclusion, Counts, Judgement, Sample

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from dawsos.analysis.measures import error_rate, quantile
-from dawsos.analysis.statistical.proof import proof_at_once, unusable
+from dawsos.analysis.proof import proof_at_once, unusable
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.rollout import Conclusion, Counts, Judgement, Sample
 from dawsos.model.status import Cause

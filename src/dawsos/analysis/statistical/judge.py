@@ -11,10 +11,10 @@ import math
 from typing import Protocol
 
 from dawsos.analysis.measures import error_rate, quantile
+from dawsos.analysis.proof import proof_at_once, unusable
 from dawsos.analysis.statistical import sentences
 from dawsos.analysis.statistical.evidence import STREAMS, Bin, Evidence, Rules
 from dawsos.analysis.statistical.latency import Edge, History, above, choose_edges, tables
-from dawsos.analysis.statistical.proof import proof_at_once, unusable
 from dawsos.analysis.statistical.statistics import Table
 from dawsos.analysis.thresholds import Recent, Thresholds, twice_as_often
 from dawsos.model.policy import RolloutPolicy
