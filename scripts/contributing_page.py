@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "contributing.md"
 BEGIN, END = "<!-- begin: made by scripts/contributing_page.py -->", "<!-- end -->"
 # (question, file, symbol): the symbol's docstring, or the comment above it, is the answer.
 ROWS: tuple[tuple[str, str, str], ...] = (
-    ("Where do I add a gate kind?", "src/dawsos/gates/__init__.py", "GATES"),
+    ("Where do I add a gate kind?", "src/dawsos/model/verdicts.py", "GateKindName"),
     ("Where do I add a platform?", "src/dawsos/platforms/registry.py", "PLATFORMS"),
     ("What must a platform do?", "src/dawsos/platforms/contract.py", "Platform"),
     ("Where do I add what a stage can do (`uses`)?", "src/dawsos/actions/__init__.py", "ACTIONS"),

@@ -1,8 +1,8 @@
-"""Exit criteria: one module a kind, each of them pure, and ``GATES``, the mapping of all kinds.
+"""Exit criteria: one pure module for each kind, and ``GATES``, the mapping of all kinds.
 
-A pipeline uses few of the kinds, and a start would pay for the parsers of all: a kind is loaded when it is first asked for.
-``contract.GateKind`` is what a module offers.  Evidence that is missing is ``no_data``, evidence that cannot be read is
-``error``; neither passes.
+A new kind is one module here that defines ``GATE``, and its name in ``model.verdicts.GateKindName``.  ``GATES`` loads a kind on
+first use, because a pipeline uses few of them and each has its parsers.  ``contract.GateKind`` says what a module offers.
+Evidence that is missing is ``no_data``, evidence that cannot be read is ``error``; neither passes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _load(name: GateKindName) -> GateKind[Any]:
     return kind
 
 
-# Of a kind's own options only the kind itself knows the type; ``_kind_of`` checks it where a gate meets its kind.
+# Only the kind itself knows the type of its options; ``_kind_of`` checks it where a gate meets its kind.
 GATES: Mapping[GateKindName, GateKind[Any]] = _OfEachKind(_load)
 OPTIONS: Mapping[GateKindName, type[GateOptions]] = _OfEachKind(lambda name: GATES[name].options)
 
