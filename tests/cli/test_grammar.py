@@ -32,18 +32,18 @@ def test_the_summary_of_a_verb_is_one_clause() -> None:
     summaries = {verb.name: verb.summary for verb in VERBS}
     assert summaries["history"] == "List the runs, the newest last."
     assert summaries["rollback"] == "Bring production back at once."
-    assert summaries["replay"] == "Judge a recorded rollout again, by each judge."
+    assert summaries["replay"] == "Judge a recorded rollout again with each judge."
     assert all(len(text) <= 100 for text in summaries.values())
 
 
 @pytest.mark.parametrize("text", ["-1", "x", "1.5", ""])
 def test_a_seed_is_a_natural_number(text: str) -> None:
     assert natural("7") == 7
-    with pytest.raises(argparse.ArgumentTypeError, match="is no whole number of 0 or more"):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a whole number of 0 or more"):
         natural(text)
 
 
 def test_a_whole_number_may_be_negative() -> None:
     assert whole("-3") == -3
-    with pytest.raises(argparse.ArgumentTypeError, match=r"'1\.5' is no whole number"):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"'1\.5' is not a whole number"):
         whole("1.5")

@@ -13,15 +13,15 @@ from dawsos.errors import BadInput
 
 
 def values(line: str) -> dict[str, Any]:
-    asked = parse(line.split())
-    assert isinstance(asked, Call)
-    return asked.values
+    parsed = parse(line.split())
+    assert isinstance(parsed, Call)
+    return parsed.values
 
 
 def text(line: str) -> str:
-    asked = parse(line.split())
-    assert isinstance(asked, Help)
-    return asked.text
+    parsed = parse(line.split())
+    assert isinstance(parsed, Help)
+    return parsed.text
 
 
 def test_a_verb_gets_a_value_for_each_parameter() -> None:
@@ -43,10 +43,10 @@ def test_a_repeated_option_gives_all_its_values() -> None:
 
 
 def test_a_verb_of_a_family_has_two_words() -> None:
-    asked = parse(["scan", "secrets", "src", "--out", "o.json", "--no-commits"])
-    assert isinstance(asked, Call)
-    assert asked.verb.name == "scan secrets"
-    assert asked.values == {"folders": (Path("src"),), "out": Path("o.json"), "since": "", "commits": False}
+    parsed = parse(["scan", "secrets", "src", "--out", "o.json", "--no-commits"])
+    assert isinstance(parsed, Call)
+    assert parsed.verb.name == "scan secrets"
+    assert parsed.values == {"folders": (Path("src"),), "out": Path("o.json"), "since": "", "commits": False}
     assert values("scan secrets --out o.json --commits")["commits"] is True
     assert values("scan secrets --out o.json")["commits"] is True
 
@@ -65,7 +65,7 @@ def test_a_verb_of_a_family_has_two_words() -> None:
         ("history last", "history: 'last' is not known", "see dawsos history --help"),
         ("drill", "drill: the following arguments are required: --fault", "see dawsos drill --help"),
         ("ship --profile", "ship: argument --profile: expected one argument", "see dawsos ship --help"),
-        ("run --seed -1", "run: argument --seed: '-1' is no whole number of 0 or more", "see dawsos run --help"),
+        ("run --seed -1", "run: argument --seed: '-1' is not a whole number of 0 or more", "see dawsos run --help"),
         ("run --no-cac", "run: '--no-cac' is not known; did you mean '--no-cache'?", "see dawsos run --help"),
         ("scan packages --out o", "the following arguments are required: FOLDER", "see dawsos scan packages --help"),
     ],
@@ -79,12 +79,12 @@ def test_a_slip_is_one_message_with_a_fix(line: str, words: str, fix: str) -> No
 
 def test_help_is_asked_for_or_stands_in_for_an_empty_line() -> None:
     for words in ([], ["--help"], ["-h"]):
-        asked = parse(words)
-        assert isinstance(asked, Help)
-        assert (asked.asked, "  ship " in asked.text) == (bool(words), True)
-    asked = parse(["scan"])
-    assert isinstance(asked, Help)
-    assert (asked.asked, "  secrets " in asked.text, "  ship " in asked.text) == (False, True, False)
+        parsed = parse(words)
+        assert isinstance(parsed, Help)
+        assert (parsed.requested, "  ship " in parsed.text) == (bool(words), True)
+    parsed = parse(["scan"])
+    assert isinstance(parsed, Help)
+    assert (parsed.requested, "  secrets " in parsed.text, "  ship " in parsed.text) == (False, True, False)
 
 
 def test_the_overview_groups_the_verbs_and_cuts_no_line() -> None:

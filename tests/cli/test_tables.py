@@ -184,7 +184,7 @@ def test_what_serves_and_what_runs() -> None:
 def test_what_waits_and_who_works_on_it() -> None:
     runs = UnfinishedRun("r1", "ship", "waiting", None, ""), UnfinishedRun("r2", "drill", "", 4711, "")
     lines = shown(tables.status_text(Status((), runs)))
-    assert lines[0] == "nothing was deployed yet; dawsos ship does"
+    assert lines[0] == "No release is deployed. `dawsos ship` deploys one."
     assert lines[2].endswith("run r1 (ship): waiting, nobody works on it")
     assert lines[3] == "dawsos resume r1"
     assert lines[4].endswith("run r2 (drill): unfinished, owned by process 4711")

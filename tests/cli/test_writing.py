@@ -16,7 +16,8 @@ def test_lint_in_words_and_in_json(
     said = good.dawsos("lint").out.splitlines()
     assert said == [
         "pipeline.yaml is good: 2 stages, 3 gates",
-        "rollout: 100 % within 1.0s; rolls back after 5 failed checks of 1.0s",
+        "rollout: 100 % within 1.0s",
+        "judge: statistical; rolls back after 5 failed checks of 1.0s at 100 % and for a first release",
     ]
     told = good.dawsos("lint", "--json").json
     assert {name: told[name] for name in told if name != "cores"} == {

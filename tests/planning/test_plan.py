@@ -64,7 +64,7 @@ def test_a_deployment_is_never_restored() -> None:
 
 
 def test_what_looks_at_a_release_that_is_still_to_be_built_runs() -> None:
-    assert planned(StageFacts(stage("sbom"), None)) == (Action.RUN, "looks at the release that this run builds")
+    assert planned(StageFacts(stage("sbom"), None)) == (Action.RUN, "its input is the release that this run builds")
 
 
 @pytest.mark.parametrize(("until", "action"), [(None, Action.RESTORE), (NOW + 0.1, Action.RESTORE), (NOW, Action.RUN)])

@@ -170,7 +170,7 @@ def test_a_release_that_is_gone_is_built_again_as_planned(shipping: Shipping) ->
     release_gone(shipping)
     planned = plan(shipping.project, ("uat",))
     assert planned.stage("build").reason == "its release is no longer in the store"
-    assert planned.stage("uat").reason == "looks at the release that this run builds"
+    assert planned.stage("uat").reason == "its input is the release that this run builds"
     ended = run(shipping.project, options, silent)
     assert states(shipping, ended.run) == {one.stage: ENDED[one.action] for one in planned.stages}
     assert ENDED[planned.stage("build").action] == "passed"

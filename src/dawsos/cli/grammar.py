@@ -1,7 +1,7 @@
-"""What a person may type: every verb with its arguments and options, as one table.
+"""The grammar of the command line: every verb with its arguments and options, as one table.
 
 A verb names the function of this package that carries it out (``module:function``); the module is loaded when the verb is
-called and not before.  The function gets one keyword argument for each argument and option of the verb.
+called.  The function gets one keyword argument for each argument and option of the verb.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Verb(NamedTuple):
 def natural(text: str) -> int:
     """Return a whole number of at least 0; raises argparse.ArgumentTypeError."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
     return int(text)
 
 
@@ -61,14 +61,18 @@ def whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
 
 
 JSON = Parameter("as_json", "--json", "Print JSON instead of text.")
 PROFILE = Parameter(
-    "profile", "--profile", "Rollout timing: laptop, production, or a profile of the file.", "NAME", "laptop"
+    "profile",
+    "--profile",
+    "Settings of rollout and environments: laptop, production, or another profile of pipeline.yaml.",
+    "NAME",
+    "laptop",
 )
-NO_CACHE = Parameter("no_cache", "--no-cache", "Run every stage, restore none.")
+NO_CACHE = Parameter("no_cache", "--no-cache", "Run every stage, restore none; a ship also migrates and seeds again.")
 LAST_RUN = Parameter("run_id", "", "A run's id, or its beginning or end.", "RUN", "last")
 OUT = Parameter("out", "--out", "The JSON file to write.", "FILE", None, Path, required=True)
 TRAFFIC = Parameter("traffic", "--traffic", "Requests a second in all.", "RATE", "200rps")
@@ -94,7 +98,7 @@ VERBS: tuple[Verb, ...] = (
         "Run stages on the working tree as it is, uncommitted changes included; nothing is deployed.",
         (
             Parameter(
-                "stages", "", "Stage ids; what they need runs as well. Default: all that do not deploy.", "STAGE",
+                "stages", "", "Stage ids; what they need runs as well. Default: all command stages without an environment.", "STAGE",
                 repeated=True,
             ),
             NO_CACHE,
@@ -105,18 +109,18 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "resume", _DELIVER, "running:resume",
-        "Go on with a run that was killed or that waited, from its first unfinished stage.",
+        "Go on with a ship, run, drill or rollback that was killed, interrupted or waiting for an approval.",
         (Parameter("run_id", "", "A run's id. Default: the newest unfinished run.", "RUN"),),
     ),
     Verb(
-        "plan", _LOOK, "reading:plan", "Show what would run, what would be restored from the cache, and why.",
+        "plan", _LOOK, "reading:plan", "Show which stages would run, be restored from the cache or be skipped, and why.",
         (
             Parameter("stages", "", "Stage ids, as for `dawsos run`. Default: what `dawsos ship` does.", "STAGE", repeated=True),
             Parameter("explain", "--explain", "Name every input that changed."),
             JSON,
         ),
     ),
-    Verb("status", _LOOK, "reading:status", "Show what serves now, which processes run, and which runs are unfinished.", (JSON,)),
+    Verb("status", _LOOK, "reading:status", "Show which releases serve, which processes run, and which runs are unfinished.", (JSON,)),
     Verb("history", _LOOK, "reading:history", "List the runs, the newest last.", (JSON,)),
     Verb(
         "show", _LOOK, "reading:show",
@@ -124,7 +128,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "evidence", _LOOK, "reading:evidence",
-        "List the signed statements that speak for a release; with --verify, end with 1 when one does not hold.",
+        "List the signed statements about a release; with --verify, exit with 1 when one does not hold.",
         (
             Parameter("release", "", "A release, commit or run.", "RELEASE", "last"),
             Parameter("check", "--verify", "Check signatures, digests, approvals and waivers."),
@@ -158,7 +162,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "rollback", _OPERATE, "running:rollback",
-        "Bring production back at once: end a rollout under way, else return to the release before.",
+        "Bring production back at once: end a rollout under way, or return to the release before.",
         (
             Parameter("to", "--to", "A release digest or commit. Default: the release before.", "RELEASE"),
             Parameter("name", "--as", "Who asks for it. Default: the name of your account.", "NAME"),
@@ -168,10 +172,10 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "drill", _OPERATE, "running:drill",
-        "Prove the rollback: a canary of the serving release with a fault; ends with exit code 4 when it was rolled back.",
+        "Prove the rollback: roll out the serving release with a fault on the canary, which must be rolled back (exit code 4).",
         (
             Parameter(
-                "fault", "--fault", "errors=5%, latency=2s, slow=3%, errors=5%@/path, crash, a drill of the pipeline, or none.",
+                "fault", "--fault", "errors=5%, latency=2s, slow=3%, errors=5%@/path, crash, a name of service.drills, or none.",
                 "FAULT", required=True,
             ),
             PROFILE,
@@ -180,8 +184,8 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "down", _OPERATE, "deciding:down",
-        "Stop every process of every environment. History, cache and databases stay, unless --purge.",
-        (Parameter("purge", "--purge", "Delete databases and releases' data, too."),),
+        "Stop every process of every environment. Journal, cache and data stay; --purge deletes the data.",
+        (Parameter("purge", "--purge", "Delete the data of the environments as well: databases, folders, passwords."),),
     ),
     Verb(
         "init", _WRITE, "writing:init",
@@ -190,17 +194,17 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "lint", _WRITE, "writing:lint",
-        "Check pipeline.yaml and say what it means; or say what a Flagger manifest will really do, and simulate it.",
+        "Check pipeline.yaml and show what it means; or show what a Flagger manifest really does, by simulation.",
         (
             Parameter("manifest", "", "A Flagger Canary to read instead.", "FLAGGER.yaml"),
-            Parameter("fix", "--fix", "First rewrite a pipeline.yaml of an older version; comments stay."),
+            Parameter("fix", "--fix", "Upgrade a pipeline.yaml of an older version in place first; comments stay."),
             Parameter("traffic", "--traffic", "Requests a second in all, to simulate the manifest with.", "RATE", "200rps"),
             JSON,
         ),
     ),
     Verb(
         "simulate", _JUDGE, "judging:simulate",
-        "Simulate rollouts: when a bad canary is out, at what cost, and how often a good one; beside thresholds and Flagger.",
+        "Simulate rollouts: time to rollback, failed requests and false rollbacks, compared with thresholds and Flagger.",
         (
             Parameter("policy", "", "production, a profile of pipeline.yaml, or a Flagger manifest.", "POLICY", "production"),
             TRAFFIC,
@@ -218,7 +222,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "replay", _JUDGE, "judging:replay",
-        "Judge a recorded rollout again, by each judge: when would it have been rolled back?",
+        "Judge a recorded rollout again with each judge: when would it have been rolled back?",
         (
             LAST_RUN,
             Parameter("policy", "--policy", "production, a profile, or a Flagger manifest. Default: the run's.", "POLICY"),
@@ -227,26 +231,26 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "scan secrets", "Make evidence for the gates", "scan:secrets",
-        "Look for keys, tokens and passwords in commits and files; no secret is ever written out.",
+        "Look for keys, tokens and passwords in commits and files; the report never has a secret.",
         (
             Parameter("folders", "", "Folders to look through. Default: what git tracks here.", "FOLDER", read=Path, repeated=True),
             OUT,
             Parameter("since", "--since", "Look at the commits after this revision. Default: all.", "REVISION"),
-            Parameter("commits", "--commits", "Look at commits at all.", default=True),
+            Parameter("commits", "--commits", "Look at commits, not only at files.", default=True),
         ),
         example="dawsos scan secrets --out $ARTIFACTS/secrets.json",
     ),
     Verb(
         "scan advisories", "Make evidence for the gates", "scan:advisories",
-        "Compare locked packages with an advisory database that you bring along.",
+        "Compare locked packages with an exported advisory database (OSV).",
         (
             OUT,
             Parameter("export", "--export", "An OSV export: .json, .jsonl, .jsonl.gz or .zip.", "FILE", None, Path, required=True),
             Parameter(
-                "resolved", "--resolved", "What is depended upon: requirements.txt, package-lock.json or an SBOM.",
+                "resolved", "--resolved", "The locked packages: requirements.txt, package-lock.json or an SBOM.",
                 "FILE", None, Path, required=True,
             ),
-            Parameter("ecosystem", "--ecosystem", "Of the packages, in OSV's words.", "NAME", "PyPI"),
+            Parameter("ecosystem", "--ecosystem", "The packages' ecosystem, as OSV names it.", "NAME", "PyPI"),
         ),
         example="dawsos scan advisories --export pypi.jsonl.gz --resolved requirements.txt --out $ARTIFACTS/osv.json",
     ),
@@ -256,7 +260,7 @@ VERBS: tuple[Verb, ...] = (
         (
             Parameter("site", "", "A folder of installed Python packages.", "FOLDER", None, Path, required=True),
             OUT,
-            Parameter("name", "--name", "Of what the bill of materials is.", "NAME", "bundle"),
+            Parameter("name", "--name", "The name of what the bill of materials describes.", "NAME", "bundle"),
             Parameter("version", "--version", "Its version, for example the commit.", "VERSION", "0"),
         ),
         example="dawsos scan packages $RELEASE/site --name backend --version $GIT_SHA --out $ARTIFACTS/sbom.json",

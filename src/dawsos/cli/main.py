@@ -47,18 +47,18 @@ def main() -> None:
 
 def run(words: list[str]) -> int:
     """Carry out the command line ``words`` and return its exit code."""
-    asked = parse(words)
-    if isinstance(asked, Help):
-        sys.stdout.write(asked.text)
-        return EXIT_DONE if asked.asked else EXIT_BAD_INPUT
-    return _call(asked)
+    parsed = parse(words)
+    if isinstance(parsed, Help):
+        sys.stdout.write(parsed.text)
+        return EXIT_DONE if parsed.requested else EXIT_BAD_INPUT
+    return _call(parsed)
 
 
-def _call(asked: Call) -> int:
-    module, _, name = asked.verb.run.partition(":")
+def _call(parsed: Call) -> int:
+    module, _, name = parsed.verb.run.partition(":")
     # Loaded here and not before: a verb pays for what it needs and for nothing else.
     function = getattr(import_module(f"dawsos.cli.{module}"), name)
-    code: int | None = function(**asked.values)
+    code: int | None = function(**parsed.values)
     return EXIT_DONE if code is None else code
 
 

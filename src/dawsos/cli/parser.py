@@ -23,21 +23,21 @@ class Call(NamedTuple):
 
 
 class Help(NamedTuple):
-    """A text to print; ``asked`` is False when nothing was typed that could be done."""
+    """A text to print; ``requested`` is False when it is shown because the command line names no command."""
 
     text: str
-    asked: bool
+    requested: bool
 
 
 def parse(words: Sequence[str]) -> Call | Help:
     """Return what ``words`` (without the program's name) ask for; raises BadInput."""
     if not words or words[0] in _HELP:
-        return Help(overview(VERBS), asked=bool(words))
+        return Help(overview(VERBS), requested=bool(words))
     name, rest = words[0], list(words[1:])
     family = [verb for verb in VERBS if verb.name.startswith(f"{name} ")]
     if family:
         if not rest or rest[0] in _HELP:
-            return Help(overview(family, name), asked=bool(rest))
+            return Help(overview(family, name), requested=bool(rest))
         name, rest = f"{name} {rest[0]}", rest[1:]
     verb = next((verb for verb in VERBS if verb.name == name), None)
     if verb is None:
@@ -46,7 +46,7 @@ def parse(words: Sequence[str]) -> Call | Help:
         )
     parser = _parser(verb)
     if any(word in _HELP for word in rest):
-        return Help(parser.format_help(), asked=True)
+        return Help(parser.format_help(), requested=True)
     values, unknown = parser.parse_known_intermixed_args(rest)
     if unknown:
         flags = [parameter.flag for parameter in verb.parameters if parameter.flag]

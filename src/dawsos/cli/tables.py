@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dawsos.reporting import formatting as words
+from dawsos.reporting import formatting
 from dawsos.reporting.marks import mark
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def history_table(runs: Sequence[PastRun], *, ascii_only: bool = False) -> Rende
     table.columns[-1].overflow = "ellipsis"
     for run in runs:
         table.add_row(
-            mark(run.result, ascii_only=ascii_only), run.run, run.command, words.short(run.release, 8),
-            words.words(run.result), words.clock(run.seconds), Text(words.one_line(run.reason)),
+            mark(run.result, ascii_only=ascii_only), run.run, run.command, formatting.short(run.release, 8),
+            formatting.words(run.result), formatting.clock(run.seconds), Text(formatting.one_line(run.reason)),
         )  # fmt: skip
     return table
 
@@ -56,9 +56,9 @@ def plan_table(plan: Plan, explain: bool) -> RenderableType:
         table.add_row(Text(planned.action, style=_PLAN_STYLES[planned.action]), planned.stage, Text(planned.reason))
         for change in planned.changes if explain else ():
             # A file may be called anything, also what would steer the terminal.
-            table.add_row("", "", Text(words.clean(change), style="dim"))
+            table.add_row("", "", Text(formatting.clean(change), style="dim"))
     counted = Counter(planned.action.value for planned in plan.stages)
-    tail = f"{words.count(counted['run'], 'stage')} to run, {counted['restore']} restored from the cache"
+    tail = f"{formatting.count(counted['run'], 'stage')} to run, {counted['restore']} restored from the cache"
     if counted["skip"]:
         tail += f", {counted['skip']} skipped"
     hidden = not explain and any(planned.changes for planned in plan.stages)
@@ -71,7 +71,8 @@ def status_text(status: Status, *, ascii_only: bool = False) -> RenderableType:
     for environment in status.environments:
         parts += [*_environment(environment, ascii_only), Text()]
     if not parts:
-        parts += [Text("nothing was deployed yet; dawsos ship does"), Text()]
+        parts.append(Text("No release is deployed. `dawsos ship` deploys one."))
+        parts += [Text()] if status.unfinished else []
     for run in status.unfinished:
         parts += _unfinished(run, ascii_only)
     return Group(*parts)
@@ -79,7 +80,7 @@ def status_text(status: Status, *, ascii_only: bool = False) -> RenderableType:
 
 def _unfinished(run: UnfinishedRun, ascii_only: bool) -> list[RenderableType]:
     owner = f"owned by process {run.owner}" if run.owner else "nobody works on it"
-    state = words.words(run.result) if run.result else "unfinished"
+    state = formatting.words(run.result) if run.result else "unfinished"
     line = Text.assemble(mark("waiting", ascii_only=ascii_only), f" run {run.run} ({run.command}): {state}, {owner}")
     return [line] if run.owner else [line, Text(f"    dawsos resume {run.run}")]
 
@@ -88,7 +89,7 @@ def _environment(environment: ShownEnvironment, ascii_only: bool) -> list[Render
     state = "healthy" if environment.running else "pending"
     shares = {"stable": 100 - environment.weight, "canary": environment.weight}
     roles = ", ".join(
-        f"{role} {words.short(release, 8)}" + (f" {shares[role]} %" if role in shares else "")
+        f"{role} {formatting.short(release, 8)}" + (f" {shares[role]} %" if role in shares else "")
         for role, release in environment.roles.items()
     )
     text = f" {environment.name}  {environment.url}  {roles or 'no release'}"
@@ -108,14 +109,14 @@ def _environment(environment: ShownEnvironment, ascii_only: bool) -> list[Render
 def evidence_table(run: Run, statements: Iterable[StatementCheck]) -> Table:
     """Return one row a statement: what it is about, what it says, who signed it."""
     table = Table(
-        title=f"release {words.short(run.release)} of commit {words.short(run.commit, 8)}, run {run.id}",
+        title=f"release {formatting.short(run.release)} of commit {formatting.short(run.commit, 8)}, run {run.id}",
         title_justify="left", box=None, pad_edge=False,
     )  # fmt: skip
     for column in ("stage", "says", "gates", "evidence", "signed by", "statement"):
         table.add_column(column)
     for one in statements:
-        said = one.predicate
-        gates, files = said.get("gates", ()), said.get("evidence", {})
+        predicate = one.predicate
+        gates, files = predicate.get("gates", ()), predicate.get("evidence", {})
         cells = (
             one.stage, _says(one), str(len(gates)) if gates else "", f"{len(files)} files" if files else "",
             one.key_id[:12] or "nobody", one.name,
@@ -126,15 +127,15 @@ def evidence_table(run: Run, statements: Iterable[StatementCheck]) -> Table:
 
 
 def _says(statement: StatementCheck) -> str:
-    said = statement.predicate
-    if said.get("identity"):
-        return words.one_line(f"{statement.result}: {said['identity']} (issuer {said['issuer']})")
+    predicate = statement.predicate
+    if predicate.get("identity"):
+        return formatting.one_line(f"{statement.result}: {predicate['identity']} (issuer {predicate['issuer']})")
     if statement.result == "restored":
-        return f"passed in run {words.one_line(said['restored']['run'])}"
-    if said.get("name"):
-        return f"{statement.result} by {words.one_line(said['name'])}: {words.one_line(said['reason'])}"
+        return f"passed in run {formatting.one_line(predicate['restored']['run'])}"
+    if predicate.get("name"):
+        return f"{statement.result} by {formatting.one_line(predicate['name'])}: {formatting.one_line(predicate['reason'])}"
     if statement.result == "skipped":
-        return words.one_line(f"skipped: {said.get('reason', '')}")
+        return formatting.one_line(f"skipped: {predicate.get('reason', '')}")
     return statement.result
 
 

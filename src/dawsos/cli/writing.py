@@ -47,5 +47,8 @@ def lint(*, manifest: str, traffic: str, fix: bool, as_json: bool) -> int | None
         say(console, f"changed  {change}")
     console.print(f"pipeline.yaml is good: {len(facts.stages)} stages, {facts.gates} gates", markup=False)
     within = format_duration(facts.rollout_seconds)
-    console.print(f"rollout: {ladder} % within {within}; rolls back after {rollback_after}", markup=False)
+    # The statistical judge leaves to this rule what it cannot compare with a stable release.
+    where = " at 100 % and for a first release" if facts.judge == "statistical" else ""
+    console.print(f"rollout: {ladder} % within {within}", markup=False)
+    console.print(f"judge: {facts.judge}; rolls back after {rollback_after}{where}", markup=False)
     return None

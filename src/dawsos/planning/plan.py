@@ -58,10 +58,10 @@ def plan_stage(facts: StageFacts, options: PlanOptions, now: float) -> PlannedSt
     if stage.hotfix_skips and options.hotfix:
         return PlannedStage(stage.id, Action.SKIP, f"hotfix: {options.hotfix}", facts.fingerprint)
     if not cacheable(stage):
-        reason = "looks at what the environment runs, changes it when it must"
+        reason = "a deployment is never restored"
         return PlannedStage(stage.id, Action.RUN, reason, facts.fingerprint)
     if options.no_cache or facts.fingerprint is None:
-        reason = "--no-cache" if options.no_cache else "looks at the release that this run builds"
+        reason = "--no-cache" if options.no_cache else "its input is the release that this run builds"
         return PlannedStage(stage.id, Action.RUN, reason, facts.fingerprint)
     if facts.kept is None:
         return _changed(stage, facts.fingerprint, facts.latest)

@@ -19,6 +19,7 @@ class PipelineFacts:
     gates: int
     ladder: tuple[int, ...]
     rollout_seconds: float
+    judge: str
     failed_checks: int
     check_interval: float
 
@@ -33,6 +34,7 @@ def lint(project: Project) -> PipelineFacts:
         gates=sum(len(stage.gates) for stage in pipeline.stages),
         ladder=tuple(step.weight for step in rollout.ladder),
         rollout_seconds=sum(step.duration for step in rollout.ladder),
+        judge=rollout.judge,
         failed_checks=rollout.failed_checks,
         check_interval=rollout.check_interval,
     )
