@@ -49,8 +49,8 @@ def simulate(  # noqa: PLR0913 - one parameter an option
         return
     console = make_console()
     console.print(simulation_table(outcomes))
-    said = f"{rollouts} rollouts each, {traffic} in all, seed {seed}"
-    console.print(said + (f"; picture: {picture}" if picture else ""), style="dim", markup=False)
+    caption = f"{rollouts} rollouts each, {traffic} in all, seed {seed}"
+    console.print(caption + (f"; picture: {picture}" if picture else ""), style="dim", markup=False)
 
 
 @contextmanager

@@ -176,7 +176,7 @@ def _service(pipeline: Pipeline) -> list[tuple[Place, str]]:
 
 
 def _profiles(pipeline: Pipeline) -> list[tuple[Place, str]]:
-    rungs = len(pipeline.rollout.ladder)
+    steps = len(pipeline.rollout.ladder)
     problems: list[tuple[Place, str]] = []
     for name, profile in pipeline.profiles.items():
         place: Place = ("profiles", name)
@@ -185,9 +185,9 @@ def _profiles(pipeline: Pipeline) -> list[tuple[Place, str]]:
                 (place, "production is the rollout as it is written: change it there, or name it otherwise")
             )
             continue
-        if profile.durations and len(profile.durations) != rungs:
+        if profile.durations and len(profile.durations) != steps:
             problems.append(
-                ((*place, "durations"), f"{len(profile.durations)} durations for a ladder of {rungs} steps")
+                ((*place, "durations"), f"{len(profile.durations)} durations for a ladder of {steps} steps")
             )
             continue
         policy = pipeline.policy(name)

@@ -120,8 +120,10 @@ def _shape(
     document: Mapping[str, Any], spec: Mapping[str, Any], root: Place, provider: str
 ) -> Iterable[ManifestFinding]:
     if document.get("apiVersion") != "flagger.app/v1beta1":
-        said = document.get("apiVersion")
-        yield ManifestFinding("error", (root[0],), f"apiVersion {said!r} is not Flagger's", "write flagger.app/v1beta1")
+        api_version = document.get("apiVersion")
+        yield ManifestFinding(
+            "error", (root[0],), f"apiVersion {api_version!r} is not Flagger's", "write flagger.app/v1beta1"
+        )
     if not spec.get("targetRef"):
         yield ManifestFinding("error", root, "no targetRef: the API server refuses the Canary", "name the Deployment")
     if not _get(spec, "service", "port"):

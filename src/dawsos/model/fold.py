@@ -187,10 +187,10 @@ def _deployed(run: Run, event: Event, fact: events.Deployed) -> Run:
 
 @_folds(events.ApprovalRequested)
 def _approval_requested(run: Run, event: Event, fact: events.ApprovalRequested) -> Run:
-    asked = ApprovalRequest(
+    request = ApprovalRequest(
         event.stage, event.at, fact.digest, fact.role, fact.subject, fact.of, fact.needed, fact.expires
     )
-    return replace(run, approval_requests=(*run.approval_requests, asked))
+    return replace(run, approval_requests=(*run.approval_requests, request))
 
 
 @_folds(events.ApprovalGiven)

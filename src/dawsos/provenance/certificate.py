@@ -94,18 +94,18 @@ def confirmed(answer: dict[str, str], run: Run, wanted: tuple[str, str], *, requ
 def _key_in(payload: str, run: Run) -> tuple[bytes, str]:
     """Return the key that the statement in ``payload`` (base64) certifies for ``run``, or why it does not."""
     try:
-        said = json.loads(base64.b64decode(payload, validate=True))
-        predicate = said["predicate"]
+        statement = json.loads(base64.b64decode(payload, validate=True))
+        predicate = statement["predicate"]
         key = base64.b64decode(predicate["publicKey"], validate=True)
-        kind = (said["_type"], said["predicateType"])
-        told = (predicate["run"], predicate["commit"], predicate["pipeline"]["sha256"])
+        kind = (statement["_type"], statement["predicateType"])
+        claimed = (predicate["run"], predicate["commit"], predicate["pipeline"]["sha256"])
     except (ValueError, TypeError, LookupError, binascii.Error):
         return b"", "is not about a signing key"
-    if kind != (STATEMENT, KEY) or subject(said) != sha256(key):
+    if kind != (STATEMENT, KEY) or subject(statement) != sha256(key):
         return b"", "is not about a signing key"
-    if told[0] != run.id:
-        return b"", f"is of another run ({told[0]})"
-    if told[1:] != (run.commit, run.definition):
+    if claimed[0] != run.id:
+        return b"", f"is of another run ({claimed[0]})"
+    if claimed[1:] != (run.commit, run.definition):
         return b"", "is about another commit or pipeline than this run"
     return key, ""
 
@@ -136,8 +136,12 @@ def _opened(text: str | None, run: str, keyring: Keyring) -> tuple[dict[str, Any
         opened = open_envelope(text, keyring)
     except Untrusted as reason:
         return {}, "", [f"{CERTIFICATE_FILE} cannot be trusted: {reason}"]
-    said, predicate = opened.statement, opened.statement.get("predicate")
-    if said.get("predicateType") != CERTIFICATE or not isinstance(predicate, dict) or subject(said) != opened.key_id:
+    statement, predicate = opened.statement, opened.statement.get("predicate")
+    if (
+        statement.get("predicateType") != CERTIFICATE
+        or not isinstance(predicate, dict)
+        or subject(statement) != opened.key_id
+    ):
         return {}, opened.key_id, [f"{CERTIFICATE_FILE} is not a statement of the key about its certificate"]
     if predicate.get("run") != run:
         return predicate, opened.key_id, [f"{CERTIFICATE_FILE} is of another run ({predicate.get('run')})"]

@@ -66,18 +66,18 @@ def read(bundle: Bundle, name: str, kind: str, keyring: Keyring, *, of_this_run:
         return StatementCheck(
             name, "", "untrusted", {}, problems=(f"its statement {name} cannot be trusted: {reason}",)
         )
-    said = opened.statement
-    predicate = said.get("predicate")
+    statement = opened.statement
+    predicate = statement.get("predicate")
     if (
-        said.get("_type") != statements.STATEMENT
-        or said.get("predicateType") != kind
+        statement.get("_type") != statements.STATEMENT
+        or statement.get("predicateType") != kind
         or not isinstance(predicate, dict)
     ):
         return StatementCheck(
             name, "", "unknown", {}, opened.key_id, (f"{name} is not a statement of the kind {kind}",)
         )
     problems = []
-    digest = subject(said)
+    digest = subject(statement)
     if digest != bundle.release:
         problems.append(f"{name} is about another release ({digest[:12]}, this is {bundle.release[:12]})")
     if of_this_run and predicate.get("run", bundle.run) != bundle.run:
@@ -86,9 +86,9 @@ def read(bundle: Bundle, name: str, kind: str, keyring: Keyring, *, of_this_run:
     return StatementCheck(name, str(predicate.get("stage", "")), result, predicate, opened.key_id, tuple(problems))
 
 
-def subject(said: Mapping[str, Any]) -> str:
+def subject(statement: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the one subject, an empty string when there is not exactly one."""
-    match said.get("subject"):
+    match statement.get("subject"):
         case [{"digest": {"sha256": str(digest)}}]:
             return digest
     return ""
@@ -100,25 +100,25 @@ def stage(bundle: Bundle, demand: Demand, keyring: Keyring, now: float) -> State
     found = read(bundle, name, statements.STAGE, keyring)
     if found.problems:
         return StatementCheck(name, demand.stage, found.result, found.predicate, found.key_id, found.problems)
-    said = found.predicate
+    predicate = found.predicate
     problems: list[str] = []
     if found.stage != demand.stage:
         problems.append(f"{name} is about the stage {found.stage!r}")
     if found.result == "skipped":
-        if not (demand.may_be_skipped and said.get("hotfix")):
+        if not (demand.may_be_skipped and predicate.get("hotfix")):
             problems.append("it was skipped, and only a hotfix may skip a stage marked hotfix_skips")
     elif found.result not in ("passed", "restored"):
         problems.append(f"it did not pass ({found.result})")
     else:
-        problems += _gates(demand, said, now)
-    problems += _files(said.get("evidence") or {}, bundle.digests(str(said.get("folder", ""))))
+        problems += _gates(demand, predicate, now)
+    problems += _files(predicate.get("evidence") or {}, bundle.digests(str(predicate.get("folder", ""))))
     if found.result == "restored":
-        problems += _original(bundle, said, keyring)
-    return StatementCheck(name, demand.stage, found.result, said, found.key_id, tuple(problems))
+        problems += _original(bundle, predicate, keyring)
+    return StatementCheck(name, demand.stage, found.result, predicate, found.key_id, tuple(problems))
 
 
-def _gates(demand: Demand, said: Mapping[str, Any], now: float) -> list[str]:
-    gates = {gate["gate"]: gate for gate in said.get("gates", ())}
+def _gates(demand: Demand, predicate: Mapping[str, Any], now: float) -> list[str]:
+    gates = {gate["gate"]: gate for gate in predicate.get("gates", ())}
     problems = [f"gate {name} was not asked" for name in demand.gates or () if name not in gates]
     for name, gate in gates.items():
         if gate["result"] != "pass":
@@ -129,17 +129,17 @@ def _gates(demand: Demand, said: Mapping[str, Any], now: float) -> list[str]:
     return problems
 
 
-def _files(told: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    problems = [f"evidence {name} is missing" for name in sorted(told.keys() - found.keys())]
-    problems += [f"evidence {name} was not there when the stage ended" for name in sorted(found.keys() - told.keys())]
-    changed = sorted(name for name in told.keys() & found.keys() if told[name] != found[name])
+def _files(stated: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
+    problems = [f"evidence {name} is missing" for name in sorted(stated.keys() - found.keys())]
+    problems += [f"evidence {name} was not there when the stage ended" for name in sorted(found.keys() - stated.keys())]
+    changed = sorted(name for name in stated.keys() & found.keys() if stated[name] != found[name])
     return problems + [f"evidence {name} was altered after the stage ended" for name in changed]
 
 
-def _original(bundle: Bundle, said: Mapping[str, Any], keyring: Keyring) -> list[str]:
+def _original(bundle: Bundle, predicate: Mapping[str, Any], keyring: Keyring) -> list[str]:
     """Compare a restored stage with the statement of the run in which it really ran."""
-    restored = said.get("restored") or {}
-    name = statements.original_name(str(said.get("stage")))
+    restored = predicate.get("restored") or {}
+    name = statements.original_name(str(predicate.get("stage")))
     text = bundle.envelopes.get(name)
     if text is None or sha256(text.encode()) != restored.get("statement", {}).get("digest", {}).get("sha256"):
         return [f"the statement of the run it was restored from, {name}, is missing or was altered"]
@@ -147,11 +147,11 @@ def _original(bundle: Bundle, said: Mapping[str, Any], keyring: Keyring) -> list
         first = open_envelope(text, keyring).statement
     except Untrusted as reason:
         return [f"the statement of the run it was restored from, {name}, cannot be trusted: {reason}"]
-    predicate = first.get("predicate", {})
-    same = all(predicate.get(key) == said.get(key) for key in ("stage", "fingerprint", "gates", "evidence"))
-    if not same or subject(first) != said.get("fingerprint") or predicate.get("run") != restored.get("run"):
+    original = first.get("predicate", {})
+    same = all(original.get(key) == predicate.get(key) for key in ("stage", "fingerprint", "gates", "evidence"))
+    if not same or subject(first) != predicate.get("fingerprint") or original.get("run") != restored.get("run"):
         return [f"the statement of the run it was restored from, {name}, says something else"]
-    return [] if predicate.get("result") == "passed" else [f"it did not pass in run {restored.get('run')}"]
+    return [] if original.get("result") == "passed" else [f"it did not pass in run {restored.get('run')}"]
 
 
 def approvals(bundle: Bundle, demand: Demand, wanted: str, keyring: Keyring, now: float) -> list[StatementCheck]:
@@ -174,17 +174,19 @@ def _approval(bundle: Bundle, demand: Demand, wanted: str, signed: tuple[str, Ke
     name, keyring = signed
     # A restored approval was given in the run that the stage comes from, over the same release.
     found = read(bundle, name, statements.APPROVAL, keyring, of_this_run=False)
-    said, problems, doubts = found.predicate, list(found.problems), []
-    if said and not problems:
-        if said.get("stage") != demand.stage or said.get("digest") != wanted:
+    predicate, problems, doubts = found.predicate, list(found.problems), []
+    if predicate and not problems:
+        if predicate.get("stage") != demand.stage or predicate.get("digest") != wanted:
             doubts.append(f"{name} is over other evidence")
-        elif said.get("decision") != "approved":
-            problems.append(f"{said.get('name')} rejected it: {said.get('reason')}")
-        if demand.of and said.get("name") not in demand.of:
-            doubts.append(f"{said.get('name')} may not approve")
-        if not demand.approvals_may_be_old and float(said.get("expires") or 0) <= now:
-            doubts.append(f"the approval by {said.get('name')} expired on {statements.utc(said.get('expires'))}")
-    return StatementCheck(name, demand.stage, found.result, said, found.key_id, tuple(problems), tuple(doubts))
+        elif predicate.get("decision") != "approved":
+            problems.append(f"{predicate.get('name')} rejected it: {predicate.get('reason')}")
+        if demand.of and predicate.get("name") not in demand.of:
+            doubts.append(f"{predicate.get('name')} may not approve")
+        if not demand.approvals_may_be_old and float(predicate.get("expires") or 0) <= now:
+            doubts.append(
+                f"the approval by {predicate.get('name')} expired on {statements.utc(predicate.get('expires'))}"
+            )
+    return StatementCheck(name, demand.stage, found.result, predicate, found.key_id, tuple(problems), tuple(doubts))
 
 
 def release(

@@ -52,11 +52,11 @@ class Pip:
         log = self.log
         outcome = await self.runner.run(Command(argv, str(log.parent), self.environment, str(log), _BUDGET))
         if outcome.classification != "ok":
-            said = log.read_text(errors="replace")
-            tail = "\n    ".join(said.splitlines()[-8:])
+            output = log.read_text(errors="replace")
+            tail = "\n    ".join(output.splitlines()[-8:])
             # An unreachable registry is an infrastructure error.  A package that does not match the lock, or a file that locks
             # nothing, is a fault of the release.
-            away = fetches and "DO NOT MATCH THE HASHES" not in said and "--require-hashes mode" not in said
+            away = fetches and "DO NOT MATCH THE HASHES" not in output and "--require-hashes mode" not in output
             kind = InfrastructureError if away or outcome.classification == "infrastructure" else ReleaseFailed
             raise kind(f"building the release failed ({outcome.message}):\n    {tail}", fix=f"read {log}")
 

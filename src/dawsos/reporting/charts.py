@@ -229,12 +229,12 @@ def _hover(chart: Chart, across: Scale) -> str:
     parts, before = [], float(LEFT)
     for at in times:
         x = across(at)
-        said = [
+        shown = [
             f"{name} {chart.show(found)}"
             for name, known in values
             if (found := known.get(at)) is not None and finite(found)
         ]
-        tip = escape(f"{clock(at)}  {', '.join(said) or 'no data'}")
+        tip = escape(f"{clock(at)}  {', '.join(shown) or 'no data'}")
         parts.append(
             f'<rect x="{before:.1f}" y="{TOP}" width="{max(0.0, x - before):.1f}" height="{chart.height - BOTTOM - TOP}" '
             f'class="tip"><title>{tip}</title></rect>'

@@ -18,8 +18,7 @@ from markupsafe import Markup
 from dawsos.model.events import CheckResult
 from dawsos.model.run import Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
-from dawsos.reporting import formatting as words
-from dawsos.reporting import summary as story
+from dawsos.reporting import formatting, summary
 from dawsos.reporting.gantt import Bar, gantt
 from dawsos.reporting.html_canary import canary_view
 from dawsos.reporting.series import last_weight
@@ -83,33 +82,33 @@ def view(run: Run, context: ReportContext) -> dict[str, Any]:
     infos = _infos(run, context)
     stages = [_stage(run.stages.get(key, StageRecord(key)), title, context) for key, title, _ in infos]
     return {
-        "title": f"{context.pipeline} {words.short(run.commit, 8)} {words.words(run.result)}",
-        "pipeline": words.clean(context.pipeline),
+        "title": f"{context.pipeline} {formatting.short(run.commit, 8)} {formatting.words(run.result)}",
+        "pipeline": formatting.clean(context.pipeline),
         "run": run,
-        "result": words.words(run.result),
-        "tone": words.look(run.result or "running").tone,
-        "headline": story.headline(run),
+        "result": formatting.words(run.result),
+        "tone": formatting.look(run.result or "running").tone,
+        "headline": summary.headline(run),
         "facts": _facts(run, context),
-        "subject": words.one_line(context.subject),
-        "links": [(words.one_line(name), words.one_line(url)) for name, url in context.urls.items()],
+        "subject": formatting.one_line(context.subject),
+        "links": [(formatting.one_line(name), formatting.one_line(url)) for name, url in context.urls.items()],
         "tiles": _tiles(run, context),
         "failures": [
             _failure(stage, gate, context) for stage in run.stages.values() for gate in stage.gates if not gate.passed
         ],
         "slo": context.slo,
-        "remarks": story.not_checked(run),
+        "remarks": summary.not_checked(run),
         "timeline": Markup(gantt([_bar(run, key, title, budget, context) for key, title, budget in infos])),  # noqa: S704 - charts escape
         "stages": stages,
         "canary": canary_view(run.rollout, context.generated_at) if run.rollout else None,
         "checks": [_check(check) for check in run.verified],
         "approvals": [_approval(record) for record in run.approvals],
         "asked": _asked(run),
-        "commands": story.next_commands(run),
-        "journal": {"head": words.clean(context.journal_head), "events": context.event_count or run.last_seq},
-        "generated": words.utc(context.generated_at),
-        "look": words.look,
-        "words": words.words,
-        "clean": words.clean,
+        "commands": summary.next_commands(run),
+        "journal": {"head": formatting.clean(context.journal_head), "events": context.event_count or run.last_seq},
+        "generated": formatting.utc(context.generated_at),
+        "look": formatting.look,
+        "words": formatting.words,
+        "clean": formatting.clean,
     }
 
 
@@ -135,24 +134,24 @@ def _facts(run: Run, context: ReportContext) -> list[tuple[str, str]]:
     facts = [
         ("run", run.id),
         ("command", run.command),
-        ("commit", words.short(run.commit)),
+        ("commit", formatting.short(run.commit)),
         ("branch", run.ref),
         ("author", context.author),
-        ("started", words.utc(run.started_at) if run.started_at else ""),
+        ("started", formatting.utc(run.started_at) if run.started_at else ""),
         ("profile", run.profile),
         ("builder", f"{run.builder}: {run.builder_why}" if run.builder_why else run.builder),
         ("traffic", traffic),
         ("hotfix", str(run.options.get("hotfix") or "")),
     ]
-    return [(label, words.one_line(value)) for label, value in facts if value]
+    return [(label, formatting.one_line(value)) for label, value in facts if value]
 
 
 def _tiles(run: Run, context: ReportContext) -> list[tuple[str, str, str, str]]:
     """Return (label, value, detail, tone) of the row of numbers."""
     done = sum(stage.done for stage in run.stages.values())
     restored = sum(stage.state == "restored" for stage in run.stages.values())
-    passed, total = story.gate_totals(run)
-    tiles = [("Wall time", words.span(_seconds(run, context)), "" if run.finished_at else "so far", "")]
+    passed, total = summary.gate_totals(run)
+    tiles = [("Wall time", formatting.span(_seconds(run, context)), "" if run.finished_at else "so far", "")]
     if run.stages:
         tone = "" if done == len(run.stages) else "warn"
         tiles.append(
@@ -162,14 +161,19 @@ def _tiles(run: Run, context: ReportContext) -> list[tuple[str, str, str, str]]:
         tiles.append(("Gates passed", f"{passed} / {total}", "", "" if passed == total else "bad"))
     if run.release:
         tiles.append(
-            ("Release", words.short(run.release, 8), words.size(run.release_bytes) if run.release_bytes else "", "mono")
+            (
+                "Release",
+                formatting.short(run.release, 8),
+                formatting.size(run.release_bytes) if run.release_bytes else "",
+                "mono",
+            )
         )
     if run.rollout is not None:
         state = run.rollout.outcome or "running"
         reached = f"reached {last_weight(run.rollout)} %"
-        tiles.append(("Canary", words.words(state), reached, words.look(state).tone))
+        tiles.append(("Canary", formatting.words(state), reached, formatting.look(state).tone))
         if run.rollout.outcome in ("rolled_back", "withdrawn"):
-            tiles.append(("Rollback", words.span(run.rollout.rollback_seconds), "decision to last request", ""))
+            tiles.append(("Rollback", formatting.span(run.rollout.rollback_seconds), "decision to last request", ""))
     return tiles
 
 
@@ -180,38 +184,40 @@ def _bar(run: Run, key: str, title: str, budget: float, context: ReportContext) 
     if start is not None:
         last = stage.finished_at or (context.generated_at if stage.state == "running" else stage.started_at)
         end = max(start, (last or 0.0) - run.started_at)
-    note = "" if stage.state == "passed" else words.words(stage.state)
+    note = "" if stage.state == "passed" else formatting.words(stage.state)
     if stage.state == "restored":
-        note = f"restored from run {words.one_line(stage.from_run)}"
+        note = f"restored from run {formatting.one_line(stage.from_run)}"
     elif stage.state == "pending":
         note = "not started"
     elif stage.state == "skipped":
-        note = f"skipped: {words.one_line(stage.reason)}"
+        note = f"skipped: {formatting.one_line(stage.reason)}"
     seconds = stage.seconds if stage.seconds or stage.state != "running" else (end or 0.0) - (start or 0.0)
-    tone = words.look(stage.state).tone
-    return Bar(key, words.one_line(title), tone, start, end, seconds, budget, note, instant=stage.state == "restored")
+    tone = formatting.look(stage.state).tone
+    return Bar(
+        key, formatting.one_line(title), tone, start, end, seconds, budget, note, instant=stage.state == "restored"
+    )
 
 
 def _stage(stage: StageRecord, title: str, context: ReportContext) -> dict[str, Any]:
-    lines = words.clean(context.logs.get(stage.id, "")).splitlines()
+    lines = formatting.clean(context.logs.get(stage.id, "")).splitlines()
     return {
         "id": stage.id,
-        "title": words.one_line(title),
+        "title": formatting.one_line(title),
         "state": stage.state,
-        "open": stage.state in story.BAD_STATES or any(not gate.passed for gate in stage.gates),
-        "took": words.span(stage.seconds) if stage.seconds else "",
-        "reason": words.one_line(stage.reason),
-        "from_run": words.one_line(stage.from_run),
+        "open": stage.state in summary.BAD_STATES or any(not gate.passed for gate in stage.gates),
+        "took": formatting.span(stage.seconds) if stage.seconds else "",
+        "reason": formatting.one_line(stage.reason),
+        "from_run": formatting.one_line(stage.from_run),
         "attempt": stage.attempt,
         "steps": [
-            {"record": step, "took": words.span(step.seconds), "name": words.one_line(step.name)}
+            {"record": step, "took": formatting.span(step.seconds), "name": formatting.one_line(step.name)}
             for step in stage.steps
         ],
         "gates": [_gate(stage, gate, context) for gate in stage.gates],
-        "brief": " · ".join(words.one_line(f"{gate.gate} {gate.measured}") for gate in stage.gates),
+        "brief": " · ".join(formatting.one_line(f"{gate.gate} {gate.measured}") for gate in stage.gates),
         "log": "\n".join(lines[-_LOG_LINES:]),
         "cut": max(0, len(lines) - _LOG_LINES),
-        "fingerprint": words.short(stage.fingerprint),
+        "fingerprint": formatting.short(stage.fingerprint),
     }
 
 
@@ -220,9 +226,9 @@ def _gate(stage: StageRecord, gate: GateVerdict, context: ReportContext) -> dict
     base = f"{context.evidence_base}{quote(stage.id)}/attempt-{attempt}/"
     return {
         "verdict": gate,
-        "tone": "warn" if gate.passed and story.doubtful(gate) else words.look(gate.result).tone,
-        "evidence": [(words.one_line(name), base + quote(name.lstrip("/"))) for name in gate.evidence],
-        "findings": [words.clean(finding) for finding in gate.findings],
+        "tone": "warn" if gate.passed and summary.doubtful(gate) else formatting.look(gate.result).tone,
+        "evidence": [(formatting.one_line(name), base + quote(name.lstrip("/"))) for name in gate.evidence],
+        "findings": [formatting.clean(finding) for finding in gate.findings],
     }
 
 
@@ -231,18 +237,18 @@ def _failure(stage: StageRecord, gate: GateVerdict, context: ReportContext) -> d
 
 
 def _check(check: CheckResult) -> dict[str, str]:
-    return {key: words.one_line(getattr(check, key)) for key in ("name", "result", "measured", "limit")}
+    return {key: formatting.one_line(getattr(check, key)) for key in ("name", "result", "measured", "limit")}
 
 
 def _approval(record: Any) -> dict[str, str]:
     return {
         "stage": record.stage,
         "decision": record.decision,
-        "name": words.one_line(record.name),
-        "reason": words.clean(record.reason),
-        "how": words.one_line(record.how),
-        "digest": words.clean(record.digest),
-        "at": words.utc(record.at),
+        "name": formatting.one_line(record.name),
+        "reason": formatting.clean(record.reason),
+        "how": formatting.one_line(record.how),
+        "digest": formatting.clean(record.digest),
+        "at": formatting.utc(record.at),
     }
 
 
@@ -251,4 +257,4 @@ def _asked(run: Run) -> dict[str, str] | None:
     if not run.approval_requests or run.result != "waiting":
         return None
     request = run.approval_requests[-1]
-    return {key: words.one_line(getattr(request, key)) for key in ("digest", "role", "subject", "stage")}
+    return {key: formatting.one_line(getattr(request, key)) for key in ("digest", "role", "subject", "stage")}

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from dawsos.model.run import RolloutRecord
-from dawsos.reporting import formatting as words
+from dawsos.reporting import formatting
 from dawsos.reporting.charts import Chart, Line, Mark, line_chart
 from dawsos.reporting.series import Side, Tick, last_weight, rolling, step_totals, thin, ticks, weight_steps
 from dawsos.reporting.summary import fired_rule, rollback_text
@@ -27,19 +27,19 @@ def canary_view(rollout: RolloutRecord, now: float) -> dict[str, Any]:
         "verdict": last.verdict if last else "no_data",
         "reason": last.reason if last else "no sample was taken",
         "decision": rollout.decision,
-        "why": words.one_line(rollout.reason),
-        "requested": words.one_line(rollout.requested),
+        "why": formatting.one_line(rollout.reason),
+        "requested": formatting.one_line(rollout.requested),
         "rule": fired_rule(rollout) if failed else None,
         "rollback": rollback_text(rollout) if rollout.outcome in ("rolled_back", "withdrawn") else "",
-        "release": words.short(rollout.release),
-        "deployment": words.clean(rollout.deployment),
-        "stable": words.short(rollout.stable_release),
-        "drill": words.one_line(rollout.drill),
-        "traffic": words.clean(rollout.traffic),
+        "release": formatting.short(rollout.release),
+        "deployment": formatting.clean(rollout.deployment),
+        "stable": formatting.short(rollout.stable_release),
+        "drill": formatting.one_line(rollout.drill),
+        "traffic": formatting.clean(rollout.traffic),
         "ladder": [(weight, weight <= last_weight(rollout)) for weight in rollout.ladder],
-        "check": words.span(_check_seconds(rollout)),
-        "power": [words.one_line(line) for line in rollout.power.steps] if rollout.power else [],
-        "warnings": [words.one_line(line) for line in rollout.power.warnings] if rollout.power else [],
+        "check": formatting.span(_check_seconds(rollout)),
+        "power": [formatting.one_line(line) for line in rollout.power.steps] if rollout.power else [],
+        "warnings": [formatting.one_line(line) for line in rollout.power.warnings] if rollout.power else [],
         "readings": _readings(rollout),
         "merged": len(found) > _POINTS,
         "samples": len(found),
@@ -47,24 +47,26 @@ def canary_view(rollout: RolloutRecord, now: float) -> dict[str, Any]:
 
 
 def _check_seconds(rollout: RolloutRecord) -> float:
-    return words.policy_number(rollout.policy, "check_interval") or 5.0
+    return formatting.policy_number(rollout.policy, "check_interval") or 5.0
 
 
 def _readings(rollout: RolloutRecord) -> list[dict[str, str]]:
     """Return the judge's tests at the last sample: evidence beside its limit, both as e-values."""
     rows = []
     for reading in rollout.samples[-1].evidence if rollout.samples else ():
-        log_e, limit = words.number(reading.log_e), words.number(reading.limit)
+        log_e, limit = formatting.number(reading.log_e), formatting.number(reading.limit)
         if log_e is None or limit is None:
             continue
         low, high = reading.low, reading.high
-        between = f", {words.percent(low)} to {words.percent(high)}" if low is not None and high is not None else ""
+        between = (
+            f", {formatting.percent(low)} to {formatting.percent(high)}" if low is not None and high is not None else ""
+        )
         rows.append({
-            "name": words.one_line(reading.name),
+            "name": formatting.one_line(reading.name),
             "evidence": f"{math.exp(min(log_e, 50.0)):.3g}",
             "limit": f"{math.exp(limit):.0f}",
-            "canary": words.percent(reading.estimate) + between,
-            "stable": words.percent(reading.compared),
+            "canary": formatting.percent(reading.estimate) + between,
+            "stable": formatting.percent(reading.compared),
             "counts": f"{reading.bad:,} of {reading.requests:,}" if reading.requests else "",
         })  # fmt: skip
     return rows
@@ -78,7 +80,7 @@ def _evidence_chart(rollout: RolloutRecord, found: tuple[Tick, ...], end: float,
     line = Line("worse than stable", "canary", points, fill=True)
     return [
         line_chart(
-            Chart("Evidence (logarithm)", [line], _plain, end, limit=words.number(first), marks=marks, height=104)
+            Chart("Evidence (logarithm)", [line], _plain, end, limit=formatting.number(first), marks=marks, height=104)
         )
     ]
 
@@ -98,11 +100,11 @@ def charts(rollout: RolloutRecord, found: tuple[Tick, ...], now: float) -> list[
         )),
         line_chart(Chart(
             "Error rate", _pair(summed, lambda side: side.error_rate), _percent, end,
-            limit=words.policy_number(rollout.policy, "error_rate"), marks=marks,
+            limit=formatting.policy_number(rollout.policy, "error_rate"), marks=marks,
         )),
         line_chart(Chart(
-            "Latency p95", _pair(single, lambda side: side.p95), words.latency, end,
-            limit=words.policy_number(rollout.policy, "p95"), marks=marks,
+            "Latency p95", _pair(single, lambda side: side.p95), formatting.latency, end,
+            limit=formatting.policy_number(rollout.policy, "p95"), marks=marks,
         )),
         line_chart(Chart("Requests a second", _rates(single), _plain, end, marks=marks, height=104)),
     ]  # fmt: skip
@@ -140,18 +142,18 @@ def _marks(rollout: RolloutRecord, found: tuple[Tick, ...]) -> tuple[Mark, ...]:
     else:
         decided = found[-1].at if found else finished or 0.0
     if rollout.decision == "rollback":
-        marks = [Mark(max(0.0, decided), f"rollback decided {words.clock(decided)}", "bad")]
+        marks = [Mark(max(0.0, decided), f"rollback decided {formatting.clock(decided)}", "bad")]
         if finished is not None and finished - decided > 1:
-            marks.append(Mark(finished, f"canary silent {words.clock(finished)}", "bad"))
+            marks.append(Mark(finished, f"canary silent {formatting.clock(finished)}", "bad"))
         return tuple(marks)
-    return (Mark(max(0.0, decided), f"promoted {words.clock(decided)}", "good"),)
+    return (Mark(max(0.0, decided), f"promoted {formatting.clock(decided)}", "good"),)
 
 
 def _step(weight: int, start: float, total: Tick) -> dict[str, str]:
     return {
         "weight": f"{weight} %",
-        "start": words.clock(start),
-        "seconds": words.span(total.seconds),
+        "start": formatting.clock(start),
+        "seconds": formatting.span(total.seconds),
         **_side("canary", total.canary),
         **_side("stable", total.stable),
         "verdict": total.verdict,
@@ -162,8 +164,8 @@ def _side(name: str, side: Side) -> dict[str, str]:
     return {
         f"{name}_requests": f"{side.requests:,}",
         f"{name}_errors": f"{side.errors:,}",
-        f"{name}_rate": words.percent(side.error_rate),
-        f"{name}_p95": words.latency(side.p95),
+        f"{name}_rate": formatting.percent(side.error_rate),
+        f"{name}_p95": formatting.latency(side.p95),
     }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from dawsos.reporting import formatting as words
+from dawsos.reporting import formatting
 
 STYLES = {"good": "green", "bad": "bold red", "warn": "yellow", "busy": "cyan", "idle": "dim"}
 
 
 def mark(state: str, *, ascii_only: bool) -> Text:
     """Return the symbol of ``state`` in its colour."""
-    shown = words.look(state)
+    shown = formatting.look(state)
     return Text(shown.ascii if ascii_only else shown.symbol, style=STYLES[shown.tone])

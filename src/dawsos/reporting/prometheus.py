@@ -66,8 +66,8 @@ def _head(name: str) -> list[str]:
 
 def _line(name: str, labels: Mapping[str, str], value: float) -> str:
     # Commands and outcomes are words of ours: nothing in them needs escaping.
-    told = ",".join(f'{key}="{text}"' for key, text in labels.items())
-    return f"{name}{{{told}}} {value}" if told else f"{name} {value}"
+    pairs = ",".join(f'{key}="{text}"' for key, text in labels.items())
+    return f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}"
 
 
 def _histogram(command: str, seconds: list[float]) -> list[str]:

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from dawsos.model.run import Run
-from dawsos.reporting import summary as story
+from dawsos.reporting import summary
 
 
 def run_to_json(run: Run) -> dict[str, Any]:
     """Return every fact of ``run``, with its headline and what was not checked."""
-    remarks = [asdict(remark) for remark in story.not_checked(run)]
-    return {**asdict(run), "headline": story.headline(run), "not_checked": remarks}
+    remarks = [asdict(remark) for remark in summary.not_checked(run)]
+    return {**asdict(run), "headline": summary.headline(run), "not_checked": remarks}

@@ -82,8 +82,8 @@ def _failed(run: Run) -> str:
     if stage is None:
         return f"Failed{_because(run.reason)}. {production_note(run)}"
     gate = next((gate for gate in stage.gates if not gate.passed), None)
-    told = gate is not None and gate.result == "no_data" and stage.reason and not stage.reason.startswith("gate ")
-    if gate is None or told:
+    explained = gate is not None and gate.result == "no_data" and stage.reason and not stage.reason.startswith("gate ")
+    if gate is None or explained:
         return f"Failed at {stage.id}{_because(stage.reason or run.reason)}. {production_note(run)}"
     return f"Failed at {stage.id}: gate {one_line(gate.gate)} measured {measured_against(gate)}. {production_note(run)}"
 
@@ -176,9 +176,9 @@ def _crash_loop(rollout: RolloutRecord, last: RolloutSampled) -> Rule:
 
 
 def _worse(rollout: RolloutRecord, last: RolloutSampled) -> Rule:
-    told = evidence_text(last)
+    evidence = evidence_text(last)
     reason = one_line(rollout.reason)
-    return Rule("the judge's comparison", f"{reason} ({told})" if told else reason, "")
+    return Rule("the judge's comparison", f"{reason} ({evidence})" if evidence else reason, "")
 
 
 def _first_known(*values: float | None) -> float | None:

@@ -11,9 +11,7 @@ from rich.text import Text
 
 from dawsos.model.run import RolloutRecord, Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
-from dawsos.reporting import formatting as words
-from dawsos.reporting import series
-from dawsos.reporting import summary as story
+from dawsos.reporting import formatting, series, summary
 from dawsos.reporting.marks import STYLES, mark
 
 # A window of samples for the numbers of the canary: one second alone jumps too much to read.
@@ -32,8 +30,8 @@ def _table(*columns: str) -> Table:
 
 def heading(run: Run, now: float) -> Text:
     """Return the line above the stages: what runs, of which commit, for how long."""
-    took = words.clock((run.finished_at or now) - run.started_at) if run.started_at else ""
-    parts = [f"dawsos {run.command}", words.short(run.commit, 8), run.profile, took]
+    took = formatting.clock((run.finished_at or now) - run.started_at) if run.started_at else ""
+    parts = [f"dawsos {run.command}", formatting.short(run.commit, 8), run.profile, took]
     return Text("  ".join(part for part in parts if part), style="bold")
 
 
@@ -55,24 +53,26 @@ def stage_table(run: Run, titles: Sequence[Title], now: float, *, ascii_only: bo
 
 def _time(stage: StageRecord, budget: float, now: float) -> Text:
     if stage.state == "pending":
-        return Text(f"     / {words.clock(budget)}" if budget else "", style="dim")
+        return Text(f"     / {formatting.clock(budget)}" if budget else "", style="dim")
     if stage.state in ("restored", "skipped"):
-        return Text(words.words(stage.state), style="dim")
+        return Text(formatting.words(stage.state), style="dim")
     spent = stage.seconds if stage.state != "running" else now - (stage.started_at or now)
     late = bool(budget) and spent > 0.8 * budget
-    return Text(words.clock(spent) + (f" / {words.clock(budget)}" if budget else ""), style="yellow" if late else "")
+    return Text(
+        formatting.clock(spent) + (f" / {formatting.clock(budget)}" if budget else ""), style="yellow" if late else ""
+    )
 
 
 def _detail(stage: StageRecord) -> Text:
     red = next((gate for gate in stage.gates if not gate.passed), None)
     if red is not None:
-        return Text(f"{words.one_line(red.gate)}: {story.measured_against(red)}", style="red")
+        return Text(f"{formatting.one_line(red.gate)}: {summary.measured_against(red)}", style="red")
     if stage.state == "running":
         step = stage.steps[-1] if stage.steps else None
         done = _gates(stage)
-        return done if done.plain else Text(words.one_line(step.name) if step else "", style="cyan")
-    if stage.state in story.BAD_STATES or stage.state in ("waiting", "skipped", "cancelled"):
-        return Text(words.one_line(stage.reason), style=STYLES[words.look(stage.state).tone])
+        return done if done.plain else Text(formatting.one_line(step.name) if step else "", style="cyan")
+    if stage.state in summary.BAD_STATES or stage.state in ("waiting", "skipped", "cancelled"):
+        return Text(formatting.one_line(stage.reason), style=STYLES[formatting.look(stage.state).tone])
     return _gates(stage)
 
 
@@ -80,8 +80,8 @@ def _gates(stage: StageRecord) -> Text:
     text = Text()
     for gate in stage.gates:
         text.append("   " if text.plain else "")
-        text.append(f"{words.one_line(gate.gate)} ", style="dim")
-        text.append(words.one_line(gate.measured), style="yellow" if story.doubtful(gate) else "")
+        text.append(f"{formatting.one_line(gate.gate)} ", style="dim")
+        text.append(formatting.one_line(gate.measured), style="yellow" if summary.doubtful(gate) else "")
     return text
 
 
@@ -99,32 +99,36 @@ def canary_lines(rollout: RolloutRecord, *, ascii_only: bool = False) -> Rendera
         for name, side in (("canary", seen.canary), ("stable", seen.stable)):
             rate = seen.rate(side)
             numbers.add_row(
-                name, f"{rate:.1f}" if rate is not None else words.NOTHING, words.percent(side.error_rate),
-                words.latency(side.p95),
+                name, f"{rate:.1f}" if rate is not None else formatting.NOTHING, formatting.percent(side.error_rate),
+                formatting.latency(side.p95),
             )  # fmt: skip
-        error_limit = words.percent(words.policy_number(rollout.policy, "error_rate"))
+        error_limit = formatting.percent(formatting.policy_number(rollout.policy, "error_rate"))
         numbers.add_row(
-            "limit", "", error_limit, words.latency(words.policy_number(rollout.policy, "p95")), style="dim"
+            "limit", "", error_limit, formatting.latency(formatting.policy_number(rollout.policy, "p95")), style="dim"
         )
     state = rollout.outcome or (found[-1].verdict if found else "no_data")
     reason = rollout.reason if rollout.outcome else (found[-1].reason if found else "waiting for the first sample")
-    verdict = Text.assemble(mark(state, ascii_only=ascii_only), f" {words.words(state)}: {words.one_line(reason)}")
-    told = story.evidence_text(rollout.samples[-1]) if rollout.samples else ""
-    return Group(top, numbers, verdict, Text(f"  {told}", style="dim")) if told else Group(top, numbers, verdict)
+    verdict = Text.assemble(
+        mark(state, ascii_only=ascii_only), f" {formatting.words(state)}: {formatting.one_line(reason)}"
+    )
+    evidence = summary.evidence_text(rollout.samples[-1]) if rollout.samples else ""
+    return (
+        Group(top, numbers, verdict, Text(f"  {evidence}", style="dim")) if evidence else Group(top, numbers, verdict)
+    )
 
 
 def gate_lines(stage: str, gate: GateVerdict, *, ascii_only: bool = False) -> Text:
     """Return a gate that did not pass, whole: measured, limit, message, evidence, its findings."""
-    title = f" {stage} · gate {words.one_line(gate.gate)}"
+    title = f" {stage} · gate {formatting.one_line(gate.gate)}"
     text = Text.assemble(mark(gate.result, ascii_only=ascii_only), (title, "bold"))
-    text.append(f": measured {words.one_line(gate.measured)}, limit {words.one_line(gate.limit)}")
-    text.append(f"\n    {words.one_line(gate.message)}")
+    text.append(f": measured {formatting.one_line(gate.measured)}, limit {formatting.one_line(gate.limit)}")
+    text.append(f"\n    {formatting.one_line(gate.message)}")
     for finding in gate.findings[:_FINDINGS]:
-        text.append(f"\n      {words.one_line(finding)}")
+        text.append(f"\n      {formatting.one_line(finding)}")
     if len(gate.findings) > _FINDINGS:
         text.append(f"\n      and {len(gate.findings) - _FINDINGS} more in the report")
     if gate.evidence:
-        text.append(f"\n    evidence: {', '.join(map(words.one_line, gate.evidence))}", style="dim")
+        text.append(f"\n    evidence: {', '.join(map(formatting.one_line, gate.evidence))}", style="dim")
     return text
 
 
@@ -152,19 +156,19 @@ def summary_table(lines: Sequence[tuple[str, str]]) -> Table:
 def render_run(run: Run, titles: Sequence[Title] = (), *, ascii_only: bool = False) -> RenderableType:
     """Return one run whole, as ``dawsos show`` prints it."""
     listed = titles or [(stage, stage, 0.0) for stage in run.stages]
-    parts: list[RenderableType] = [heading(run, run.finished_at or run.started_at), Text(story.headline(run)), Text()]
+    parts: list[RenderableType] = [heading(run, run.finished_at or run.started_at), Text(summary.headline(run)), Text()]
     if listed:
         parts += [stage_table(run, listed, run.finished_at or run.started_at, ascii_only=ascii_only), Text()]
     if run.rollout is not None:
         parts += [canary_lines(run.rollout, ascii_only=ascii_only), Text()]
     parts += red_gates(run, ascii_only=ascii_only)
-    remarks = [(remark.where, remark.what) for remark in story.not_checked(run)]
+    remarks = [(remark.where, remark.what) for remark in summary.not_checked(run)]
     if remarks:
         parts += [Text("what was not checked", style="bold"), summary_table(remarks), Text()]
     approvals = [
-        (record.decision, f"by {record.name} ({record.how}): {record.reason}, {words.utc(record.at)}")
+        (record.decision, f"by {record.name} ({record.how}): {record.reason}, {formatting.utc(record.at)}")
         for record in run.approvals
     ]
-    facts = [("started", words.utc(run.started_at)), ("release", words.short(run.release)), *approvals]
-    parts.append(summary_table([(label, words.one_line(text)) for label, text in facts if text]))
+    facts = [("started", formatting.utc(run.started_at)), ("release", formatting.short(run.release)), *approvals]
+    parts.append(summary_table([(label, formatting.one_line(text)) for label, text in facts if text]))
     return Group(*parts)

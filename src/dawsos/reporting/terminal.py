@@ -16,9 +16,7 @@ from dawsos.model.events import Event
 from dawsos.model.fold import fold
 from dawsos.model.run import Run
 from dawsos.ports import Clock
-from dawsos.reporting import formatting as words
-from dawsos.reporting import series, tables
-from dawsos.reporting import summary as story
+from dawsos.reporting import formatting, series, summary, tables
 from dawsos.reporting.sarif import annotation
 
 # Without a terminal the canary is reported when something changes, and at least so often (seconds).
@@ -67,14 +65,14 @@ class TerminalReporter:
         for text in tables.red_gates(self._run, ascii_only=ascii_only):
             self._console.print(text, soft_wrap=True)
         self._console.print()
-        remarks = [(remark.where, remark.what) for remark in story.not_checked(self._run)]
+        remarks = [(remark.where, remark.what) for remark in summary.not_checked(self._run)]
         if remarks and self._run.result:
             self._console.print(Text("what was not checked", style="bold"))
             for where, what in remarks:
                 self._console.print(Text.assemble(("  ", ""), (where, "yellow"), f"  {what}"), soft_wrap=True)
             self._console.print()
-        for label, line in story.summary(self._run, hints=False):
-            self._console.print(Text.assemble((f"{label:9}", "dim"), words.clean(line)), soft_wrap=True)
+        for label, line in summary.summary(self._run, hints=False):
+            self._console.print(Text.assemble((f"{label:9}", "dim"), formatting.clean(line)), soft_wrap=True)
 
     def _stop(self) -> None:
         if self._live is not None:
@@ -99,10 +97,10 @@ class TerminalReporter:
         if text:
             at = datetime.fromtimestamp(event.at, UTC).strftime("%H:%M:%S")
             # On one line: in a CI log a line of its own could be a command to the service.
-            self._console.print(f"{at}  {event.stage:12} {words.one_line(text)}", markup=False, soft_wrap=True)
+            self._console.print(f"{at}  {event.stage:12} {formatting.one_line(text)}", markup=False, soft_wrap=True)
         if self._annotate and isinstance(fact, events.GateEvaluated) and not fact.verdict.passed:
             for place in fact.verdict.places[:_ANNOTATIONS]:
-                self._console.print(words.clean(annotation(place)), markup=False, soft_wrap=True, highlight=False)
+                self._console.print(formatting.clean(annotation(place)), markup=False, soft_wrap=True, highlight=False)
 
     def _sample(self, at: float, sample: events.RolloutSampled) -> str:
         started = self._run.rollout.started_at if self._run.rollout else at
@@ -113,8 +111,10 @@ class TerminalReporter:
         self._told = (at, tick.weight, tick.verdict)
         rate = tick.rate(tick.canary)
         numbers = f"{rate:.1f} requests/s, " if rate is not None else ""
-        numbers += f"errors {words.percent(tick.canary.error_rate)}, p95 {words.latency(tick.canary.p95)}"
-        return f"canary {tick.weight} %: {numbers}; {words.words(tick.verdict)}: {words.one_line(tick.reason)}"
+        numbers += f"errors {formatting.percent(tick.canary.error_rate)}, p95 {formatting.latency(tick.canary.p95)}"
+        return (
+            f"canary {tick.weight} %: {numbers}; {formatting.words(tick.verdict)}: {formatting.one_line(tick.reason)}"
+        )
 
 
 def text_of(event: Event) -> str:
@@ -125,8 +125,8 @@ def text_of(event: Event) -> str:
 
 
 def _started_text(event: Event, fact: events.RunStarted) -> str:
-    left = f"; {words.count(fact.dirty, 'changed file')} not committed and not shipped"
-    text = f"{fact.command} {words.short(fact.commit, 8)} as run {event.run}"
+    left = f"; {formatting.count(fact.dirty, 'changed file')} not committed and not shipped"
+    text = f"{fact.command} {formatting.short(fact.commit, 8)} as run {event.run}"
     return text + (left if fact.command == "ship" and fact.dirty else "")
 
 
@@ -139,37 +139,39 @@ def _stage_text(_event: Event, fact: events.StageStarted) -> str:
 def _step_text(_event: Event, fact: events.StepFinished) -> str:
     if fact.classification in ("ok", "judged"):
         return ""
-    return f"step {fact.name}: {fact.classification}, exit code {fact.exit_code}, {words.span(fact.seconds)}"
+    return f"step {fact.name}: {fact.classification}, exit code {fact.exit_code}, {formatting.span(fact.seconds)}"
 
 
 def _gate_text(_event: Event, fact: events.GateEvaluated) -> str:
     verdict = fact.verdict
-    text = f"gate {verdict.gate}: {words.words(verdict.result)}, measured {verdict.measured}, limit {verdict.limit}"
-    return text if verdict.passed else f"{text}: {words.one_line(verdict.message)}"
+    text = (
+        f"gate {verdict.gate}: {formatting.words(verdict.result)}, measured {verdict.measured}, limit {verdict.limit}"
+    )
+    return text if verdict.passed else f"{text}: {formatting.one_line(verdict.message)}"
 
 
 def _finished_text(_event: Event, fact: events.StageFinished) -> str:
-    reason = f": {words.one_line(fact.reason)}" if fact.reason else ""
-    return f"{words.words(fact.result)} in {words.span(fact.seconds)}{reason}"
+    reason = f": {formatting.one_line(fact.reason)}" if fact.reason else ""
+    return f"{formatting.words(fact.result)} in {formatting.span(fact.seconds)}{reason}"
 
 
 def _built_text(_event: Event, fact: events.ReleaseBuilt) -> str:
-    why = f" ({words.one_line(fact.why)})" if fact.why else ""
-    return f"release {words.short(fact.release)}, {words.size(fact.bytes)}, {fact.builder}{why}"
+    why = f" ({formatting.one_line(fact.why)})" if fact.why else ""
+    return f"release {formatting.short(fact.release)}, {formatting.size(fact.bytes)}, {fact.builder}{why}"
 
 
 def _rollout_text(_event: Event, fact: events.RolloutFinished) -> str:
-    return f"rollout {words.words(fact.outcome)}{_shifted(fact.seconds)}"
+    return f"rollout {formatting.words(fact.outcome)}{_shifted(fact.seconds)}"
 
 
 def _shifted(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    return f"; {words.span(seconds)} from the decision to the last request sent to the canary"
+    return f"; {formatting.span(seconds)} from the decision to the last request sent to the canary"
 
 
 def _revert_text(_event: Event, fact: events.RevertStarted) -> str:
-    return f"{fact.name} brings {fact.environment} back to release {words.short(fact.release)}: {fact.reason}"
+    return f"{fact.name} brings {fact.environment} back to release {formatting.short(fact.release)}: {fact.reason}"
 
 
 _LINES: dict[type[events.Fact], Callable[[Event, Any], str]] = {
@@ -181,22 +183,24 @@ _LINES: dict[type[events.Fact], Callable[[Event, Any], str]] = {
     events.StageRestored: lambda _event, fact: f"restored from run {fact.from_run}: inputs unchanged",
     events.StageFinished: _finished_text,
     events.StageSkipped: lambda _event, fact: f"skipped: {fact.reason}",
-    events.FilesChanged: lambda _event, fact: story.changed_files(fact),
+    events.FilesChanged: lambda _event, fact: summary.changed_files(fact),
     events.ReleaseBuilt: _built_text,
-    events.Deployed: lambda _event, fact: f"{words.short(fact.release)} runs in {fact.environment}: {fact.url}",
-    events.ApprovalRequested: lambda _event, fact: f"the {fact.role} is asked to approve {words.short(fact.digest)}",
+    events.Deployed: lambda _event, fact: f"{formatting.short(fact.release)} runs in {fact.environment}: {fact.url}",
+    events.ApprovalRequested: lambda _event, fact: (
+        f"the {fact.role} is asked to approve {formatting.short(fact.digest)}"
+    ),
     events.ApprovalGiven: lambda _event, fact: f"{fact.decision} by {fact.name} ({fact.how}): {fact.reason}",
     events.RolloutStarted: lambda _event, fact: (
-        f"rollout of {words.short(fact.release)}, {fact.traffic} traffic"
+        f"rollout of {formatting.short(fact.release)}, {fact.traffic} traffic"
         + (f", drill {fact.drill}" if fact.drill else "")
     ),
     events.PowerEstimated: lambda _event, fact: "; ".join(
         [f"stable has {fact.rate:g} requests/s", *(f"warning: {warning}" for warning in fact.warnings)]
     ),
-    events.WeightConfirmed: lambda _event, fact: f"canary at {fact.weight} %{story.weight_change(fact.change)}",
+    events.WeightConfirmed: lambda _event, fact: f"canary at {fact.weight} %{summary.weight_change(fact.change)}",
     events.RollbackRequested: lambda _event, fact: f"{fact.name} asks for a rollback: {fact.reason}",
     events.RolloutDecided: lambda _event, fact: (
-        f"decision: {words.words(fact.decision)}: {words.one_line(fact.reason)}"
+        f"decision: {formatting.words(fact.decision)}: {formatting.one_line(fact.reason)}"
     ),
     events.RolloutFinished: _rollout_text,
     events.RevertStarted: _revert_text,

@@ -91,9 +91,9 @@ class Controller:
         if record.decision is RolloutDecision.ROLLBACK:
             return await self._roll_back(record.reason)
         # What a person asked for while no controller lived comes before anything that gives the canary traffic.
-        asked = self._requested()
-        if asked:
-            return await self._end(asked)
+        request = self._requested()
+        if request:
+            return await self._end(request)
         if record.decision is RolloutDecision.PROMOTE:
             return await self._promote(record.reason)
         return await self._climb(record)
@@ -105,25 +105,25 @@ class Controller:
             judge.observe(sample)
         started = self.clock.monotonic()
         if not record.weight_intended and not self.first:
-            asked = await self._watch_stable(judge, started)
-            if asked:
-                return await self._end(asked)
+            request = await self._watch_stable(judge, started)
+            if request:
+                return await self._end(request)
         state = await self._enter(record)
         await self.telemetry.sample(0.0, self._weight(state))  # the baseline of the counters
         while True:
             away = await self._until_the_next()
             if away > self.policy.lease:
-                asked = self._requested()
-                if asked:
-                    return await self._end(asked)
+                request = self._requested()
+                if request:
+                    return await self._end(request)
                 state = await self._come_back(state, away)
                 continue
             judgement = await self._tick(judge, state, started)
-            asked = self._requested()
+            request = self._requested()
             now = self.clock.monotonic()
             decision, reason = decide(state, judgement, now, self.policy)
-            if asked:
-                return await self._end(asked)
+            if request:
+                return await self._end(request)
             if decision in ("rollback", "promote"):
                 return await self._end(ended(decision, reason, judgement))
             state = await self._move(state, decision, judgement)
@@ -177,9 +177,9 @@ class Controller:
             watching = Judgement("no_data", "watching the stable release before the first step")
             self.recorder.record(to_fact(sample, watching, 0), self.stage)
             seen += [sample] if sample.complete else []
-            asked = self._requested()
-            if asked:
-                return asked
+            request = self._requested()
+            if request:
+                return request
         if seen and self.policy.judge == "statistical":
             await self._say_power(seen)
         return self._requested()

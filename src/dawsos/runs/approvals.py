@@ -19,8 +19,7 @@ from dawsos.model.run import ApprovalRecord, ApprovalRequest, Run
 from dawsos.model.status import ApprovalDecision, StageState
 from dawsos.ports import Keyring, Prompter
 from dawsos.provenance import envelope as dsse
-from dawsos.provenance import statements
-from dawsos.provenance import verification as check
+from dawsos.provenance import statements, verification
 from dawsos.runs.evidence import approval_digest
 from dawsos.runs.project import Tools, load_run
 from dawsos.runs.recorder import Session
@@ -68,12 +67,12 @@ def approval_status(run: Run, request: ApprovalRequest, keyring: Keyring, now: f
 
 def _signed(run: Run, record: ApprovalRecord, keyring: Keyring) -> bool:
     try:
-        said = dsse.open_envelope(record.statement, keyring).statement
+        statement = dsse.open_envelope(record.statement, keyring).statement
     except dsse.Untrusted:
         return False
-    told = said["predicate"]
-    same = all(told.get(key) == getattr(record, key) for key in ("stage", "digest", "decision", "name", "reason"))
-    return same and told.get("expires") == record.expires_at and check.subject(said) == run.release
+    predicate = statement["predicate"]
+    same = all(predicate.get(key) == getattr(record, key) for key in ("stage", "digest", "decision", "name", "reason"))
+    return same and predicate.get("expires") == record.expires_at and verification.subject(statement) == run.release
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Approval, Pipeline, Stage
 from dawsos.model.run import Run
 from dawsos.planning.graph import closure
-from dawsos.provenance import certificate, statements
+from dawsos.provenance import certificate, statements, verification
 from dawsos.provenance import envelope as dsse
-from dawsos.provenance import verification as check
 from dawsos.provenance.certificate import NOBODY, Confirmed
 from dawsos.provenance.verification import Bundle, Demand, StatementCheck
 from dawsos.runs.project import Tools
@@ -29,7 +28,7 @@ SHOWN_REPORT = "approval-report.html"
 SUMMARY_FILE = "summary.json"
 
 
-def asked_of_people(approval: Approval | None) -> dict[str, Any] | None:
+def approval_rule(approval: Approval | None) -> dict[str, Any] | None:
     """Return what a stage's statement says about approvals."""
     return None if approval is None else {"role": approval.role, "of": list(approval.of), "needed": approval.needed}
 
@@ -39,10 +38,10 @@ def approval_digest(release: str, gates: Iterable[Mapping[str, Any]], files: Map
 
     ``gates`` are verdicts as plain values, ``files`` maps the names in the stage's folder to their SHA-256.
     """
-    told = [dict(gate) for gate in gates]
-    named = {name for gate in told for name in gate["evidence"]} | {SHOWN_REPORT}
+    verdicts = [dict(gate) for gate in gates]
+    named = {name for gate in verdicts for name in gate["evidence"]} | {SHOWN_REPORT}
     chosen = {name: files[name] for name in sorted(named) if name in files}
-    return sha256(json.dumps({"release": release, "gates": told, "files": chosen}, sort_keys=True).encode())
+    return sha256(json.dumps({"release": release, "gates": verdicts, "files": chosen}, sort_keys=True).encode())
 
 
 def write_statements(tools: Tools, pipeline: Pipeline, run: Run) -> None:
@@ -56,15 +55,15 @@ def write_statements(tools: Tools, pipeline: Pipeline, run: Run) -> None:
     for stage in run.stages.values():
         path = folder / f"{stage.id}.json"
         if stage.state in statements.FINAL_STATES and not path.exists():
-            asked = asked_of_people(_approval_of(pipeline, stage.id))
-            write_text(path, dsse.sign(statements.stage_for_release(run, stage, asked), signer))
+            rule = approval_rule(_approval_of(pipeline, stage.id))
+            write_text(path, dsse.sign(statements.stage_for_release(run, stage, rule), signer))
             if pipeline.stage(stage.id).uses == "release":
                 made = statements.provenance(run, stage, _packages(tools.project.releases / run.release))
-                write_text(folder / check.PROVENANCE_FILE, dsse.sign(made, signer))
-    asked_digests = {request.stage: request.digest for request in run.approval_requests}
+                write_text(folder / verification.PROVENANCE_FILE, dsse.sign(made, signer))
+    requested_digests = {request.stage: request.digest for request in run.approval_requests}
     numbers: dict[str, int] = {}
     for record in run.approvals:
-        if record.statement and record.digest == asked_digests.get(record.stage, record.digest):
+        if record.statement and record.digest == requested_digests.get(record.stage, record.digest):
             number = numbers[record.stage] = numbers.get(record.stage, 0) + 1
             path = folder / statements.approval_name(record.stage, number)
             if not path.exists():
@@ -91,29 +90,29 @@ def genuine(tools: Tools) -> Any:
     """Return the question whether a kept result of a stage is what its signed statement says (see ``StageCache``)."""
     keyring = tools.keyring()
 
-    def ask(fingerprint: str, kept: dict[str, Any]) -> bool:
+    def is_genuine(fingerprint: str, kept: dict[str, Any]) -> bool:
         try:
-            said = dsse.open_envelope(kept["statement"], keyring).statement
+            statement = dsse.open_envelope(kept["statement"], keyring).statement
         except dsse.Untrusted:
             return False
-        told = said.get("predicate", {})
+        predicate = statement.get("predicate", {})
         pairs = (("run", "run"), ("gates", "gates"), ("evidence", "evidence"))
         return (
-            check.subject(said) == fingerprint
-            and said.get("predicateType") == statements.STAGE
-            and told.get("result") == "passed"
-            and told.get("finishedOn") == statements.utc(kept.get("finished_at"))
-            and all(told.get(name) == kept.get(key) for name, key in pairs)
+            verification.subject(statement) == fingerprint
+            and statement.get("predicateType") == statements.STAGE
+            and predicate.get("result") == "passed"
+            and predicate.get("finishedOn") == statements.utc(kept.get("finished_at"))
+            and all(predicate.get(name) == kept.get(key) for name, key in pairs)
         )
 
-    return ask
+    return is_genuine
 
 
 def sign_summary(tools: Tools, run: Run) -> None:
     """Sign how ``run`` ends: the head of its journal, its report and every file of its evidence."""
     folder = tools.project.run_folder(run.id)
-    said = statements.summary(run, tools.journal.head(run.id), _signed_files(tools, run.id))
-    write_text(folder / "evidence" / SUMMARY_FILE, dsse.sign(said, tools.signer()))
+    statement = statements.summary(run, tools.journal.head(run.id), _signed_files(tools, run.id))
+    write_text(folder / "evidence" / SUMMARY_FILE, dsse.sign(statement, tools.signer()))
 
 
 def _signed_files(tools: Tools, run: str) -> dict[str, str]:
@@ -151,9 +150,9 @@ def recorded_demands(tools: Tools, run: Run, stages: Iterable[str], certified: C
     given, keyring = bundle(tools, run), tools.keyring(certified.key)
     found = []
     for stage in stages:
-        asked = check.read(given, f"{stage}.json", statements.STAGE, keyring).predicate.get("approval") or {}
+        rule = verification.read(given, f"{stage}.json", statements.STAGE, keyring).predicate.get("approval") or {}
         found.append(
-            Demand(stage, None, True, asked.get("needed", 0), tuple(asked.get("of", ())), approvals_may_be_old=True)
+            Demand(stage, None, True, rule.get("needed", 0), tuple(rule.get("of", ())), approvals_may_be_old=True)
         )
     return found
 
@@ -166,7 +165,7 @@ def examine(tools: Tools, run: Run, wanted: list[Demand], certified: Confirmed =
         return approval_digest(run.release, predicate.get("gates", ()), predicate.get("evidence", {}))
 
     found = certificate.by_the_certified_key(
-        check.release(given, wanted, keyring, tools.clock.now(), approved_over), certified
+        verification.release(given, wanted, keyring, tools.clock.now(), approved_over), certified
     )
     return [*certificate.findings(given, certified, keyring), *found]
 
@@ -180,21 +179,23 @@ def summary_problems(tools: Tools, run: Run, certified: Confirmed = NOBODY) -> l
         return problems + ([missing] if run.result else [])
     try:
         keyring = tools.keyring(certified.key)
-        said = dsse.open_envelope(path.read_bytes().decode(errors="replace"), keyring).statement
+        statement = dsse.open_envelope(path.read_bytes().decode(errors="replace"), keyring).statement
     except dsse.Untrusted as reason:
         return [*problems, f"its summary cannot be trusted: {reason}"]
-    told = said.get("predicate", {})
-    if said.get("predicateType") != statements.SUMMARY or told.get("run") != run.id:
+    predicate = statement.get("predicate", {})
+    if statement.get("predicateType") != statements.SUMMARY or predicate.get("run") != run.id:
         return [*problems, "its summary is of another run"]
-    if not tools.journal.reaches(run.id, told["journal"]["events"], told["journal"]["head"]):
+    if not tools.journal.reaches(run.id, predicate["journal"]["events"], predicate["journal"]["head"]):
         problems.append("the chain does not reach the head in its signed summary: events were cut off or replaced")
-    if told["result"] != run.result and told["result"] != "waiting":
+    if predicate["result"] != run.result and predicate["result"] != "waiting":
         problems.append(
-            f"it ended {told['result']}, which its journal does not say (killed at its very end? resume it)"
+            f"it ended {predicate['result']}, which its journal does not say (killed at its very end? resume it)"
         )
     now = _signed_files(tools, run.id)
     if run.result:
-        changed = sorted(name for name in now.keys() | told["files"].keys() if now.get(name) != told["files"].get(name))
+        changed = sorted(
+            name for name in now.keys() | predicate["files"].keys() if now.get(name) != predicate["files"].get(name)
+        )
         problems += [f"{name} is not what was signed" for name in changed]
     return problems
 

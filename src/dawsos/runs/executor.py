@@ -108,8 +108,8 @@ class PlanExecutor:
     def _awaits_approval(self, stage: Stage, fingerprint: Fingerprint) -> bool:
         """Return whether the stage's work is done and shown, on these very inputs, and only a person's word is missing."""
         state = self._context.session.state
-        asked = any(request.stage == stage.id for request in state.approval_requests)
-        return asked and state.stages[stage.id].fingerprint == fingerprint.digest
+        requested = any(request.stage == stage.id for request in state.approval_requests)
+        return requested and state.stages[stage.id].fingerprint == fingerprint.digest
 
     async def _approve(self, attempt: StageAttempt, _verdicts: tuple[GateVerdict, ...]) -> StageOutcome:
         from dawsos.runs.report import write_shown_report  # loaded beside the stages, see ``runs.preload``
@@ -168,8 +168,8 @@ class PlanExecutor:
             return
         context = self._context
         run = context.session.state
-        record, asked = run.stages[attempt.stage.id], evidence.asked_of_people(attempt.stage.approval)
-        signed = dsse.sign(statements.stage_for_inputs(run, record, asked), context.tools.signer())
+        record, rule = run.stages[attempt.stage.id], evidence.approval_rule(attempt.stage.approval)
+        signed = dsse.sign(statements.stage_for_inputs(run, record, rule), context.tools.signer())
         await asyncio.to_thread(
             self._cache.keep, record, attempt.fingerprint, attempt.artifacts, run=run.id, statement=signed
         )

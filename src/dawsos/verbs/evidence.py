@@ -35,6 +35,9 @@ def evidence(project: Project, name: str, *, check: bool) -> ReleaseEvidence:
     found = kept.examine(tools, run, demands, certified)
     problems = None
     if check:
-        told = [f"{one.stage}: {problem}" for one in found for problem in one.problems]
-        problems = (*told, *(f"summary: {problem}" for problem in kept.summary_problems(tools, run, certified)))
+        stage_problems = [f"{one.stage}: {problem}" for one in found for problem in one.problems]
+        problems = (
+            *stage_problems,
+            *(f"summary: {problem}" for problem in kept.summary_problems(tools, run, certified)),
+        )
     return ReleaseEvidence(run, tuple(found), project.evidence(run.id), problems)

@@ -74,8 +74,8 @@ async def _work(operation: Operation, session: Session, release: Release, reques
 def _reverted(record: RevertRecord | None) -> tuple[RunResult, str]:
     if record is None:
         return RunResult.PASSED, "production already serves this release"
-    asked = f"asked for by {record.name}: {record.reason}"
-    return RunResult.PASSED, f"{asked}; its last request was sent {record.seconds} s after the decision"
+    cause = f"asked for by {record.name}: {record.reason}"
+    return RunResult.PASSED, f"{cause}; its last request was sent {record.seconds} s after the decision"
 
 
 def resume_rollback(tools: Tools, run: Run, make_reporters: MakeReporters) -> RunOutcome:

@@ -92,12 +92,12 @@ def scan_packages(out: Path, site: Path, name: str, version: str) -> None:
     """Write the SPDX document of the packages installed in ``site``; its time is SOURCE_DATE_EPOCH, if that is set."""
     if not site.is_dir():
         raise BadInput(f"there is no folder {site}", fix="name a folder of installed packages, such as $RELEASE/site")
-    told = os.environ.get("SOURCE_DATE_EPOCH")
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
     try:
-        at = datetime.fromtimestamp(int(told), UTC) if told else datetime.now(UTC)
+        at = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise BadInput(
-            f"SOURCE_DATE_EPOCH is {told!r}, not a time in seconds since 1970", fix="correct it or unset it"
+            f"SOURCE_DATE_EPOCH is {epoch!r}, not a time in seconds since 1970", fix="correct it or unset it"
         ) from error
     created = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     write_json(out, spdx(site, Subject(name, version, "", created)))

@@ -16,7 +16,7 @@ from dawsos.analysis.simulation.vector import VectorEvidence
 from dawsos.analysis.statistical.judge import rules_of
 from dawsos.analysis.thresholds import twice_as_often
 from dawsos.model.policy import RolloutPolicy
-from dawsos.rollout import decision as ladder
+from dawsos.rollout import decision
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -52,7 +52,7 @@ class Walk:
         self.rolled_back[where & self.active] = at
 
     def advance(self, where: Flags, at: float) -> None:
-        """Take the next rung, or promote from the last one."""
+        """Take the next step, or promote from the last one."""
         where = where & self.active
         top = self.index == len(self.weights) - 1
         self.promoted[where & top] = at
@@ -110,7 +110,7 @@ class Statistical:
         was_dimmed = walk.dimmed > 0
         if policy.dim:
             target = np.maximum(1, np.rint(walk.weight * self.evidence.dim_factor())).astype(np.int64)
-            dim = suspected & ~was_dimmed & (target <= ladder.WORTH_DIMMING * walk.weight) & walk.active
+            dim = suspected & ~was_dimmed & (target <= decision.WORTH_DIMMING * walk.weight) & walk.active
             walk.dimmed = np.where(dim, target, np.where(was_dimmed & ~suspected, 0, walk.dimmed))
             walk.ever_dimmed |= dim
         walk.advance(~doubt & over & ~was_dimmed, at)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dawsos.analysis.statistical import evidence as one
+from dawsos.analysis.statistical import evidence as single
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -95,9 +95,9 @@ class Streams:
 class VectorEvidence:
     """The state of ``columns`` rollouts' bets.  ``observe`` takes one tick of all of them."""
 
-    def __init__(self, rules: one.Rules, columns: int) -> None:
+    def __init__(self, rules: single.Rules, columns: int) -> None:
         self.rules, self.columns = rules, columns
-        pattern = one.Evidence(rules)
+        pattern = single.Evidence(rules)
         power = 1.0 / rules.cluster
         self.streams = [Streams(odds, tolerated, power) for odds, tolerated in pattern.bets]
         self.power = power
@@ -110,10 +110,10 @@ class VectorEvidence:
         self.coins = pattern.coins
         self.log_e = np.zeros(columns)
         self.suspected = np.zeros(columns, dtype=bool)
-        self.alarm = np.full(columns, one.SUSPICION)
-        self.peak = np.full(columns, one.CLEARED)
+        self.alarm = np.full(columns, single.SUSPICION)
+        self.peak = np.full(columns, single.CLEARED)
         self.stale = np.zeros(columns)
-        self.ceiling = np.full(columns, one.BURST)
+        self.ceiling = np.full(columns, single.BURST)
         self.seconds = 0.0
         self.weight = np.zeros(columns, dtype=np.int64)
         self.highest = np.zeros(columns, dtype=np.int64)
@@ -125,7 +125,7 @@ class VectorEvidence:
         self.pending_seconds = np.zeros(columns)
         self.window_growth = np.zeros(columns)
         self.window_seconds = np.zeros(columns)
-        self._restart(one.FIRST_STAKE, everywhere)
+        self._restart(single.FIRST_STAKE, everywhere)
         for mixture in self.below.values():
             mixture.begin_anew(everywhere)
 
@@ -142,18 +142,18 @@ class VectorEvidence:
         requests = tables[0, CANARY] + tables[0, STABLE]
         self.epoch_requests += requests
         waiting = self.pending[0, CANARY] + self.pending[0, STABLE]
-        self._flush((waiting >= one.BIN_REQUESTS) | (self.pending_seconds >= one.LONGEST_BIN))
+        self._flush((waiting >= single.BIN_REQUESTS) | (self.pending_seconds >= single.LONGEST_BIN))
         self._suspect(seconds)
 
     def _suspect(self, seconds: float) -> None:
-        self.stale = np.where(self.log_e > self.peak + one.ROUNDING, 0.0, self.stale + seconds)
+        self.stale = np.where(self.log_e > self.peak + single.ROUNDING, 0.0, self.stale + seconds)
         self.peak = np.maximum(self.peak, self.log_e)
-        cleared = self.log_e < one.CLEARED
+        cleared = self.log_e < single.CLEARED
         tired = ~cleared & self.suspected & (self.stale > self.rules.patience)
         begun = ~cleared & ~self.suspected & (self.log_e >= self.alarm)
         self.suspected = (self.suspected | begun) & ~cleared & ~tired
-        self.alarm = np.where(cleared, one.SUSPICION, np.where(tired, self.peak + one.WORSE, self.alarm))
-        self.peak = np.where(cleared, one.CLEARED, self.peak)
+        self.alarm = np.where(cleared, single.SUSPICION, np.where(tired, self.peak + single.WORSE, self.alarm))
+        self.peak = np.where(cleared, single.CLEARED, self.peak)
 
     def failing(self) -> Flags:
         """Return for each rollout whether there is proof against its canary."""
@@ -163,7 +163,7 @@ class VectorEvidence:
         return np.minimum(self.down.log_wealth(), self.error_rate_apart.log_wealth())
 
     def above_limit(self) -> Flags:
-        return np.asarray(np.any([mixture.log_wealth() >= one.HOLD for mixture in self.above.values()], axis=0))
+        return np.asarray(np.any([mixture.log_wealth() >= single.HOLD for mixture in self.above.values()], axis=0))
 
     def within_limits(self) -> Flags:
         least = -math.log(self.rules.beta)
@@ -174,19 +174,19 @@ class VectorEvidence:
             pace = self.window_growth / self.window_seconds
             factor = np.minimum(1.0, np.maximum(0.1, 2.0 * self.rules.growth / pace))
         worthwhile = (self.window_growth > 0.0) & (self.window_seconds > 0.0)
-        return np.where(worthwhile & (self._towards_down() < one.NEARLY_DOWN), factor, 1.0)
+        return np.where(worthwhile & (self._towards_down() < single.NEARLY_DOWN), factor, 1.0)
 
     def _boundaries(self, seconds: float, weight: Ints) -> None:
         changed = weight != self.weight
-        busy = (self.epoch_seconds >= one.EPOCH) & (self.epoch_requests >= one.BIN_REQUESTS)
-        over = ~changed & (busy | (self.epoch_seconds >= one.LONGEST_BIN))
+        busy = (self.epoch_seconds >= single.EPOCH) & (self.epoch_requests >= single.BIN_REQUESTS)
+        over = ~changed & (busy | (self.epoch_seconds >= single.LONGEST_BIN))
         if not (changed.any() or over.any()):
             return
         self._flush((changed | over) & (self.pending_seconds > 0.0))
-        self.settle = np.where(changed & (weight < self.weight), one.SETTLE + seconds, self.settle)
+        self.settle = np.where(changed & (weight < self.weight), single.SETTLE + seconds, self.settle)
         risen = changed & (weight > self.highest) & (self.highest > 0)
-        share = 1.0 - np.exp(-one.SPREAD_STAKE * self.since_restart / self.rules.planned)
-        self._restart(np.where(risen, one.STEP_STAKE, share), risen | over)
+        share = 1.0 - np.exp(-single.SPREAD_STAKE * self.since_restart / self.rules.planned)
+        self._restart(np.where(risen, single.STEP_STAKE, share), risen | over)
         for mixture in self.below.values():
             mixture.begin_anew(risen)
         self.highest = np.maximum(self.highest, weight)
@@ -205,7 +205,7 @@ class VectorEvidence:
         for name, (requests, bad) in seen.items():
             above = self.above[name]
             above.stakes += self._coin(f"above {name}", requests, bad)
-            above.cap(one.HOLD_MOST, above.log_wealth())
+            above.cap(single.HOLD_MOST, above.log_wealth())
             self.below[name].stakes += self._coin(f"below {name}", requests, bad)
 
     def _coin(self, name: str, requests: Ints, bad: Ints) -> Floats:
@@ -228,14 +228,14 @@ class VectorEvidence:
             factors[0] = np.where(warm, factors[0], 0.0)
         factors[1:] = [np.where(warm, latency, 0.0) for latency in factors[1:]]
         self.comparison.stakes += np.concatenate(factors)
-        self.ceiling += np.where(self.log_e > one.ROUNDING, rules.growth * seconds, 0.0)
+        self.ceiling += np.where(self.log_e > single.ROUNDING, rules.growth * seconds, 0.0)
         raw = self.comparison.log_wealth()
         growth = raw - self.log_e
         self.comparison.cap(np.where(where, self.ceiling, np.inf), raw)
         log_e = np.minimum(raw, self.ceiling)
         self.log_e = np.where(where, log_e, self.log_e)
-        self.ceiling = np.where(where, np.minimum(self.ceiling, np.maximum(0.0, log_e) + one.BURST), self.ceiling)
-        clear = where & (self.log_e <= one.ROUNDING)
+        self.ceiling = np.where(where, np.minimum(self.ceiling, np.maximum(0.0, log_e) + single.BURST), self.ceiling)
+        clear = where & (self.log_e <= single.ROUNDING)
         self.window_growth = np.where(clear, 0.0, self.window_growth + np.where(where, growth, 0.0))
         self.window_seconds = np.where(clear, 0.0, self.window_seconds + seconds)
 

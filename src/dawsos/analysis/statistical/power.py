@@ -109,9 +109,9 @@ def _until_found(
 ) -> float | None:
     """Return the seconds at which the judge has proof when it sees exactly what is to be expected, None within the step."""
     evidence = Evidence(rules_of(policy.model_copy(update={"warm_up": WarmUp()})))
-    rung = [one.weight for one in policy.ladder].index(step.weight)
-    if rung:
-        before = policy.ladder[rung - 1].weight
+    position = [one.weight for one in policy.ladder].index(step.weight)
+    if position:
+        before = policy.ladder[position - 1].weight
         good = _tables(policy, usual, before, usual.errors, 1.0)
         for _ in range(_HEALTHY):
             evidence.observe(Bin(1.0, before, good, (good[0].canary, 0)))

@@ -33,8 +33,8 @@ class Buildah:
         normalise(layout)
 
     async def keep(self, build: ImageBuild, tools: BuildTools, layout: Path) -> None:
-        said = await tools.must("buildah", "pull", "--quiet", f"dir:{layout}")
-        await tools.must("buildah", "tag", said.splitlines()[-1], build.name)
+        output = await tools.must("buildah", "pull", "--quiet", f"dir:{layout}")
+        await tools.must("buildah", "tag", output.splitlines()[-1], build.name)
 
     async def base_id(self, base: str, tools: BuildTools) -> str:
         return (await tools.run(*_INSPECT, base)).output

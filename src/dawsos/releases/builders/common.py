@@ -47,8 +47,8 @@ class BuildTools:
         """Run ``argv``; never raises for what it does."""
         before = self.log.stat().st_size if self.log.exists() else 0
         outcome = await self.runner.run(Command(argv, str(self.folder), self.environment, str(self.log), _BUDGET))
-        said = self.log.read_bytes()[before:].decode(errors="replace") if self.log.exists() else ""
-        return Ran(outcome, said.strip())
+        output = self.log.read_bytes()[before:].decode(errors="replace") if self.log.exists() else ""
+        return Ran(outcome, output.strip())
 
     async def must(self, *argv: str) -> str:
         """Run ``argv`` and return what it printed; raises ReleaseFailed with the end of that when it fails."""
