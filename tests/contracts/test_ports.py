@@ -21,7 +21,7 @@ from dawsos.platforms.local.telemetry import EnvoyTelemetry
 from dawsos.platforms.local.traffic import EnvoyTraffic
 from dawsos.reporting.terminal import TerminalReporter
 from dawsos.runs.recorder import Session
-from executors.test_local import ScriptedRunner
+from executors.test_steps import ScriptedRunner
 from support.memory_platform import MemoryFaults, MemoryPlatform, MemoryTelemetry, MemoryTraffic
 from support.world import Silent
 

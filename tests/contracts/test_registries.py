@@ -10,6 +10,8 @@ import pytest
 from contracts.platform.subjects import SUBJECTS
 from dawsos.actions import ACTIONS
 from dawsos.adapters.services import SERVICES
+from dawsos.executors.contract import ExecutorName
+from dawsos.executors.registry import EXECUTORS
 from dawsos.model.environment import PlatformName, ServiceName
 from dawsos.model.pipeline import Uses
 from dawsos.platforms.observers import OBSERVERS
@@ -18,8 +20,14 @@ from dawsos.platforms.registry import PLATFORMS
 
 @pytest.mark.parametrize(
     ("registry", "names"),
-    [(ACTIONS, Uses), (PLATFORMS, PlatformName), (OBSERVERS, PlatformName), (SERVICES, ServiceName)],
-    ids=["actions", "platforms", "observers", "services"],
+    [
+        (ACTIONS, Uses),
+        (PLATFORMS, PlatformName),
+        (OBSERVERS, PlatformName),
+        (SERVICES, ServiceName),
+        (EXECUTORS, ExecutorName),
+    ],
+    ids=["actions", "platforms", "observers", "services", "executors"],
 )
 def test_a_registry_has_what_may_be_named(registry: Mapping[str, Any], names: Any) -> None:
     assert set(registry) == set(get_args(names))

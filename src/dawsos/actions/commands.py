@@ -15,7 +15,8 @@ from dawsos.adapters import toolchain
 from dawsos.adapters.files import write_text
 from dawsos.adapters.redactor import secrets_in
 from dawsos.engine.contract import StageAttempt, StageOutcome
-from dawsos.executors.local import StepContext, run_steps
+from dawsos.executors.contract import StepContext
+from dawsos.executors.registry import EXECUTORS
 from dawsos.model.pipeline import Stage
 from dawsos.runs.context import RunContext
 from dawsos.runs.inputs import SEED, needs_release
@@ -87,7 +88,7 @@ async def run_commands(context: RunContext, attempt: StageAttempt) -> StageOutco
 
 async def _masked_steps(context: RunContext, attempt: StageAttempt, env: dict[str, str]) -> StageOutcome:
     try:
-        return await run_steps(attempt, StepContext(context.root, env), context.runner())
+        return await EXECUTORS["local"](context.runner()).run(attempt, StepContext(context.root, env))
     finally:
         # Before a gate, a digest or a person sees the evidence.
         await asyncio.to_thread(context.tools.masker.clean_files, attempt.artifacts)

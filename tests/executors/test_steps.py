@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from dawsos.engine.contract import StageAttempt, StageOutcome
-from dawsos.executors.local import StepContext, run_steps
+from dawsos.executors.contract import StepContext
+from dawsos.executors.steps import run_steps
 from dawsos.model.pipeline import Step
 from dawsos.model.process import Command, CommandOutcome
 from dawsos.model.status import StageState
