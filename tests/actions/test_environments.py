@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.actions.environments import deployed_profile, open_environment
+from dawsos.actions.environments import has_settings_of, open_environment, serving_profile
 from dawsos.errors import BadInput
 from dawsos.model.environment import EnvironmentChanges, EnvironmentSettings
-from dawsos.model.pipeline import Profile
+from dawsos.model.pipeline import Pipeline, Profile
 from support.facts import fact
 from support.paper import Paper
 
@@ -32,20 +32,39 @@ def test_an_environment_has_the_settings_of_the_profile(tmp_path: Path) -> None:
     assert asyncio.run(scene("laptop", "d2")) == (3, "hi", "1")
 
 
-def test_who_acts_on_what_runs_has_the_profile_of_the_last_deployment_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_acts_on_what_runs_has_the_profile_of_the_last_deployment_there(tmp_path: Path) -> None:
     paper = Paper(tmp_path)
     pipeline = paper.pipeline.model_copy(update={"profiles": {"laptop": Profile(), "drill": Profile()}})
-    assert deployed_profile(paper.tools, pipeline, "production") == ""
+
+    def deployed(environment: str, pipeline: Pipeline = pipeline) -> str:
+        return asyncio.run(serving_profile(paper.tools, pipeline, environment))
+
+    assert deployed("production") == ""
     for number, (profile, environment) in enumerate([("laptop", "production"), ("drill", "staging")]):
         session = paper.session(f"20260301-12000{number}-c0ffee0-aa", profile=profile)
         session.record(fact("deployed", environment=environment, release="r", deployment="d", url="", replicas=1), "x")
     paper.session("20260301-120009-c0ffee0-aa", profile="drill")  # deployed nothing
-    assert deployed_profile(paper.tools, pipeline, "production") == "laptop"
-    assert deployed_profile(paper.tools, pipeline, "staging") == "drill"
+    assert deployed("production") == "laptop"
+    assert deployed("staging") == "drill"
     with pytest.raises(BadInput, match="production was deployed with the profile 'laptop', which"):
-        deployed_profile(paper.tools, paper.pipeline, "production")
+        deployed("production", paper.pipeline)
+
+
+def test_a_canary_that_went_again_says_nothing_of_what_serves(tmp_path: Path) -> None:
+    """A drill under another profile, or a ship that was rolled back: the release that serves keeps its own settings."""
+    paper = Paper(tmp_path)
+    changed = Profile(environments={"production": EnvironmentChanges(env={"MORE": "1"})})
+    pipeline = paper.pipeline.model_copy(update={"profiles": {"laptop": Profile(), "drill": changed}})
+    paper.serve(paper.release(), deployment="d1")
+    for number, (profile, deployment) in enumerate([("laptop", "d1"), ("drill", "d2")]):
+        session = paper.session(f"20260301-12000{number}-c0ffee0-aa", profile=profile)
+        told = fact("deployed", environment="production", release="r", deployment=deployment, url="", replicas=1)
+        session.record(told, "x")
+    assert asyncio.run(serving_profile(paper.tools, pipeline, "production")) == "laptop"
+    for profile, alike in (("laptop", True), ("", True), ("drill", False)):
+        assert asyncio.run(has_settings_of(paper.tools, pipeline, "production", profile)) is alike
+    gone = pipeline.model_copy(update={"profiles": {}})
+    assert asyncio.run(has_settings_of(paper.tools, gone, "production", "")) is False
 
 
 def test_an_environment_is_given_what_it_takes_from_whoever_ships(

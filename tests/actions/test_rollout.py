@@ -11,7 +11,9 @@ import pytest
 from dawsos.actions.rollout import roll_out
 from dawsos.engine.contract import StageOutcome
 from dawsos.errors import ReleaseFailed
+from dawsos.model.environment import EnvironmentChanges
 from dawsos.model.events import RolloutFinished
+from dawsos.model.pipeline import Profile
 from dawsos.model.status import RolloutOutcome, StageState
 from dawsos.platforms.contract import Roles
 from rollout.test_lifecycle import begun, kinds, roll
@@ -34,6 +36,20 @@ def test_what_serves_already_is_not_rolled_out_again(paper: Paper) -> None:
     assert (told["outcome"], told["reason"]) == ("promoted", "this release already serves 100 % of the traffic")
     assert session.state.rollout is None
     assert paper.production.weights == []
+
+
+def test_what_serves_with_other_settings_is_rolled_out_again(paper: Paper) -> None:
+    """It was said to serve already, and its processes kept the variables of the other profile."""
+    changed = Profile(environments={"production": EnvironmentChanges(env={"GREETING": "good day"})})
+    paper.pipeline = paper.pipeline.model_copy(update={"profiles": {"laptop": changed}})
+    release = paper.release("1")
+    paper.serve(release)
+    outcome, told = roll(paper, paper.session(profile="laptop"), release)
+    assert (outcome.result, told["outcome"]) == ("passed", "promoted")
+    serving = paper.production.roles.stable
+    assert serving not in (None, "old")
+    again, told = roll(paper, paper.session("20260301-120001-c0ffee0-ab", profile="laptop"), release)
+    assert (again.result, told["reason"]) == ("passed", "this release already serves 100 % of the traffic")
 
 
 def test_a_canary_that_does_not_start_changes_nothing(paper: Paper) -> None:

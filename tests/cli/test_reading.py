@@ -80,10 +80,10 @@ def test_a_plan_in_words_and_in_json(paper: Paper, call: Call, monkeypatch: pyte
     git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org"]
     for words in (["init", "-q"], ["add", "pipeline.yaml", "requirements.txt"], ["commit", "-qm", "first"]):
         subprocess.run([*git, *words], cwd=paper.project.root, check=True)
-    stages = call("plan", "--json").json["stages"]
+    stages = call("plan", "--profile", "production", "--json").json["stages"]
     assert set(stages[0]) == {"action", "changes", "fingerprint", "reason", "stage"}
     assert (stages[0]["action"], stages[0]["changes"], len(stages[0]["fingerprint"])) == ("run", [], 64)
-    assert "never passed here" in call("plan", "--explain").out
+    assert "never passed here" in call("plan", "--profile", "production", "--explain").out
 
 
 @pytest.mark.parametrize(

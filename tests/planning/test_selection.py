@@ -6,7 +6,7 @@ import pytest
 
 from config.test_load import SMALL, load
 from dawsos.errors import BadInput
-from dawsos.planning.selection import select
+from dawsos.planning.selection import must_know_profile, select
 
 PIPELINE = load(
     SMALL.replace(
@@ -44,3 +44,10 @@ def test_run_never_deploys() -> None:
 def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
     with pytest.raises(BadInput, match="unknown stage 'uni'; the stages: lint, unit, build, staging, docs"):
         chosen("uni")
+
+
+def test_a_profile_is_one_of_the_pipeline_or_production() -> None:
+    for name in ("", "production", "laptop"):
+        must_know_profile(PIPELINE, name)
+    with pytest.raises(BadInput, match="unknown profile 'lapdog'; there are: production, laptop"):
+        must_know_profile(PIPELINE, "lapdog")

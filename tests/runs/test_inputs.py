@@ -82,3 +82,22 @@ def test_a_stage_that_asks_people_runs_again_for_another_release(tmp_path: Path)
         for release in ("r", "q")
     )
     assert one != other
+
+
+def test_settings_of_an_environment_decide_what_a_stage_finds_there(tmp_path: Path) -> None:
+    """The same release with the variables of another profile was not run again."""
+    smoke = "  - {id: smoke, environment: staging, steps: [{run: 'true'}], gates: [exit_status]}\n"
+    text = SMALL.replace("rollout:\n", f"{smoke}rollout:\n", 1).replace(
+        "    check_interval: 1s\n", "    check_interval: 1s\n    environments: {staging: {env: {COLOUR: blue}}}\n"
+    )
+    (tmp_path / "requirements.txt").touch()
+
+    def manifest(stage: str, profile: str, text: str = text) -> dict[str, str]:
+        pipeline = load(text)
+        above = Upstream("r", "c", profile=profile)
+        return stage_fingerprint(pipeline, pipeline.stage(stage), (tmp_path, {}), above, {}).manifest
+
+    written, laptop = manifest("smoke", ""), manifest("smoke", "laptop")
+    assert [key for key in written if written[key] != laptop[key]] == ["upstream environment"]
+    assert manifest("lint", "") == manifest("lint", "laptop")
+    assert manifest("smoke", "laptop", text.replace("COLOUR: blue", "COLOUR: red")) == written

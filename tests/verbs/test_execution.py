@@ -18,11 +18,9 @@ from dawsos.verbs.execution import (
     execute,
     looking_at_environments,
     must_be_ready,
-    must_know_profile,
 )
 from support.facts import fact
 from support.paper import Paper
-from support.world import PIPELINE, pipeline_of
 from verbs.on_paper import committed, given_to_verbs
 
 
@@ -37,14 +35,6 @@ def test_options_are_read_as_they_were_kept_and_what_is_not_known_is_left_out() 
     assert Options.read(kept) == options
     assert Options.read({**kept, "colour": "blue"}) == options
     assert Options.read({}) == Options()
-
-
-def test_a_profile_is_one_of_the_pipeline_or_production() -> None:
-    pipeline = pipeline_of(f"{PIPELINE}profiles: {{laptop: {{durations: [1s]}}}}\n")
-    for name in ("", "production", "laptop"):
-        must_know_profile(pipeline, name)
-    with pytest.raises(BadInput, match="unknown profile 'lapdog'; there are: production, laptop"):
-        must_know_profile(pipeline, "lapdog")
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,12 @@ def test_a_plan_leaves_the_checkout_of_a_ship_under_way_alone(good: TinyProject)
     assert [path.name for path in project.checkout(sha).parent.iterdir()] == [root.name]
 
 
+def test_a_profile_that_the_file_does_not_have_is_refused_as_ship_refuses_it(good: TinyProject) -> None:
+    for verb in ("plan", "ship"):
+        said = good.dawsos(verb, "--profile", "lapdog")
+        assert (said.code, "unknown profile 'lapdog'; there are: production, laptop" in said.err) == (2, True)
+
+
 def as_planned(shipping: Shipping) -> dict[str, str]:
     """Plan a ship and ship; the same must come of each stage.  Return what was planned."""
     planned = {one.stage: one.action for one in plan(shipping.project, ()).stages}

@@ -51,19 +51,45 @@ def _stand_ins(
     )
 
 
-def deployed_profile(tools: Tools, pipeline: Pipeline, name: str) -> str:
-    """Return the profile with which a release was last deployed to the environment: whoever acts on what runs there must
-    give its processes the same settings.  Raises BadInput when pipeline.yaml has no such profile."""
+def deployed_profile(tools: Tools, pipeline: Pipeline, name: str, deployment: str | None = None) -> str:
+    """Return the profile with which ``deployment`` came to the environment, the newest one there when none is given.
+
+    An empty text when nobody knows.  Raises BadInput when pipeline.yaml has no such profile.
+    """
     profiles: dict[str, str] = {}
-    found = ""
+    newest, wanted = "", None
     for event in tools.journal.of_kinds(("run_started", "deployed")):
         if isinstance(event.fact, RunStarted):
             profiles[event.run] = event.fact.profile
         elif isinstance(event.fact, Deployed) and event.fact.environment == name:
-            found = profiles.get(event.run, "")
+            newest = profiles.get(event.run, "")
+            if event.fact.deployment == deployment:
+                wanted = newest
+    found = newest if wanted is None else wanted
     if found and found != "production" and found not in pipeline.profiles:
         raise BadInput(
             f"{name} was deployed with the profile {found!r}, which pipeline.yaml does not have",
             fix=f"write profiles.{found} again, or ship with another profile",
         )
     return found
+
+
+async def serving_profile(tools: Tools, pipeline: Pipeline, name: str) -> str:
+    """Return the profile with which the release that serves the environment was deployed.
+
+    Whoever acts on what runs there must give its processes the same settings.  A canary that came later, a drill's or one that
+    was rolled back, does not count.  Raises BadInput when pipeline.yaml has no such profile.
+    """
+    kind = pipeline.environment(name, deployed_profile(tools, pipeline, name)).platform
+    stable = (await tools.platform(name, kind).status()).roles.stable
+    return deployed_profile(tools, pipeline, name, stable)
+
+
+async def has_settings_of(tools: Tools, pipeline: Pipeline, name: str, profile: str) -> bool:
+    """Return whether what serves the environment was deployed with the settings that it has with ``profile``."""
+    try:
+        deployed = pipeline.environment(name, await serving_profile(tools, pipeline, name))
+    except BadInput:
+        # A profile that is gone: nobody knows what its settings were.
+        return False
+    return deployed == pipeline.environment(name, profile)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.actions.admission import admit_release
-from dawsos.actions.environments import open_environment
+from dawsos.actions.environments import has_settings_of, open_environment
 from dawsos.adapters.files import write_json
 from dawsos.adapters.load_process import LoadProcess
 from dawsos.engine.contract import StageAttempt, StageOutcome
@@ -41,14 +41,15 @@ async def roll_out(context: RunContext, attempt: StageAttempt) -> StageOutcome:
 async def roll_out_admitted(context: RunContext, attempt: StageAttempt) -> StageOutcome:
     """Roll out a release that may go to production."""
     session, name = context.session, attempt.stage.environment_name
-    record = session.state.rollout
+    profile = session.state.profile
+    alike = await has_settings_of(context.tools, context.pipeline, name, profile)
     release = await asyncio.to_thread(releases.load, context.tools.project.releases, session.state.release)
-    platform = await open_environment(context.tools, context.pipeline, name, session.state.profile, context.root)
-    policy = context.pipeline.policy(session.state.profile)
+    platform = await open_environment(context.tools, context.pipeline, name, profile, context.root)
+    policy = context.pipeline.policy(profile)
     rollout = rollout_context(
         session, context.pipeline, (platform, release, policy), attempt.stage.id, attempt.artifacts
     )
-    finished = await _finish(rollout, record, session, attempt)
+    finished = await _finish(rollout, session, attempt, alike=alike)
     write_json(attempt.artifacts / EVIDENCE, evidence(session, finished, release))
     if finished.outcome is RolloutOutcome.PROMOTED:
         return StageOutcome(StageState.PASSED)
@@ -65,11 +66,14 @@ async def _admit(context: RunContext, attempt: StageAttempt) -> None:
         raise
 
 
-async def _finish(
-    rollout: RolloutContext, record: RolloutRecord | None, session: Session, attempt: StageAttempt
-) -> Finished:
-    """Begin or go on with the rollout, and bring it to its end."""
-    if _serves(await rollout.platform.status(), rollout.release, record):
+async def _finish(rollout: RolloutContext, session: Session, attempt: StageAttempt, *, alike: bool) -> Finished:
+    """Begin or go on with the rollout, and bring it to its end.
+
+    ``alike``: what serves was deployed with the settings of this run.  With others, such as another profile's, the same release
+    is rolled out again, because its processes have the variables that they were started with.
+    """
+    record = session.state.rollout
+    if (record is not None or alike) and _serves(await rollout.platform.status(), rollout.release, record):
         if record is not None and not record.outcome:
             found = RolloutFinished(RolloutOutcome.PROMOTED, "found promoted after a restart")
             session.record(found, attempt.stage.id)

@@ -117,6 +117,7 @@ VERBS: tuple[Verb, ...] = (
         (
             Parameter("stages", "", "Stage ids, as for `dawsos run`. Default: what `dawsos ship` does.", "STAGE", repeated=True),
             Parameter("explain", "--explain", "Name every input that changed."),
+            PROFILE,
             JSON,
         ),
     ),

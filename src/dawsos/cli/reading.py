@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from dawsos.verbs.show import ShownRun
 
 
-def plan(*, stages: tuple[str, ...], explain: bool, as_json: bool) -> None:
+def plan(*, stages: tuple[str, ...], explain: bool, profile: str, as_json: bool) -> None:
     """``dawsos plan``."""
     from dawsos.verbs.plan import plan as make_plan
 
-    made = make_plan(here(), stages)
+    made = make_plan(here(), stages, profile)
     if as_json:
         rows = [
             {

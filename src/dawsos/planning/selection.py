@@ -1,4 +1,4 @@
-"""Which stages a command runs."""
+"""Which stages a command runs, and with which profile."""
 
 from __future__ import annotations
 
@@ -24,3 +24,10 @@ def select(pipeline: Pipeline, wanted: tuple[str, ...], command: str) -> list[St
     if outward:
         raise BadInput(f"`run` does not deploy, and {', '.join(outward)} would", fix="use dawsos ship")
     return chosen
+
+
+def must_know_profile(pipeline: Pipeline, profile: str) -> None:
+    """Raise BadInput when the pipeline has no ``profile``."""
+    if profile and profile != "production" and profile not in pipeline.profiles:
+        known = ", ".join(["production", *pipeline.profiles])
+        raise BadInput(f"unknown profile {profile!r}; there are: {known}", fix="give one of these with --profile")

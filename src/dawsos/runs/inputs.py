@@ -28,11 +28,12 @@ def looks_at_release(pipeline: Pipeline, stage: Stage) -> bool:
 
 @dataclass(frozen=True)
 class Upstream:
-    """What decides a stage beside the files: the release so far, the commit, the seed that was asked for."""
+    """What decides a stage beside the files: the release so far, the commit, the seed that was asked for, the profile."""
 
     release: str
     commit: str
     seed: int | None = None
+    profile: str = ""
 
 
 def takes_seed(stage: Stage) -> bool:
@@ -62,6 +63,11 @@ def stage_fingerprint(
     if stage.uses == "release":
         service = pipeline.service.model_dump_json(include={"builder", "images", "project", "requirements"})
         upstream["builder"] = hashlib.sha256(service.encode()).hexdigest()
+    if stage.environment is not None:
+        # The same release may behave otherwise with other variables, services or stand-ins.
+        settings = pipeline.environment(stage.environment, above.profile)
+        played = [pipeline.stand_ins[name].model_dump_json() for name in settings.stand_ins]
+        upstream["environment"] = hashlib.sha256("\n".join([settings.model_dump_json(), *played]).encode()).hexdigest()
     if above.seed is not None and takes_seed(stage):
         upstream["seed"] = str(above.seed)
     return fingerprint(stage, hashes, tools, environ, upstream)

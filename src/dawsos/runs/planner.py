@@ -18,12 +18,13 @@ from dawsos.runs.inputs import Upstream, looks_at_release, stage_fingerprint
 
 @dataclass(frozen=True)
 class Source:
-    """The files that a plan is about: the checkout ``root``, its files' hashes, the commit and the seed asked for."""
+    """What a plan is about: the checkout ``root``, its files' hashes, the commit, the seed asked for and the profile."""
 
     root: Path
     hashes: Mapping[str, str]
     commit: str
     seed: int | None = None
+    profile: str = ""
 
 
 class Planner:
@@ -50,7 +51,7 @@ class Planner:
     def fingerprint(self, stage: Stage, release: str) -> Fingerprint:
         """Return the stage's fingerprint when ``release`` is what it looks at."""
         source = self._source
-        upstream = Upstream(release, source.commit, source.seed)
+        upstream = Upstream(release, source.commit, source.seed, source.profile)
         return stage_fingerprint(self._pipeline, stage, (source.root, source.hashes), upstream, os.environ)
 
     def _facts(self, stage: Stage, release: str, *, unknown: bool) -> StageFacts:

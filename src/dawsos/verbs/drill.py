@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dawsos.actions.environments import deployed_profile, open_environment
+from dawsos.actions.environments import deployed_profile, open_environment, serving_profile
 from dawsos.actions.rollout import rollout_context
 from dawsos.errors import BadInput
 from dawsos.model.events import RunStarted
@@ -15,6 +15,7 @@ from dawsos.model.pipeline import Pipeline
 from dawsos.model.release import Release
 from dawsos.model.run import Run
 from dawsos.model.status import RolloutDecision, RolloutOutcome, RunResult
+from dawsos.planning.selection import must_know_profile
 from dawsos.platforms.contract import Platform
 from dawsos.releases import bundle as releases
 from dawsos.rollout.controller import Finished, record_decision
@@ -24,7 +25,7 @@ from dawsos.rollout.lifecycle import RolloutContext, begin, conduct, recorded
 from dawsos.runs.lifecycle import RunOutcome, carry_out, deploying, start, take_over
 from dawsos.runs.project import Project, Tools, load, open_tools
 from dawsos.runs.recorder import Session
-from dawsos.verbs.execution import MakeReporters, must_know_profile
+from dawsos.verbs.execution import MakeReporters
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Operation:
 
     async def context(self, session: Session, release: Release, policy_profile: str) -> RolloutContext:
         """Open the environment as it was deployed and return what a rollout of ``release`` there works with."""
-        profile = session.state.profile or deployed_profile(self.tools, self.pipeline, self.environment)
+        profile = session.state.profile or await serving_profile(self.tools, self.pipeline, self.environment)
         platform = await open_environment(self.tools, self.pipeline, self.environment, profile)
         parts = (platform, release, self.pipeline.policy(policy_profile))
         return rollout_context(session, self.pipeline, parts, self.stage, session.artifacts(self.stage))

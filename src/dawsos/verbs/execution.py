@@ -26,6 +26,7 @@ from dawsos.model.events import RunStarted, Verified
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.model.status import RunResult, StageState
 from dawsos.planning.plan import PlanOptions
+from dawsos.planning.selection import must_know_profile
 from dawsos.ports import Reporter
 from dawsos.runs import approvals, evidence
 from dawsos.runs.certification import certify
@@ -59,13 +60,6 @@ class Options:
         """Return the options that a journal holds; a key that this version does not know is left out."""
         known = {each.name: kept[each.name] for each in fields(cls) if each.name in kept}
         return cls(**{**known, "stages": tuple(known.get("stages", ()))})
-
-
-def must_know_profile(pipeline: Pipeline, profile: str) -> None:
-    """Raise BadInput when the pipeline has no ``profile``."""
-    if profile and profile != "production" and profile not in pipeline.profiles:
-        known = ", ".join(["production", *pipeline.profiles])
-        raise BadInput(f"unknown profile {profile!r}; there are: {known}", fix="give one of these with --profile")
 
 
 def must_be_ready(
@@ -175,7 +169,7 @@ def _executor(context: RunContext, options: Options, chosen: Sequence[Stage]) ->
         else git.worktree_hashes(context.root)
     )
     cache = StageCache(tools.project.cache, evidence.genuine(tools))
-    source = Source(context.root, hashes, context.commit.sha, options.seed)
+    source = Source(context.root, hashes, context.commit.sha, options.seed, options.profile)
     planner = Planner(context.pipeline, source, cache, tools.project.releases)
     wanted = PlanOptions(options.no_cache, options.hotfix)
     plan = planner.plan(chosen, wanted, tools.clock.now(), session.state.release)

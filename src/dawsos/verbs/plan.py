@@ -11,23 +11,26 @@ from dawsos.adapters.cache import StageCache
 from dawsos.adapters.scratch import owned_folder
 from dawsos.model.plan import Plan
 from dawsos.planning.plan import PlanOptions
-from dawsos.planning.selection import select
+from dawsos.planning.selection import must_know_profile, select
 from dawsos.runs import evidence
 from dawsos.runs.planner import Planner, Source
 from dawsos.runs.project import Project, load, open_tools
 
 
-def plan(project: Project, wanted: tuple[str, ...]) -> Plan:
+def plan(project: Project, wanted: tuple[str, ...], profile: str = "") -> Plan:
     """Return the plan of `run STAGE...` on the working tree, or, when no stage is named, of `ship`; raises BadInput.
+
+    ``profile`` is the one of that run: it may change the settings of an environment, which decide what stages find there.
 
     A ship takes the commit, so its plan is about the commit as well, whatever lies in the working tree.
     """
     tools, commit = open_tools(project), git.commit(project.root)
     with _files(project, commit.sha, of_commit=not wanted) as (root, hashes):
         pipeline = load(root)
+        must_know_profile(pipeline, profile)
         chosen = select(pipeline, wanted, "run" if wanted else "ship")
         cache = StageCache(project.cache, evidence.genuine(tools))
-        planner = Planner(pipeline, Source(root, hashes, commit.sha), cache, project.releases)
+        planner = Planner(pipeline, Source(root, hashes, commit.sha, profile=profile), cache, project.releases)
         return planner.plan(chosen, PlanOptions(), tools.clock.now())
 
 

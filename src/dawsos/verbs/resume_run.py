@@ -9,10 +9,11 @@ from dawsos.actions import passed
 from dawsos.adapters import git
 from dawsos.errors import BadInput
 from dawsos.model.run import Run
+from dawsos.planning.selection import must_know_profile
 from dawsos.runs.context import RunContext
 from dawsos.runs.lifecycle import RunOutcome, deploying, take_over
 from dawsos.runs.project import Tools, load
-from dawsos.verbs.execution import MakeReporters, Options, execute, looking_at_environments, must_know_profile
+from dawsos.verbs.execution import MakeReporters, Options, execute, looking_at_environments
 
 
 def resume_run(tools: Tools, run: Run, make_reporters: MakeReporters) -> RunOutcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from dawsos.actions.environments import deployed_profile
+from dawsos.actions.environments import serving_profile
 from dawsos.actions.verification import verify_deployment
 from dawsos.model.events import CheckResult
 from dawsos.runs import evidence
@@ -29,8 +29,12 @@ def verify(project: Project) -> Verification:
     tools = open_tools(project)
     pipeline = load(project.root, accept_old=True)
     environment = pipeline.rollout_stage().environment
-    profile = deployed_profile(tools, pipeline, environment)
-    found = asyncio.run(verify_deployment(tools, pipeline, environment, profile, project.home / "verify"))
+
+    async def look() -> list[CheckResult]:
+        profile = await serving_profile(tools, pipeline, environment)
+        return await verify_deployment(tools, pipeline, environment, profile, project.home / "verify")
+
+    found = asyncio.run(look())
     broken = [
         CheckResult(f"journal {run}", "fail", "; ".join(problems), "intact")
         for run in tools.journal.runs()
