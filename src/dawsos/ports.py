@@ -20,7 +20,7 @@ class Clock(Protocol):
 
 
 class Recorder(Protocol):
-    """Takes facts: an event is in the journal, on disk, before ``record`` returns it."""
+    """Takes facts: an event is in the journal before ``record`` returns it, and on disk before anybody acts on it."""
 
     @property
     def state(self) -> Run:

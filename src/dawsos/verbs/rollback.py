@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dawsos.adapters.locks import owner_of
-from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
+from dawsos.errors import EXIT_DONE, EXIT_ROLLED_BACK, BadInput, InfrastructureError, ReleaseFailed
 from dawsos.model.events import RollbackRequested, RolloutStarted, RunStarted
 from dawsos.model.release import Release
 from dawsos.model.run import RevertRecord, Run
@@ -124,13 +124,14 @@ def _ask_owner(tools: Tools, run: Run, request: Request, make_reporters: MakeRep
         resume = resume_drill if run.command == "drill" else resume_run
         ended = resume(tools, run, make_reporters)
         _must_not_be_promoted(load_run(tools, run.id))
-        return ended
+        # For the run it is a failure, for who asked for the rollback what was asked for.
+        return replace(ended, exit_code=EXIT_DONE) if ended.exit_code == EXIT_ROLLED_BACK else ended
     deadline = time.monotonic() + _WAIT
     while time.monotonic() < deadline:
         state = load_run(tools, run.id)
         if state.rollout is not None and state.rollout.outcome:
             _must_not_be_promoted(state)
-            return RunOutcome(run.id, 0, tools.project.report(run.id))
+            return RunOutcome(run.id, EXIT_DONE, tools.project.report(run.id))
         time.sleep(_POLL)
     raise InfrastructureError(f"the owner of run {run.id} did not answer", fix=f"stop it, then dawsos resume {run.id}")
 
