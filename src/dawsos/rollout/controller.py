@@ -58,7 +58,8 @@ def record_decision(recorder: Recorder, stage: str, decided: RolloutDecided) -> 
 async def move_to_stable(traffic: Traffic, clock: Clock) -> None:
     """Give stable all traffic, and try until the proxies confirm: giving up would leave a rejected release with traffic.
 
-    Raises what the last of the tries raised."""
+    Raises the error of the last try.
+    """
     for _ in range(_TRIES - 1):
         try:
             await traffic.set_weight(0)
@@ -90,7 +91,7 @@ class Controller:
         """Carry the rollout ``record`` to its end and return how it ended."""
         if record.decision is RolloutDecision.ROLLBACK:
             return await self._roll_back(record.reason)
-        # What a person asked for while no controller lived comes before anything that gives the canary traffic.
+        # A request that a person made while no controller lived comes before anything that gives the canary traffic.
         request = self._requested()
         if request:
             return await self._end(request)
@@ -129,7 +130,7 @@ class Controller:
             state = await self._move(state, decision, judgement)
 
     async def _enter(self, record: RolloutRecord) -> LadderState:
-        """Begin on the first step, or go on where a controller before this one was, dimmed if it was."""
+        """Begin on the first step, or continue where an earlier controller was, with its dimmed weight."""
         weights = [step.weight for step in self.policy.ladder]
         step = record.step or record.weight_intended
         index = weights.index(step) if step in weights else 0
@@ -147,9 +148,10 @@ class Controller:
         return away
 
     async def _come_back(self, state: LadderState, away: float) -> LadderState:
-        """Begin the step anew: while this process stood still its lease ran out, and the supervisor took the traffic away.
+        """Begin the step again: while this process was stopped, its lease ended and the supervisor took the traffic away.
 
-        What happened meanwhile is not judged: how much of it was at which weight is not known."""
+        What happened meanwhile is not judged, because nobody knows how much of it was at which weight.
+        """
         await self._set_weight(
             state, "resumed", f"after the controller had stood still for {away:.0f} s: its lease had run out"
         )
@@ -164,9 +166,10 @@ class Controller:
         return judgement
 
     async def _watch_stable(self, judge: Judge, started: float) -> RolloutDecided | None:
-        """Look at stable alone for a moment: what is slow, and how much traffic there is, is known before the canary has any.
+        """Watch stable alone before the canary gets traffic, to learn what is slow for it and how much traffic there is.
 
-        Returns the rollback that a person asked for meanwhile, which ends the watch."""
+        Returns the decision when a person asked for a rollback meanwhile.
+        """
         await self.telemetry.sample(0.0, 0)
         seen: list[Sample] = []
         while self.clock.monotonic() - started < self.policy.baseline:
@@ -185,7 +188,9 @@ class Controller:
         return self._requested()
 
     async def _say_power(self, seen: list[Sample]) -> None:
-        """Say before the first step what this rollout can find; worked out beside the loop, for it takes a second or two."""
+        """Record before the first step what this rollout can find.  The computation takes a second or two, so it runs beside the
+        loop.
+        """
         usual = Baseline.of(total(sample.stable for sample in seen), sum(sample.seconds for sample in seen))
         found = await asyncio.to_thread(power, self.policy, usual)
         estimated = PowerEstimated(
@@ -194,7 +199,7 @@ class Controller:
         self.recorder.record(estimated, self.stage)
 
     async def _move(self, state: LadderState, decision: Decision, judgement: Judgement) -> LadderState:
-        """Carry out what does not end the rollout: advance, dim, restore, hold."""
+        """Carry out a decision that does not end the rollout: advance, dim, restore, hold."""
         if decision == "hold":
             return state
         if decision == "advance":
@@ -234,7 +239,7 @@ class Controller:
         return Finished(RolloutOutcome.PROMOTED, reason)
 
     async def _roll_back(self, reason: str, decided: float | None = None) -> Finished:
-        """Move all traffic to stable; ``decided`` is when that was decided, None when it was before this controller's time."""
+        """Move all traffic to stable.  ``decided`` is the time of the decision, None when an earlier controller made it."""
         started = self.clock.monotonic() if decided is None else decided
         await move_to_stable(self.traffic, self.clock)
         shifted = self.clock.monotonic() - started

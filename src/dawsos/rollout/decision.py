@@ -54,8 +54,9 @@ WORTH_DIMMING = 0.7
 
 @dataclass(frozen=True)
 class LadderState:
-    """Which step the canary stands on and since when (seconds on the controller's clock); ``dimmed`` is the weight it has
-    instead of the step's while it is under suspicion, 0 when it is not."""
+    """The step that the canary is on, and since when (seconds on the controller's clock).  ``dimmed`` is the canary's weight
+    while it is under suspicion, 0 when it is not.
+    """
 
     index: int
     since: float
@@ -91,7 +92,7 @@ def decide(state: LadderState, judgement: Judgement, now: float, policy: Rollout
 
 
 def dimmed_weight(weight: int, factor: float) -> int:
-    """Return the weight to dim to from ``weight``, 1 at least; ``weight`` itself when that is not worth it."""
+    """Return the weight to dim to from ``weight``, at least 1; ``weight`` itself when a change would save too little."""
     lower = max(1, round(weight * factor))
     return lower if lower <= WORTH_DIMMING * weight else weight
 
@@ -136,7 +137,7 @@ def removed() -> RolloutDecided:
 
 
 def superseded() -> RolloutDecided:
-    """The controller that came back found that another release serves: this one's stable release must not come back."""
+    """The controller that came back found that another release serves: this rollout's stable release must not return."""
     return _rollback(Cause.SUPERSEDED, "another release took production while no controller was there")
 
 
@@ -146,5 +147,5 @@ def load_failed(reason: str) -> RolloutDecided:
 
 
 def interrupted(command: str) -> RolloutDecided:
-    """A drill was interrupted: it is not gone on with."""
+    """A drill was interrupted: it is rolled back and not continued."""
     return _rollback(Cause.INTERRUPTED, f"the {command} was interrupted")

@@ -1,4 +1,4 @@
-"""The faults of a drill: how they are written and how they are brought about on the canary."""
+"""The faults of a drill: how a person writes them, and how they are injected on the canary."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from dawsos.platforms.contract import FaultInjector
 from dawsos.ports import Clock
 
 NO_FAULT = "none"
-# ``slow=3%``: so many seconds longer.
+# ``slow=3%``: the seconds that a slow request takes longer.
 _STUCK = 5.0
 _CRASH_EVERY = 0.5
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A drill's fault: a share of errors, seconds of latency for a ``share`` of the requests (both below ``path``), a killed
-    process, a job with a broken input; or none, and then the canary must be promoted."""
+    """The fault of a drill: a share of errors or seconds of latency for a ``share`` of the requests (both below ``path``), a
+    killed process, a job with a broken input, or none.  Without a fault the canary must be promoted.
+    """
 
     name: str
     errors: float = 0.0
@@ -34,13 +35,16 @@ class Fault:
 
     @property
     def injected(self) -> bool:
-        """Whether the platform brings it about; a broken job is the service's own."""
+        """Whether the platform injects it; a broken job is a command of the service."""
         return bool(self.errors or self.latency or self.crash)
 
 
 def parse_fault(text: str, service: Service) -> Fault:
-    """Return the fault that ``errors=5%``, ``latency=2s``, ``slow=3%`` (so many requests take 5 s longer), each also below
-    a path only (``errors=5%@/health``), ``crash``, ``none`` or a drill of the service names; raises BadInput."""
+    """Return the fault that ``text`` names; raises BadInput.
+
+    ``errors=5%``, ``latency=2s`` and ``slow=3%`` (that share of the requests takes 5 s longer) may name a path
+    (``errors=5%@/health``).  The others are ``crash``, ``none`` and the names of ``service.drills``.
+    """
     name, _, rest = text.partition("=")
     value, _, path = rest.partition("@")
     try:
@@ -71,14 +75,14 @@ def _on_the_wire(text: str, name: str, value: str, path: str) -> Fault | None:
 
 @dataclass(frozen=True)
 class Drill:
-    """A fault with the means to bring it about; ``injector`` is None where the platform has none."""
+    """A fault with the means to inject it; ``injector`` is None when the platform has none."""
 
     fault: Fault
     injector: FaultInjector | None
     logs: Path
 
     def must_be_possible(self, environment: str) -> None:
-        """Raise BadInput when the platform cannot bring the fault about."""
+        """Raise BadInput when the platform cannot inject the fault."""
         if self.fault.injected and self.injector is None:
             raise BadInput(
                 f"the platform of {environment} cannot bring {self.fault.name} about",
@@ -86,7 +90,7 @@ class Drill:
             )
 
     async def cause(self, deployment: str, commands: ServiceCommands, clock: Clock, after: float) -> None:
-        """Bring the fault about once the canary has had ``after`` healthy seconds."""
+        """Inject the fault once the canary has had ``after`` healthy seconds."""
         await clock.sleep(after)
         fault = self.fault
         if self.injector is not None and (fault.errors or fault.latency):
@@ -100,7 +104,7 @@ class Drill:
             await commands.run(job.run, self.logs / f"drill-{fault.job}.log", {**job.env, **drill.env})
 
     async def mend(self, commands: ServiceCommands) -> None:
-        """Run the drill's job once more with its proper input on what serves: a drill must leave nothing broken behind."""
+        """Run the drill's job again with its proper input on the serving release, so that the drill leaves nothing broken."""
         if self.fault.job:
             job = commands.job(commands.service.drills[self.fault.job].job)
             await commands.must(job.run, self.logs / f"mend-{self.fault.job}.log", job.env)

@@ -1,7 +1,7 @@
-"""The life of a rollout: begin it, conduct it under load to its end, resume it, clean up behind it.
+"""The life of a rollout: begin it, conduct it under load to its end, resume it, and clean up.
 
-What ends a rollout is decided in ``decision`` alone.  Each step here may be repeated: a controller that was killed comes back
-with the recorded rollout and calls ``conduct`` again.
+Only ``decision`` decides what ends a rollout.  Each step here may be repeated: a controller that was killed comes back with the
+recorded rollout and calls ``conduct`` again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dawsos.rollout.controller import Controller, Finished, record_decision
 from dawsos.rollout.decision import load_failed, not_running, removed, superseded
 from dawsos.rollout.faults import Drill, end_task
 
-# How long a canary that is being restarted is waited for: (times, seconds each).
+# How long to wait for a canary that is being restarted: (tries, seconds each).
 _READY_TRIES, _READY_PAUSE = 40, 0.25
 StartLoad = Callable[[str, Load, str], LoadGenerator]
 
@@ -60,7 +60,8 @@ class RolloutContext:
 async def begin(context: RolloutContext, run: str, *, drill: str = "") -> RolloutRecord:
     """Start the canary beside the stable release and record the beginning of the rollout.
 
-    Raises ReleaseFailed when the release does not come up; nothing of it is left then."""
+    Raises ReleaseFailed when the release does not come up; its processes are removed then.
+    """
     platform, release = context.platform, context.release
     deployment = deployment_id(release.digest, run, drill=bool(drill))
     stable = (await platform.status()).roles.stable
@@ -102,7 +103,7 @@ def recorded(recorder: Recorder) -> RolloutRecord:
 
 
 async def conduct(context: RolloutContext, record: RolloutRecord, drill: Drill | None = None) -> Finished:
-    """Bring the recorded rollout to its end under load, then clean up what the end leaves behind."""
+    """Bring the recorded rollout to its end under load, then stop what no longer serves."""
     status = await context.platform.status()
     if record.outcome:
         # Whoever brought it to its end died, or failed, before all was cleaned up.  The end stands: what was rejected must
@@ -119,7 +120,7 @@ async def conduct(context: RolloutContext, record: RolloutRecord, drill: Drill |
         raise
     await _clean_up(context, record, finished)
     if trouble is not None and not trouble.cancelled():
-        # A fault that could not be brought about is told once nothing of the drill is left.
+        # An error of the fault's injection is raised only after the drill was cleaned up.
         trouble.result()
     if drill is not None:
         await drill.mend(context.commands(record.stable_deployment))
@@ -129,7 +130,7 @@ async def conduct(context: RolloutContext, record: RolloutRecord, drill: Drill |
 async def _watch(
     context: RolloutContext, record: RolloutRecord, drill: Drill | None
 ) -> tuple[Finished, asyncio.Task[None] | None]:
-    """Let the controller bring the rollout to its end; return it with the task that brought the fault about."""
+    """Let the controller bring the rollout to its end; return the end and the task that injected the fault."""
     platform, first = context.platform, not record.stable_deployment
     await _give_roles(context, record)
     # What goes back need not be ready: that it is not may be the reason.
@@ -177,8 +178,9 @@ async def _watch(
 
 
 async def _give_roles(context: RolloutContext, record: RolloutRecord) -> None:
-    """Put the canary beside stable.  A first release that is found again keeps the traffic that it has; all others begin
-    with none, and get it by the controller."""
+    """Put the canary beside stable.  A first release that a resumed run finds keeps the traffic that it has; every other canary
+    begins with none and gets it from the controller.
+    """
     roles = (await context.platform.status()).roles
     found = not record.stable_deployment and roles.canary == record.deployment
     weight = roles.weight if found and record.decision is not RolloutDecision.ROLLBACK else 0
@@ -186,27 +188,29 @@ async def _give_roles(context: RolloutContext, record: RolloutRecord) -> None:
 
 
 async def _let_go(context: RolloutContext) -> None:
-    """Take the traffic from a canary that nobody watches any more: it was not accepted, whether or not a stable release gets it.
+    """Take the traffic from the canary because no controller watches it any more.  It was not accepted, so this also holds when
+    there is no stable release to take the traffic.
 
-    Who resumes the run, or tries again, goes on from its step."""
+    A resumed or repeated run continues from the canary's step.
+    """
     with contextlib.suppress(OSError):
         await context.platform.withdraw()
 
 
 def _decide(context: RolloutContext, decided: RolloutDecided) -> RolloutRecord:
-    """Record that the canary goes, before anything of it happens, and return the rollout as it stands then."""
+    """Record the decision to remove the canary before it takes effect, and return the rollout with it."""
     record_decision(context.recorder, context.stage, decided)
     return recorded(context.recorder)
 
 
 def _superseded(status: EnvironmentStatus, record: RolloutRecord) -> bool:
-    """Return whether a release that this rollout knows nothing of serves by now: then its stable one is not to come back."""
+    """Return whether a release that this rollout does not know serves now: this rollout's stable release must not return then."""
     stable = status.roles.stable
     return stable is not None and stable not in (record.stable_deployment, record.deployment)
 
 
 async def _end_without_canary(context: RolloutContext, record: RolloutRecord, status: EnvironmentStatus) -> Finished:
-    """The canary's deployment is gone (``dawsos down`` in between), or another release serves: there is nothing to judge."""
+    """End the rollout without a judgement: its deployment is gone (``dawsos down``), or another release serves."""
     platform = context.platform
     if _superseded(status, record):
         decided, stable = superseded(), status.roles.stable
@@ -223,7 +227,7 @@ async def _end_without_canary(context: RolloutContext, record: RolloutRecord, st
 
 
 async def _canary_ready(context: RolloutContext, record: RolloutRecord) -> bool:
-    """Wait a little for the canary, which the platform may just be restarting."""
+    """Wait a short time for the canary, because the platform may be restarting it."""
     for _ in range(_READY_TRIES):
         if (await context.platform.status()).is_ready(record.deployment):
             return True
@@ -232,9 +236,10 @@ async def _canary_ready(context: RolloutContext, record: RolloutRecord) -> bool:
 
 
 def _load_follows(load: LoadGenerator | None, declared: Load | None) -> Callable[[int], None]:
-    """Return what makes the load follow the weight.
+    """Return a function that makes the load follow the weight.
 
-    Without a stable release there is nothing to share the traffic with: the load itself climbs the ladder."""
+    A first release has no stable one to share the traffic with, so the load itself climbs the ladder.
+    """
 
     def set_rate(weight: int) -> None:
         if load is not None and declared is not None:
@@ -260,7 +265,7 @@ async def _start_load(context: RolloutContext) -> LoadGenerator | None:
 
 
 async def _clean_up(context: RolloutContext, record: RolloutRecord, finished: Finished) -> None:
-    """Keep what serves and what an instant rollback needs; stop the rest."""
+    """Keep what serves and what an instant rollback needs; stop everything else."""
     platform = context.platform
     faults = platform.faults()
     if faults is not None:

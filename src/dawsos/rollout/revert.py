@@ -1,7 +1,7 @@
-"""Brings an environment back to an earlier release: all traffic moves at once, measured as in a rollback of a canary.
+"""Brings an environment back to an earlier release: all traffic moves at once, measured as in the rollback of a canary.
 
-The release that serves takes the part of the canary at 100 %, so one and the same code shifts the traffic and waits until it
-is drained; should this process die, the platform itself gives the traffic to the release of the revert when the lease is over.
+The serving release takes the role of the canary at 100 %, so that the same code moves the traffic and waits until the release is
+drained.  If this process dies, the platform gives the traffic to the earlier release when the lease ends.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from dawsos.rollout.lifecycle import RolloutContext
 
 
 async def revert(context: RolloutContext, run: str, name: str, reason: str) -> RevertRecord | None:
-    """Give all traffic to the context's release, as ``name`` asked for ``reason``; return how it went.
+    """Give all traffic to the context's release and return the record of it.  ``name`` and ``reason`` say who asked and why.
 
-    None when it serves already.  Raises InfrastructureError when nothing serves, ReleaseFailed when the release does not start.
+    Returns None when the release serves already.  Raises InfrastructureError when nothing serves, ReleaseFailed when the release
+    does not start.
     """
     platform, release = context.platform, context.release
     status = await platform.status()
@@ -29,7 +30,7 @@ async def revert(context: RolloutContext, run: str, name: str, reason: str) -> R
     if status.release_of(serving) == release.digest:
         if status.roles.canary is None:
             return None
-        # An older version that was killed in the middle left the traffic on what it went away from.
+        # An older version that was killed here left the traffic on the release that it was leaving.
         leaving, good = status.roles.canary, serving
     if good is None:
         good = deployment_id(release.digest, run)
@@ -55,7 +56,7 @@ def _recorded(context: RolloutContext) -> RevertRecord:
 
 
 async def finish_revert(context: RolloutContext, record: RevertRecord) -> RevertRecord:
-    """Move the traffic of a recorded revert, measure it and stop what no longer serves; may be repeated after a crash."""
+    """Move the traffic of a recorded revert, measure it, and stop what no longer serves.  It may be repeated after a crash."""
     platform, clock = context.platform, context.clock
     serving = (await platform.status()).roles.stable
     if serving not in (record.deployment, record.left_deployment):

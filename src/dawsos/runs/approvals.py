@@ -37,7 +37,7 @@ class Preapproval:
 
 @dataclass(frozen=True)
 class ApprovalStatus:
-    """How a question stands: who has approved, each once, and the first rejection."""
+    """The state of a request: who has approved, each person once, and the first rejection."""
 
     yes: tuple[ApprovalRecord, ...]
     no: ApprovalRecord | None = None
@@ -47,13 +47,13 @@ class ApprovalStatus:
 
 
 def must_be_allowed(name: str, of: tuple[str, ...]) -> None:
-    """Raise BadInput when ``of`` names who may decide and ``name`` is not among them."""
+    """Raise BadInput when ``of`` lists who may decide and ``name`` is not in it."""
     if of and name not in of:
         raise BadInput(f"{name} may not approve; who may: {', '.join(of)}", fix="see approval in pipeline.yaml")
 
 
 def approval_status(run: Run, request: ApprovalRequest, keyring: Keyring, now: float) -> ApprovalStatus:
-    """Return how the question ``request`` stands: only signed and unexpired decisions count."""
+    """Return the state of ``request``; only signed and unexpired decisions count."""
     yes: dict[str, ApprovalRecord] = {}
     for record in run.approvals:
         same = (record.stage, record.digest) == (request.stage, request.digest)
@@ -160,9 +160,9 @@ def _outcome(question: _Question, approval: Approval) -> StageOutcome:
 
 
 async def _prompt(question: _Question, prompter: Prompter) -> bool:
-    """Ask on the terminal; a decision from another terminal ends the question as well.
+    """Ask on the terminal; a decision from another terminal ends the question too.
 
-    Returns False when what was typed is no answer.
+    Returns False when the typed text is not an answer.
     """
     session, request = question.session, question.request
     session.suspend_reporters()
@@ -189,7 +189,7 @@ async def _prompt(question: _Question, prompter: Prompter) -> bool:
 
 
 def decide(tools: Tools, run_name: str, *, decision: ApprovalDecision, name: str, reason: str) -> tuple[str, str]:
-    """Record a decision on a waiting run from outside it; return the run and the digest.  Raises BadInput."""
+    """Record a decision on a waiting run from another process; return the run and the digest.  Raises BadInput."""
     run = load_run(tools, run_name)
     if not run.approval_requests:
         raise BadInput(f"run {run.id} does not ask for an approval", fix="see dawsos status")

@@ -30,7 +30,9 @@ from dawsos.runs.recorder import Session
 
 
 def must_have_identity(signing: Signing, variables: Mapping[str, str]) -> None:
-    """Raise BadInput where a ship could only end at the gate of production: a certificate is required, and nobody could sign it."""
+    """Raise BadInput when a certificate is required and no identity could sign it: production would refuse the release at the
+    end.
+    """
     if signing.sigstore == "required" and not identity(variables):
         raise BadInput(
             "pipeline.yaml requires a certified key (signing.sigstore: required), and no CI service gives this process an identity",
@@ -39,9 +41,9 @@ def must_have_identity(signing: Signing, variables: Mapping[str, str]) -> None:
 
 
 async def certify(session: Session, signing: Signing, root: Path) -> None:
-    """Have the key of a ship certified where there is an identity, once; what came of it is in the journal.
+    """Have the key of a ship certified, once, when there is an identity; record the outcome in the journal.
 
-    Raises InfrastructureError when that fails and is required; else the run goes on with the key as it is.
+    Raises InfrastructureError when that fails and is required; otherwise the run goes on without a certificate.
     """
     tools, run = session.tools, session.state
     variables = identity(os.environ)
@@ -65,7 +67,7 @@ async def certify(session: Session, signing: Signing, root: Path) -> None:
 
 
 def _must_be_wanted(answer: Mapping[str, str], signing: Signing) -> None:
-    """Raise InfrastructureError when this job is another one than is believed: production would refuse it in the end."""
+    """Raise InfrastructureError when this job has another identity than ``signing`` names: production would refuse the release."""
     if signing.identity is not None and (answer["identity"], answer["issuer"]) != (signing.identity, signing.issuer):
         raise InfrastructureError(
             f"this job is {answer['identity']} (issuer {answer['issuer']}), and pipeline.yaml believes only "
@@ -75,9 +77,9 @@ def _must_be_wanted(answer: Mapping[str, str], signing: Signing) -> None:
 
 
 async def confirm(tools: Tools, signing: Signing, root: Path, run: Run) -> Confirmed:
-    """Return what the certificate in the run's evidence is worth to whoever wrote ``signing``; needs no network.
+    """Return what the certificate in the run's evidence proves under ``signing``; needs no network.
 
-    Raises InfrastructureError when that cannot be found out here.
+    Raises InfrastructureError when it cannot be checked here.
     """
     required = signing.sigstore == "required"
     path = tools.project.evidence(run.id) / BUNDLE_FILE

@@ -1,4 +1,4 @@
-"""Sees to it that the stages and the release of a ship have the files of the commit, and says where they had not."""
+"""Keeps the files of a ship's checkout as they are in the commit, and records where they were not."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _SHOWN = 50
 
 
 class CommitFiles:
-    """Looks at the checkout of ``context``; of a ``run``, which works on the tree as a person has it, nothing is said."""
+    """Checks the checkout of ``context``.  In a ``run``, which works on the working tree, it records nothing."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
         self._watched = context.session.state.command == "ship"
 
     async def before(self, stage: str, *, alone: bool) -> None:
-        """Give the stage the tracked files of the commit, whatever an earlier step made of them.
+        """Restore the tracked files of the commit for the stage, whatever an earlier step did to them.
 
-        They are left as they are, and that is said, unless the stage may have them for itself (``alone``).
+        While another stage uses them (not ``alone``) they are left as they are, and that is recorded.
         """
         files = await asyncio.to_thread(self._changed)
         if files:
@@ -33,7 +33,7 @@ class CommitFiles:
             await asyncio.to_thread(git.put_back, self._context.root, self._context.commit.sha)
 
     async def built(self, stage: str, release: Path) -> None:
-        """Say which files went into the ``release`` (its folder) that are not as in the commit, or not in it at all."""
+        """Record which files of the ``release`` folder differ from the commit or are not in it."""
         if files := await asyncio.to_thread(self._changed):
             self._say(stage, "built", files)
         if files := await asyncio.to_thread(self._added, release):
@@ -43,7 +43,7 @@ class CommitFiles:
         return git.changed_files(self._context.root, self._context.commit.sha) if self._watched else ()
 
     def _added(self, release: Path) -> tuple[str, ...]:
-        """Return the files that git does not track and the release has: under the same name, with the same content."""
+        """Return the files that git does not track and the release has, with the same name and content."""
         if not self._watched:
             return ()
         root = self._context.root
@@ -62,5 +62,5 @@ def _digest(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
-        # A link to nowhere, or removed since; what is not readable was not built in.
+        # A broken link, or a file removed since: an unreadable file was not built in.
         return ""

@@ -1,4 +1,4 @@
-"""What everything that works for one run shares."""
+"""What all code that works for one run shares."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class RunContext:
     session: Session
 
     def runner(self) -> ProcessRunner:
-        """Return what runs commands and masks secrets in what they print."""
+        """Return the runner of commands, which masks secrets in their output."""
         return self.tools.runner()

@@ -23,13 +23,13 @@ from dawsos.provenance.certificate import NOBODY, Confirmed
 from dawsos.provenance.verification import Bundle, Demand, StatementCheck
 from dawsos.runs.project import Tools
 
-# What the approver was shown, kept beside the evidence of the stage that asks.
+# The report that the approver was shown, beside the evidence of the stage with the approval.
 SHOWN_REPORT = "approval-report.html"
 SUMMARY_FILE = "summary.json"
 
 
 def approval_rule(approval: Approval | None) -> dict[str, Any] | None:
-    """Return what a stage's statement says about approvals."""
+    """Return what the statement of a stage says about approvals, None for a stage without one."""
     return None if approval is None else {"role": approval.role, "of": list(approval.of), "needed": approval.needed}
 
 
@@ -87,7 +87,7 @@ def keep_original(tools: Tools, run: str, stage: str, text: str) -> str:
 
 
 def genuine(tools: Tools) -> Any:
-    """Return the question whether a kept result of a stage is what its signed statement says (see ``StageCache``)."""
+    """Return a predicate: whether a cached result of a stage is what its signed statement says (see ``StageCache``)."""
     keyring = tools.keyring()
 
     def is_genuine(fingerprint: str, kept: dict[str, Any]) -> bool:
@@ -109,7 +109,7 @@ def genuine(tools: Tools) -> Any:
 
 
 def sign_summary(tools: Tools, run: Run) -> None:
-    """Sign how ``run`` ends: the head of its journal, its report and every file of its evidence."""
+    """Sign the end of ``run``: the head of its journal, its report and every file of its evidence."""
     folder = tools.project.run_folder(run.id)
     statement = statements.summary(run, tools.journal.head(run.id), _signed_files(tools, run.id))
     write_text(folder / "evidence" / SUMMARY_FILE, dsse.sign(statement, tools.signer()))
@@ -146,7 +146,7 @@ def demands(stages: Iterable[Stage]) -> list[Demand]:
 
 
 def recorded_demands(tools: Tools, run: Run, stages: Iterable[str], certified: Confirmed = NOBODY) -> list[Demand]:
-    """Return what the statements themselves say was demanded of ``stages``: for a release of another day's pipeline."""
+    """Return what the statements themselves record as demanded of ``stages``, for a release of an earlier pipeline."""
     given, keyring = bundle(tools, run), tools.keyring(certified.key)
     found = []
     for stage in stages:
@@ -201,7 +201,7 @@ def summary_problems(tools: Tools, run: Run, certified: Confirmed = NOBODY) -> l
 
 
 def admit(tools: Tools, pipeline: Pipeline, run: Run, stage: Stage, certified: Confirmed) -> None:
-    """Let the run's release go to production by ``stage``, or raise ReleaseFailed with the first stage that speaks against it."""
+    """Admit the run's release to production by ``stage``; raises ReleaseFailed with the first problem of its evidence."""
     before = closure(pipeline.stages, (stage.id,)) - {stage.id}
     wanted = demands(one for one in pipeline.stages if one.id in before)
     broken = tools.journal.verify(run.id)
@@ -211,7 +211,7 @@ def admit(tools: Tools, pipeline: Pipeline, run: Run, stage: Stage, certified: C
 
 
 def admit_again(tools: Tools, run: Run, certified: Confirmed) -> None:
-    """Let a release that ``run`` once shipped go back to production, or raise ReleaseFailed."""
+    """Admit a release that ``run`` shipped earlier to production again; raises ReleaseFailed."""
     broken = summary_problems(tools, run, certified)
     if broken:
         raise _refused(run, f"run {run.id}: {broken[0]}")

@@ -30,7 +30,7 @@ from dawsos.runs.planner import Planner
 
 @dataclass(frozen=True)
 class Execution:
-    """What the executor is given: the run, its plan, who made it, the approval given beforehand."""
+    """The input of the executor: the run, its plan, the planner and the approval given beforehand."""
 
     context: RunContext
     plan: Plan
@@ -50,7 +50,7 @@ class PlanExecutor:
         self._cache = execution.cache
         self._preapproval = execution.preapproval
         self._running = 0
-        # One stage at a time looks at the files and begins: what it puts back must not be in use by then.
+        # One stage at a time checks the files and begins, because it must not restore files that another one uses.
         self._starting = asyncio.Lock()
         self._files = CommitFiles(self._context)
         session = self._context.session
@@ -84,7 +84,7 @@ class PlanExecutor:
         return await self._run(stage, fingerprint)
 
     async def _run(self, stage: Stage, fingerprint: Fingerprint) -> StageOutcome:
-        # A release is of the commit and of nothing else, even where another stage is at work with the same files.
+        # A release has the files of the commit and no others, even while another stage uses the same checkout.
         async with self._starting:
             await self._files.before(stage.id, alone=not self._running or stage.uses == "release")
             self._running += 1
@@ -106,7 +106,7 @@ class PlanExecutor:
         return outcome
 
     def _awaits_approval(self, stage: Stage, fingerprint: Fingerprint) -> bool:
-        """Return whether the stage's work is done and shown, on these very inputs, and only a person's word is missing."""
+        """Return whether the work of the stage was done and shown on these inputs, so that only the approval is missing."""
         state = self._context.session.state
         requested = any(request.stage == stage.id for request in state.approval_requests)
         return requested and state.stages[stage.id].fingerprint == fingerprint.digest
@@ -119,7 +119,7 @@ class PlanExecutor:
         return await approvals.ask(context.session, attempt, self._preapproval, context.tools.prompter)
 
     async def _restore(self, stage: Stage, fingerprint: Fingerprint) -> bool:
-        """Take the kept result over; False when it was removed since the plan was made, and then the stage runs."""
+        """Take the cached result; return False when it was removed after the plan was made, and the stage has to run."""
         kept = await asyncio.to_thread(self._cache.lookup, stage.id, fingerprint.digest)
         if kept is None:
             return False

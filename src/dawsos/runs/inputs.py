@@ -1,4 +1,4 @@
-"""What decides a stage's result: the cache key of each stage is made here."""
+"""What decides the result of a stage: each stage's cache key is made here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEED = "{seed}"
 
 
 def needs_release(pipeline: Pipeline, stage: Stage) -> bool:
-    """Return whether ``stage`` comes right behind one that builds the release, and so may look at it."""
+    """Return whether ``stage`` directly needs a stage that builds the release, and may look at it."""
     return any(pipeline.stage(need).uses == "release" for need in stage.needs)
 
 
@@ -28,7 +28,7 @@ def looks_at_release(pipeline: Pipeline, stage: Stage) -> bool:
 
 @dataclass(frozen=True)
 class Upstream:
-    """What decides a stage beside the files: the release so far, the commit, the seed that was asked for, the profile."""
+    """What decides a stage besides its files: the release so far, the commit, the seed of the command line."""
 
     release: str
     commit: str
@@ -55,7 +55,7 @@ def stage_fingerprint(
         tools[f"toolchain {name}"] = lock_digest(root / name)
     upstream = {}
     if looks_at_release(pipeline, stage):
-        # A person says yes to one release: their word for another one would be refused by production.
+        # An approval is for one release: production refuses it for another one.
         upstream["release"] = above.release
     if stage.uses == "release" or stage.history:
         # The commit is part of the release: its health page names it.

@@ -44,7 +44,7 @@ WHERE known.run NOT IN (SELECT run FROM runs) ORDER BY events.at, events.run
 # Facts that only tell how a stage goes on; its beginning, which makes a resume repeat all of its steps, and its end, on which
 # others act, are synced.  After a power cut in the middle of a stage, resume does the same with and without them.
 FOLLOWED: frozenset[str] = frozenset({"step_started", "step_finished", "gate_evaluated"})
-# So many seconds another process is waited for that opens or writes the journal.
+# Seconds to wait for another process that opens or writes the journal.
 _TIMEOUT = 30.0
 _COLUMNS = "run, seq, at, kind, stage, body"
 
@@ -60,7 +60,7 @@ def _event(row: Row) -> Event:
 
 
 def _fits(prev: str, row: tuple[Any, ...]) -> bool:
-    """Return whether the hash of a row (its columns, prev, hash) is that of what stands in it."""
+    """Return whether the hash of a row fits its content (its columns, prev, hash)."""
     try:
         return bool(row[7] == chain(prev, row[:6]))
     except ValueError:
@@ -94,7 +94,7 @@ class Journal:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute(_SCHEMA)
                 self._db.execute(_ORDER)
-                # Who finds all of them there writes nothing, and waits for no writer.
+                # A process that finds every table writes nothing and waits for no writer.
                 for row in self._db.execute(_UNLISTED).fetchall():
                     self._db.execute("INSERT OR IGNORE INTO runs (run) VALUES (?)", row)
         except sqlite3.Error as error:

@@ -86,7 +86,7 @@ async def _to_its_end(work: Awaitable[tuple[RunResult, str]]) -> tuple[RunResult
 def finish(session: Session, pipeline: Pipeline, result: RunResult, reason: str = "") -> None:
     """Write the report, anchor the journal, sign the summary and record the end of the run.
 
-    The end is recorded last: a run killed before it is resumed and comes here again, one that has an end has its
+    The end is recorded last: a run that was killed before it is resumed and comes here again, and a run with an end has its
     signed summary.
     """
     from dawsos.runs.report import write_report  # loaded beside the stages, see ``runs.preload``
@@ -105,7 +105,9 @@ def finish(session: Session, pipeline: Pipeline, result: RunResult, reason: str 
 
 
 def deploying(project: Project) -> AbstractContextManager[None]:
-    """Return the lock of who changes an environment, or starts it: one at a time; entering it raises OwnedElsewhere."""
+    """Return the lock of deployments: only one process at a time changes or starts an environment.  Entering it raises
+    OwnedElsewhere.
+    """
     return owned(project.deploy_lock, "the deployment")
 
 
@@ -121,7 +123,7 @@ def start(tools: Tools, reporters: Sequence[Reporter], started: RunStarted) -> I
 
 @contextmanager
 def take_over(tools: Tools, run: str, reporters: Sequence[Reporter], pid: int) -> Iterator[Session]:
-    """Own an unfinished run again; raises OwnedElsewhere while its owner lives, BadInput when that one has ended it."""
+    """Own an unfinished run again; raises OwnedElsewhere while its owner lives, BadInput when the run has ended meanwhile."""
     with owned(tools.project.run_lock(run), f"run {run}"):
         ended = fold(tools.journal.events(run))
         if not ended.unfinished:

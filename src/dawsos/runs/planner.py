@@ -1,4 +1,4 @@
-"""Looks at the files, the cache and the releases, and makes the plan of a run from what it finds."""
+"""Reads the files, the cache and the releases, and makes the plan of a run from them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Planner:
         return Plan(tuple(planned))
 
     def fingerprint(self, stage: Stage, release: str) -> Fingerprint:
-        """Return the stage's fingerprint when ``release`` is what it looks at."""
+        """Return the fingerprint of the stage if it looks at ``release``."""
         source = self._source
         upstream = Upstream(release, source.commit, source.seed, source.profile)
         return stage_fingerprint(self._pipeline, stage, (source.root, source.hashes), upstream, os.environ)
@@ -71,7 +71,7 @@ class Planner:
         return replace(kept, release_missing=not release or not (self._releases / release).exists())
 
     def kept_release(self, stage: Stage, made: Fingerprint) -> str:
-        """Return the digest of the release that the kept build made, an empty text when that cannot be read."""
+        """Return the digest of the release that a cached build made, an empty text when it cannot be read."""
         try:
             facts = json.loads((self._cache.artifacts(stage.id, made.digest) / "release.json").read_text())
             return str(facts["release"])

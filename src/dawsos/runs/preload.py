@@ -10,8 +10,8 @@ _LATER = "dawsos.runs.report"
 
 
 def preload() -> threading.Thread:
-    """Start to load it in a thread, which is returned; who needs it earlier waits for it by importing it."""
-    # A daemon: a run that ends at once does not wait for what it needs no more.
+    """Start to load the modules in a thread and return it; code that needs them earlier waits by importing them."""
+    # A daemon thread: a run that ends at once does not wait for it.
     thread = threading.Thread(target=import_module, args=(_LATER,), name="preload", daemon=True)
     thread.start()
     return thread

@@ -134,7 +134,7 @@ def gate_options() -> Mapping[GateKindName, type[GateOptions]]:
 def load(folder: Path, *, accept_old: bool = False) -> Pipeline:
     """Return the pipeline of the project in ``folder``; raises BadInput with every problem of the file.
 
-    ``accept_old`` is for what acts on something that was begun or deployed before: a file of version 1 is read as well.
+    With ``accept_old`` a file of version 1 is read as well: for verbs that act on an earlier run or deployment.
     """
     from dawsos.config.load import load_pipeline
 
@@ -177,7 +177,7 @@ class Tools:
         return LocalKeyring(self.project.keys, certified)
 
     def runner(self) -> ProcessRunner:
-        """Return what runs commands and masks secrets in what they say."""
+        """Return the runner of commands, which masks secrets in their output."""
         from dawsos.adapters.process import ProcessRunner
 
         return ProcessRunner(self.clock, self.masker)
@@ -206,7 +206,7 @@ def open_tools(project: Project) -> Tools:
 
 
 def remove_abandoned(project: Project) -> None:
-    """Remove the folders in which a process worked that was killed; one look at each place, none at what lies in them."""
+    """Remove the temporary folders of killed processes; looks at each place once, and not into the folders."""
     from dawsos.adapters.scratch import sweep
     from dawsos.adapters.services.common import EPHEMERAL_PREFIX, remove_outside
 
@@ -219,9 +219,10 @@ def remove_abandoned(project: Project) -> None:
 
 
 def new_run(project: Project, sha: str) -> str:
-    """Return the id of a run that nobody else has, with its folder made: date, time, commit, two random digits against a tie.
+    """Make a folder for a new run and return its id: date, time, commit, and two random digits against a collision.
 
-    Raises InfrastructureError when there is none to be had."""
+    Raises InfrastructureError when no id is free.
+    """
     for _ in range(_TRIES):
         name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{sha[:7]}-{secrets.token_hex(1)}"
         try:

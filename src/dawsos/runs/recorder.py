@@ -1,4 +1,4 @@
-"""One run in the hands of its owner: records, reports, finishes."""
+"""The recorder of one run: it writes facts to the journal, tells the reporters and keeps the state."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Session:
         return self.state
 
     def tell(self, event: Event) -> None:
-        """Tell every reporter; a terminal that went away, or a full disk behind the output, ends no run."""
+        """Tell every reporter.  A terminal that is gone or a full disk behind the output does not end the run."""
         for reporter in self.reporters:
             with suppress(OSError):
                 reporter.notice(event)
 
     def suspend_reporters(self) -> None:
-        """Leave the terminal to a question."""
+        """Release the terminal for a question."""
         for reporter in self.reporters:
             with suppress(OSError):
                 reporter.suspend()
@@ -69,9 +69,10 @@ class Session:
 
 
 def _clean(value: Any, masker: Masker) -> Any:
-    """Mask secrets in every text of a body: what is not in the journal cannot get from there into a report.
+    """Mask secrets in every text of a body: what the journal does not have cannot get into a report.
 
-    Half a character, such as a tool's JSON may hold, would be refused by the journal and end the run."""
+    Half a surrogate pair, which the JSON of a tool may hold, is replaced: the journal would refuse it and the run would end.
+    """
     if isinstance(value, str):
         return storable(masker.clean(value))
     if isinstance(value, dict):

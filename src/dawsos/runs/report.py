@@ -31,9 +31,9 @@ def write_report(tools: Tools, pipeline: Pipeline, run: Run) -> Path:
 
 
 def write_shown_report(tools: Tools, pipeline: Pipeline, run: Run, artifacts: Path) -> None:
-    """Write what an approver is shown: the report, and beside the evidence of the asking stage the copy that is approved.
+    """Write the report that an approver is shown, and a copy of it beside the evidence of the stage, which is approved.
 
-    The copy is written once: a run that waits and is resumed asks about the very same bytes.
+    The copy is written once: a waiting run that is resumed asks about the same bytes.
     """
     write_report(tools, pipeline, run)
     path = artifacts / SHOWN_REPORT
@@ -73,7 +73,7 @@ def _logs(tools: Tools, run: Run) -> dict[str, str]:
     tails = {}
     for stage in run.stages:
         folder = tools.project.run_folder(run.id) / stage
-        # A step may leave a folder or a link to nowhere under such a name.
+        # A step may leave a folder or a broken link with such a name.
         found = [path for path in folder.glob("attempt-*/*.log") if path.is_file()]
         logs = sorted(found, key=lambda path: path.stat().st_mtime)
         text = "\n".join(log.read_text(errors="replace") for log in logs[-3:])
