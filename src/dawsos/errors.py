@@ -1,7 +1,7 @@
-"""The few errors that a person may see: what went wrong, where, and how to mend it.
+"""The few errors that a person may see: what went wrong, where, and how to fix it.
 
-Each class carries the exit code that the command line ends with.  Everything else that is raised is a defect
-and is reported as one by the boundary in ``dawsos.cli.main``.
+Each class carries the exit code of the command line.  Everything else that is raised is a defect, and the boundary in
+``dawsos.cli.main`` reports it as one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EXIT_INTERRUPTED = 130
 
 
 class DawsosError(Exception):
-    """Base of every error shown to a person; ``fix`` says how to mend it."""
+    """Base of every error shown to a person; ``fix`` says how to fix it."""
 
     exit_code = EXIT_INFRASTRUCTURE
 
@@ -38,7 +38,7 @@ class BadInput(DawsosError):
 
 
 class InfrastructureError(DawsosError):
-    """The machine let us down: no disk, no port, a process that would not start, a registry that is away."""
+    """The machine failed: no disk, no port, a process that does not start, a registry that cannot be reached."""
 
     exit_code = EXIT_INFRASTRUCTURE
 
@@ -59,10 +59,11 @@ class OwnedElsewhere(DawsosError):
 
 
 def failure_of(error: Exception) -> tuple[Literal["failed", "infrastructure"], str]:
-    """Return how a stage or a run ends that ``error`` stopped, and the reason.
+    """Return the result and the reason of a stage or a run that ``error`` stopped.
 
-    This is the only map from errors to results.  A fault of the release or of the input fails, because the same commit has it
-    the next time as well.  A fault of the machine, and a defect of the tool, are infrastructure: another attempt may succeed.
+    This is the only map from errors to results.  An error of the release or of the input is ``failed``, because the same commit
+    has it the next time as well.  An error of the machine, and a defect of the tool, are ``infrastructure``: another attempt may
+    succeed.
     """
     if isinstance(error, (ReleaseFailed, BadInput)):
         return "failed", str(error)

@@ -63,11 +63,11 @@ class LoadGenerator(Protocol):
         ...
 
     async def start(self) -> None:
-        """Begin to send; returns when it does.  Raises InfrastructureError when it does not come to that."""
+        """Begin to send, and return when it does.  Raises InfrastructureError when it cannot."""
         ...
 
     async def stop(self) -> dict[str, Any]:
-        """End the load and return what came of it, as plain values."""
+        """End the load and return its counts as plain values."""
         ...
 
 
@@ -90,7 +90,7 @@ class Keyring(Protocol):
 
 
 class Reporter(Protocol):
-    """Is told every event after it was recorded; must not raise and must not call back."""
+    """Gets every event after it was recorded; must not raise and must not call back."""
 
     def notice(self, event: Event) -> None: ...
     def suspend(self) -> None:

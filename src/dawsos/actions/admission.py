@@ -1,4 +1,4 @@
-"""Lets a release go to production, or refuses it: its evidence must be complete, genuine and of this release."""
+"""Admits a release to production or refuses it: its evidence must be complete, genuine and about this release."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dawsos.runs.evidence import admit
 
 
 async def admit_release(context: RunContext, stage: Stage) -> None:
-    """Let the run's release go to production by ``stage``, or raise ReleaseFailed."""
+    """Admit the run's release to production by ``stage``; raises ReleaseFailed."""
     tools, run = context.tools, context.session.state
     certified = await confirm(tools, context.pipeline.signing, context.root, run)
     admit(tools, context.pipeline, run, stage, certified)

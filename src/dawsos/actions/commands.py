@@ -23,13 +23,13 @@ from dawsos.runs.inputs import SEED, needs_release
 
 
 async def prepare(context: RunContext, attempt: StageAttempt) -> None:
-    """Make the stage's toolchain when it is not there yet."""
+    """Make the stage's toolchain when it is missing."""
     if attempt.stage.toolchain is not None:
         await toolchain_of(context, attempt.stage.toolchain)
 
 
 async def toolchain_of(context: RunContext, name: str) -> Path:
-    """Return the virtual environment of a toolchain, made when it is not there yet."""
+    """Return the virtual environment of a toolchain; makes it when it is missing."""
     requirements = context.root / context.pipeline.toolchains[name].requirements
     return await toolchain.ensure(requirements, context.tools.project.toolchains, context.runner())
 

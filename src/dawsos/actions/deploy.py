@@ -30,10 +30,11 @@ _TRIES, _PAUSE = 20, 0.5
 async def deploy_release(context: RunContext, attempt: StageAttempt) -> StageOutcome:
     """Deploy the run's release to the stage's environment and leave ``health.json`` as evidence.
 
-    Raises ReleaseFailed when production may not have it, or when it does not come up."""
+    Raises ReleaseFailed when production does not admit it, or when it does not come up.
+    """
     tools, session, name = context.tools, context.session, attempt.stage.environment_name
     if context.pipeline.is_production(name):
-        # Without a canary it needs the evidence all the more.
+        # No canary protects the users here, so the evidence must.
         await admit_release(context, attempt.stage)
     release = await asyncio.to_thread(releases.load, tools.project.releases, session.state.release)
     platform = await open_environment(tools, context.pipeline, name, session.state.profile, context.root)
@@ -55,7 +56,7 @@ async def deploy_release(context: RunContext, attempt: StageAttempt) -> StageOut
         await steps.step("seed", commands().seed(log))
         await steps.step("start", platform.deploy(deployment, release))
         try:
-            # Asked for again: now the workers of the deployment have their ports.
+            # New commands: only now the workers of the deployment have their ports.
             await steps.step("jobs before traffic", commands().before_traffic(attempt.artifacts))
         except ReleaseFailed:
             if deployment != old:
@@ -74,10 +75,10 @@ async def deploy_release(context: RunContext, attempt: StageAttempt) -> StageOut
 
 
 def _is_settled(context: RunContext, environment: str) -> bool:
-    """Return whether all that a deployment does was done by an earlier run with the settings of this one.
+    """Return whether the last deployment here was of this release with this run's settings, so that nothing is left to do.
 
-    Asked of a release that serves and is ready: its migrations, seed and jobs before traffic were done before it served.
-    ``--no-cache`` does them again.
+    The caller asks this only of a release that serves and is ready: its migrations, seed and jobs before traffic ran before it
+    served.  ``--no-cache`` repeats them.
     """
     state, profiles = context.session.state, dict[str, str]()
     last: tuple[str, str | None] | None = None
@@ -90,14 +91,14 @@ def _is_settled(context: RunContext, environment: str) -> bool:
 
 
 class _Steps:
-    """Does the steps of the deployment one after the other, and keeps ``steps.json`` for the gates."""
+    """Runs the steps of the deployment one after the other, and writes ``steps.json`` for the gates."""
 
     def __init__(self, artifacts: Path) -> None:
         self._log, self._evidence = artifacts / "deploy.log", artifacts / "steps.json"
         self._steps: list[dict[str, Any]] = []
 
     def keep(self, record: dict[str, Any]) -> None:
-        """Add ``record`` to what was done."""
+        """Append ``record`` to ``steps.json``."""
         self._steps.append(record)
         write_json(self._evidence, self._steps)
 

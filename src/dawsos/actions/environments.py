@@ -17,11 +17,11 @@ from dawsos.runs.project import Tools
 async def open_environment(
     tools: Tools, pipeline: Pipeline, name: str, profile: str, root: Path | None = None
 ) -> Platform:
-    """Start what the environment needs (kept when it runs) and return its platform.
+    """Start what the environment needs (what runs already is kept) and return its platform.
 
-    ``profile`` is the one that the run has: it may change the environment's settings.  ``root`` is the checkout of a run that
-    deploys: its stand-ins run from then on.  Without it those that run are left as they are.  Raises InfrastructureError, and
-    BadInput for a variable of ``pass_env`` that nobody gave.
+    ``profile`` is that of the run; it may change the environment's settings.  ``root`` is the checkout of a run that deploys: its
+    stand-ins run from then on.  Without ``root``, stand-ins that run are left as they are.  Raises InfrastructureError, and
+    BadInput for a variable of ``pass_env`` that has no value.
     """
     settings = pipeline.environment(name, profile)
     given = passed(tools.project, name, settings, os.environ)
@@ -52,9 +52,10 @@ def _stand_ins(
 
 
 def deployed_profile(tools: Tools, pipeline: Pipeline, name: str, deployment: str | None = None) -> str:
-    """Return the profile with which ``deployment`` came to the environment, the newest one there when none is given.
+    """Return the profile of the last deployment to the environment, an empty text when there was none.
 
-    An empty text when nobody knows.  Raises BadInput when pipeline.yaml has no such profile.
+    A verb that acts on a deployed environment must give its processes the same settings.  Raises BadInput when pipeline.yaml has
+    no such profile any more.
     """
     profiles: dict[str, str] = {}
     newest, wanted = "", None

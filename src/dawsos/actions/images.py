@@ -1,4 +1,4 @@
-"""Container images beside the bundle: built where there is a builder, and said to be missing, with the reason, where there is none."""
+"""Builds container images beside the bundle when there is a builder; records the reason when there is none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOG = "images.log"
 
 
 def docker_client(environment: Mapping[str, str], home: Path) -> dict[str, str]:
-    """Return what says which Docker a person uses; the builders' own HOME would hide it."""
+    """Return the variables that select the user's Docker, which the builders' own HOME would hide."""
     named = {key: environment[key] for key in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG") if key in environment}
     return {"DOCKER_CONFIG": str(home / ".docker")} | named
 

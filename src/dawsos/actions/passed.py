@@ -1,7 +1,7 @@
-"""Variables that an environment takes from whoever ships: the keys of real providers (``pass_env``).
+"""Variables that an environment takes from the person or job that ships: the keys of real providers (``pass_env``).
 
-They are kept with the environment, readable by its owner only: whoever rolls back or resumes later, in another shell, must be able
-to start a process with the same ones.  ``down --purge`` deletes them.
+They are kept with the environment, readable by its owner only, so that a rollback or a resume in another shell can start a
+process with the same values.  ``down --purge`` deletes them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def take(
 ) -> None:
     """Keep the variables that the environments of ``stages`` take from ``environ``.
 
-    Raises BadInput with a line for each that is not set.  Without ``fresh`` (a run that is resumed) one that was kept will do.
+    Raises BadInput with a line for each that is not set.  Without ``fresh`` (a resumed run) a kept value is enough.
     """
     names = dict.fromkeys(stage.environment for stage in stages if stage.environment is not None)
     missing, wanted = [], {}
@@ -47,9 +47,10 @@ def take(
 
 
 def passed(project: Project, name: str, settings: EnvironmentSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that the environment takes from whoever ships: as they were kept, else from ``environ``.
+    """Return the variables that the environment takes from the person or job that ships: the kept values, else those of
+    ``environ``.
 
-    Raises BadInput for one that is in neither.
+    Raises BadInput for one that has no value.
     """
     known = {**{key: value for key, value in environ.items() if value}, **_kept(project, name)}
     missing = [key for key in settings.pass_env if key not in known]

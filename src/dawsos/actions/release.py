@@ -57,7 +57,7 @@ async def build_release(context: RunContext, attempt: StageAttempt) -> StageOutc
 
 
 async def _images(context: RunContext, attempt: StageAttempt, release: Release, steps: list[dict[str, Any]]) -> Choice:
-    """Build the images as a step of its own, so that a builder's failure is told as that and not as a missing file."""
+    """Build the images as a step of their own, so that a failed builder is reported as that and not as a missing file."""
     try:
         choice = await build_images(context, attempt, release)
     except ReleaseFailed:
@@ -70,7 +70,7 @@ async def _images(context: RunContext, attempt: StageAttempt, release: Release, 
 
 
 def step_record(name: str, classification: str, code: int, log: Path) -> dict[str, Any]:
-    """Return what ``steps.json`` says of a step that is no command of the pipeline's."""
+    """Return the entry of ``steps.json`` for a step that pipeline.yaml does not declare."""
     return {
         "name": name,
         "command": name,

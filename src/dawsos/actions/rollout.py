@@ -33,7 +33,7 @@ async def roll_out(context: RunContext, attempt: StageAttempt) -> StageOutcome:
     """Take the run's release to 100 % of the stage's environment, or back; leave ``rollout.json`` as evidence."""
     record = context.session.state.rollout
     if record is None or record.outcome is RolloutOutcome.PROMOTED:
-        # A rollout under way was let in when it began; its end must not wait for anything.
+        # A rollout under way was admitted when it began; its end must not wait for anything.
         await _admit(context, attempt)
     return await roll_out_admitted(context, attempt)
 
@@ -60,18 +60,14 @@ async def _admit(context: RunContext, attempt: StageAttempt) -> None:
     try:
         await admit_release(context, attempt.stage)
     except ReleaseFailed as error:
-        # The gate reads why it did not begin, or it could only say that nothing is there.
+        # The gate shows this reason; without the file it could only say that there is no evidence.
         refused = {"outcome": "refused", "reason": error.message, "weight": 0}
         write_json(attempt.artifacts / EVIDENCE, {**refused, "release": context.session.state.release})
         raise
 
 
 async def _finish(rollout: RolloutContext, session: Session, attempt: StageAttempt, *, alike: bool) -> Finished:
-    """Begin or go on with the rollout, and bring it to its end.
-
-    ``alike``: what serves was deployed with the settings of this run.  With others, such as another profile's, the same release
-    is rolled out again, because its processes have the variables that they were started with.
-    """
+    """Begin or resume the rollout, and bring it to its end."""
     record = session.state.rollout
     if (record is not None or alike) and _serves(await rollout.platform.status(), rollout.release, record):
         if record is not None and not record.outcome:

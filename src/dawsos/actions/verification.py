@@ -1,4 +1,4 @@
-"""Verification after deployment: is what serves what was shipped, and does it do its daily work?"""
+"""Verifies production after a deployment: the shipped release serves, and its daily work is done."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Carries out a plan: which stage may start (pure), how one stage is run, how its gates are asked."""
+"""Carries out a plan: which stage may start (pure), how one stage runs, how its gates are evaluated."""

@@ -87,7 +87,7 @@ def _failed(error: Exception) -> StageOutcome:
 
 
 async def _judge(attempt: StageAttempt, runtime: StageRuntime, outcome: StageOutcome) -> StageOutcome:
-    """Ask the gates; a failed step without a gate that saw it fails the stage all the same."""
+    """Evaluate the gates.  A failed step fails the stage even when no gate saw it."""
     verdicts: list[GateVerdict] = []
     for gate in attempt.stage.gates:
         verdict = await asyncio.to_thread(runtime.evaluate, gate, attempt.artifacts)

@@ -1,4 +1,4 @@
-"""What a stage needs to be carried out, and what comes of it."""
+"""The contract of the engine: what it needs to run a stage, and the outcome of one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dawsos.ports import Clock, Recorder
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """How the work of a stage ended, before its gates are asked."""
+    """How the work of a stage ended, before its gates are evaluated."""
 
     result: StageState
     reason: str = ""
@@ -23,10 +23,10 @@ class StageOutcome:
 
 @dataclass(frozen=True)
 class StageAttempt:
-    """One attempt at one stage.  ``artifacts`` is where the work leaves its evidence.
+    """One attempt at one stage.  ``artifacts`` is the folder for the evidence.
 
-    ``done`` says that an earlier owner of the run did the work and left the evidence: only the gates and the approval are
-    asked, so that a person approves what was shown to them and not a later repetition of it.
+    ``done`` says that an earlier owner of the run did the work and left the evidence: only the gates and the approval follow, so
+    that a person approves the evidence that was shown and not that of a repetition.
     """
 
     stage: Stage

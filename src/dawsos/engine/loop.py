@@ -1,4 +1,4 @@
-"""The loop: starts what may start, in parallel, until everything is done or something is red; nothing behind it runs."""
+"""The loop: starts every stage that may start, in parallel, until all have ended or one is red; no new stage starts then."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ async def run_stages(
 ) -> dict[str, StageState]:
     """Run ``stages``; ``execute`` restores or runs one.  Returns the final state of each.
 
-    When a stage ends red, stages that run beside it are let to their end, because their findings help, but no new
-    stage starts.  Cancelling cancels every running stage and waits until each has cleaned up.
+    When a stage ends red, no new stage starts.  The stages that run beside it run to their end, because their findings help.
+    Cancelling cancels every running stage and waits until each has cleaned up.
     """
     states = dict(states)
     tasks: dict[asyncio.Task[StageOutcome], str] = {}

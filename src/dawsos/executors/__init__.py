@@ -1,1 +1,1 @@
-"""Where the steps of a stage run.  One backend a file; today this machine."""
+"""Executors: where the steps of a stage run.  One backend a file; today this machine."""

@@ -1,1 +1,1 @@
-"""What runs and what need not: the graph, fingerprints, the plan.  Pure."""
+"""The graph of stages, their fingerprints and the plan: which stages run, are restored or are skipped.  Pure."""

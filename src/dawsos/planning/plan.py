@@ -53,7 +53,7 @@ def cacheable(stage: Stage) -> bool:
 
 
 def plan_stage(facts: StageFacts, options: PlanOptions, now: float) -> PlannedStage:
-    """Return what becomes of the stage at the time ``now``, and the reason."""
+    """Return the action for the stage at the time ``now``, and the reason."""
     stage = facts.stage
     if stage.hotfix_skips and options.hotfix:
         return PlannedStage(stage.id, Action.SKIP, f"hotfix: {options.hotfix}", facts.fingerprint)

@@ -1,1 +1,1 @@
-"""What environments run on.  One package a platform, each behind ``contract.Platform``."""
+"""Platforms: what environments run on.  One package a platform, each behind ``contract.Platform``."""

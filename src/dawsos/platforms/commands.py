@@ -25,7 +25,7 @@ class ServiceCommands:
     redactor: Redactor
 
     async def run(self, command: str, log: Path, env: Mapping[str, str] | None = None) -> CommandOutcome:
-        """Run ``command`` and return what came of it."""
+        """Run ``command`` and return its outcome."""
         return await self.commands.run(command, log, env or {})
 
     async def must(self, command: str, log: Path, env: Mapping[str, str] | None = None) -> str:

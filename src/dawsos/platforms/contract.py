@@ -1,7 +1,7 @@
-"""What a platform is: the calls by which releases are run and traffic is moved, whatever an environment runs on.
+"""The contract of a platform: the calls that run releases and move traffic, whatever an environment runs on.
 
-A platform is one environment's: ``PLATFORMS[settings.platform](host)``.  Everything that changes it is idempotent, because a
-controller that was killed comes back and does the same again.  ``tests/contracts/platform`` is the suite that each must pass.
+``PLATFORMS[settings.platform](host)`` makes the platform of one environment.  Every call that changes it is idempotent, because a
+controller that was killed repeats it.  ``tests/contracts/platform`` is the suite that each platform must pass.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class EnvironmentSpec:
 
 @dataclass(frozen=True)
 class Roles:
-    """Which deployment has which part, and the canary's share of the traffic in per cent."""
+    """The role of each deployment, and the canary's share of the traffic in per cent."""
 
     stable: str | None = None
     canary: str | None = None
@@ -169,14 +169,14 @@ class ReleaseCommands(Protocol):
 
 
 class FaultInjector(Protocol):
-    """Brings faults about on the canary only, for a drill.  A platform may have none."""
+    """Injects faults on the canary only, for a drill.  A platform may have none."""
 
     async def set_fault(self, errors: float, latency: float, share: float, path: str) -> None:
         """Answer the share ``errors`` with 503 and delay the share ``share`` by ``latency`` seconds, both below ``path``."""
         ...
 
     async def clear(self) -> None:
-        """Take the fault back; does nothing when there is none."""
+        """Remove the fault; does nothing when there is none."""
         ...
 
     async def crash(self, deployment: str) -> None:
@@ -185,15 +185,16 @@ class FaultInjector(Protocol):
 
 
 class Platform(Protocol):
-    """One environment."""
+    """One environment on a platform: it runs the releases there and gives them traffic."""
 
     @property
     def name(self) -> str: ...
 
     async def prepare(self, spec: EnvironmentSpec) -> None:
-        """Start what the environment needs before any release: services, proxy; what runs already is kept.
+        """Start what the environment needs before any release (services, proxy); what runs already is kept.
 
-        The other calls that start or run something of a release need it first.  Raises InfrastructureError."""
+        It comes before every other call that starts or runs something of a release.  Raises InfrastructureError.
+        """
         ...
 
     async def deploy(self, deployment: str, release: Release) -> None:
@@ -207,9 +208,10 @@ class Platform(Protocol):
         ...
 
     async def route(self, stable: str | None, canary: str | None, weight: int) -> None:
-        """Give the roles and the canary's weight; returns when every proxy has confirmed.
+        """Set the roles and the canary's weight; returns when every proxy has confirmed.
 
-        A standby that gets no new part stays."""
+        A standby that gets no new role stays.
+        """
         ...
 
     async def promote(self) -> None:
@@ -217,18 +219,19 @@ class Platform(Protocol):
         ...
 
     async def withdraw(self) -> None:
-        """Take the traffic from the canary without waiting for a confirmation: nobody watches it any more."""
+        """Take the traffic from the canary without waiting for a confirmation, because no controller watches it any more."""
         ...
 
     async def renew_lease(self, seconds: float) -> None:
-        """Say that a live controller watches the canary for ``seconds`` more; after that the platform itself takes the
-        traffic from it."""
+        """Renew the lease: a live controller watches the canary for ``seconds`` more.  When the lease ends, the platform itself
+        takes the traffic from the canary.
+        """
         ...
 
     async def status(self) -> EnvironmentStatus: ...
 
     async def variables(self, deployment: str | None) -> Mapping[str, str]:
-        """Return what users of a deployment are told: the environment's variables with the ports of its workers."""
+        """Return the variables of the environment with the ports of the deployment's workers, as steps and load get them."""
         ...
 
     def traffic(self) -> Traffic: ...
@@ -240,5 +243,5 @@ class Platform(Protocol):
     def faults(self) -> FaultInjector | None: ...
 
     async def down(self, *, purge: bool) -> None:
-        """Stop everything of the environment, also what no supervisor knows of; ``purge`` deletes its data as well."""
+        """Stop everything of the environment, also processes that no supervisor knows; ``purge`` deletes its data as well."""
         ...

@@ -1,4 +1,4 @@
-"""Looks at an environment without starting, asking or changing anything, and without loading its platform.
+"""Observes an environment: starts, asks and changes nothing, and does not load its platform.
 
 ``dawsos status`` must start at once, so it does not load what a platform needs to act.
 """

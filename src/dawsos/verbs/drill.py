@@ -30,7 +30,7 @@ from dawsos.verbs.execution import MakeReporters
 
 @dataclass(frozen=True)
 class Operation:
-    """What an operator does to an environment outside of a ship: the pipeline, its rollout stage and environment."""
+    """An operation on an environment outside of a ship: the pipeline, its rollout stage and the environment."""
 
     tools: Tools
     pipeline: Pipeline
@@ -57,7 +57,10 @@ class Operation:
 
 
 def drill(project: Project, fault_text: str, profile: str, make_reporters: MakeReporters) -> RunOutcome:
-    """Bring the fault about on a canary of the serving release; the run is ``rolled_back`` when it was found, which is good."""
+    """Roll the serving release out against itself with the fault on the canary.
+
+    The run ends ``rolled_back`` when the fault was found (the drill succeeded), ``failed`` when the canary was promoted with it.
+    """
     pipeline = load(project.root, accept_old=True)
     fault = parse_fault(fault_text, pipeline.service)
     must_know_profile(pipeline, profile)
@@ -96,7 +99,7 @@ def _drilled(fault: str, finished: Finished) -> tuple[RunResult, str]:
 
 
 def resume_drill(tools: Tools, run: Run, make_reporters: MakeReporters) -> RunOutcome:
-    """Bring an interrupted drill to its end: always with the traffic on the stable release."""
+    """Bring an interrupted drill to its end; the traffic is on the stable release then."""
     pipeline = load(tools.project.root, accept_old=True)
     must_know_profile(pipeline, run.profile)
     reporters = make_reporters(pipeline, ())

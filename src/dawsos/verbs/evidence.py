@@ -1,4 +1,4 @@
-"""``dawsos evidence``: the signed statements that speak for a release, and what is wrong with them."""
+"""``dawsos evidence``: the signed statements about a release, and their problems."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ReleaseEvidence:
 
 
 def evidence(project: Project, name: str, *, check: bool) -> ReleaseEvidence:
-    """Return what speaks for the release, commit or run called ``name``; raises BadInput when that built no release."""
+    """Return the statements about the release, commit or run called ``name``; raises BadInput when that built no release."""
     tools = open_tools(project)
     run = kept.find_run([load_run(tools, known) for known in tools.journal.runs()], name) or load_run(tools, name)
     if not run.release:

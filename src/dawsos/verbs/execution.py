@@ -1,4 +1,4 @@
-"""What ``ship``, ``run`` and ``resume`` share: the options of a run, its beginning, its plan carried out to the end."""
+"""The common part of ``ship``, ``run`` and ``resume``: the options of a run, its beginning and its plan carried out to the end."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Options:
     no_cache: bool = False
     hotfix: str = ""
     stages: tuple[str, ...] = ()
-    # The seed that was asked for, and the one drawn for this run, which holds when none was.
+    # The seed of the command line, and the one drawn for this run, which is used without it.
     seed: int | None = None
     drawn: int = 0
 
@@ -66,7 +66,7 @@ def must_be_ready(
     pipeline: Pipeline, chosen: Sequence[Stage], options: Options, root: Path, *, where: str = ""
 ) -> None:
     """Raise BadInput for what would only fail after minutes of gates: profile, approver, files, seed."""
-    # It comes up while the rest is checked.
+    # It starts while the rest is checked.
     reapers().start()
     must_know_profile(pipeline, options.profile)
     if options.approve_as:
@@ -78,7 +78,7 @@ def must_be_ready(
 
 
 def looking_at_environments(project: Project, chosen: Sequence[Stage]) -> AbstractContextManager[None]:
-    """Return what a ``run`` of ``chosen`` holds: the lock of deployments when a stage looks at an environment."""
+    """Return the lock of deployments when a stage of a ``run`` uses an environment, else a context that does nothing."""
     return deploying(project) if any(stage.environment is not None for stage in chosen) else nullcontext()
 
 
@@ -135,7 +135,7 @@ async def _run_all(context: RunContext, options: Options, chosen: Sequence[Stage
     if session.state.command == "ship":
         await certify(session, context.pipeline.signing, context.root)
     executor = _executor(context, options, chosen)
-    # An owner that was killed between the end of a stage and its statement left that to us.
+    # An earlier owner may have been killed between the end of a stage and its statement.
     executor.attest()
     states = {key: stage.state for key, stage in session.state.stages.items()}
     preload()

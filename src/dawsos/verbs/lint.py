@@ -1,4 +1,4 @@
-"""``dawsos lint``: is pipeline.yaml good, and what does it mean?  ``--fix`` rewrites one of an older version."""
+"""``dawsos lint``: check pipeline.yaml and say what it means; ``--fix`` upgrades an older version."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def lint(project: Project) -> PipelineFacts:
 
 
 def upgrade_pipeline(project: Project) -> list[str]:
-    """Rewrite the project's pipeline.yaml where it is of an older version; return what was changed, a line each.
+    """Upgrade the project's pipeline.yaml when it is of an older version; return the changes, a line each.
 
-    Raises BadInput, and then nothing was written, when the file cannot be read, written or changed safely.
+    Raises BadInput, and writes nothing, when the file cannot be read, written or changed safely.
     """
-    # Where it is a link, the file behind it is the one to change.
+    # If it is a link, its target is the file to change.
     path = (project.root / PIPELINE_FILE).resolve()
     try:
         text = path.read_bytes().decode("utf-8")

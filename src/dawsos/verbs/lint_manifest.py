@@ -1,4 +1,4 @@
-"""``dawsos lint FLAGGER.yaml``: what a Flagger manifest will really do, simulated."""
+"""``dawsos lint FLAGGER.yaml``: what a Flagger manifest really does, by simulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dawsos replay``: a recorded rollout, judged again by each judge."""
+"""``dawsos replay``: judge a recorded rollout again with each judge."""
 
 from __future__ import annotations
 

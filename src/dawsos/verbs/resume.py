@@ -1,4 +1,4 @@
-"""``dawsos resume``: go on with a run whose owner is gone or which waited for an approval."""
+"""``dawsos resume``: resume a run whose owner is gone or which waited for an approval."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RESUME: dict[str, Callable[[Tools, Run, MakeReporters], RunOutcome]] = {
 
 
 def resume(project: Project, run_name: str, make_reporters: MakeReporters) -> RunOutcome:
-    """Go on with the run called ``run_name``, or with the newest unfinished one; raises BadInput, OwnedElsewhere."""
+    """Resume the run called ``run_name``, or the newest unfinished one; raises BadInput, OwnedElsewhere."""
     tools = open_tools(project)
     run = load_run(tools, run_name) if run_name else _newest_unfinished(tools)
     if not run.unfinished:

@@ -1,4 +1,4 @@
-"""Goes on with a ``ship`` or a ``run`` from its first unfinished stage."""
+"""Resumes a ``ship`` or a ``run`` from its first unfinished stage."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dawsos.verbs.execution import MakeReporters, Options, execute, looking_at_e
 
 
 def resume_run(tools: Tools, run: Run, make_reporters: MakeReporters) -> RunOutcome:
-    """Go on with ``run``.  Raises OwnedElsewhere while its owner lives, BadInput when its pipeline lost a stage."""
+    """Resume ``run``.  Raises OwnedElsewhere while its owner lives, BadInput when its pipeline lost a stage."""
     project = tools.project
     if run.command != "ship":
         return _go_on(tools, run, project.root, make_reporters)
-    # The lock comes first: a run that finds another deployment under way is left as it was, to be resumed later.
+    # The lock comes first: while another deployment is under way this run stays as it is, and can be resumed later.
     with deploying(project):
-        # What a stage of this run made beside the files of the commit may be wanted by the next.
+        # A later stage may need the untracked files that an earlier one made.
         folder = project.checkout(run.commit)
         root = git.checkout(project.root, run.commit, folder, keep_untracked=True)
         return _go_on(tools, run, root, make_reporters)

@@ -25,7 +25,7 @@ from dawsos.verbs.drill import Operation, resume_drill
 from dawsos.verbs.execution import MakeReporters
 from dawsos.verbs.resume_run import resume_run
 
-# How long the owner of a rollout has to take the request in, in seconds.
+# Seconds within which the owner of a rollout must act on the request.
 _WAIT = 90.0
 _POLL = 0.1
 
@@ -101,7 +101,7 @@ def resume_rollback(tools: Tools, run: Run, make_reporters: MakeReporters) -> Ru
 
 
 def _live_rollout(tools: Tools) -> Run | None:
-    """Return the newest run whose rollout has no end; others, with all their samples, are not even read."""
+    """Return the newest run whose rollout has not ended.  Other runs, with all their samples, are not read."""
     begun: dict[str, int] = {}
     over: dict[str, int] = {}
     for event in tools.journal.of_kinds(("rollout_started", "rollout_finished")):
@@ -117,7 +117,9 @@ def _live_rollout(tools: Tools) -> Run | None:
 
 
 def _ask_owner(tools: Tools, run: Run, request: Request, make_reporters: MakeReporters) -> RunOutcome:
-    """Put the request into the run's journal; its owner sees it within a tick, or this process takes the run over."""
+    """Write the request into the run's journal.  Its owner reads it within a tick; if the owner is dead, this process takes the
+    run over.
+    """
     stage = run.rollout.stage if run.rollout else ""
     tools.journal.append(run.id, RollbackRequested(request.name, request.reason), stage)
     if owner_of(tools.project.run_lock(run.id)) is None:
@@ -137,7 +139,7 @@ def _ask_owner(tools: Tools, run: Run, request: Request, make_reporters: MakeRep
 
 
 def _must_not_be_promoted(run: Run) -> None:
-    """Raise InfrastructureError when the rollout was promoted all the same: nobody must take that for a rollback."""
+    """Raise InfrastructureError when the rollout was promoted: that must not be reported as a rollback."""
     if run.rollout is not None and run.rollout.outcome is RolloutOutcome.PROMOTED:
         raise InfrastructureError(
             f"the canary of run {run.id} was promoted before the request was read, and serves production",
@@ -152,7 +154,7 @@ def _target(tools: Tools, status: EnvironmentStatus, to: str) -> str:
         if status.roles.standby is not None:
             return status.release_of(status.roles.standby)
         return _release_before(tools, serving)
-    # Not as a pattern: what a person typed may be a path, which is the beginning of no release.
+    # Compared as text, not as a glob: the argument may hold anything, also a path.
     kept = tools.project.releases.iterdir() if tools.project.releases.exists() else ()
     found = sorted(path.name for path in kept if path.name.startswith(to) and path.is_dir() and len(path.name) == 64)
     found += [run.release for run in _shipped(tools) if run.commit.startswith(to) and run.release not in found]
@@ -164,7 +166,7 @@ def _target(tools: Tools, status: EnvironmentStatus, to: str) -> str:
 def _release_before(tools: Tools, serving: str) -> str:
     history = promoted(tools)
     if serving in history:
-        # What was promoted after the serving release was taken away by a rollback: a second one must not bring it back.
+        # A rollback took away the releases promoted after the serving one; a second rollback must not bring them back.
         history = history[: len(history) - 1 - history[::-1].index(serving)]
     history = [digest for digest in history if digest != serving]
     if not history:

@@ -1,4 +1,4 @@
-"""The verbs below ``dawsos scan``: they read the world and leave a JSON file as evidence for a gate."""
+"""The verbs below ``dawsos scan``: each writes a JSON file that a gate reads as evidence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LARGEST = 10 * 1024**2
 def scan_secrets(root: Path, out: Path, since: str | None, folders: tuple[Path, ...]) -> None:
     """Write what was scanned and which secrets were found, without them; ``since`` None leaves the commits out."""
     named = [file for folder in folders for file in _files(folder)] if folders else git.tracked_files(root)
-    # What is not looked through is not counted as if it had been.
+    # A file that was not scanned is not counted.
     files = [file for file in named if file.stat().st_size <= _LARGEST]
     lines = _lines(files, root)
     found = find_secrets(lines)
@@ -33,7 +33,7 @@ def scan_secrets(root: Path, out: Path, since: str | None, folders: tuple[Path, 
         history = find_secrets(
             Line(path, number, text, commit) for commit, path, number, text in git.added_lines(root, since or "")
         )
-        # What is still there is told once, at the place where it is.
+        # A secret that is still in a file is reported once, at its place in the file.
         top = git.below_top(root)
         here = {(secret.fingerprint, top + secret.path) for secret in found}
         found += [secret for secret in history if (secret.fingerprint, secret.path) not in here]

@@ -15,7 +15,7 @@ from dawsos.verbs.execution import MakeReporters, Options, begin, must_be_ready
 def ship(project: Project, options: Options, make_reporters: MakeReporters) -> RunOutcome:
     """Take HEAD through every stage.  Raises BadInput before anything runs, OwnedElsewhere while another deployment goes on."""
     commit = git.commit(project.root)
-    # The lock comes first: the checkout is that of a ship of this commit under way as well.
+    # The lock comes first: another ship of this commit uses the same checkout.
     with deploying(project):
         root = git.checkout(project.root, commit.sha, project.checkout(commit.sha))
         pipeline = load(root)

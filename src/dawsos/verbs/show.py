@@ -1,4 +1,4 @@
-"""``dawsos show``: one run whole, and whether its journal is intact."""
+"""``dawsos show``: one run in full, and whether its journal is intact."""
 
 from __future__ import annotations
 

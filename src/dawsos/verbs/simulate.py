@@ -1,4 +1,4 @@
-"""``dawsos simulate``: what a policy would do to good and bad canaries, beside the other judges on the same traffic."""
+"""``dawsos simulate``: what a policy does to good and bad canaries, beside the other judges on the same traffic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dawsos status``: what serves now, which processes run, which runs are unfinished."""
+"""``dawsos status``: which releases serve, which processes run, which runs are unfinished."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Status:
 
 
 def status(project: Project) -> Status:
-    """Return what runs now."""
+    """Return the state of every environment and the unfinished runs."""
     tools = open_tools(project)
     runs = [load_run(tools, run) for run in reversed(tools.journal.runs())]
     unfinished = tuple(

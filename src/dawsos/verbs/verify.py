@@ -1,4 +1,4 @@
-"""``dawsos verify``: does production serve what was shipped, and is every journal intact?"""
+"""``dawsos verify``: check that production serves the shipped release, and that every journal is intact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks Envoy's admin page: which versions it runs, what it counted."""
+"""Queries Envoy's admin page: the versions that it runs and its counters."""
 
 from __future__ import annotations
 

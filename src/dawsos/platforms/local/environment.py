@@ -281,7 +281,7 @@ class LocalEnvironment:
             await admin.close()
 
     async def route(self, stable: str | None, canary: str | None, weight: int) -> None:
-        """Give the roles and the canary's weight; returns when Envoy has confirmed.  A standby that has no new part stays."""
+        """Set the roles and the canary's weight; returns when Envoy has confirmed.  A standby that has no new role stays."""
         before = self.roles()
         standby = before.standby if before.standby not in (stable, canary) else None
         await self._change(before, Roles(stable, canary, standby, weight))
@@ -305,14 +305,14 @@ class LocalEnvironment:
         await self._confirm("clusters.json", write_clusters(self.folder, after, faulty))
 
     def withdraw(self) -> None:
-        """Take the traffic from the canary without waiting for Envoy to confirm: nobody watches it any more."""
+        """Take the traffic from the canary without waiting for Envoy, because no controller watches it any more."""
         with locked(self.folder, URGENT, or_without=True):
             roles = self.roles()
             if roles.canary and roles.weight:
                 write_weight(self.folder, 0)
 
     def roles(self) -> Roles:
-        """Return who has which part."""
+        """Return the role of each deployment."""
         return read_roles(self.folder)
 
     def _fault(self) -> str | None:
@@ -321,19 +321,20 @@ class LocalEnvironment:
         return str(name) if name else None
 
     def _faulty(self, roles: Roles) -> bool:
-        # A drill that was killed leaves its fault behind, which is nothing to the canaries after it.
+        # A killed drill leaves its fault in the files; it must not hit a later canary.
         return roles.canary is not None and roles.canary == self._fault()
 
     async def set_fault(self, errors: float = 0.0, latency: float = 0.0, share: float = 1.0, path: str = "/") -> None:
-        """Put a share of errors, or seconds of latency for a ``share`` of the requests, on the wire to the canary, below
-        ``path``; zeros take it away."""
+        """Answer a share of the canary's requests with errors, or delay a ``share`` of them by seconds of latency, below
+        ``path``; zeros remove the fault.
+        """
         roles = self.roles()
         wanted = bool(errors or latency) and roles.canary is not None
         if not wanted and self._fault() is None:
             return
         canary = roles.canary if wanted else None
         write_json(self.folder / "fault.json", {"canary": canary})
-        # The way to the canary's origin must exist before the fault listener names it, and go after.
+        # The cluster of the canary's origin must exist before the fault listener names it, and is removed after it.
         if wanted:
             await self._confirm("clusters.json", write_clusters(self.folder, roles, True))
         routes = fault_routes(canary, errors, latency, share, path)

@@ -69,14 +69,16 @@ async def ensure_supervisor(folder: Path) -> None:
 
 
 async def _end_former_supervisor(folder: Path) -> None:
-    """End a supervisor that cannot read files with a version; what it supervises runs on, and the next one adopts it.
+    """End a supervisor that cannot read files with a version.  The processes that it supervises run on, and the next one adopts
+    them.
 
-    Without its keeper it cannot be told from another process.  It goes on then, and its files keep the form that it reads.
+    A supervisor without its keeper cannot be told from another process.  It then runs on, and its files keep the form that it
+    reads.
     """
     keeper = processes.read_handle(folder / "keeper.json")
     if keeper is None or not processes.alive(keeper):
         return
-    # Stopped first, so that it starts no other supervisor.
+    # Stopped first, so that the keeper starts no other supervisor.
     await asyncio.to_thread(processes.stop, keeper, "SIGSTOP", 0.0)
     await until(
         lambda: not supervisor_runs(folder), 20, f"{folder.name}: the supervisor of a former version did not end"
@@ -90,7 +92,7 @@ def _supervised(folder: Path) -> bool:
 
 
 async def down(folder: Path, *, purge: bool) -> None:
-    """Stop everything of the environment, also what no supervisor knows of; ``purge`` deletes its data as well."""
+    """Stop everything of the environment, also processes that no supervisor knows; ``purge`` deletes its data as well."""
     if not folder.exists():
         return
     with FileLock(folder / "supervisor.lock") as lock:

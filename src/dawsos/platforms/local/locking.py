@@ -30,8 +30,8 @@ def supervisor_runs(folder: Path) -> bool:
 def locked(folder: Path, within: float = PATIENT, *, or_without: bool = False) -> Iterator[None]:
     """Hold the lock of the environment ``folder`` while the body runs.
 
-    Raises OwnedElsewhere, naming the pid of the holder, when it does not get free ``within`` seconds.  With ``or_without``
-    the body runs all the same then: a holder who was stopped must not keep traffic from going to the stable release.
+    Raises OwnedElsewhere with the pid of the holder when the lock is not free ``within`` seconds.  With ``or_without`` the body
+    runs without the lock then: a stopped holder must not keep traffic from the stable release.
     """
     with FileLock(folder / "state.lock") as lock:
         if not lock.take(within) and not or_without:
@@ -45,9 +45,9 @@ def locked(folder: Path, within: float = PATIENT, *, or_without: bool = False) -
 
 @contextmanager
 def changing(folder: Path) -> Iterator[Desired]:
-    """Give what should run, read under the lock, to be changed; it is written at the end of the body when it was.
+    """Yield what should run, read under the lock; if the body changes it, it is written at the end.
 
-    Raises InfrastructureError when it cannot be read: what is written then would stop everything that runs.
+    Raises InfrastructureError when it cannot be read: writing would then stop everything that runs.
     """
     with locked(folder):
         desired = read_desired(folder)

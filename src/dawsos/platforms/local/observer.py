@@ -1,4 +1,4 @@
-"""What the files of an environment on this machine say."""
+"""Reads the status of an environment on this machine from its files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dawsos.platforms.local.state import Desired, SupervisorStatus, read_desired
 
 
 def observe(folder: Path) -> EnvironmentStatus:
-    """Return the status of the environment ``folder``; that nothing is there of one that was never started."""
+    """Return the status of the environment ``folder``; an empty one for an environment that was never started."""
     seen, desired = read_status(folder, supervisor_runs(folder)), read_desired(folder)
     deployments = {name: _deployment(name, desired, seen) for name in desired.deployments}
     shown = tuple(

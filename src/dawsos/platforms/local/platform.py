@@ -27,7 +27,7 @@ from dawsos.platforms.local.workers import Worker, filled, with_ports
 
 @dataclass(frozen=True)
 class _Prepared:
-    """The environment once it is prepared: what was asked for and the variables of everything that runs in it."""
+    """The environment once it is prepared: its spec, and the variables of everything that runs in it."""
 
     spec: EnvironmentSpec
     variables: Mapping[str, str]
@@ -110,9 +110,9 @@ class LocalPlatform:
         return filled(self._ready().variables, ports)
 
     def commands(self, deployment: str, release: Release) -> LocalCommands:
-        """Return what runs the release's commands.
+        """Return the runner of the release's commands.
 
-        Before the deployment runs its workers have no ports: a variable that names one is left out, never half filled in.
+        Workers have no ports before the deployment runs: a variable that names such a port is left out, never half filled in.
         """
         ports = self._environment.named_ports(deployment)
         env = filled(self._release_variables(deployment, release), ports)
@@ -152,7 +152,7 @@ class LocalPlatform:
 
 @dataclass(frozen=True)
 class LocalFaults:
-    """Implements ``contract.FaultInjector``: faults on the wire by Envoy, crashes by signal."""
+    """Implements ``contract.FaultInjector``: Envoy injects faults into requests, a signal crashes processes."""
 
     environment: LocalEnvironment
 

@@ -34,15 +34,15 @@ class Handle:
 
 
 def spec_digest(spec: ProcessSpec) -> str:
-    """Return the digest by which a changed spec is noticed.
+    """Return the digest that shows whether a spec has changed.
 
-    It must stay the same for the same spec: where it does not, the next supervisor replaces every process that runs.
+    It must stay the same for the same spec: otherwise the next supervisor replaces every process.
     """
     return hashlib.sha256(json.dumps(asdict(spec), sort_keys=True).encode()).hexdigest()
 
 
 def start_time(pid: int) -> str:
-    """Return what tells this process from a later one with the same pid, an empty text when it is gone or a zombie."""
+    """Return the start time that tells this process from a later one with the same pid; empty when it is gone or a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return "" if fields[0] in ("Z", "X") else fields[19]

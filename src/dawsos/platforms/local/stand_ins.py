@@ -1,7 +1,7 @@
 """Stand-ins on this machine: processes of the environment that play the external services, beside its own services.
 
-The code is copied from the checkout, so that a stand-in runs on when the checkout is gone or changed.  Its ports are chosen once:
-what a release was told holds for as long as the environment lives.
+The code is copied from the checkout, so that a stand-in runs on when the checkout is gone or changed.  Its ports are chosen once,
+because releases keep the addresses that they were started with.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class _StandIn:
             folder / _RECORD,
             {"copy": copy.name, "command": self.command, "python": self.python, "ports": ports, "ready": self.ready},
         )
-        # The one before runs until the supervisor has replaced it.
+        # The earlier process runs until the supervisor has replaced it.
         _remove_copies(folder, {copy.name, str(record.get("copy"))})
         variables = {name: str(port) for name, port in ports.items()}
         return replace(self, source=copy)._spec(folder, variables), variables

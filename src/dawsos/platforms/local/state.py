@@ -92,7 +92,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def find_desired(folder: Path) -> Desired | None:
-    """Return what should run in ``folder``: nothing when nobody said so yet, None when what was said cannot be read."""
+    """Return what should run in ``folder``: an empty value when nothing was written yet, None when it cannot be read."""
     desired = _find(folder / "desired.json", Desired)
     if desired is None:
         return None
@@ -133,7 +133,7 @@ def read_roles(folder: Path) -> Roles:
 
 
 def write_roles(folder: Path, roles: Roles) -> None:
-    """Keep the roles."""
+    """Write the roles."""
     _write(folder / "traffic.json", _stamped(folder, asdict(roles)))
 
 

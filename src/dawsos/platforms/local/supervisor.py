@@ -45,10 +45,10 @@ _LOCK_WITHIN = 2.0
 
 @dataclass
 class Watched:
-    """What the supervisor remembers of one process.
+    """The supervisor's record of one process.
 
-    ``restarts`` are told to others, in seconds since the epoch; the other times are of the monotonic clock, because the
-    wall's may be set anew while something waits for it.
+    ``restarts`` are published, in seconds since the epoch; the other times are of the monotonic clock, because the wall clock may
+    be set while something waits.
     """
 
     handle: processes.Handle | None = None
@@ -60,7 +60,7 @@ class Watched:
 
 
 class DesiredReader:
-    """Reads ``desired.json`` again only when the file was replaced: it is asked for ten times a second."""
+    """Reads ``desired.json`` again only when the file was replaced, because it is read ten times a second."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -89,7 +89,7 @@ class DesiredReader:
 
 
 class Supervisor:
-    """Reconciles one folder, forever, until told to stop."""
+    """Reconciles one folder until ``desired.json`` says stop."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -146,7 +146,7 @@ class Supervisor:
     def _keep(self, name: str, watched: Watched, spec: ProcessSpec, desired: Desired) -> None:
         """One process that should run: start it, restart it, replace it, ask whether it is ready."""
         if watched.stopping_until is not None:
-            # It was told to end, to be replaced or because it was not wanted for a while: that end is no crash.
+            # The supervisor ended it, to replace it or because it was not wanted for a while: that is not a crash.
             self._retire(name, watched, spec)
             return
         now, died = time.monotonic(), time.time()
@@ -223,7 +223,7 @@ class Supervisor:
         return time.monotonic() > self.lease_until
 
     def _write_lease(self) -> None:
-        """Say that the lease has run out, and leave what else was last seen as it is."""
+        """Record that the lease has ended; keep the other observations."""
         status = read_json(self.folder / "status.json")
         if status.get("lease_expired") != self.lease_expired:
             write_json(self.folder / "status.json", {**status, "lease_expired": self.lease_expired}, durable=False)

@@ -1,4 +1,4 @@
-"""The proxy as the rollout controller moves it: set the weight, wait until the canary is drained."""
+"""The proxy as the rollout controller uses it: set the weight, wait until the canary is drained."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class EnvoyTraffic:
                 await asyncio.sleep(0.02)
                 continue
             now = time.monotonic()
-            # Nothing is known to stand still before there is a reading to compare with.
+            # Without an earlier reading nothing can be said about change.
             if not before or values["upstream_rq_total"] != before["upstream_rq_total"]:
                 received = now
             if not before or (values["upstream_rq_completed"], values["upstream_rq_active"]) != (

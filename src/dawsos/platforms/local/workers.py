@@ -1,9 +1,9 @@
 """The further processes of a deployment: a queue's worker, a sidecar.  They are started, judged and stopped with it.
 
-They differ from replicas in two ways.  They may need ports that the others must know before anything starts, so ports are
-named by variables, chosen once per deployment and told to all of its processes and commands.  And a standby deployment
-is kept warm to answer requests, not to do work: its workers are suspended, so that only the release that
-serves works, and started again when the standby serves again.
+They differ from replicas in two ways.  They may need ports that the other processes must know before anything starts, so ports
+are named by variables, chosen once per deployment and given to all of its processes and commands.  And a standby deployment is
+kept warm to answer requests, not to do work: its workers are suspended, so that only the serving release works, and they start
+again when the standby serves again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def choose_ports(workers: tuple[Worker, ...], known: Mapping[str, int]) -> dict[
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the processes of one deployment have in common."""
+    """The common settings of the processes of one deployment."""
 
     deployment: str
     cwd: str
