@@ -18,13 +18,13 @@ Genuine = Callable[[str, dict[str, Any]], bool]
 
 
 class StageCache:
-    """One folder per stage and fingerprint, renamed into place whole.  Only passed stages are ever put here.
+    """One folder per stage and fingerprint, renamed into place whole.  It has passed stages only.
 
-    ``genuine(fingerprint, kept)`` says whether a kept result is what its signed statement says: what anybody could have
+    ``genuine(fingerprint, kept)`` says whether a kept result is what its signed statement says: a result that anybody could have
     put there must not become a passed stage.
 
-    The methods copy and digest whole folders: an event loop calls them by ``asyncio.to_thread``.  They share nothing but the
-    folder, so that several threads and processes may call them at once.
+    The methods copy and digest whole folders, so an event loop calls them by ``asyncio.to_thread``.  They share only the folder,
+    so that several threads and processes may call them at once.
     """
 
     def __init__(self, folder: Path, genuine: Genuine) -> None:
@@ -60,8 +60,9 @@ class StageCache:
         shutil.copytree(self._folder / stage / digest / "artifacts", artifacts, symlinks=True)
 
     def keep(self, record: StageRecord, fingerprint: Fingerprint, artifacts: Path, *, run: str, statement: str) -> None:
-        """Keep a passed stage's evidence with its signed ``statement``; a bad one is replaced, and so is
-        one that is older than this attempt: it was there, and the stage ran all the same, because a waiver had run out."""
+        """Keep a passed stage's evidence with its signed ``statement``.  It replaces a damaged result, and one that is older than
+        this attempt: the stage ran although that result was there, because a waiver had ended.
+        """
         target = self._folder / record.id / fingerprint.digest
         there = self.lookup(record.id, fingerprint.digest)
         if there is not None and there["finished_at"] >= (record.started_at or 0.0):
@@ -81,7 +82,7 @@ class StageCache:
                 write_json(temporary / "result.json", result)
                 temporary.rename(target)
         except OSError:
-            # A full disk must not turn a passed stage red; it will simply run again next time.
+            # A full disk must not turn a passed stage red; the stage runs again the next time.
             return
 
 

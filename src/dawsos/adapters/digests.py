@@ -1,4 +1,4 @@
-"""SHA-256 of files: what evidence, caches and statements are compared by."""
+"""SHA-256 digests of files, by which evidence, caches and statements are compared."""
 
 from __future__ import annotations
 

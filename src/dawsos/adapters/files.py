@@ -50,7 +50,7 @@ def create_bytes(path: Path, content: bytes, *, durable: bool = False, mode: int
     path.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(path, content, durable, mode) as temporary:
         try:
-            # A link does not replace what is there, as a rename would.
+            # Unlike a rename, a link does not replace an existing file.
             path.hardlink_to(temporary)
         except FileExistsError:
             return False

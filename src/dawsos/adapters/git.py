@@ -1,4 +1,4 @@
-"""What git knows: the commit, the content hash of every file, and a checkout that nobody edits."""
+"""Reads git: the commit, the content hash of every file, and a checkout that nobody edits."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def checkout(root: Path, sha: str, target: Path, *, keep_untracked: bool = False
     prefix = below_top(root)
     if target.exists():
         if changed_files(target, sha):
-            # A step of an earlier run wrote over it.
+            # A step of an earlier run overwrote it.
             put_back(target, sha)
         if not keep_untracked:
             _git(target, *_OWN_IGNORES, "clean", "-ffd", "--quiet")
@@ -187,7 +187,7 @@ def checkout(root: Path, sha: str, target: Path, *, keep_untracked: bool = False
 
 def changed_files(root: Path, sha: str) -> tuple[str, ...]:
     """Return the paths, from the top of the repository, of tracked files that are not as in commit ``sha``."""
-    # Without optional locks: a step beside us may be using git there.
+    # Without optional locks: a step may be using git there at the same time.
     out = _git(root, "--no-optional-locks", "diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", sha, "--")
     return tuple(path for path in out.split("\0") if path)
 
@@ -204,7 +204,7 @@ def top(root: Path) -> str:
 
 
 def put_back(root: Path, sha: str) -> None:
-    """Make the tracked files of the checkout ``root`` those of commit ``sha`` again; others stay."""
+    """Restore the tracked files of the checkout ``root`` to commit ``sha``; other files stay."""
     _git(root, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
 
 

@@ -112,7 +112,7 @@ class HttpClient:
 
 
 def _kind(error: Exception) -> str:
-    """Return the kind of an error of a request, or an empty text for one that is a defect of ours."""
+    """Return the kind of an error of a request, or an empty text for an error that is a defect of this tool."""
     import aiohttp
 
     kinds: tuple[tuple[type[Exception], str], ...] = (

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 _TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105
 _REQUEST_URL, _REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
-# Whoever has one of these can sign as the CI job: no process gets them that does not need them.
+# A process with one of these variables can sign as the CI job, so only processes that need them get them.
 IDENTITY_VARIABLES = (_TOKEN, _REQUEST_URL, _REQUEST_TOKEN)
 
 
 def identity(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return those of ``variables`` by which a CI service says who the job is, none where there is no such identity.
+    """Return those of ``variables`` that give a job its CI identity, none when there is no such identity.
 
-    GitHub Actions gives an address to ask for a token (the workflow needs ``id-token: write``), GitLab and others the token.
+    GitHub Actions gives an address that issues a token (the workflow needs ``id-token: write``), GitLab and others the token.
     """
     if variables.get(_TOKEN):
         return {_TOKEN: variables[_TOKEN]}
@@ -22,5 +22,5 @@ def identity(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def without_identity(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return ``variables`` for a process that has no business with the job's identity."""
+    """Return ``variables`` without the job's identity, for a process that must not have it."""
     return {name: value for name, value in variables.items() if name not in IDENTITY_VARIABLES}

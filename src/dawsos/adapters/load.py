@@ -25,7 +25,7 @@ def must_be_here(url: str) -> None:
 
 
 class OpenLoopLoad:
-    """Sends the declared mix at ``rate`` requests a second (may be changed while it runs); counts what came of it."""
+    """Sends the declared mix at ``rate`` requests a second, which may change while it runs, and counts the outcomes."""
 
     def __init__(self, url: str, load: Load, token: str = "") -> None:
         must_be_here(url)
@@ -49,7 +49,7 @@ class OpenLoopLoad:
         self._task = asyncio.create_task(self._send())
 
     async def stop(self) -> None:
-        """Send nothing new, wait a little for what is under way, and end."""
+        """Send nothing new, wait a short time for the requests in flight, and end."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -62,7 +62,7 @@ class OpenLoopLoad:
         await self._client.close()
 
     def outcome(self) -> dict[str, Any]:
-        """Return what came of it: counts, the ``seconds`` it was sent for, and ``p95`` from when a request was due, in seconds."""
+        """Return the counts, the ``seconds`` of sending, and ``p95`` in seconds from the time when a request was due."""
         ordered = sorted(self.latencies)
         return {
             "sent": self.sent,

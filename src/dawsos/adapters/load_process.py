@@ -1,8 +1,8 @@
-"""The synthetic load in a process of its own, so that what it costs delays no decision of the controller's.
+"""The synthetic load in a process of its own, so that its work delays no decision of the controller.
 
-Run as ``python -m dawsos.adapters.load_process``.  The first line of standard input says what to send (JSON with
-``url``, ``load``, ``token``), every other line is a new rate in requests a second, and its end, also that of a caller who was
-killed, is the load's.  Standard output has the line ``ready`` and, at the end, what came of the load as JSON.
+Run as ``python -m dawsos.adapters.load_process``.  The first line of standard input says what to send (JSON with ``url``,
+``load``, ``token``); every other line is a new rate in requests a second.  The load ends when standard input closes, also when
+the caller was killed.  Standard output has the line ``ready`` and, at the end, the outcome of the load as JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dawsos.errors import InfrastructureError
 from dawsos.model.policy import Load
 
 _READY_WITHIN = 30.0
-# What is under way is awaited for 5 s (see ``OpenLoopLoad.stop``); the rest is for a busy machine.
+# Requests in flight are awaited for 5 s (see ``OpenLoopLoad.stop``); the rest is for a busy machine.
 _ENDED_WITHIN = 15.0
 _MODULE = "dawsos.adapters.load_process"
 
@@ -36,7 +36,7 @@ class LoadProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Begin to send; returns when it does.  Raises InfrastructureError when it does not come to that."""
+        """Begin to send, and return when the process does.  Raises InfrastructureError when it does not begin."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", _MODULE,
             stdin=asyncio.subprocess.PIPE,
@@ -69,8 +69,9 @@ class LoadProcess:
         self._say(str(rate))
 
     async def stop(self) -> dict[str, Any]:
-        """End the load; return what came of it: ``sent``, ``failed``, ``skipped``, ``seconds``, ``failures`` (what -> times), ``p95``
-        in seconds.  An empty mapping when it was killed."""
+        """End the load; return its outcome: ``sent``, ``failed``, ``skipped``, ``seconds``, ``failures`` (what -> times), ``p95``
+        in seconds.  An empty mapping when the process was killed.
+        """
         said, _ = await self._end()
         with contextlib.suppress(ValueError):
             return dict(json.loads(said))

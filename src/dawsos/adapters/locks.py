@@ -1,8 +1,8 @@
 """One file lock for everything that only one process may do at a time.
 
-The operating system drops the lock when its holder dies, however it dies.  The holder writes its pid into the file, so that who
-is refused can be told by whom.  Where somebody only wants to know whether the lock is held, it is tried shared, so that two who
-ask at once do not take each other for the holder; whoever takes the lock therefore tries for a moment before it gives up.
+The operating system drops the lock when its holder dies, however it dies.  The holder writes its pid into the file, so that a
+refused process can name it.  A process that only asks whether the lock is held tries it shared, so that two such processes do not
+take each other for the holder; a process that takes the lock therefore tries for a moment before it gives up.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class ProcessRunner:
             with path.open("a", encoding="utf-8", newline="") as log:
                 await self._copy(output, log)
         except OSError as error:
-            # Go on reading: a command blocks when nobody reads its output.
+            # Keep reading: a command blocks when nobody reads its output.
             while await output.read(_PIECE):
                 pass
             return f"cannot write {path}: {error.strerror}"

@@ -33,7 +33,7 @@ class Reapers:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it unless it runs; raises OSError.  It comes up while we do something else."""
+        """Start it unless it runs; raises OSError.  It starts in the background."""
         with self._lock:
             if self._channel is None:
                 self._open()

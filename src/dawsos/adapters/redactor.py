@@ -14,8 +14,9 @@ _SPEAKING = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|PRIVA
 
 
 def secrets_in(variables: Mapping[str, str]) -> list[str]:
-    """Return what must not be shown of ``variables``: the passwords within addresses, as they are written and as they are
-    meant, and the whole value of a variable whose name says that it is a secret."""
+    """Return the secret parts of ``variables``: the passwords within addresses, as written and as decoded, and the whole value of
+    a variable whose name says that it is a secret.
+    """
     found = [value for name, value in variables.items() if _SPEAKING.search(name) and "://" not in value]
     for value in variables.values():
         password = _password(value)
@@ -31,7 +32,7 @@ def _password(value: str) -> str | None:
 
 
 def _written(value: str) -> set[str]:
-    """Return ``value`` as it stands in plain text, in Python's and JSON's quotes, in HTML and in XML.
+    """Return the forms in which ``value`` may be written: plain text, Python's and JSON's quotes, HTML and XML.
 
     Most secrets are the same in all of them; a key of several lines, or a password with a quote, is not.
     """
@@ -65,9 +66,10 @@ class Masker:
         return self._pattern.sub("***", text) if self._pattern else text
 
     def clean_files(self, folder: Path) -> list[Path]:
-        """Mask every known secret in the files below ``folder`` and return those that had one.
+        """Mask every known secret in the files below ``folder`` and return the files that had one.
 
-        What a command prints is masked as it comes; a report that it writes itself, with the values of a failed assertion, is not.
+        The runner masks what a command prints.  A report that the command itself writes, with the values of a failed assertion,
+        is masked here.
         """
         found = []
         known = [value.encode() for value in sorted(self._values, key=len, reverse=True)]
@@ -82,7 +84,7 @@ class Masker:
         return found
 
     def stream(self) -> MaskedStream:
-        """Return what cleans one text that comes in pieces."""
+        """Return a cleaner of one text that comes in pieces."""
         return MaskedStream(self)
 
     def cleanable(self, text: str) -> int:
@@ -100,14 +102,14 @@ class Masker:
 
 
 class MaskedStream:
-    """Cleans text that comes in pieces of any length, so that a secret cut in two by the pieces is masked all the same."""
+    """Cleans text that comes in pieces of any length; a secret that is cut in two by the pieces is masked as well."""
 
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
         self._held = ""
 
     def feed(self, piece: str) -> str:
-        """Return what can be cleaned so far, and hold back the rest."""
+        """Return the part that can be cleaned now, and keep the rest."""
         text = self._held + piece
         end = self._masker.cleanable(text)
         self._held = text[end:]

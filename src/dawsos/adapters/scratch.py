@@ -37,9 +37,9 @@ def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 def sweep(patterns: Iterable[tuple[Path, str]], before: Callable[[Path], None] = lambda _folder: None) -> list[Path]:
-    """Remove the folders of these (parent, glob) whose owner is gone, ``before`` is told of each; return them.
+    """Remove the folders of these (parent, glob) whose owner is gone; call ``before`` with each; return them.
 
-    What cannot be removed stays: a run must not fail because of what another left behind.
+    A folder that cannot be removed stays: a run must not fail because of what another one left behind.
     """
     removed = []
     for parent, pattern in patterns:
@@ -57,7 +57,7 @@ def sweep(patterns: Iterable[tuple[Path, str]], before: Callable[[Path], None] =
 
 
 def _abandoned(folder: Path) -> int | None:
-    """Return a descriptor that holds the lock of a folder of ours that nobody works in any more, None when there is none."""
+    """Return a descriptor that holds the lock of one of this tool's folders whose owner is gone, None when there is none."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

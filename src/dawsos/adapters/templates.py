@@ -12,9 +12,9 @@ from jinja2.bccache import Bucket
 
 
 class KeptTemplates(FileSystemBytecodeCache):
-    """A folder of compiled templates, used only for the very same text, Python and jinja2.
+    """A folder of compiled templates, used only for the same text, Python and jinja2.
 
-    What cannot be read or written costs a compilation and nothing else.
+    A file that cannot be read or written costs one compilation.
     """
 
     def __init__(self, folder: Path) -> None:

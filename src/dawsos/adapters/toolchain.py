@@ -20,7 +20,7 @@ _BUDGET = 900.0
 
 
 def base_python() -> str:
-    """Return the interpreter outside any virtual environment: what releases run with."""
+    """Return the interpreter outside any virtual environment, with which releases run."""
     return str(getattr(sys, "_base_executable", sys.executable))
 
 
@@ -57,7 +57,7 @@ def tool_environment(home: Path) -> dict[str, str]:
 
 
 def base_environment(home: Path) -> dict[str, str]:
-    """Return the environment that every process of a release gets: nothing of the caller's leaks in."""
+    """Return the environment that every process of a release gets; it has no other variable of the caller."""
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),
@@ -72,7 +72,7 @@ async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
 
     Raises BadInput for a missing file and InfrastructureError, with the end of pip's words, when it cannot be made.
     """
-    # The scripts of an environment name it by its path: a link to a shared folder may be gone before the folder is.
+    # The scripts of an environment contain its path, and a link to a shared folder may go away before the folder.
     folder = folder.resolve()
     target = folder / lock_digest(requirements)[:16]
     if (target / "ready").exists():

@@ -1,4 +1,4 @@
-"""What is proof at once, for every judge; and which samples cannot be believed.  Pure."""
+"""What proves a fault at once, for every judge, and which samples cannot be used.  Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A recorded rollout, judged again under another policy.  Pure.
 
-The samples are what they were: at the weights the real rollout gave.  So a replay says when another judge would have spoken,
-not what would have come of it.
+The samples are those of the real rollout, at its weights.  So a replay says when another judge would have decided, not what would
+have happened after that.
 """
 
 from __future__ import annotations

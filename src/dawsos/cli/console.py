@@ -9,7 +9,7 @@ from rich.console import Console
 
 
 class _SteadfastConsole(Console):
-    """Writes on into nothing when the reader has closed the pipe: a run must not end half done because its ``| head`` did."""
+    """Keeps writing when the reader has closed the pipe: ``| head`` must not end a run in the middle."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -25,5 +25,5 @@ def make_console() -> Console:
 
 
 def say(console: Console, text: str, style: str = "") -> None:
-    """Print ``text`` as it is: neither markup nor line breaks of ours."""
+    """Print ``text`` without markup and without line breaks at the width."""
     console.print(text, markup=False, soft_wrap=True, style=style or None)

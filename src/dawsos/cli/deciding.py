@@ -1,4 +1,4 @@
-"""Carries out the verbs of a person's decision: approve, reject, take everything down."""
+"""Carries out approve, reject and down."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ _EXIT_STOPPED = 130
 
 def main() -> None:
     """Run the command line and exit; every error ends here."""
-    # We have no plugins for pydantic, and to look for some means to read what every installed package says of itself.
+    # The tool has no pydantic plugins, and searching for them reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     # Loading makes many objects and no garbage; to look for some again and again takes a tenth of the start.  What only the
     # collector can free is bounded by this number of objects, some hundred megabytes at the very most.
     gc.set_threshold(1_000_000, 20, 20)
-    # The interpreter looks for garbage once more as it ends, in all that was loaded: a tenth of a short run, for nothing.
+    # The interpreter collects garbage once more at its end, in all that was loaded: a tenth of a short run, for nothing.
     atexit.register(gc.freeze)
     try:
         code = run(sys.argv[1:])
@@ -37,7 +37,7 @@ def main() -> None:
         code = _EXIT_STOPPED
     except BrokenPipeError:
         code = EXIT_DONE
-    except Exception:  # the one boundary: a defect of ours, shown with what a report needs
+    except Exception:  # the one boundary: a defect of the tool, shown with what a report needs
         import traceback  # only a defect needs it
 
         _say_error("this is a defect of dawsos; please report it with these lines:\n" + traceback.format_exc())

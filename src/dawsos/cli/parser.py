@@ -1,4 +1,4 @@
-"""Reads a command line by the grammar: to the verb and its values, to a help text, or to one message that says how to mend it."""
+"""Parses a command line by the grammar into a verb and its values, a help text, or one error message with its fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WIDEST = 100
 
 
 class Call(NamedTuple):
-    """What was asked for: the verb with a value for each of its parameters."""
+    """A parsed command line: the verb with a value for each of its parameters."""
 
     verb: Verb
     values: dict[str, Any]
@@ -85,7 +85,7 @@ def _width() -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises what others print and exit with."""
+    """Raises BadInput where argparse prints and exits."""
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(f"{self.prog.removeprefix('dawsos ')}: {message}", fix=f"see {self.prog} --help")
@@ -99,7 +99,7 @@ class _Formatter(argparse.HelpFormatter):
         super().add_usage(usage, actions, groups, prefix or "Usage: ")
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        """Keep paragraphs apart, which argparse runs together."""
+        """Keep paragraphs apart, which argparse joins."""
         return "\n\n".join(
             textwrap.fill(part, width, initial_indent=indent, subsequent_indent=indent) for part in text.split("\n\n")
         )
@@ -136,7 +136,7 @@ def _shown(argument: Parameter) -> str:
 
 
 def _kind(parameter: Parameter) -> dict[str, Any]:
-    """Return what argparse is told of ``parameter``; to argparse a per cent sign in a help text is the start of a format."""
+    """Return argparse's keywords for ``parameter``; in a help text argparse takes a per cent sign for the start of a format."""
     text = parameter.help.replace("%", "%%")
     if not parameter.metavar:
         action = argparse.BooleanOptionalAction if parameter.default else "store_true"

@@ -1,4 +1,4 @@
-"""Carries out the verbs about the pipeline file: write the first one, and say what one means."""
+"""Carries out the verbs about the pipeline file: init and lint."""
 
 from __future__ import annotations
 

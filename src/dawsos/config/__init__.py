@@ -1,1 +1,1 @@
-"""From a file to a typed pipeline: every message has the path, the line and the fix."""
+"""Reads the file into a typed pipeline; every message has the path, the line and the fix."""

@@ -1,4 +1,4 @@
-"""YAML as plain values with the line of every place in it: pipeline.yaml, and manifests that are not ours."""
+"""YAML as plain values with the line of every place in it: pipeline.yaml, and manifests of other tools."""
 
 from __future__ import annotations
 

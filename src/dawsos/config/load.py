@@ -1,4 +1,4 @@
-"""Reads ``pipeline.yaml``: all problems at once, each with file, line, place and what to write instead."""
+"""Reads ``pipeline.yaml`` and reports all problems at once, each with file, line, place and fix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dawsos.model.verdicts import GateKindName
 # Gate kind -> the model of its options.
 GateModels = Mapping[GateKindName, type[GateOptions]]
 
-# Keys of version 1 that stand elsewhere now: whoever writes them from memory is told where.
+# Keys of version 1 that moved: the message about one names its new place.
 _MOVED: dict[Path, str] = {
     ("rollout", "error_rate"): "the limit is slo.error_rate, which is written once",
     ("rollout", "p95"): "the limit is slo.warm_p95, which is written once",

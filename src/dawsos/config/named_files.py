@@ -1,4 +1,4 @@
-"""Refuses a pipeline that names a file which is not there, before anything has run."""
+"""Refuses a pipeline that names a missing file, before anything runs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dawsos.model.pipeline import Pipeline, Stage
 
 
 def must_have_files(pipeline: Pipeline, stages: Sequence[Stage], root: Path, where: str = "") -> None:
-    """Raise BadInput with one line for each file that ``stages`` need by name and ``root`` has not.
+    """Raise BadInput with one line for each file that ``stages`` name and ``root`` does not have.
 
-    ``where`` says in the message what ``root`` is: a file that was forgotten in a commit is there for whoever looks.
+    ``where`` says in the message what ``root`` is: a file that was not committed is still in the working tree.
     """
     problems = []
     for place, name, is_folder in dict.fromkeys(_named(pipeline, stages)):

@@ -1,7 +1,7 @@
-"""The text of a version 1 ``pipeline.yaml`` edited in place, so that comments and layout stay.  Pure.
+"""Edits the text of a version 1 ``pipeline.yaml`` in place, so that comments and layout stay.  Pure.
 
-Each edit finds its place in the parsed document and the text is parsed anew after it, so that no edit moves the place of another.
-What comes out is compared with what it should mean by whoever asked (``upgrade.upgrade_text``).
+Each edit finds its place in the parsed document, and the text is parsed again after it, so that no edit moves the place of
+another.  The caller (``upgrade.upgrade_text``) compares the result with what it should mean.
 """
 
 from __future__ import annotations

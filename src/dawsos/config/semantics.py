@@ -1,4 +1,4 @@
-"""What the shape alone cannot say: names that must exist, ids that must differ, needs that must not go in circles."""
+"""Checks that no schema can express: names that must exist, ids that must differ, needs without a circle."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ _PORT = re.compile(r"\{([A-Z][A-Z0-9_]*_PORT)\}")
 
 
 def _variables(pipeline: Pipeline) -> list[tuple[Place, str]]:
-    """Ports that a variable names must be there, with each profile: a variable that named another one would not be set."""
+    """Check with each profile that the ports which a variable names exist: a variable that named another one would not be set."""
     of_workers = {port for worker in pipeline.service.workers for port in worker.ports}
     problems: dict[Place, str] = {}
     for profile in (None, *pipeline.profiles):
@@ -196,7 +196,7 @@ def _profiles(pipeline: Pipeline) -> list[tuple[Place, str]]:
                 (place, f"check_interval {policy.check_interval:g} s is shorter than tick {policy.tick:g} s")
             )
         if policy.lease <= policy.tick:
-            # The policy itself refuses that, but is not asked again for what a profile changes.
+            # The policy refuses that too, but a profile's changes are not validated by it again.
             problems.append(
                 (place, f"tick {policy.tick:g} s is not shorter than lease {policy.lease:g} s, which it renews")
             )

@@ -1,4 +1,4 @@
-"""The first ``pipeline.yaml`` of a Python project: what was found in it, as text.  Pure; ``app.adopt`` looks and writes."""
+"""The first ``pipeline.yaml`` of a Python project, as text, from what was found in it.  Pure; ``verbs.init`` reads and writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Found:
     coverage: int = 80
 
     def describe(self) -> list[tuple[str, str]]:
-        """Return (what, found) lines for the person who asked."""
+        """Return (what, found) lines for a person."""
         return [
             ("packages", ", ".join(self.packages) or "none"),
             ("tests", self.tests or "none"),

@@ -33,7 +33,7 @@ _OBJECTIVES: tuple[tuple[str, str, Callable[[object], float]], ...] = (
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that version 2 writes differently: where it stands in version 1, and what becomes of it."""
+    """One thing that version 2 writes differently: its place in version 1, and what it becomes."""
 
     place: Path
     message: str
@@ -84,7 +84,7 @@ def _environments(document: dict[str, Any]) -> list[str]:
 
 
 def _to_objectives(document: dict[str, Any]) -> Iterator[Change]:
-    """Let the limits that the rollout had be the SLOs: those beside them bound nothing."""
+    """Make the limits of the rollout the SLOs, because the SLOs beside them had no effect."""
     rollout, slo = document.get("rollout"), document.get("slo")
     if not isinstance(rollout, dict) or not isinstance(slo, dict):
         return

@@ -18,7 +18,7 @@ _SELECTOR = re.compile(r"\{\s*(?!\{)[^}]*(=~?|!~)[^}]*\}")
 
 @dataclass(frozen=True)
 class ManifestFinding:
-    """One thing to know.  ``error``: it cannot work; ``warning``: it does not do what it seems to; ``note``: what it means."""
+    """A finding.  ``error``: it cannot work; ``warning``: it does not do what it seems to; ``note``: what it means."""
 
     level: Literal["error", "warning", "note"]
     place: Place

@@ -1,4 +1,4 @@
-"""Where releases run: what pipeline.yaml says of an environment, and what a profile changes of it."""
+"""The settings of an environment in pipeline.yaml, and the changes of a profile to them."""
 
 from __future__ import annotations
 

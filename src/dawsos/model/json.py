@@ -1,4 +1,4 @@
-"""JSON as types: what a parsed document holds, so that a reader has to check a value before it uses one."""
+"""JSON as types: a reader must check a parsed value before it uses it."""
 
 from __future__ import annotations
 

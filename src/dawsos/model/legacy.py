@@ -1,6 +1,6 @@
-"""Journals of older versions: what they called otherwise, and what they said only in a sentence.
+"""Journals of older versions: facts under other names, and facts that only a sentence has.
 
-Nothing else reads a sentence.  A journal that was written before causes were recorded has to be shown all the same.
+Nothing else parses a sentence.  A journal that was written before causes were recorded must still be shown.
 """
 
 from __future__ import annotations

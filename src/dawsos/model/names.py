@@ -1,4 +1,4 @@
-"""Names: of packages as an index compares them, of deployments, and which known name a misspelt one is near to."""
+"""Names: of packages as an index compares them, of deployments, and the nearest known name to a misspelt one."""
 
 from __future__ import annotations
 

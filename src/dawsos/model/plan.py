@@ -1,4 +1,4 @@
-"""What will run and what need not."""
+"""The plan of a run: the action for each stage, and its fingerprint."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Fingerprint:
 
 
 class Action(StrEnum):
-    """What becomes of a stage: ``restore`` takes the result of an earlier run on the same inputs."""
+    """The planned action for a stage: ``restore`` takes the result of an earlier run on the same inputs."""
 
     RUN = "run"
     RESTORE = "restore"

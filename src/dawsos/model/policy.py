@@ -1,4 +1,4 @@
-"""What a person writes about a rollout: the policy and its parts, checked when pipeline.yaml is read."""
+"""The rollout policy of pipeline.yaml and its parts, checked when the file is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes as data: what to run, how to know it is ready, what came of it."""
+"""Processes as data: what to run, when it is ready, how it ended."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class Command:
 
 @dataclass(frozen=True)
 class CommandOutcome:
-    """What came of a command: ``exit_code`` is negative for a signal, None when it never started.
+    """The outcome of a command: ``exit_code`` is negative for a signal, None when it never started.
 
-    ``judged`` is an exit code that the step declared as one that only says that something was found.
+    ``judged`` is an exit code that the step declared as "findings were reported", not as a failure.
     """
 
     classification: StepClass

@@ -1,4 +1,4 @@
-"""What a canary rollout is judged by: samples of the traffic, and what a judge says of them."""
+"""The values that a canary rollout is judged by: samples of the traffic, and the judgements on them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What a judge concludes: the verdict, one sentence for a person and, of a failing canary, the cause.
+    """A conclusion of a judge: the verdict, one sentence for a person and, of a failing canary, the cause.
 
     ``metric`` names what was measured where the cause alone does not; ``measured`` and ``limit`` are its numbers.
     """

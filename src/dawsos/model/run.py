@@ -1,4 +1,4 @@
-"""A run as it stands: frozen records of its stages, approvals and rollout.  ``fold`` makes them of events."""
+"""The state of a run: frozen records of its stages, approvals and rollout.  ``fold`` makes them of events."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """A stage as it stands.
+    """The state of a stage.
 
-    ``evidence`` maps each file of its artifact folder to its SHA-256, ``tools`` what ran to its version; ``original`` is the
-    digest of the statement of the run that a restored stage comes from.
+    ``evidence`` maps each file of its artifact folder to its SHA-256, ``tools`` each tool that ran to its version; ``original``
+    is the digest of the statement of the run that a restored stage comes from.
     """
 
     id: str
@@ -192,5 +192,5 @@ class Run:
 
     @property
     def unfinished(self) -> bool:
-        """True while somebody has to go on with it."""
+        """True while somebody has to resume or approve it."""
         return self.result in (RunResult.UNFINISHED, RunResult.WAITING)

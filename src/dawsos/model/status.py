@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class StageState(StrEnum):
-    """How a stage stands.  ``restored`` is a result that an earlier run reached on the same inputs."""
+    """The state of a stage.  ``restored`` is a result that an earlier run reached on the same inputs."""
 
     PENDING = "pending"
     RUNNING = "running"

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 _DURATION = re.compile(
     r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m(?!s))?(?:(?P<s>\d+(?:\.\d+)?)s)?(?:(?P<ms>\d+)ms)?"
 )
-# A year: what is longer is a slip of the pen, and infinity is not a time to wait for.
+# A year: a longer time is a typing error, and infinity is not a time to wait for.
 LONGEST = 366 * 24 * 3600.0
 _FACTORS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 

@@ -33,10 +33,10 @@ CERTIFICATE = "urn:dawsos:attestation:key-certificate:v1"
 
 @dataclass(frozen=True)
 class Confirmed:
-    """What came of checking the certificate of a run's key.
+    """The result of checking the certificate of a run's key.
 
-    ``key`` is the key that is believed because of it (SubjectPublicKeyInfo), empty when there is none; ``problem`` says why the
-    certificate that lies there proves nothing; ``required`` that without one nothing goes to production.
+    ``key`` is the key that the certificate proves (SubjectPublicKeyInfo), empty when there is none; ``problem`` says why the
+    certificate proves nothing; ``required`` says that production admits nothing without one.
     """
 
     key: bytes = b""

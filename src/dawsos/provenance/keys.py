@@ -109,7 +109,7 @@ def local_signer(folder: Path) -> LocalSigner:
 
 
 def _publish(folder: Path, key: Ed25519PrivateKey) -> None:
-    """Put the public key where the keyring looks."""
+    """Put the public key into the folder of the keyring."""
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     path = folder / f"{key_id(key.public_key())[:16]}.pub"
     # Also when an earlier version was killed while it wrote it: the keyring would refuse it for good.

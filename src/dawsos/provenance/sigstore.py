@@ -46,9 +46,10 @@ class Keyless:
         return answer
 
     async def verify(self, bundle: str, identity: str, issuer: str) -> dict[str, str]:
-        """Check ``bundle`` without the network; return ``payload`` (base64), ``identity`` and ``issuer``, or why it is ``refused``.
+        """Check ``bundle`` without the network; return ``payload`` (base64), ``identity`` and ``issuer``, or why it is
+        ``refused``.
 
-        Raises InfrastructureError when that cannot be found out here.
+        Raises InfrastructureError when it cannot be checked here.
         """
         request = {"verb": "verify", "bundle": bundle, "identity": identity, "issuer": issuer}
         answer = await self._ask(request, toolchain.base_environment(self._home))

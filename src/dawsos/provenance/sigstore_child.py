@@ -54,11 +54,11 @@ def verify(request: dict[str, Any]) -> dict[str, Any]:
         try:
             _, payload = verifier.verify_dsse(bundle, demanded)
         except VerificationError:
-            # Is it genuine, and only somebody else's?  Then the answer names him.
+            # If it is genuine and made by another identity, the answer names that identity.
             verifier.verify_dsse(bundle, policy.UnsafeNoOp())
             return {"refused": "it was made by {identity} (issuer {issuer})".format(**named), **named}
     except Exception as error:
-        # Whatever a parser makes of bytes that somebody changed, it is the same answer.
+        # Any error of a parser on altered bytes gives the same answer.
         return {"refused": f"it does not verify: {type(error).__name__}: {error}"}
     return {"payload": base64.b64encode(payload).decode(), **named}
 

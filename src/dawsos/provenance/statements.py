@@ -49,9 +49,9 @@ def release_subject(digest: str) -> tuple[str, str, str]:
 
 
 def about_stage(run: Run, stage: StageRecord, approval: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what is known of ``stage``: what ran with which tools, its gates with values and limits, its evidence.
+    """Return the predicate about ``stage``: what ran with which tools, its gates with values and limits, its evidence.
 
-    ``approval`` is what the pipeline asks of people at this stage.
+    ``approval`` is the stage's rule of approvals.
     """
     restored = None
     if stage.state == "restored":

@@ -1,7 +1,7 @@
-"""Container images of a release: which builder makes them here, and that it makes the same one twice.
+"""Container images of a release: chooses the builder, and checks that it makes the same image twice.
 
-Each builder that cannot be used says why.  An image is made from the release's own folder, so that
-it holds the very files that were tested, and twice, so that it can be compared with itself.
+Each builder that cannot be used says why.  An image is made from the folder of the release, so that it has the files that were
+tested, and twice, so that the two can be compared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an image holds, once a builder has laid it out in a folder: a manifest, its configuration, its uncompressed layers.
+"""Reads an image that a builder has written to a folder: a manifest, its configuration, its uncompressed layers.
 
 The folder is containers/image's ``dir`` transport: ``manifest.json`` and one file a blob, named by its SHA-256.
 """

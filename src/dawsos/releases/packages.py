@@ -1,6 +1,6 @@
-"""Keeps the packages of a lock as a release has them, installed and compiled, so that the next build of that lock copies them.
+"""Keeps the installed and compiled packages of a lock, so that the next build of that lock copies them.
 
-Fetching, unpacking and compiling them is most of the time of a build, and a commit seldom changes the lock.
+Fetching, unpacking and compiling them takes most of the time of a build, and a commit seldom changes the lock.
 """
 
 from __future__ import annotations

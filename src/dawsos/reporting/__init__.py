@@ -1,1 +1,1 @@
-"""Shows a run to people: on the terminal, as JSON, as one HTML page.  Takes events and folded state; never calls back."""
+"""Reports of a run: on the terminal, as JSON, as one HTML page.  Takes events and folded state; never calls back."""

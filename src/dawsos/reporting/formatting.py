@@ -1,4 +1,4 @@
-"""What a run looks like in words and numbers; the terminal and the report say the same because both ask here.  Pure."""
+"""States, numbers and times as text, shared by the terminal and the report.  Pure."""
 
 from __future__ import annotations
 

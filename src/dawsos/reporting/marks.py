@@ -1,4 +1,4 @@
-"""The symbol of a state in its colour.  Apart from the tables of a run, because a list of runs needs only this."""
+"""The symbol of a state in its colour.  A module of its own, because a list of runs needs only this."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def render_metrics(events: Iterable[Event]) -> str:
         elif isinstance(fact, RunFinished) and fact.result is not RunResult.WAITING:
             command, outcome = begun[1].command, str(fact.result)
             hotfix = "true" if begun[1].options.get("hotfix") else "false"
-            # A drill that is rolled back has done what it was for.
+            # A drill that is rolled back has succeeded.
             good = outcome == ("rolled_back" if command == "drill" else "passed")
             runs[(command, hotfix, outcome, "success" if good else "failure")] += 1
             durations.setdefault(command, []).append(event.at - begun[0])
@@ -65,7 +65,7 @@ def _head(name: str) -> list[str]:
 
 
 def _line(name: str, labels: Mapping[str, str], value: float) -> str:
-    # Commands and outcomes are words of ours: nothing in them needs escaping.
+    # Commands and outcomes are fixed words of the tool: nothing in them needs escaping.
     pairs = ",".join(f'{key}="{text}"' for key, text in labels.items())
     return f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}"
 

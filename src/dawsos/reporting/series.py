@@ -1,7 +1,7 @@
 """A rollout's samples as numbers to show.  Pure.
 
-Time is counted from the rollout's start on the journal's clock, because a controller that was restarted begins to count
-its own ticks anew.  A p95 cannot be added up: where ticks are merged, the highest one stands for all.
+Time is counted from the rollout's start on the journal's clock, because a restarted controller counts its own ticks from 0 again.
+A p95 cannot be added up: the highest one stands for merged ticks.
 """
 
 from __future__ import annotations

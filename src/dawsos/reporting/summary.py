@@ -1,4 +1,4 @@
-"""What happened in a run, as sentences: the headline, the rule that fired, what was not checked, what to do next.  Pure."""
+"""Sentences about a run: the headline, the rule that ended a rollout, what was not checked, what to do next.  Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dawsos.reporting.formatting import count, latency, number, one_line, percen
 from dawsos.reporting.series import last_weight, tick_of
 
 BAD_STATES = ("failed", "infrastructure", "timeout", "rejected", "rolled_back")
-# The share of the declared load below which a rollout is told to have had less than was asked for.
+# Below this share of the declared load the report says that a rollout had less than declared.
 _ENOUGH_LOAD = 0.9
 # Verdicts of a version that had no ``unchecked`` say it in their text only.
 _DOUBT = re.compile(
@@ -253,7 +253,7 @@ _HOW = {
 
 
 def changed_files(changed: ChangedFiles | FilesChanged) -> str:
-    """Return what became of tracked files that a step had changed."""
+    """Return what happened to tracked files that a step had changed."""
     more = f" and {changed.count - 3} more" if changed.count > 3 else ""
     return f"{one_line(', '.join(changed.files[:3]))}{more} {_HOW.get(changed.how, 'was changed')}"
 
@@ -343,7 +343,7 @@ def summary(run: Run, *, report: str = "", url: str = "", hints: bool = True) ->
 
 
 def weight_change(change: str) -> str:
-    """Return ``, dimmed`` or ``, restored`` for a change of weight that suspicion caused; its reason is told elsewhere."""
+    """Return ``, dimmed`` or ``, restored`` for a change of weight by suspicion; its reason is shown elsewhere."""
     return f", {change}" if change else ""
 
 
@@ -359,7 +359,7 @@ def evidence_text(sample: RolloutSampled) -> str:
 
 
 def rollback_text(rollout: RolloutRecord) -> str:
-    """Say how long the canary went on being sent requests after the decision."""
+    """Return how long the canary still got requests after the decision."""
     if rollout.rollback_seconds is None:
         return "the time from the decision to the last request sent to the canary is not known"
     text = f"{span(rollout.rollback_seconds)} from the decision to the last request sent to the canary"

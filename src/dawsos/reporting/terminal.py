@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a live table on a terminal, one line a fact everywhere else."""
+"""The terminal reporter: a live table on a terminal, one line a fact everywhere else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dawsos.ports import Clock
 from dawsos.reporting import formatting, series, summary, tables
 from dawsos.reporting.sarif import annotation
 
-# Without a terminal the canary is reported when something changes, and at least so often (seconds).
+# Without a terminal the canary is reported when something changes, and at least every so many seconds.
 _CANARY_EVERY = 10.0
 # More than a service shows for one step anyway.
 _ANNOTATIONS = 50

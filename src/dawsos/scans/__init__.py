@@ -1,1 +1,1 @@
-"""The tool's own makers of evidence, for what no scanner at hand does: secrets, OSV exports, the contents of a bundle."""
+"""Scanners of the tool, for evidence that no external scanner gives: secrets, OSV exports, the contents of a bundle."""

@@ -1,6 +1,6 @@
-"""The judges on their ladders, for many rollouts at once: ours, the request's threshold rule, Flagger's rule.
+"""The judges on their ladders, for many rollouts at once: the statistical judge, the threshold rule, Flagger's rule.
 
-Each mirrors a module of one rollout: ``ladder`` with ``evidence``, ``thresholds``, ``flagger``.
+Each mirrors the code of one rollout: ``rollout.decision`` with ``evidence``, ``thresholds``, ``flagger``.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Checks:
         self.known = np.zeros(columns, dtype=bool)
 
     def add(self, second: Second, where: Flags) -> None:
-        """Take in one second in the columns ``where``; the others stand still."""
+        """Take in one second in the columns ``where``; the others do not change."""
         new = np.stack([second.tables[0, 0], second.tables[0, 1], second.slow[1]])
         self._sum += np.where(where, new, 0)
         self._seen += where

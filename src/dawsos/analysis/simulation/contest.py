@@ -55,7 +55,7 @@ def contest(
     seed: int,
     progress: Callable[[float], None] = lambda _done: None,
 ) -> list[SimulationResult]:
-    """Simulate ``rollouts`` rollouts under each named policy; ``progress`` is told the part done, 0 to 1.
+    """Simulate ``rollouts`` rollouts under each named policy; ``progress`` is called with the finished part, 0 to 1.
 
     All policies see the same traffic and disturbances second by second, and the same requests while their weights agree.
     """

@@ -1,7 +1,7 @@
-"""What may happen to a rollout: each scenario as error rates and latencies of both versions over time.
+"""Scenarios of a rollout, as error rates and latencies of both versions over time.
 
-``aa`` is two equal versions.  The names and numbers are those of the study in docs/judge.md, so that its table can be
-repeated.  Disturbances that hit both versions draw their times from the scenario's own random numbers.
+``aa`` is two equal versions.  The names and numbers are those of the study in docs/judge.md, so that its table can be repeated.
+Disturbances that hit both versions draw their times from the scenario's own random numbers.
 """
 
 from __future__ import annotations

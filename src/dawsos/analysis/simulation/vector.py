@@ -36,7 +36,7 @@ class Mixtures:
         self.stakes = np.where(where, np.logaddexp(self.stakes, fresh + self.weights), self.stakes)
 
     def begin_anew(self, where: Flags) -> None:
-        """Stake everything afresh in the columns ``where``."""
+        """Stake everything again in the columns ``where``."""
         self.stakes = np.where(where, self.weights, self.stakes)
         self.reserve = np.where(where, 0.0, self.reserve)
 

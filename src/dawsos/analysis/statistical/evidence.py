@@ -49,10 +49,10 @@ SETTLE = 2.0
 
 @dataclass(frozen=True)
 class Rules:
-    """What of the policy the evidence depends on.  Rates are shares, times seconds.
+    """The part of the policy that the evidence depends on.  Rates are shares, times seconds.
 
-    ``alpha`` bounds the probability that a rollout of a healthy canary is ever rolled back by these bets; ``tolerance`` is
-    the odds ratio that is still forgiven; ``cluster`` is the most requests that come from one user or connection together.
+    ``alpha`` bounds the probability that a rollout of a healthy canary is ever rolled back by these bets; ``tolerance`` is the
+    odds ratio that is still accepted; ``cluster`` is the most requests that come from one user or connection together.
     """
 
     alpha: float = 0.01

@@ -1,8 +1,8 @@
-"""``judge: statistical``: a decision that may be asked for every second.  Pure.
+"""``judge: statistical``: a judge that may decide at every second.  Pure.
 
-``Judge`` is the seam: samples go in one by one, each with the judgement over all of them.  The statistical judge compares
-the canary with what stable does in the same second (``evidence``).  Where there is nothing to compare with (the first
-release, the soak at 100 %) it says so and the rule of thresholds watches.
+``Judge`` is the contract: samples go in one by one, each with the judgement over all of them.  The statistical judge compares the
+canary with stable in the same second (``evidence``).  Where there is nothing to compare with (the first release, the soak at 100
+%) it says so, and the threshold rule judges.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Judge(Protocol):
 
 
 def rules_of(policy: RolloutPolicy) -> Rules:
-    """Return what of ``policy`` the evidence depends on.  A p95 limit means: at most 5 % of the requests are slower."""
+    """Return the part of ``policy`` that the evidence depends on.  A p95 limit means: at most 5 % of the requests are slower."""
     return Rules(
         alpha=policy.alpha,
         tolerance=policy.tolerance,

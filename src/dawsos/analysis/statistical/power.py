@@ -1,8 +1,8 @@
-"""Power before the rollout: what these steps can find with this traffic, and how soon.  Pure.
+"""The power of a rollout, computed before it: what its steps can find with this traffic, and how soon.  Pure.
 
-The judge itself is shown what is to be expected, second by second: not a draw but the mean counts of a canary with the fault.
-When that is proof is about the median time to the rollback; a test holds it against simulated rollouts.  The figures are an
-estimate to plan by, not a promise: half of the canaries take longer.
+The judge itself gets the expected traffic, second by second: not a draw but the mean counts of a canary with the fault.  The time
+of its proof is about the median time to the rollback; a test compares it with simulated rollouts.  The figures are an estimate
+for planning, not a promise: half of the canaries take longer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the statistical judge found, in words for a person at three in the morning, and in numbers for the record.  Pure."""
+"""The findings of the statistical judge, in words for an operator and in numbers for the record.  Pure."""
 
 from __future__ import annotations
 

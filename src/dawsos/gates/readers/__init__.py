@@ -1,1 +1,1 @@
-"""What foreign tools write, read into the gates' own models.  Pure: text in, values out; raises Missing and Malformed."""
+"""Reads the output of other tools into the gates' own models.  Pure: text in, values out; raises Missing and Malformed."""

@@ -1,4 +1,4 @@
-"""Builders of container images: one module each, one literal dict of them, in the order in which they are asked."""
+"""Builders of container images: one module each, one literal dict of them, in the order of preference."""
 
 from dawsos.releases.builders.buildah import Buildah
 from dawsos.releases.builders.common import Builder

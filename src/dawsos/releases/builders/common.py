@@ -18,7 +18,7 @@ _BUDGET = 600.0
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of a builder's program, and all that it printed."""
+    """The outcome of a builder's program, and all that it printed."""
 
     outcome: CommandOutcome
     output: str
@@ -44,7 +44,7 @@ class BuildTools:
     docker: dict[str, str] = field(default_factory=dict)
 
     async def run(self, *argv: str) -> Ran:
-        """Run ``argv``; never raises for what it does."""
+        """Run ``argv``; never raises for its outcome."""
         before = self.log.stat().st_size if self.log.exists() else 0
         outcome = await self.runner.run(Command(argv, str(self.folder), self.environment, str(self.log), _BUDGET))
         output = self.log.read_bytes()[before:].decode(errors="replace") if self.log.exists() else ""
