@@ -98,6 +98,18 @@ def test_what_runs_is_brought_back_with_a_file_of_version_1(paper: Paper) -> Non
     assert paper.production.deployments["older"].release == older
 
 
+def test_a_standby_of_the_release_that_serves_is_nothing_to_go_back_to(paper: Paper) -> None:
+    """A drill without a fault leaves one, and then a rollback said that production already serves this release."""
+    older, newer = paper.release("1"), paper.release("2")
+    shipped(paper, older, "20260228-120000-c0ffee0-01")
+    shipped(paper, newer, "20260301-120000-c0ffee0-02")
+    paper.serve(newer, "before")
+    paper.serve(newer, "drilled")
+    paper.production.roles = Roles("drilled", None, "before", 0)
+    assert finished(paper, rollback(paper.project, ASKED, silent))[:2] == (0, "passed")
+    assert paper.production.deployments[str(paper.production.roles.stable)].release == older
+
+
 def test_without_a_standby_the_release_that_was_promoted_before_is_started_again(paper: Paper) -> None:
     older, newer = paper.release("1"), paper.release("2")
     shipped(paper, older, "20260228-120000-c0ffee0-01")

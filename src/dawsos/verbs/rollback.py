@@ -151,8 +151,10 @@ def _target(tools: Tools, status: EnvironmentStatus, to: str) -> str:
     """Return the digest of the release to go back to; raises BadInput when there is none, or not exactly one."""
     serving = status.release_of(status.roles.stable)
     if not to:
-        if status.roles.standby is not None:
-            return status.release_of(status.roles.standby)
+        standby = status.release_of(status.roles.standby) if status.roles.standby else ""
+        # After a drill without a fault it is another deployment of the release that serves.
+        if standby not in ("", serving):
+            return standby
         return _release_before(tools, serving)
     # Compared as text, not as a glob: the argument may hold anything, also a path.
     kept = tools.project.releases.iterdir() if tools.project.releases.exists() else ()
