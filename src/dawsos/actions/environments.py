@@ -52,10 +52,9 @@ def _stand_ins(
 
 
 def deployed_profile(tools: Tools, pipeline: Pipeline, name: str, deployment: str | None = None) -> str:
-    """Return the profile of the last deployment to the environment, an empty text when there was none.
+    """Return the profile with which ``deployment`` came to the environment; without one, that of the newest deployment there.
 
-    A verb that acts on a deployed environment must give its processes the same settings.  Raises BadInput when pipeline.yaml has
-    no such profile any more.
+    An empty text when the journal does not say.  Raises BadInput when pipeline.yaml has no such profile any more.
     """
     profiles: dict[str, str] = {}
     newest, wanted = "", None
@@ -76,10 +75,10 @@ def deployed_profile(tools: Tools, pipeline: Pipeline, name: str, deployment: st
 
 
 async def serving_profile(tools: Tools, pipeline: Pipeline, name: str) -> str:
-    """Return the profile with which the release that serves the environment was deployed.
+    """Return the profile with which the serving release of the environment was deployed.
 
-    Whoever acts on what runs there must give its processes the same settings.  A canary that came later, a drill's or one that
-    was rolled back, does not count.  Raises BadInput when pipeline.yaml has no such profile.
+    A verb that acts on that release must give its processes the same settings.  A later canary, of a drill or one that was rolled
+    back, does not count.  Raises BadInput when pipeline.yaml has no such profile any more.
     """
     kind = pipeline.environment(name, deployed_profile(tools, pipeline, name)).platform
     stable = (await tools.platform(name, kind).status()).roles.stable
@@ -91,6 +90,6 @@ async def has_settings_of(tools: Tools, pipeline: Pipeline, name: str, profile: 
     try:
         deployed = pipeline.environment(name, await serving_profile(tools, pipeline, name))
     except BadInput:
-        # A profile that is gone: nobody knows what its settings were.
+        # The profile is gone from pipeline.yaml, so its settings are unknown.
         return False
     return deployed == pipeline.environment(name, profile)

@@ -67,7 +67,11 @@ async def _admit(context: RunContext, attempt: StageAttempt) -> None:
 
 
 async def _finish(rollout: RolloutContext, session: Session, attempt: StageAttempt, *, alike: bool) -> Finished:
-    """Begin or resume the rollout, and bring it to its end."""
+    """Begin or resume the rollout, and bring it to its end.
+
+    ``alike``: the serving release was deployed with the settings of this run.  With other settings, for example of another
+    profile, the same release is rolled out again, because its processes keep the variables that they were started with.
+    """
     record = session.state.rollout
     if (record is not None or alike) and _serves(await rollout.platform.status(), rollout.release, record):
         if record is not None and not record.outcome:

@@ -17,8 +17,8 @@ def identity(variables: Mapping[str, str]) -> dict[str, str]:
     """
     if variables.get(_TOKEN):
         return {_TOKEN: variables[_TOKEN]}
-    asked = {name: variables.get(name, "") for name in (_REQUEST_URL, _REQUEST_TOKEN)}
-    return {**asked, "GITHUB_ACTIONS": "true"} if all(asked.values()) else {}
+    request = {name: variables.get(name, "") for name in (_REQUEST_URL, _REQUEST_TOKEN)}
+    return {**request, "GITHUB_ACTIONS": "true"} if all(request.values()) else {}
 
 
 def without_identity(variables: Mapping[str, str]) -> dict[str, str]:

@@ -53,9 +53,9 @@ class LoadProcess:
             async with asyncio.timeout(_READY_WITHIN):
                 said = await self._process.stdout.readline()  # type: ignore[union-attr]
         if said != b"ready\n":
-            told = await self._end()
+            output = await self._end()
             raise InfrastructureError(
-                f"the load did not start: {told[1][-300:] or 'it said nothing'}", fix="ship again"
+                f"the load did not start: {output[1][-300:] or 'it printed nothing'}", fix="ship again"
             )
 
     @property

@@ -140,7 +140,7 @@ class KeyCertified(Fact):
 
 @dataclass(frozen=True)
 class StageStarted(Fact):
-    """An attempt at a stage began; ``done``: its evidence is there already, only gates and approval are asked."""
+    """An attempt at a stage began.  ``done``: its evidence is there already, and only its gates and its approval follow."""
 
     KIND: ClassVar[str] = "stage_started"
     fingerprint: str = ""

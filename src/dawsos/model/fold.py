@@ -85,7 +85,7 @@ def _key_certified(run: Run, _event: Event, fact: events.KeyCertified) -> Run:
 
 @_folds(events.StageStarted)
 def _stage_started(run: Run, event: Event, fact: events.StageStarted) -> Run:
-    # Work that was done before the run was resumed keeps its steps; its gates are asked again.
+    # Work that was done before the run was resumed keeps its steps; its gates are evaluated again.
     steps = run.stages[event.stage].steps if fact.done and event.stage in run.stages else ()
     return _update(
         run,

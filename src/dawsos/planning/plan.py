@@ -41,7 +41,7 @@ class StageFacts:
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What the person asked for: restore nothing, skip the stages marked ``hotfix_skips`` for this reason."""
+    """The options of a plan: restore nothing; skip the stages marked ``hotfix_skips`` for this reason."""
 
     no_cache: bool = False
     hotfix: str = ""

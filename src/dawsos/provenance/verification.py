@@ -119,7 +119,7 @@ def stage(bundle: Bundle, demand: Demand, keyring: Keyring, now: float) -> State
 
 def _gates(demand: Demand, predicate: Mapping[str, Any], now: float) -> list[str]:
     gates = {gate["gate"]: gate for gate in predicate.get("gates", ())}
-    problems = [f"gate {name} was not asked" for name in demand.gates or () if name not in gates]
+    problems = [f"gate {name} was not evaluated" for name in demand.gates or () if name not in gates]
     for name, gate in gates.items():
         if gate["result"] != "pass":
             problems.append(f"gate {name} did not pass ({gate['result']})")
@@ -196,9 +196,9 @@ def release(
     now: float,
     approved_over: Callable[[Mapping[str, Any]], str],
 ) -> list[StatementCheck]:
-    """Return the findings on everything that ``demands`` ask of the release, in their order, and its provenance.
+    """Return the findings on everything that ``demands`` require of the release, in their order, and on its provenance.
 
-    ``approved_over`` maps a stage's predicate to the digest that a person was asked about.
+    ``approved_over`` maps a stage's predicate to the digest that its approval must name.
     """
     found: list[StatementCheck] = []
     for demand in demands:

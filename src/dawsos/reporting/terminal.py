@@ -132,7 +132,7 @@ def _started_text(event: Event, fact: events.RunStarted) -> str:
 
 def _stage_text(_event: Event, fact: events.StageStarted) -> str:
     if fact.done:
-        return "its evidence is there already; gates and approval are asked"
+        return "its evidence is there already; only its gates and its approval follow"
     return "started" + (f", attempt {fact.attempt}" if fact.attempt > 1 else "")
 
 

@@ -1,4 +1,4 @@
-"""The certificate of a run's key: asked for when a ship begins, checked before its release goes to production."""
+"""The certificate of a run's key: requested when a ship begins, checked before its release goes to production."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def looks_at_release(pipeline: Pipeline, stage: Stage) -> bool:
 
 @dataclass(frozen=True)
 class Upstream:
-    """What decides a stage besides its files: the release so far, the commit, the seed of the command line."""
+    """What decides a stage besides its files: the release so far, the commit, the seed of the command line, the profile."""
 
     release: str
     commit: str

@@ -18,7 +18,7 @@ from dawsos.runs.inputs import Upstream, looks_at_release, stage_fingerprint
 
 @dataclass(frozen=True)
 class Source:
-    """What a plan is about: the checkout ``root``, its files' hashes, the commit, the seed asked for and the profile."""
+    """The input of a plan: the checkout ``root``, its files' hashes, the commit, the seed of the command line and the profile."""
 
     root: Path
     hashes: Mapping[str, str]

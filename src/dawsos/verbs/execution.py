@@ -43,7 +43,7 @@ MakeReporters = Callable[[Pipeline, Sequence[Stage]], Sequence[Reporter]]
 
 @dataclass(frozen=True)
 class Options:
-    """What the person asked for."""
+    """The options of the command line."""
 
     profile: str = "laptop"
     approve_as: str = ""

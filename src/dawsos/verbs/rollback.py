@@ -126,7 +126,7 @@ def _ask_owner(tools: Tools, run: Run, request: Request, make_reporters: MakeRep
         resume = resume_drill if run.command == "drill" else resume_run
         ended = resume(tools, run, make_reporters)
         _must_not_be_promoted(load_run(tools, run.id))
-        # For the run it is a failure, for who asked for the rollback what was asked for.
+        # The run was rolled back (4); the person who asked for that got it (0).
         return replace(ended, exit_code=EXIT_DONE) if ended.exit_code == EXIT_ROLLED_BACK else ended
     deadline = time.monotonic() + _WAIT
     while time.monotonic() < deadline:
