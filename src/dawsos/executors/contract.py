@@ -1,4 +1,4 @@
-"""What an executor offers: a place in which the steps of a stage run."""
+"""The contract of an executor: it runs the steps of a stage somewhere."""
 
 from __future__ import annotations
 

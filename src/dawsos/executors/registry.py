@@ -1,4 +1,4 @@
-"""Where the steps of a stage can run."""
+"""Every executor by its name."""
 
 from __future__ import annotations
 

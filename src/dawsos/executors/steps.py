@@ -19,8 +19,8 @@ _TAIL = 40
 async def run_steps(attempt: StageAttempt, context: StepContext, runner: Runner) -> StageOutcome:
     """Run the stage's steps in order.
 
-    A step that fails ends the stage, unless it says ``keep_going``; all repetitions of one step run, because the gate on
-    flaky tests needs each.  What failed is left to the gates to say.
+    A failed step ends the stage unless it has ``keep_going``.  All repetitions of one step run, because the gate on flaky tests
+    needs each.  The gates report what failed.
     """
     results: list[dict[str, object]] = []
     failed = False

@@ -9,7 +9,7 @@ from pathlib import Path
 from dawsos.errors import BadInput
 from dawsos.model.run import Run
 from dawsos.provenance.verification import StatementCheck
-from dawsos.runs import evidence as kept
+from dawsos.runs import evidence as run_evidence
 from dawsos.runs.certification import confirm
 from dawsos.runs.project import Project, load, load_run, open_tools
 
@@ -27,17 +27,19 @@ class ReleaseEvidence:
 def evidence(project: Project, name: str, *, check: bool) -> ReleaseEvidence:
     """Return the statements about the release, commit or run called ``name``; raises BadInput when that built no release."""
     tools = open_tools(project)
-    run = kept.find_run([load_run(tools, known) for known in tools.journal.runs()], name) or load_run(tools, name)
+    run = run_evidence.find_run([load_run(tools, known) for known in tools.journal.runs()], name) or load_run(
+        tools, name
+    )
     if not run.release:
         raise BadInput(f"run {run.id} built no release, so there is no evidence of one", fix="see dawsos history")
     certified = asyncio.run(confirm(tools, load(project.root, accept_old=True).signing, project.root, run))
-    demands = kept.recorded_demands(tools, run, kept.attested(run), certified)
-    found = kept.examine(tools, run, demands, certified)
+    demands = run_evidence.recorded_demands(tools, run, run_evidence.attested(run), certified)
+    found = run_evidence.examine(tools, run, demands, certified)
     problems = None
     if check:
         stage_problems = [f"{one.stage}: {problem}" for one in found for problem in one.problems]
         problems = (
             *stage_problems,
-            *(f"summary: {problem}" for problem in kept.summary_problems(tools, run, certified)),
+            *(f"summary: {problem}" for problem in run_evidence.summary_problems(tools, run, certified)),
         )
     return ReleaseEvidence(run, tuple(found), project.evidence(run.id), problems)
