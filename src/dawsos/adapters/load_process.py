@@ -48,11 +48,11 @@ class LoadProcess:
             env={"PATH": os.defpath, "PYTHONPATH": str(Path(dawsos.__file__).parent.parent), "LANG": "C.UTF-8"},
         )  # fmt: skip
         self._say(json.dumps(self._order))
-        said = b""
+        line = b""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_READY_WITHIN):
-                said = await self._process.stdout.readline()  # type: ignore[union-attr]
-        if said != b"ready\n":
+                line = await self._process.stdout.readline()  # type: ignore[union-attr]
+        if line != b"ready\n":
             output = await self._end()
             raise InfrastructureError(
                 f"the load did not start: {output[1][-300:] or 'it printed nothing'}", fix="ship again"
@@ -72,9 +72,9 @@ class LoadProcess:
         """End the load; return its outcome: ``sent``, ``failed``, ``skipped``, ``seconds``, ``failures`` (what -> times), ``p95``
         in seconds.  An empty mapping when the process was killed.
         """
-        said, _ = await self._end()
+        printed, _ = await self._end()
         with contextlib.suppress(ValueError):
-            return dict(json.loads(said))
+            return dict(json.loads(printed))
         return {}
 
     def _say(self, line: str) -> None:
@@ -90,11 +90,11 @@ class LoadProcess:
             process.stdin.close()
         try:
             async with asyncio.timeout(_ENDED_WITHIN):
-                said = await process.communicate()
+                printed = await process.communicate()
         except TimeoutError:
             process.kill()
-            said = await process.communicate()
-        return said[0].decode(errors="replace"), said[1].decode(errors="replace")
+            printed = await process.communicate()
+        return printed[0].decode(errors="replace"), printed[1].decode(errors="replace")
 
 
 async def _serve() -> None:

@@ -47,10 +47,10 @@ class ProcessRunner:
             await asyncio.shield(self._finish(reaper, capture, command.grace))
         seconds = self._clock.monotonic() - started
         unwritten = "" if capture.cancelled() else capture.result()
-        said = "" if reaper.ended.cancelled() else reaper.ended.result()
+        answer = "" if reaper.ended.cancelled() else reaper.ended.result()
         if unwritten:
-            return CommandOutcome("infrastructure", _code(said), seconds, unwritten)
-        return _classify(said, timed_out, seconds, command.budget)
+            return CommandOutcome("infrastructure", _code(answer), seconds, unwritten)
+        return _classify(answer, timed_out, seconds, command.budget)
 
     async def _finish(self, reaper: _Reaper, capture: asyncio.Task[str], grace: float) -> None:
         try:
@@ -99,27 +99,27 @@ class _Reaper:
     @classmethod
     async def of(cls, command: Command) -> _Reaper:
         """Start ``command`` under a reaper; raises OSError when no reaper can be started."""
-        theirs, ours = os.pipe()
+        their_lifeline, our_lifeline = os.pipe()
         output, output_end = os.pipe()
         status, status_end = os.pipe()
         try:
-            reapers().ask(command, theirs, output_end, status_end)
+            reapers().ask(command, their_lifeline, output_end, status_end)
         except OSError:
-            for number in (ours, output, status):
+            for number in (our_lifeline, output, status):
                 os.close(number)
             raise
         finally:
-            for number in (theirs, output_end, status_end):
+            for number in (their_lifeline, output_end, status_end):
                 os.close(number)
         # The event loop closes a pipe that became a stream, at the latest when the reaper ends; the others are closed here.
         pipes = [os.fdopen(number, "rb", 0) for number in (output, status)]
         try:
-            said = await _stream(pipes.pop(0))
-            return cls(ours, said, await _stream(pipes.pop(0)))
+            printed = await _stream(pipes.pop(0))
+            return cls(our_lifeline, printed, await _stream(pipes.pop(0)))
         except BaseException:
             for pipe in pipes:
                 pipe.close()
-            os.close(ours)
+            os.close(our_lifeline)
             raise
 
     async def _listen(self, status: asyncio.StreamReader) -> str:
@@ -141,16 +141,16 @@ async def _stream(pipe: FileIO) -> asyncio.StreamReader:
     return stream
 
 
-def _code(said: str) -> int | None:
-    return int(said.removeprefix("exit ")) if said.startswith("exit ") else None
+def _code(answer: str) -> int | None:
+    return int(answer.removeprefix("exit ")) if answer.startswith("exit ") else None
 
 
-def _classify(said: str, timed_out: bool, seconds: float, budget: float) -> CommandOutcome:
-    code = _code(said)
+def _classify(answer: str, timed_out: bool, seconds: float, budget: float) -> CommandOutcome:
+    code = _code(answer)
     if timed_out:
         return CommandOutcome("timeout", code, seconds, f"stopped after its budget of {budget:g} s")
     if code is None:
-        return CommandOutcome("infrastructure", None, seconds, said or "the reaper was killed")
+        return CommandOutcome("infrastructure", None, seconds, answer or "the reaper was killed")
     if code == 0:
         return CommandOutcome("ok", 0, seconds)
     if code == NOT_FOUND:

@@ -226,13 +226,13 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
 
 def _answer(fields: list[str], lifeline: int, output: int, status: int) -> NoReturn:
     """Be the reaper of one request."""
-    said = "a defect of the reaper"
+    answer = "a defect of the reaper"
     try:
         os.setsid()
         os.write(status, f"{os.getpid()}\n".encode())
         # Standard input was the socket, whose end the caller must see although a reaper lives.
-        for number, meant in ((lifeline, 0), (output, 1), (output, 2)):
-            os.dup2(number, meant)
+        for number, standard in ((lifeline, 0), (output, 1), (output, 2)):
+            os.dup2(number, standard)
         os.close(lifeline)
         os.close(output)
         # What comes over a socket is inherited, and a daemon that held the status open would look like a reaper that lives.
@@ -242,13 +242,13 @@ def _answer(fields: list[str], lifeline: int, output: int, status: int) -> NoRet
         first = 3 + int(count)
         env = dict(pair.split("=", 1) for pair in fields[first:])
         os.chdir(folder)
-        said = f"exit {_run(fields[3:first], env, float(grace), '-')}"
+        answer = f"exit {_run(fields[3:first], env, float(grace), '-')}"
     except OSError as error:
-        said = f"cannot start: {error}"
+        answer = f"cannot start: {error}"
     finally:
         # The caller may be gone.
         with contextlib.suppress(OSError):
-            os.write(status, said.encode())
+            os.write(status, answer.encode())
         os._exit(0)
 
 

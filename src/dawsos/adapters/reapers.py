@@ -44,15 +44,15 @@ class Reapers:
         A server that somebody killed is replaced; the reapers that it made live on.
         """
         fields = (str(command.grace), command.cwd, str(len(command.argv)), *command.argv)
-        said = b"\0".join(map(os.fsencode, (*fields, *(f"{name}={word}" for name, word in command.env.items()))))
-        if said.count(b"\0") != len(fields) + len(command.env) - 1:
+        request = b"\0".join(map(os.fsencode, (*fields, *(f"{name}={word}" for name, word in command.env.items()))))
+        if request.count(b"\0") != len(fields) + len(command.env) - 1:
             raise OSError(errno.EINVAL, "a NUL character in the command or its environment")
         with self._lock:
             for last in (False, True):
                 channel = self._channel or self._open()
                 try:
-                    socket.send_fds(channel, [len(said).to_bytes(8, "big")], [lifeline, output, status])
-                    channel.sendall(said)
+                    socket.send_fds(channel, [len(request).to_bytes(8, "big")], [lifeline, output, status])
+                    channel.sendall(request)
                     return
                 except OSError:
                     self._close()
@@ -65,18 +65,18 @@ class Reapers:
             self._close()
 
     def _open(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        with theirs:
+        our_channel, their_channel = socket.socketpair()
+        with their_channel:
             self._process = subprocess.Popen(
                 (sys.executable, "-I", "-S", str(REAPER), "--serve"),
-                stdin=theirs.fileno(),
+                stdin=their_channel.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={},
                 start_new_session=True,
             )
-        self._channel = ours
-        return ours
+        self._channel = our_channel
+        return our_channel
 
     def _close(self) -> None:
         if self._channel is not None:

@@ -107,10 +107,10 @@ async def _make(requirements: Path, target: Path, runner: Runner) -> None:
     for argv in commands:
         outcome = await runner.run(Command(argv, str(requirements.parent), environment, str(log), _BUDGET))
         if outcome.classification != "ok":
-            said = "\n    ".join(tail(log, 8))
+            output = "\n    ".join(tail(log, 8))
             shutil.rmtree(target, ignore_errors=True)
             raise InfrastructureError(
-                f"cannot make the toolchain of {requirements.name}: {outcome.message}\n    {said}",
+                f"cannot make the toolchain of {requirements.name}: {outcome.message}\n    {output}",
                 fix=f"read {log}; is the package registry reachable? On Debian: apt install python3-venv",
             )
     # pip compiles on one core, and this is a third of its time.  What cannot be compiled (a template, a file for another Python)

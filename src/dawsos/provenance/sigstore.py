@@ -73,9 +73,9 @@ class Keyless:
             environment = {**environment, "HOME": str(self._home)}
             outcome = await self.runner.run(Command(argv, str(folder), environment, str(log), _BUDGET))
             if outcome.classification != "ok":
-                said = tail(log, 1)
+                output = tail(log, 1)
                 raise InfrastructureError(
-                    f"sigstore could not {request['verb']}: {outcome.message}{''.join(f'; {line}' for line in said)}",
+                    f"sigstore could not {request['verb']}: {outcome.message}{''.join(f'; {line}' for line in output)}",
                     fix=_FIX,
                 )
             return {str(key): str(value) for key, value in json.loads(answer.read_text()).items()}

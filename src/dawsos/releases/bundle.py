@@ -103,10 +103,10 @@ def _refuse_clashes(own: Path, site: Path) -> None:
     """
     for path in sorted(own.rglob("*")):
         name = path.relative_to(own).as_posix()
-        theirs = site / name
-        if not theirs.exists() or (path.is_dir() and theirs.is_dir()):
+        installed = site / name
+        if not installed.exists() or (path.is_dir() and installed.is_dir()):
             continue
-        if path.is_dir() or theirs.is_dir() or path.read_bytes() != theirs.read_bytes():
+        if path.is_dir() or installed.is_dir() or path.read_bytes() != installed.read_bytes():
             raise ReleaseFailed(
                 f"both the service's own code and a locked package install {name}",
                 fix="rename the service's file or folder, or take the package out of the requirements",

@@ -56,8 +56,8 @@ class Pip:
             tail = "\n    ".join(output.splitlines()[-8:])
             # An unreachable registry is an infrastructure error.  A package that does not match the lock, or a file that locks
             # nothing, is a fault of the release.
-            away = fetches and "DO NOT MATCH THE HASHES" not in output and "--require-hashes mode" not in output
-            kind = InfrastructureError if away or outcome.classification == "infrastructure" else ReleaseFailed
+            unreachable = fetches and "DO NOT MATCH THE HASHES" not in output and "--require-hashes mode" not in output
+            kind = InfrastructureError if unreachable or outcome.classification == "infrastructure" else ReleaseFailed
             raise kind(f"building the release failed ({outcome.message}):\n    {tail}", fix=f"read {log}")
 
 

@@ -112,12 +112,12 @@ class Controller:
         state = await self._enter(record)
         await self.telemetry.sample(0.0, self._weight(state))  # the baseline of the counters
         while True:
-            away = await self._until_the_next()
-            if away > self.policy.lease:
+            unwatched = await self._until_the_next()
+            if unwatched > self.policy.lease:
                 request = self._requested()
                 if request:
                     return await self._end(request)
-                state = await self._come_back(state, away)
+                state = await self._come_back(state, unwatched)
                 continue
             judgement = await self._tick(judge, state, started)
             request = self._requested()
@@ -143,17 +143,17 @@ class Controller:
         """Wait for the next tick and return for how many seconds the lease had not been renewed."""
         await self.clock.sleep(self.policy.tick)
         now = self.clock.monotonic()
-        away, self.renewed = now - self.renewed, now
+        unwatched, self.renewed = now - self.renewed, now
         await self.renew_lease(self.policy.lease)
-        return away
+        return unwatched
 
-    async def _come_back(self, state: LadderState, away: float) -> LadderState:
+    async def _come_back(self, state: LadderState, unwatched: float) -> LadderState:
         """Begin the step again: while this process was stopped, its lease ended and the supervisor took the traffic away.
 
         What happened meanwhile is not judged, because nobody knows how much of it was at which weight.
         """
         await self._set_weight(
-            state, "resumed", f"after the controller had stood still for {away:.0f} s: its lease had run out"
+            state, "resumed", f"after the controller had stood still for {unwatched:.0f} s: its lease had run out"
         )
         await self.telemetry.sample(0.0, self._weight(state))
         return replace(state, since=self.clock.monotonic())

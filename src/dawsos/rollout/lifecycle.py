@@ -114,14 +114,14 @@ async def conduct(context: RolloutContext, record: RolloutRecord, drill: Drill |
     if _superseded(status, record) or record.deployment not in status.deployments:
         return await _end_without_canary(context, record, status)
     try:
-        finished, trouble = await _watch(context, record, drill)
+        finished, fault_task = await _watch(context, record, drill)
     except BaseException:
         await _let_go(context)
         raise
     await _clean_up(context, record, finished)
-    if trouble is not None and not trouble.cancelled():
+    if fault_task is not None and not fault_task.cancelled():
         # An error of the fault's injection is raised only after the drill was cleaned up.
-        trouble.result()
+        fault_task.result()
     if drill is not None:
         await drill.mend(context.commands(record.stable_deployment))
     return finished
@@ -143,12 +143,12 @@ async def _watch(
         except ReleaseFailed as error:
             # Nobody can judge it, and it has its place beside the stable release already, a first one perhaps the traffic.
             record = _decide(context, load_failed(error.message))
-    trouble: asyncio.Task[None] | None = None
+    fault_task: asyncio.Task[None] | None = None
     if drill is not None:
         cause = drill.cause(
             record.deployment, context.commands(record.deployment), context.clock, 2 * context.policy.tick
         )
-        trouble = asyncio.create_task(cause)
+        fault_task = asyncio.create_task(cause)
     traffic, telemetry = platform.traffic(), platform.telemetry(context.policy)
     try:
         controller = Controller(
@@ -163,14 +163,14 @@ async def _watch(
             on_weight=_load_follows(load, context.policy.load) if first else lambda _weight: None,
             first=first,
         )
-        return await controller.run(record), trouble
+        return await controller.run(record), fault_task
     except BaseException:
         # At once, and not when the load has ended, which waits for what is under way.
         await _let_go(context)
         raise
     finally:
-        if trouble is not None:
-            await end_task(trouble)
+        if fault_task is not None:
+            await end_task(fault_task)
         if load is not None:
             write_json(context.logs / "load.json", await load.stop())
         await traffic.close()

@@ -78,8 +78,8 @@ async def _ready(spec: ProcessSpec, process: asyncio.subprocess.Process, log: Pa
     deadline = asyncio.get_running_loop().time() + _READY_WITHIN
     while spec.ready is not None:
         if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
-            said = "\n    ".join(tail(log, 8))
-            raise InfrastructureError(f"{spec.name} did not come up:\n    {said}", fix=f"read {log}")
+            output = "\n    ".join(tail(log, 8))
+            raise InfrastructureError(f"{spec.name} did not come up:\n    {output}", fix=f"read {log}")
         if await asyncio.to_thread(is_ready, spec.ready):
             return
         await asyncio.sleep(0.05)
