@@ -23,7 +23,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     clone = Clone.of_this_repository(tmp_path_factory.mktemp("project") / "clone")
     try:
         clone.first = clone.dawsos("ship", "--approve-as", "Ada", "--reason", "the end-to-end test", check=0)
-        # What follows is about other things than the time on a rung, than acceptance, and than a scan of each new commit: the
+        # What follows is about other things than the time on a step, than acceptance, and than a scan of each new commit: the
         # first ship had all of them.
         clone.edit("pipeline.yaml", "[6s, 6s, 6s, 6s, 6s, 6s]", "[1s, 1s, 1s, 1s, 1s, 1s]")
         clone.edit("pipeline.yaml", 'inputs: ["**"]\n    history: true\n', 'inputs: ["**"]\n')

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 def test_a_fault_on_the_canary_is_rolled_back_within_a_second(shipped: Clone, fault: str) -> None:
     before = shipped.version()
     with shipped.broken():
-        # Long rungs, so that the fault and not the ladder's end decides.
+        # Long steps, so that the fault and not the ladder's end decides.
         shipped.edit("pipeline.yaml", "[1s, 1s, 1s, 1s, 1s, 1s]", "[6s, 6s, 6s, 6s, 6s, 6s]")
         shipped.dawsos("drill", "--fault", fault, check=4)
     run = shipped.show()

@@ -69,7 +69,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """Return the last ``lines`` lines of a log, none when there is no log; what is not UTF-8 is replaced."""
+    """Return the last ``lines`` lines of a log, none when there is no log; bytes that are not UTF-8 are replaced."""
     try:
         return path.read_text(errors="replace").splitlines()[-lines:]
     except FileNotFoundError:

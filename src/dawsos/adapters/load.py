@@ -1,4 +1,4 @@
-"""Open-loop synthetic load on loopback: requests leave when they are due, whether or not earlier ones were answered."""
+"""Open-loop synthetic load on loopback: requests are sent when they are due, whether or not earlier ones were answered."""
 
 from __future__ import annotations
 

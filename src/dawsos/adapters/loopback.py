@@ -1,4 +1,4 @@
-"""Free ports on this machine's loopback address, for servers that are started, stopped and started again on the same one."""
+"""Free ports on the loopback address, for servers that are restarted on the same port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs commands under the reaper: live log capture with secrets masked, a time budget, the whole tree gone at the end."""
+"""Runs commands under the reaper: live logs with masked secrets, a time budget, and no process left at the end."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Temporary folders: removed by their owner at the end, or by the next run when the owner was killed.
+"""Temporary folders: their owner removes them at the end; if it was killed, the next run does.
 
-The owner holds a lock on the folder itself.  The operating system drops it when the owner dies, however it dies, and the lock
-stays with a folder that is renamed to where it is kept.
+The owner holds a lock on the folder itself.  The operating system drops the lock when the owner dies, and the lock stays with a
+folder that is renamed to its final place.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Python environments for steps, one for each hash-locked requirements file, made once and shared by all runs."""
+"""Python environments for steps, one for each hash-locked requirements file, shared by all runs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Samples to the facts of the journal and back, so that any rollout can be judged again.  Pure.
 
-A histogram is written as the requests of each bucket and read back with the edges of all samples.  Empty buckets are left
-out, but for the one below each that has requests: a limit that lies between the two must not move to the far side of them.
+A histogram is written as the requests of each bucket and read back with the edges of all samples.  Empty buckets are left out,
+except the one below each bucket with requests, so that a limit between the two stays between them.
 """
 
 from __future__ import annotations

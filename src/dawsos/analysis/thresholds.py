@@ -1,9 +1,9 @@
-"""``judge: thresholds``, the rule of the request: so many failed checks one after the other.  Pure.
+"""``judge: thresholds``: so many consecutive failed checks roll back.  Pure.
 
-A *check* looks at the samples of one ``check_interval``; the checks lie end to end.  One fails when the canary's error rate
-or p95 is above its limit.  ``failed_checks`` checks that fail one after the other are proof.  A check with fewer than
-``min_requests`` requests is no data: it neither fails nor clears.  Between two checks the last one stands; before the first
-is over, what there is of it raises doubt or none, but is no failed check.
+A *check* looks at the samples of one ``check_interval``; the checks lie end to end.  One fails when the canary's error rate or
+p95 is above its limit.  ``failed_checks`` consecutive failed checks are proof.  A check with fewer than ``min_requests`` requests
+is no data: it neither fails nor clears.  Between two checks the last one stands.  Before the first is over, its samples so far
+can raise doubt, but are not a failed check.
 """
 
 from __future__ import annotations

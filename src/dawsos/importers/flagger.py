@@ -1,7 +1,7 @@
-"""What an existing Flagger Canary will really do, read from its manifest.  Pure: plain values in, findings out.
+"""What an existing Flagger Canary really does, read from its manifest.  Pure: plain values in, findings out.
 
 Facts from fluxcd/flagger at 15bd6ad: ``pkg/apis/flagger/v1beta1/canary.go``, ``pkg/controller/scheduler*.go``,
-``pkg/metrics/observers``.  ``flagger`` beside this module is the same rule as a judge.
+``pkg/metrics/observers``.  ``analysis.flagger`` is the same rule as a judge.
 """
 
 from __future__ import annotations

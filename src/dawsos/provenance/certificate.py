@@ -77,7 +77,7 @@ def about_bundle(run: Run, signer: Signer, bundle: str, identity: str, issuer: s
 
 
 def confirmed(answer: dict[str, str], run: Run, wanted: tuple[str, str], *, required: bool) -> Confirmed:
-    """Return what ``answer``, of the library that checked the bundle, is worth for ``run``; ``wanted`` is (identity, issuer)."""
+    """Return what ``answer``, of the library that checked the bundle, proves for ``run``; ``wanted`` is (identity, issuer)."""
     identity, issuer = answer.get("identity", ""), answer.get("issuer", "")
     key, problem = b"", ""
     if "refused" in answer:
@@ -111,7 +111,7 @@ def _key_in(payload: str, run: Run) -> tuple[bytes, str]:
 
 
 def findings(given: Bundle, certificate: Confirmed, keyring: Keyring) -> list[StatementCheck]:
-    """Return the finding on the key's certificate, none when none lies there and none is required."""
+    """Return the finding on the certificate of the key; none when there is no certificate and none is required."""
     bundle, text = given.envelopes.get(BUNDLE_FILE), given.envelopes.get(CERTIFICATE_FILE)
     if bundle is None and text is None:
         missing = "the key of its run is not certified, and pipeline.yaml requires it (signing.sigstore)"

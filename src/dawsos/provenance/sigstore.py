@@ -1,7 +1,8 @@
-"""Keyless signatures (sigstore): who the CI service says we are, and the library's own process that signs and verifies.
+"""Keyless signatures (sigstore): the job's identity from the CI service, and the library's process that signs and verifies.
 
-The library is large and needed by few: it lies in an environment of its own, locked in ``sigstore.txt`` beside this file and made
-when first needed, like the toolchains of a project.  Nothing here waits for a network unless there is an identity to sign with.
+The library is large and few need it, so it has an environment of its own, locked in ``sigstore.txt`` beside this file and made
+when it is first needed, like the toolchains of a project.  Nothing here uses the network unless there is an identity to sign
+with.
 """
 
 from __future__ import annotations

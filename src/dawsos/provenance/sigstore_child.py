@@ -1,6 +1,6 @@
 """Signs and verifies with the library ``sigstore``: a script that ``sigstore.py`` runs in the environment of ``sigstore.txt``.
 
-The tool itself never imports that library.  The request is a JSON file, the answer another one; what is printed would be in a log.
+The tool itself never imports that library.  Request and answer are JSON files, because standard output goes to a log.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105
 
 
 def sign(request: dict[str, Any]) -> dict[str, Any]:
-    """Sign ``statement`` as whoever the CI service says we are; return the bundle, and whom its certificate names."""
+    """Sign ``statement`` with the identity that the CI service gives; return the bundle, and the identity in its certificate."""
     # Some services put the token itself there, GitHub's is asked for; neither is passed on to anything that we start.
     token = os.environ.pop(_TOKEN, "") or detect_credential() or ""
     try:

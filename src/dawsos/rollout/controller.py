@@ -1,10 +1,10 @@
-"""The rollout controller: every tick a sample, a judgement, a decision; each fact is in the journal before it takes effect.
+"""The rollout controller: a sample, a judgement and a decision every tick; each fact is in the journal before it takes effect.
 
-Crash safety.  ``weight_intended`` is written before the proxy is told, ``rollout_decided`` before the traffic moves.  A
-controller that comes back reads the fold of these: a decision is carried out (again), without one the rollout
-goes on from the step it stood on.  Its judge is shown the recorded samples first, so that the evidence is what it was and
-the bound on false rollbacks holds over the whole rollout, however often the controller dies.  One that only stood still
-for longer than its lease (SIGSTOP, a machine without memory) begins its step anew as well.
+Crash safety.  The controller records ``weight_intended`` before it sets the weight, and ``rollout_decided`` before it moves the
+traffic.  A controller that resumes the rollout reads the fold of these facts: it carries out a recorded decision (again), and
+without one it continues from the recorded step.  It first shows its judge the recorded samples, so that the evidence is the same
+and the bound on false rollbacks holds over the whole rollout, however often the controller dies.  A controller that was suspended
+for longer than its lease (SIGSTOP, a machine without memory) begins its step again as well.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""People's yes or no over one digest: the release, the evidence it passed on and the report they were shown.
+"""Approvals: a person's yes or no over one digest of the release, the evidence it passed on and the report that was shown.
 
 A decision is signed when it is taken and counts only with that signature: an event that somebody else put into the journal
-approves nothing.  The signature says that it was recorded here, not who typed the name.
+approves nothing.  The signature says that the decision was recorded here, not who typed the name.
 """
 
 from __future__ import annotations

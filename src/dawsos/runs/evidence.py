@@ -1,7 +1,7 @@
-"""The evidence of a run on disk: statements written when a stage ends, read and checked before anything goes to production.
+"""The evidence of a run on disk: statements that are written when a stage ends, and checked before anything goes to production.
 
-A statement is written once, by the owner of the run, from the journal.  Nothing mends it later: what is missing or
-altered when production is asked for is refused.
+The owner of the run writes a statement once, from the journal, and nothing changes it later.  Production refuses a release whose
+evidence is missing or altered.
 """
 
 from __future__ import annotations

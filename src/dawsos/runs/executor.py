@@ -1,4 +1,4 @@
-"""Executes the plan of a run: restores, runs or skips each stage as planned, and attests it."""
+"""Executes the plan of a run: restores, runs or skips each stage, and attests it."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ class RunOutcome:
 def carry_out(session: Session, pipeline: Pipeline, work: Awaitable[tuple[RunResult, str]]) -> RunOutcome:
     """Do ``work``, which returns the run's result and the reason, and end the run with it.
 
-    An error becomes a result (see ``errors.failure_of``).  Ctrl-C and TERM leave the run open: ``resume`` goes on from there.
+    An error becomes a result (see ``errors.failure_of``).  Ctrl-C and TERM leave the run open, so that ``resume`` can continue
+    it.
     """
     try:
         result, reason = asyncio.run(_to_its_end(work))

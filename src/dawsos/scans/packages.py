@@ -2,7 +2,7 @@
 
 Two runs over the same folder give the same bytes.
 
-Syft does the same and more, and is used for images; a bundle of Python packages does not need a program of 25 MB for it.
+Syft does more and is used for images; for a bundle of Python packages a program of 25 MB is not needed.
 https://spdx.github.io/spdx-spec/v2.3/
 """
 

@@ -1,4 +1,4 @@
-"""What the embedded services share: ports that are kept, passwords, folders that another user can reach."""
+"""The common parts of the embedded services: ports that are kept, passwords, folders that another user can reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services for one stage: started in a temporary folder, gone with it, also when we are killed."""
+"""Services for one stage: they run in a temporary folder and are removed with it, also when this process is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis from its wheel's binary: loopback only, with a password, a cache without a memory on disk."""
+"""Redis from its wheel's binary: loopback only, with a password, as a cache that is not kept on disk."""
 
 from __future__ import annotations
 

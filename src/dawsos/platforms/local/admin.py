@@ -32,7 +32,7 @@ COUNTERS = (
 
 
 class Admin:
-    """One Envoy's admin page on loopback."""
+    """The admin page of one Envoy on loopback."""
 
     def __init__(self, port: int) -> None:
         self._client = HttpClient(f"http://127.0.0.1:{port}", timeout=2.0)

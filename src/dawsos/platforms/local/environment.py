@@ -1,4 +1,4 @@
-"""One environment on this machine, as files and processes: services, deployments, the proxy, who gets the traffic."""
+"""One environment on this machine, as files and processes: services, deployments, the proxy, the roles."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The lock of an environment's files: a process that changes one holds it from reading the file to writing it.
 
-Several processes write there: a ship, a rollback, a drill, ``dawsos down``, and the supervisor when a lease has run out.
-The lock is held for a small write, never while somebody waits for a process or for Envoy.
+Several processes write there: a ship, a rollback, a drill, ``dawsos down``, and the supervisor when a lease has ended.  The lock
+is held for a short write, never while a process waits for another one or for Envoy.
 """
 
 from __future__ import annotations

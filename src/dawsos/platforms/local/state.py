@@ -1,8 +1,8 @@
-"""The files of an environment: what should run, what does, who gets the traffic.
+"""The files of an environment: what should run, what runs, which deployment has which role.
 
 Each file is one JSON object that is replaced whole.  Its ``version`` is raised only when a reader of the version before would
-misunderstand it.  Readers ignore keys that they do not know, take a file without a version for one of version 1, and take a
-file of a later version, or of another shape, for one that cannot be read.  Nothing is stopped because of such a file.
+misunderstand it.  Readers ignore unknown keys, take a file without a version for version 1, and treat a file of a later version
+or another shape as unreadable.  No process is stopped because of such a file.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The supervisor of one environment: makes what runs equal to ``desired.json``, and says what it sees in ``status.json``.
+"""The supervisor of one environment: makes the processes equal to ``desired.json``, and writes its observations to
+``status.json``.
 
-Run as ``python -m dawsos.platforms.local.supervisor FOLDER``.  It becomes a daemon of two processes: a keeper that does
-nothing but start the supervisor again when it dies, and the supervisor itself.  Its children are nobody's children (see
-``processes``), so they survive it, and the next supervisor adopts them by their pid files.  When the lease of a live
-controller has run out while a canary has traffic, the supervisor moves the traffic to the stable release.
+Run as ``python -m dawsos.platforms.local.supervisor FOLDER``.  It becomes a daemon of two processes: a keeper, which only starts
+the supervisor again when it dies, and the supervisor itself.  Its processes are nobody's children (see ``processes``), so they
+survive it, and the next supervisor adopts them by their pid files.  When the lease of a controller has ended while a canary has
+traffic, the supervisor moves the traffic to the stable release.
 """
 
 from __future__ import annotations
