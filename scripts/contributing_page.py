@@ -45,24 +45,25 @@ def table() -> str:
         if not file.exists():
             sys.exit(f"scripts/contributing_page.py: {question!r}: there is no {path}; name where it is now")
         text = file.read_text(encoding="utf-8")
-        line, says = (_yaml if path.endswith(".yaml") else _python)(text, symbol, path)
-        place = f"[`{path}`](../{path}#L{line})" + (f" `{symbol}`" if symbol else "")
+        says = (_yaml if path.endswith(".yaml") else _python)(text, symbol, path)
+        # Without the line, which every change above it would make wrong.
+        place = f"[`{path}`](../{path})" + (f" `{symbol}`" if symbol else "")
         lines.append(f"| {question} | {place} | {says} |")
     return "\n".join(lines)
 
 
-def _python(text: str, symbol: str, path: str) -> tuple[int, str]:
+def _python(text: str, symbol: str, path: str) -> str:
     tree = ast.parse(text)
     if not symbol:
-        return 1, _sentence(ast.get_docstring(tree) or "")
+        return _sentence(ast.get_docstring(tree) or "")
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.name == symbol:
-            return node.lineno, _sentence(ast.get_docstring(node) or "")
+            return _sentence(ast.get_docstring(node) or "")
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )
         if any(isinstance(target, ast.Name) and target.id == symbol for target in targets):
-            return node.lineno, _sentence(_comment_above(text, node.lineno) or ast.get_docstring(tree) or "")
+            return _sentence(_comment_above(text, node.lineno) or ast.get_docstring(tree) or "")
     sys.exit(f"scripts/contributing_page.py: there is no {symbol} in {path}; name where it is now")
 
 
@@ -75,10 +76,9 @@ def _comment_above(text: str, line: int) -> str:
     return " ".join(reversed(found))
 
 
-def _yaml(text: str, key: str, path: str) -> tuple[int, str]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.startswith(f"{key}:"):
-            return number, f"the key `{key}`"
+def _yaml(text: str, key: str, path: str) -> str:
+    if any(line.startswith(f"{key}:") for line in text.splitlines()):
+        return f"the key `{key}`"
     sys.exit(f"scripts/contributing_page.py: there is no {key} in {path}; name where it is now")
 
 
