@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from dawsos.platforms.local.processes import (
     Handle,
     alive,
     kill_tree,
+    moved,
     read_handle,
     send,
     spawn,
@@ -144,3 +146,50 @@ def test_a_signal_that_is_not_known_here_asks_for_an_end(tmp_path: Path, started
     handle = begin(tmp_path, started, "exec sleep 60")
     send(handle, "SIGNEW")
     wait_until(lambda: not alive(handle))
+
+
+def sleeper(program: Path, seconds: str = "60") -> ProcessSpec:
+    """Return a process whose program is a copy of ``sleep``, as another version of a tool has it in its own folder."""
+    program.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy("/bin/sleep", program)
+    return ProcessSpec("p", "g", (str(program), seconds), "/", {"PATH": "/usr/bin:/bin"}, log="/dev/null")
+
+
+def test_a_process_whose_program_lies_elsewhere_now_is_known_by_its_new_spec(
+    tmp_path: Path, started: list[Handle]
+) -> None:
+    pid_file, now = tmp_path / "p.json", sleeper(tmp_path / "new" / "bin" / "sleep")
+    handle = spawn(sleeper(tmp_path / "old" / "bin" / "sleep"), pid_file)
+    started.append(handle)
+    found = moved(handle, now, pid_file)
+    assert found == replace(handle, digest=spec_digest(now))
+    assert read_handle(pid_file) == found
+    assert alive(found)
+
+
+@pytest.mark.parametrize("what", ["arguments", "content", "gone before", "not there now", "a virtual environment"])
+def test_a_process_that_differs_otherwise_is_another(tmp_path: Path, started: list[Handle], what: str) -> None:
+    pid_file = tmp_path / "p.json"
+    before, now = (tmp_path / name / "bin" / "sleep" for name in ("old", "new"))
+    handle = spawn(sleeper(before), pid_file)
+    started.append(handle)
+    wanted = sleeper(now, "61" if what == "arguments" else "60")
+    match what:
+        case "content":
+            now.write_bytes(now.read_bytes()[:-1] + b"x")
+        case "gone before":
+            before.unlink()
+        case "not there now":
+            now.unlink()
+        case "a virtual environment":
+            (now.parent.parent / "pyvenv.cfg").touch()
+    assert moved(handle, wanted, pid_file) is None
+    assert read_handle(pid_file) == handle
+
+
+def test_a_process_that_has_ended_did_not_move(tmp_path: Path, started: list[Handle]) -> None:
+    pid_file = tmp_path / "p.json"
+    handle = spawn(sleeper(tmp_path / "old" / "bin" / "sleep"), pid_file)
+    kill_tree(handle)
+    wait_until(lambda: is_gone(handle.pid))
+    assert moved(handle, sleeper(tmp_path / "new" / "bin" / "sleep"), pid_file) is None

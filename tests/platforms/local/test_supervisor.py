@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -230,6 +231,25 @@ def test_a_changed_process_is_replaced_and_the_others_stay(stand: Stand) -> None
     # It was told to go: that is no crash.
     assert after["a.0"].restarts == ()
     assert after["b.0"].pid == before["b.0"].pid
+
+
+def test_the_same_program_at_another_place_runs_on(stand: Stand) -> None:
+    first, second = (stand.folder / version / "bin" / "sleep" for version in ("first", "second"))
+    for program in (first, second):
+        program.parent.mkdir(parents=True)
+        shutil.copy("/bin/sleep", program)
+    stand.want(stand.spec(argv=(str(first), "60")))
+    pid = stand.tick()["a.0"].pid
+    there = stand.spec(argv=(str(second), "60"))
+    stand.want(there)
+    seen = stand.tick()["a.0"]
+    assert (seen.pid, seen.state, seen.digest) == (pid, "ready", processes.spec_digest(there))
+    stand.succeeded_by_another()
+    assert stand.tick()["a.0"].pid == pid
+    # Where it dies, it is started from where it lies now.
+    shutil.rmtree(first.parent)
+    stand.kill()
+    assert stand.ticks_until(lambda seen: seen["a.0"].pid not in (0, pid))["a.0"].state == "ready"
 
 
 def test_two_forms_of_one_process_never_run_together(stand: Stand) -> None:

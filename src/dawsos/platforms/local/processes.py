@@ -8,13 +8,14 @@ it runs unrecorded.  A process is known by pid and start time together, so a reu
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import hashlib
 import json
 import os
 import signal
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -107,6 +108,30 @@ def send(handle: Handle, name: str) -> None:
         with contextlib.suppress(OSError):
             # A later version may name a signal that is not known here: the process is asked to end all the same.
             os.kill(handle.pid, getattr(signal, name, signal.SIGTERM))
+
+
+def moved(handle: Handle, spec: ProcessSpec, pid_file: Path) -> Handle | None:
+    """Return the new handle of a process whose program lies elsewhere in ``spec`` and is the same otherwise, None of any other.
+
+    An update of the tool has its programs in another folder. To end a proxy for that would cost its users' requests.
+    """
+    try:
+        place = psutil.Process(handle.pid).cmdline()[0]
+        former = replace(spec, argv=(place, *spec.argv[1:]))
+        if spec_digest(former) != handle.digest or not _is_same_program(Path(place), Path(spec.argv[0])):
+            return None
+    except (IndexError, OSError, psutil.Error):
+        return None
+    found = replace(handle, digest=spec_digest(spec))
+    write_json(pid_file, {"version": VERSION, **asdict(found)})
+    return found
+
+
+def _is_same_program(one: Path, other: Path) -> bool:
+    # The place of an interpreter decides which packages it has.
+    if any((path.parent.parent / "pyvenv.cfg").exists() for path in (one, other)):
+        return False
+    return filecmp.cmp(one, other, shallow=False)
 
 
 def kill_tree(handle: Handle) -> None:

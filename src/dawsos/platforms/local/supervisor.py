@@ -157,8 +157,11 @@ class Supervisor:
             watched.next_start = now + _BACKOFF[min(len(watched.restarts) - 1, len(_BACKOFF) - 1)]
             watched.handle, watched.state = None, "dead"
         elif handle is not None and handle.digest != self.desired.digest(spec):
-            self._retire(name, watched, spec)
-            return
+            found = processes.moved(handle, spec, self._pid_file(name))
+            if found is None:
+                self._retire(name, watched, spec)
+                return
+            watched.handle = found
         if watched.handle is None:
             if now >= watched.next_start:
                 self._start(name, watched, spec)
