@@ -111,9 +111,10 @@ def send(handle: Handle, name: str) -> None:
 
 
 def moved(handle: Handle, spec: ProcessSpec, pid_file: Path) -> Handle | None:
-    """Return the new handle of a process whose program lies elsewhere in ``spec`` and is the same otherwise, None of any other.
+    """Return the handle of a process under ``spec`` when only the path of its program differs from the spec that it was started from.
 
-    An update of the tool has its programs in another folder. To end a proxy for that would cost its users' requests.
+    The new handle is written to ``pid_file``. Returns None when anything else differs, also when the two programs do. An update of
+    the tool installs Envoy in another folder, and a restart for that would fail the requests of users.
     """
     try:
         place = psutil.Process(handle.pid).cmdline()[0]
@@ -128,7 +129,7 @@ def moved(handle: Handle, spec: ProcessSpec, pid_file: Path) -> Handle | None:
 
 
 def _is_same_program(one: Path, other: Path) -> bool:
-    # The place of an interpreter decides which packages it has.
+    # The path of an interpreter decides which packages it imports.
     if any((path.parent.parent / "pyvenv.cfg").exists() for path in (one, other)):
         return False
     return filecmp.cmp(one, other, shallow=False)
