@@ -27,7 +27,7 @@ def test_back_and_forth_and_in_the_middle_of_a_rollout(shipped: Clone) -> None:
 
     shipped.dawsos("rollback", "--as", "Bob", "--reason", "wrong totals", check=0)
     assert shipped.version() == first
-    assert shipped.show()["rollout"]["rollback_seconds"] < 1
+    assert shipped.show()["revert"]["seconds"] < 1
 
     shipped.dawsos("rollback", "--to", second[:12], "--as", "Bob", "--reason", "they were right", check=0)
     assert shipped.version() == second
