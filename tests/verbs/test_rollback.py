@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dawsos.actions.environments import serving_profile
 from dawsos.adapters.locks import owned
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.events import RevertStarted, RollbackRequested
@@ -18,7 +19,7 @@ from dawsos.model.release import Release
 from dawsos.model.rollout import Sample
 from dawsos.model.status import Cause, RolloutOutcome, RunResult
 from dawsos.platforms.contract import Roles
-from dawsos.runs.project import load_run, open_tools
+from dawsos.runs.project import load, load_run, open_tools
 from dawsos.runs.recorder import Session
 from dawsos.verbs import rollback as verb
 from dawsos.verbs.drill import drill
@@ -26,7 +27,7 @@ from dawsos.verbs.rollback import Request, promoted, resume_rollback, rollback
 from dawsos.verbs.ship import ship
 from dawsos.verbs.verify import verify
 from support.facts import fact
-from support.paper import Paper, erring, healthy
+from support.paper import ROLLOUT, Paper, erring, healthy
 from support.world import written_as_version_1
 from verbs.on_paper import APPROVED, Shipping, committed, finished, given_to_verbs, shipped, silent, under_way
 from waiting import wait_until
@@ -96,6 +97,27 @@ def test_what_runs_is_brought_back_with_a_file_of_version_1(paper: Paper) -> Non
     written_as_version_1(paper.project.root)
     assert finished(paper, rollback(paper.project, ASKED, silent))[:2] == (0, "passed")
     assert paper.production.deployments["older"].release == older
+
+
+def test_what_a_rollback_starts_keeps_the_profile_of_what_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`verify` after it asked for the keys of real providers, which the profile laptop does without."""
+    paper = Paper(tmp_path / "project", rollout=f"{ROLLOUT}profiles: {{laptop: {{}}}}\n")
+    given_to_verbs(paper, monkeypatch)
+    older, newer = paper.release("1"), paper.release("2")
+    shipped(paper, older, "20260228-120000-c0ffee0-01")
+    shipped(paper, newer, "20260301-120000-c0ffee0-02")
+    paper.serve(newer, "served")
+    session = paper.session("20260301-120000-c0ffee0-03", profile="laptop")
+    told = fact("deployed", environment="production", release=newer.digest, deployment="served", url="", replicas=1)
+    session.record(told, "canary")
+    ended = rollback(paper.project, ASKED, silent)
+    assert ended.exit_code == 0
+    assert paper.production.roles.stable != "served"
+    assert load_run(paper.tools, ended.run).profile == "laptop"
+    pipeline = load(paper.project.root)
+    assert asyncio.run(serving_profile(paper.tools, pipeline, "production")) == "laptop"
 
 
 def test_a_standby_of_the_release_that_serves_is_nothing_to_go_back_to(paper: Paper) -> None:

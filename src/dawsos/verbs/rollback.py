@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 
+from dawsos.actions.environments import serving_profile
 from dawsos.adapters.locks import owner_of
 from dawsos.errors import EXIT_DONE, EXIT_ROLLED_BACK, BadInput, InfrastructureError, ReleaseFailed
 from dawsos.model.events import RollbackRequested, RolloutStarted, RunStarted
@@ -52,7 +53,9 @@ def rollback(project: Project, request: Request, make_reporters: MakeReporters) 
         raise BadInput(f"no release serves {operation.environment}", fix="dawsos ship")
     release = releases.load(project.releases, _target(tools, status, request.to))
     options = {"to": release.digest, "asked_for": request.to, "name": request.name, "reason": request.reason}
-    started = RunStarted(command="rollback", commit=release.commit, options=options)
+    # What a rollback starts has the settings of what serves, and whoever acts on it later finds their profile by this run.
+    profile = asyncio.run(serving_profile(tools, pipeline, operation.environment))
+    started = RunStarted(command="rollback", commit=release.commit, profile=profile, options=options)
     with deploying(project), start(tools, make_reporters(pipeline, ()), started) as session:
         return carry_out(session, pipeline, _work(operation, session, release, request))
 
