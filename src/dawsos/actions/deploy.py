@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.actions.admission import admit_release
-from dawsos.actions.environments import open_environment
+from dawsos.actions.environments import deployments_of, open_environment
 from dawsos.actions.release import step_record
 from dawsos.adapters.files import write_json
 from dawsos.adapters.http import get
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
-from dawsos.model.events import Deployed, RunStarted
+from dawsos.model.events import Deployed
 from dawsos.model.names import deployment_id
 from dawsos.model.status import StageState
 from dawsos.platforms.commands import ServiceCommands
@@ -80,14 +80,12 @@ def _is_settled(context: RunContext, environment: str) -> bool:
     The caller asks this only of a release that serves and is ready: its migrations, seed and jobs before traffic ran before it
     served.  ``--no-cache`` repeats them.
     """
-    state, profiles = context.session.state, dict[str, str]()
-    last: tuple[str, str | None] | None = None
-    for event in context.tools.journal.of_kinds(("run_started", "deployed")):
-        if isinstance(event.fact, RunStarted):
-            profiles[event.run] = event.fact.profile
-        elif isinstance(event.fact, Deployed) and event.fact.environment == environment:
-            last = event.fact.release, profiles.get(event.run)
-    return last == (state.release, state.profile) and not state.options.get("no_cache")
+    run, history = context.session.state, deployments_of(context.tools, environment)
+    if not history or run.options.get("no_cache"):
+        return False
+    # The same release is of the same commit, so pipeline.yaml is the same too, and the profile decides the settings.
+    deployed, profile = history[-1]
+    return (deployed.release, profile) == (run.release, run.profile)
 
 
 class _Steps:

@@ -51,21 +51,26 @@ def _stand_ins(
     )
 
 
+def deployments_of(tools: Tools, name: str) -> list[tuple[Deployed, str]]:
+    """Return each deployment to the environment with the profile of its run, the oldest first."""
+    profiles: dict[str, str] = {}
+    found = []
+    for event in tools.journal.of_kinds(("run_started", "deployed")):
+        if isinstance(event.fact, RunStarted):
+            profiles[event.run] = event.fact.profile
+        elif isinstance(event.fact, Deployed) and event.fact.environment == name:
+            found.append((event.fact, profiles.get(event.run, "")))
+    return found
+
+
 def deployed_profile(tools: Tools, pipeline: Pipeline, name: str, deployment: str | None = None) -> str:
     """Return the profile with which ``deployment`` came to the environment; without one, that of the newest deployment there.
 
     An empty text when the journal does not say.  Raises BadInput when pipeline.yaml has no such profile any more.
     """
-    profiles: dict[str, str] = {}
-    newest, wanted = "", None
-    for event in tools.journal.of_kinds(("run_started", "deployed")):
-        if isinstance(event.fact, RunStarted):
-            profiles[event.run] = event.fact.profile
-        elif isinstance(event.fact, Deployed) and event.fact.environment == name:
-            newest = profiles.get(event.run, "")
-            if event.fact.deployment == deployment:
-                wanted = newest
-    found = newest if wanted is None else wanted
+    history = deployments_of(tools, name)
+    own = [profile for deployed, profile in history if deployed.deployment == deployment]
+    found = (own or [profile for _, profile in history] or [""])[-1]
     if found and found != "production" and found not in pipeline.profiles:
         raise BadInput(
             f"{name} was deployed with the profile {found!r}, which pipeline.yaml does not have",
