@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterable
 from io import StringIO
 from typing import Any
 
@@ -236,6 +237,29 @@ JUNK = st.recursive(
 )
 
 
+# (place, replace or delete or add, junk)
+Change = tuple[tuple[Any, ...], str, Any]
+
+
+def changed(document: Any, changes: Iterable[Change]) -> Any:
+    """Return a copy of ``document`` in which each change puts junk at its place, deletes it or adds a key to it."""
+    made = copy.deepcopy(document)
+    for place, how, junk in changes:
+        parent = made
+        try:
+            for part in place[:-1]:
+                parent = parent[part]
+            if how == "delete":
+                del parent[place[-1]]
+            elif how == "add" and isinstance(parent[place[-1]], dict):
+                parent[place[-1]]["extra"] = junk
+            else:
+                parent[place[-1]] = junk
+        except (KeyError, IndexError, TypeError):
+            continue  # An earlier change took the place away.
+    return made
+
+
 def dumped(document: Any) -> str:
     stream = StringIO()
     YAML(typ="safe", pure=True).dump(document, stream)
@@ -260,22 +284,8 @@ def loaded_or_refused(text: str) -> None:
         st.tuples(st.sampled_from(PLACES), st.sampled_from(["replace", "delete", "add"]), JUNK), min_size=1, max_size=3
     )
 )
-def test_whatever_is_written_it_loads_or_is_refused(changes: list[tuple[tuple[Any, ...], str, Any]]) -> None:
-    document = copy.deepcopy(DOCUMENT)
-    for place, how, junk in changes:
-        parent = document
-        try:
-            for part in place[:-1]:
-                parent = parent[part]
-            if how == "delete":
-                del parent[place[-1]]
-            elif how == "add" and isinstance(parent[place[-1]], dict):
-                parent[place[-1]]["extra"] = junk
-            else:
-                parent[place[-1]] = junk
-        except (KeyError, IndexError, TypeError):
-            continue  # An earlier change took the place away.
-    loaded_or_refused(dumped(document))
+def test_whatever_is_written_it_loads_or_is_refused(changes: list[Change]) -> None:
+    loaded_or_refused(dumped(changed(DOCUMENT, changes)))
 
 
 @settings(max_examples=100, deadline=None)
