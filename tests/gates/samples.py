@@ -94,6 +94,7 @@ def health(**changes: Any) -> dict[str, Any]:
     good = {
         "url": "http://127.0.0.1:1/health", "status_code": 200, "error": "", "body": body,
         "expected_version": "c0ffee" * 6, "replicas": 2, "ready": 2, "restarts": 0, "crash_looping": False,
+        "workers_not_ready": [],
     }  # fmt: skip
     return good | changes
 

@@ -84,13 +84,29 @@ def test_what_was_not_measured_is_no_data(report: str, options: dict[str, object
         cobertura({"a.py": [1]}).replace('hits="1"', 'hits="often"'),
         cobertura({"a.py": [1]}).replace('number="1"', ""),
         cobertura({"a.py": [1, 0]}, branch="900% (9/1)"),
+        cobertura({"a.py": [1, 1]}, branch="50%"),
+        cobertura({"a.py": [1, 1]}, branch="50% (1/2)").replace("condition-coverage", "conditions"),
     ],
-    ids=["empty", "cut", "another root", "hits", "number", "more branches taken than there are"],
+    ids=[
+        "empty",
+        "cut",
+        "another root",
+        "hits",
+        "number",
+        "more branches taken than there are",
+        "no branches",
+        "branches not named",
+    ],
 )
 def test_a_malformed_report_is_an_error(report: str) -> None:
     verdict = ask("coverage", {"coverage.xml": report}, total=95)
     assert verdict.result == "error"
     assert "coverage.xml" in verdict.message
+
+
+def test_a_line_with_zero_hits_is_not_covered_however_the_zero_is_written() -> None:
+    report = cobertura({"a.py": [1, 0]}).replace('hits="0"', 'hits="00"')
+    assert ask("coverage", {"coverage.xml": report}, total=95).measured == "50.00 % total"
 
 
 @pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1, 101])

@@ -56,8 +56,11 @@ def test_no_file_is_no_data() -> None:
 @pytest.mark.parametrize(
     "content",
     ["", "{", [], {}, health(ready="2"), health(ready=None), health(expected_version=""), health(crash_looping=None),
-     {key: value for key, value in health().items() if key != "crash_looping"}],
-    ids=["empty", "cut", "list", "nothing", "text", "null", "no release", "loop unknown", "loop not asked"],
+     {key: value for key, value in health().items() if key != "crash_looping"},
+     health(workers_not_ready=False), health(workers_not_ready=[7]),
+     {key: value for key, value in health().items() if key != "workers_not_ready"}],
+    ids=["empty", "cut", "list", "nothing", "text", "null", "no release", "loop unknown", "loop not asked",
+         "workers unknown", "no names", "workers not asked"],
 )  # fmt: skip
 def test_a_malformed_file_is_an_error(content: Any) -> None:
     assert ask("health", {"health.json": content}).result == "error"

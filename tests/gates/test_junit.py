@@ -64,6 +64,10 @@ def test_a_missing_report_is_no_data() -> None:
         ("<html/>", "its root is <html>"),
         ('<testsuite failures="2"><testcase name="a"/></testsuite>', "counts 2 failures and shows none"),
         ('<testsuite failures="few"><testcase name="a"/></testsuite>', "failures is 'few', not a count"),
+        (
+            '<testsuites failures="2"><testsuite><testcase name="a"/></testsuite></testsuites>',
+            "counts 2 failures and shows none",
+        ),
         ('<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>', "declares entities"),
         (junit({"a": "passed"}).encode("utf-16"), "is not UTF-8"),
     ],

@@ -48,9 +48,10 @@ def test_a_scan_of_nothing_is_no_clean_one() -> None:
     "content",
     ["", "{", [], {}, {"results": []}, {"results": {}, "metrics": {}}, {"results": [1], "metrics": {"a": {}}},
      {"results": [], "metrics": []}, bandit(errors=[{"filename": "app/x.py", "reason": "syntax error"}]),
-     {"results": [{}], "metrics": {"a": {}}}, bandit("high"), bandit("CRITICAL"), bandit("HIGH", files=1) | {"results": None}],
+     {"results": [{}], "metrics": {"a": {}}}, bandit("high"), bandit("CRITICAL"), bandit("HIGH", files=1) | {"results": None},
+     bandit() | {"errors": None}, bandit() | {"errors": {}}, {"results": [], "metrics": {"a": {}}}],
     ids=["empty", "cut", "list", "nothing", "no metrics", "mapping", "numbers", "metrics", "not scanned", "no severity",
-         "small letters", "another scale", "null"],
+         "small letters", "another scale", "null", "errors null", "errors mapping", "no errors"],
 )  # fmt: skip
 def test_a_malformed_report_is_an_error(content: Any) -> None:
     assert ask("scan", {"bandit.json": content}).result == "error"

@@ -84,20 +84,27 @@ def _file(name: str, element: ElementTree.Element, bases: Sequence[str]) -> _Fil
         number, hits = line.get("number", ""), line.get("hits", "")
         if not (number.isdecimal() and hits.isdecimal()):
             raise Malformed(f"{name}: {filename} has a line without number or hits")
-        taken, branches = _branches(line)
+        taken, branches = _branches(f"{name}: {filename}:{number}", line)
         if taken > branches:
             raise Malformed(f"{name}: {filename}:{number} has {taken} of {branches} branches taken")
         countable += 1 + branches
-        covered += (hits != "0") + taken
-        if hits == "0" or taken < branches:
+        covered += (int(hits) > 0) + taken
+        if int(hits) == 0 or taken < branches:
             missed.append(int(number))
     return _File((*(f"{base}/{filename}" for base in bases), filename), tuple(missed), covered, countable)
 
 
-def _branches(line: ElementTree.Element) -> tuple[int, int]:
+def _branches(place: str, line: ElementTree.Element) -> tuple[int, int]:
     """Return branches taken and branches of a line: coverage.py's own total counts both beside the lines."""
-    match = _BRANCHES.search(line.get("condition-coverage", "")) if line.get("branch") == "true" else None
-    return (int(match[1]), int(match[2])) if match else (0, 0)
+    if line.get("branch") != "true":
+        return 0, 0
+    counts = line.get("condition-coverage", "")
+    match = _BRANCHES.search(counts)
+    if match is None:
+        raise Malformed(
+            f"{place}: condition-coverage is {counts!r}, without the branches taken and all branches, like (1/2)"
+        )
+    return int(match[1]), int(match[2])
 
 
 def _below(file: _File, prefix: str) -> bool:

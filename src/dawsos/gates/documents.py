@@ -137,7 +137,9 @@ def junit_cases(name: str, content: bytes) -> list[TestCase]:
         raise Malformed(f"{name} is not a JUnit report: its root is <{root.tag}>")
     cases = [_case(element) for element in root.iter("testcase")]
     # pytest counts a test that fails and then fails again in its teardown twice, so only "none" can be compared.
-    claimed = sum(_count(name, suite, key) for suite in root.iter("testsuite") for key in ("failures", "errors"))
+    # Some tools write the totals at the root alone.
+    suites = {root, *root.iter("testsuite")}
+    claimed = sum(_count(name, suite, key) for suite in suites for key in ("failures", "errors"))
     if claimed and not any(case.outcome == "failed" for case in cases):
         raise Malformed(f"{name} counts {claimed} failures and shows none: it was cut short or edited")
     return cases
@@ -214,6 +216,12 @@ def mapping(place: str, value: Json) -> JsonObject:
 def rows(place: str, value: Json) -> list[JsonObject]:
     """Return ``value``, an array of objects; raises Malformed."""
     return [mapping(f"{place}[{index}]", item) for index, item in enumerate(_array(place, value))]
+
+
+def optional_rows(place: str, value: JsonObject, key: str) -> list[JsonObject]:
+    """Return ``value[key]``, an array of objects, empty when the key is left out or null; raises Malformed for anything else."""
+    found = value.get(key)
+    return [] if found is None else rows(f"{place}: {key}", found)
 
 
 def texts(place: str, value: Json) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import Malformed, get, get_number, get_text, parse_object, required_file
+from dawsos.gates.documents import Malformed, get, get_number, get_text, parse_object, required_file, texts
 from dawsos.model.json import JsonObject
 from dawsos.model.pipeline import GateOptions
 
@@ -40,9 +40,8 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     problems = _answer(options, facts, body, expected)
     if ready < options.replicas:
         problems.append(f"{ready:.0f} of {options.replicas} replicas are ready")
-    if late := facts.get("workers_not_ready"):
-        names = late if isinstance(late, list) else [late]
-        problems.append(f"{', '.join(map(str, names))} not ready")
+    if late := texts(f"{EVIDENCE}: workers_not_ready", get(EVIDENCE, facts, "workers_not_ready")):
+        problems.append(f"{', '.join(late)} not ready")
     looping = get(EVIDENCE, facts, "crash_looping")
     if not isinstance(looping, bool):
         raise Malformed(f"{EVIDENCE}: crash_looping is {looping!r}, not true or false")

@@ -43,8 +43,8 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     results = rows(f"{options.report}: results", get(options.report, report, "results"))
     metrics = mapping(f"{options.report}: metrics", get(options.report, report, "metrics"))
     scanned = len(metrics.keys() - {"_totals"})
-    if report.get("errors"):
-        raise Malformed(f"{options.report}: files could not be scanned: {report['errors']}")
+    if errors := rows(f"{options.report}: errors", get(options.report, report, "errors")):
+        raise Malformed(f"{options.report}: files could not be scanned: {errors}")
     if not scanned:
         raise Missing(f"{options.report}: no file was scanned")
     bad = [
