@@ -20,7 +20,7 @@ SPDX = {
     ],
 }  # fmt: skip
 NPM_LOCK = {"lockfileVersion": 3, "packages": {"": {"name": "web"}, "node_modules/lodash": {"version": "4.17.20"}}}
-NPM = {
+NPM: dict[str, Any] = {
     "auditReportVersion": 2,
     "vulnerabilities": {
         "lodash": {
@@ -68,6 +68,11 @@ OSV = {
 }
 
 
+def grype_of(status: dict[str, Any]) -> dict[str, Any]:
+    """Return a report without matches of a database that was built in time, and of which ``status`` says more."""
+    return {"matches": [], "descriptor": {"db": {"status": {"built": "2026-11-24T06:00:00Z", **status}}}}
+
+
 def check(source: str, report: Any, resolved: Any = LOCK, **options: Any) -> Any:
     evidence = {"report.json": report, "resolved": resolved, "context.json": context()}
     return ask("vulnerabilities", evidence, sources={source: "report.json"}, resolved="resolved", **options)
@@ -101,6 +106,8 @@ def test_each_source_finds_it(source: str, report: Any, resolved: Any, line: str
         ("trivy", {"SchemaVersion": 2}, SPDX, "--list-all-pkgs"),
         ("grype", {"matches": [], "descriptor": {"db": {"status": {"valid": False, "error": "no db"}}}}, SPDX, "no db"),
         ("grype", {"matches": [], "descriptor": {}}, SPDX, "no valid database"),
+        ("grype", grype_of({"valid": "false"}), SPDX, "no valid database"),
+        ("grype", grype_of({"error": "checksum differs"}), SPDX, "checksum differs"),
         ("osv", OSV | {"audited": {}, "vulnerabilities": []}, LOCK, "not in the report"),
         ("pip-audit", "", LOCK, "left an empty report"),
     ],
@@ -212,9 +219,24 @@ def test_a_vulnerability_that_a_later_source_rates_is_still_waived_by_the_name_o
     assert ask("vulnerabilities", evidence, **options).passed
 
 
-@pytest.mark.parametrize("facts", [{"name": "lodash"}, {"via": None}, "vulnerable", None])
+@pytest.mark.parametrize(
+    "facts",
+    [{"name": "lodash"}, {"via": None}, {"via": []}, {"via": [7]}, {"via": ["other"]}, {"via": ["lodash"]}, "x", None],
+)
 def test_a_package_that_npm_calls_vulnerable_without_saying_by_what_is_no_clean_one(facts: Any) -> None:
     assert check("npm-audit", NPM | {"vulnerabilities": {"lodash": facts}}, NPM_LOCK).result == "error"
+
+
+def test_a_package_that_depends_on_a_vulnerable_one_is_counted_with_it() -> None:
+    entries = {**NPM["vulnerabilities"], "grunt": {"via": ["lodash"]}}
+    assert check("npm-audit", NPM | {"vulnerabilities": entries}, NPM_LOCK).measured.startswith("1 vulnerable")
+
+
+@pytest.mark.parametrize("listed", [{}, "", False, 0])
+def test_trivy_s_vulnerabilities_that_are_no_array_are_no_clean_package(listed: Any) -> None:
+    report = {"Results": [{**TRIVY["Results"][0], "Vulnerabilities": listed}]}
+    assert check("trivy", report, SPDX).result == "error"
+    assert check("trivy", {"Results": [{**TRIVY["Results"][0], "Vulnerabilities": None}]}, SPDX).passed
 
 
 def test_npm_installs_one_package_in_several_versions_and_counts_each() -> None:

@@ -147,12 +147,22 @@ def test_a_document_that_names_nothing_is_missing(content: Any) -> None:
         ({"bomFormat": "CycloneDX", "components": ["a"]}, "lock.txt: components[0] is a text, not an object"),
         ({"bomFormat": "CycloneDX", "components": [{"name": ""}]}, "lock.txt: components: name is '', not a text"),
         ({"bomFormat": "CycloneDX", "components": [{"name": 7}]}, "lock.txt: components: name is 7, not a text"),
+        (
+            {"lockfileVersion": 3, "packages": {"node_modules/a": {"version": "1"}, "node_modules/b": "1"}},
+            "lock.txt: node_modules/b is a text, not an object",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_malformed_and_names_the_file(content: Any, message: str) -> None:
     with pytest.raises(Malformed) as refused:
         read(content)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["link", "optional"])
+def test_a_package_is_left_out_or_conditional_only_where_the_lock_says_so(key: str) -> None:
+    packages = {"node_modules/a": {"version": "1.0.0", key: "no"}}
+    assert read({"lockfileVersion": 3, "packages": packages}).pins == {"a": "1.0.0"}
 
 
 @given(

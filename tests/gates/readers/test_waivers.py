@@ -41,6 +41,13 @@ def test_a_package_may_be_named() -> None:
     assert [one.package for one in read(f"- {GOOD}\n- {GOOD[:-1]}, package: httpx}}")] == ["", "httpx"]
 
 
+@pytest.mark.parametrize("package", ["", "null", "false", "[]", "[httpx]", "''", "7"])
+def test_a_package_that_is_no_name_is_malformed(package: str) -> None:
+    """Without a package the entry is for every package: a slip must not widen it."""
+    with pytest.raises(Malformed, match=r"^waivers\.yaml, entry 1: package is .*, not the name of a package"):
+        read(f"- {GOOD[:-1]}, package: {package}}}")
+
+
 def test_entries_keep_their_order() -> None:
     entries = read("".join(f"- {GOOD.replace('CVE-1', name)}\n" for name in ("b", "a", "c")))
     assert [one.subject for one in entries] == ["b", "a", "c"]

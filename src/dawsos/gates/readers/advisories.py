@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
-from dawsos.gates.documents import Malformed, get, get_text, mapping, parse_object, rows, texts
+from dawsos.gates.documents import Malformed, get, get_text, mapping, optional_rows, parse_object, rows, texts
 from dawsos.gates.readers.resolved import Resolved
 from dawsos.model.json import Json, JsonObject
 from dawsos.model.names import canonical_package
@@ -100,27 +100,31 @@ def _npm_audit(name: str, report: JsonObject, resolved: Resolved) -> Audit:
     if not len(resolved.pins) <= total <= everything:
         return _nothing("npm-audit", resolved, f"it audited {total} packages, the lock has {everything}")
     found = []
-    for package, facts in mapping(f"{name}: vulnerabilities", report["vulnerabilities"]).items():
+    entries = mapping(f"{name}: vulnerabilities", report["vulnerabilities"])
+    for package, facts in entries.items():
         causes = get(f"{name}: {package}", facts, "via")
         if not isinstance(causes, list):
             raise Malformed(f"{name}: via of {package} is not an array")
-        for via in causes:
-            # A text names another vulnerable package, which has an entry of its own.
-            if isinstance(via, dict):
-                identity = str(via.get("url") or via.get("source") or "unnamed").rpartition("/")[2]
-                rating = _severity(via.get("severity"))
-                known = canonical_package(package)
-                found.append(Vulnerability(known, resolved.pins.get(known, "?"), identity, rating))
+        advisories = [via for via in causes if isinstance(via, dict)]
+        # A text names another vulnerable package, which has an entry of its own.
+        if not advisories and not any(isinstance(via, str) and via in entries for via in causes):
+            raise Malformed(f"{name}: via of {package} names neither an advisory nor another entry")
+        for via in advisories:
+            identity = str(via.get("url") or via.get("source") or "unnamed").rpartition("/")[2]
+            known = canonical_package(package)
+            found.append(Vulnerability(known, resolved.pins.get(known, "?"), identity, _severity(via.get("severity"))))
+    if entries and not found:
+        raise Malformed(f"{name}: {', '.join(entries)} are vulnerable, and no entry has an advisory")
     return Audit("npm-audit", resolved.pins, tuple(found))
 
 
 def _trivy(name: str, report: JsonObject, resolved: Resolved) -> Audit:
     audited: dict[str, str] = {}
     found = []
-    for result in rows(f"{name}: Results", report.get("Results") or []):
-        for row in rows(f"{name}: Packages", result.get("Packages") or []):
+    for result in optional_rows(name, report, "Results"):
+        for row in optional_rows(name, result, "Packages"):
             audited[canonical_package(get_text(name, row, "Name"))] = str(row.get("Version", ""))
-        for row in rows(f"{name}: Vulnerabilities", result.get("Vulnerabilities") or []):
+        for row in optional_rows(name, result, "Vulnerabilities"):
             package, version = canonical_package(get_text(name, row, "PkgName")), str(row.get("InstalledVersion", ""))
             fixed = tuple(part.strip() for part in str(row.get("FixedVersion") or "").split(",") if part.strip())
             identity, rating = get_text(name, row, "VulnerabilityID"), _severity(row.get("Severity"))
@@ -141,7 +145,8 @@ def _grype(name: str, report: JsonObject, resolved: Resolved) -> Audit:
         identity, rating = get_text(name, known, "id"), _severity(known.get("severity"))
         found.append(Vulnerability(package, version, identity, rating, (), fixed))
     database = _grype_database(name, report)
-    if not database.get("built") or database.get("valid") is False:
+    # Older versions of grype do not say whether it is valid.
+    if not database.get("built") or database.get("valid", True) is not True or database.get("error"):
         reason = f"grype had no valid database: {database.get('error') or 'none named'}"
         return Audit("grype", {}, tuple(found), _nothing("grype", resolved, reason).skipped)
     return Audit("grype", resolved.pins, tuple(found), data_at=_time(name, database["built"]))

@@ -80,13 +80,14 @@ def _package_lock(name: str, document: JsonObject) -> Resolved:
     pins: dict[str, str] = {}
     optional: set[str] = set()
     entries = 0
-    for path, facts in packages.items():
-        if not path or not isinstance(facts, dict) or facts.get("link"):
+    for path, entry in packages.items():
+        facts = mapping(f"{name}: {path or 'the project itself'}", entry)
+        if not path or facts.get("link") is True:
             continue
         entries += 1
         # As every report's names are compared: an advisory on lodash.merge must find it.
         package = canonical_package(str(facts.get("name") or path.rpartition("node_modules/")[2]))
-        if facts.get("optional"):
+        if facts.get("optional") is True:
             optional.add(package)
         else:
             pins[package] = str(facts.get("version", ""))

@@ -54,11 +54,17 @@ def _waiver(where: str, entry: object, key: str, who: str) -> Waiver:
             raise Malformed(f"{where}: {name} is {entry[name]!r}, not a text; put it in quotes")
         if not (entry.get(name) or "").strip():
             raise Malformed(f"{where} has no {name}: an exception needs {key}, {who}, why and until")
+    # Without it the entry is for every package, so a slip must not read as none.
+    package = entry.get("package", "")
+    if "package" in entry and not (isinstance(package, str) and package.strip()):
+        raise Malformed(
+            f"{where}: package is {package!r}, not the name of a package; leave the key out for every package"
+        )
     until = entry.get("until")
     # A datetime is a date to Python; only the day counts here.
     if type(until) is not date:
         raise Malformed(f"{where}: until is {until!r}, not a day like 2026-12-31")
-    return Waiver(entry[key], str(entry.get("package") or ""), entry[who], entry["why"], until)
+    return Waiver(entry[key], package, entry[who], entry["why"], until)
 
 
 def earliest(waivers: Iterable[Waiver], *times: float) -> float | None:
