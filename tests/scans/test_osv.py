@@ -124,6 +124,16 @@ def test_a_range_that_begins_with_a_version_that_cannot_be_compared_may_have_beg
             {"affected": [{"package": PACKAGE, "ranges": [{"type": "ECOSYSTEM", "events": {"introduced": "0"}}]}]},
             "events is not an array",
         ),
+        ({"affected": {}}, "affected is not an array"),
+        ({"affected": [{"package": PACKAGE, "ranges": {}}]}, "ranges is not an array"),
+        (
+            {"affected": [{"package": PACKAGE, "ranges": [{"events": [{"introduced": "0"}]}]}]},
+            "the type of a range is None",
+        ),
+        (
+            {"affected": [{"package": PACKAGE, "ranges": [{"type": "PYPI", "events": [{"introduced": "0"}]}]}]},
+            "the type of a range is 'PYPI', not one of ECOSYSTEM, SEMVER, GIT",
+        ),
         ({"aliases": "CVE-2019-10906"}, "aliases is not an array"),
         ({"database_specific": "HIGH"}, "database_specific is not an object"),
     ],

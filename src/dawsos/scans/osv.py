@@ -20,6 +20,7 @@ from dawsos.model.json import Json, JsonObject, parse
 from dawsos.model.names import canonical_package
 
 _RATING = {"LOW", "MODERATE", "MEDIUM", "HIGH", "CRITICAL"}
+_RANGE_TYPES = ("ECOSYSTEM", "SEMVER", "GIT")
 _LARGEST = 2 * 1024**3
 
 
@@ -115,13 +116,20 @@ def is_affected(affected: JsonObject, version: str) -> bool:
     listed = {str(known) for known in _array(affected, "versions")}
     if version in listed:
         return True
-    ranges = [span for span in _objects(affected, "ranges") if span.get("type") in ("ECOSYSTEM", "SEMVER")]
+    ranges = [span for span in _objects(affected, "ranges") if _range_type(span) != "GIT"]
     here = _version(version)
     if here is None:
         return bool(ranges) and not listed
     return any(known == here for known in map(_version, listed)) or any(
         _inside(_objects(span, "events"), here) for span in ranges
     )
+
+
+def _range_type(span: JsonObject) -> str:
+    kind = span.get("type")
+    if kind not in _RANGE_TYPES:
+        raise ValueError(f"the type of a range is {kind!r}, not one of {', '.join(_RANGE_TYPES)}")
+    return str(kind)
 
 
 def _inside(events: Iterable[JsonObject], version: Version) -> bool:
@@ -168,8 +176,10 @@ def _severity(record: JsonObject) -> str:
 
 
 def _array(value: JsonObject, key: str) -> list[Json]:
-    """Return the array ``value[key]``, an empty one when it is left out; raises ValueError."""
-    found = value.get(key) or []
+    """Return the array ``value[key]``, an empty one when it is left out or null; raises ValueError for anything else."""
+    found = value.get(key)
+    if found is None:
+        return []
     if not isinstance(found, list):
         raise ValueError(f"{key} is not an array")
     return found
@@ -184,7 +194,9 @@ def _objects(value: JsonObject, key: str) -> list[JsonObject]:
 
 
 def _object(value: JsonObject, key: str) -> JsonObject:
-    found = value.get(key) or {}
+    found = value.get(key)
+    if found is None:
+        return {}
     if not isinstance(found, dict):
         raise ValueError(f"{key} is not an object")
     return found
