@@ -158,6 +158,12 @@ MISTAKES = {
         19,
         "stages[1].env.LIMIT: unknown objective 'hot_p95'; did you mean 'cold_p95'?",
     ),
+    "objective with a hyphen": (
+        "    needs: [lint]",
+        '    env: {LIMIT: "{slo.warm-p95}"}',
+        19,
+        "stages[1].env.LIMIT: unknown objective 'warm-p95'; did you mean 'warm_p95'?",
+    ),
     "unknown environment": (
         "    needs: [lint]",
         "    environment: stagin",

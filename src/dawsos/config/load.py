@@ -111,7 +111,8 @@ def _objectives(written: object) -> dict[str, dict[str, Any]]:
     }
 
 
-_OBJECTIVE = re.compile(r"\{slo\.(\w+)\}")
+# Whatever follows the dot: what is no objective is reported, and does not reach the stage as text.
+_OBJECTIVE = re.compile(r"\{slo\.([^{}]*)\}")
 
 
 def _objectives_in_env(document: dict[str, object]) -> list[Problem]:
