@@ -19,7 +19,7 @@ from dawsos.platforms.local.lifecycle import down, ensure_supervisor, until
 from dawsos.platforms.local.locking import supervisor_runs
 from dawsos.platforms.local.state import (
     Desired,
-    ProcessStatus,
+    SupervisedProcess,
     read_desired,
     read_status,
     read_status_file,
@@ -88,7 +88,7 @@ def test_a_supervisor_of_before_files_had_versions_is_replaced_and_what_it_runs_
         status.write_text(json.dumps(said))
         return said
 
-    def served() -> list[ProcessStatus]:
+    def served() -> list[SupervisedProcess]:
         return [process for process in read_status(tmp_path, True).processes if process.state == "ready"]
 
     log = str(tmp_path / "logs" / "a.0.log")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from dawsos.adapters.locks import FileLock
@@ -44,6 +45,17 @@ def test_a_replica_that_is_not_shown_yet_is_not_ready(tmp_path: Path) -> None:
     with FileLock(tmp_path / SUPERVISOR_LOCK) as lock:
         assert lock.take(1.0)
         assert not observe(tmp_path).is_ready("d")
+
+
+def test_the_digest_of_a_spec_is_not_shown(tmp_path: Path) -> None:
+    written = {"name": "d.0", "group": "d", "pid": 1, "state": "ready", "restarts": [1.0], "digest": "f" * 64}
+    write_json(tmp_path / "status.json", {"processes": [written]})
+    with FileLock(tmp_path / SUPERVISOR_LOCK) as lock:
+        assert lock.take(1.0)
+        (seen,) = observe(tmp_path).processes
+    assert asdict(seen) == {
+        "name": "d.0", "group": "d", "pid": 1, "state": "ready", "restarts": (1.0,), "crash_looping": False,
+    }  # fmt: skip
 
 
 def test_replicas_have_a_number_and_workers_a_name() -> None:

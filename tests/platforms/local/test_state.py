@@ -15,7 +15,7 @@ from dawsos.platforms.contract import Roles
 from dawsos.platforms.local.processes import spec_digest
 from dawsos.platforms.local.state import (
     Desired,
-    ProcessStatus,
+    SupervisedProcess,
     SupervisorStatus,
     find_desired,
     find_roles,
@@ -222,7 +222,7 @@ def test_without_a_supervisor_no_process_is_believed_to_run(tmp_path: Path) -> N
     process = {"name": "a-0", "group": "a", "pid": 9, "state": "ready", "restarts": [1.0], "crash_looping": False}
     write_json(tmp_path / "status.json", {"processes": [process], "lease_expired": 3.0})
     running = read_status(tmp_path, True)
-    assert running.processes == (ProcessStatus("a-0", "a", 9, "ready", (1.0,)),)
+    assert running.processes == (SupervisedProcess("a-0", "a", 9, "ready", (1.0,)),)
     assert (running.url, running.lease_expired) == ("http://127.0.0.1:7", 3.0)
     assert read_status(tmp_path, False).processes == ()
 

@@ -23,7 +23,7 @@ from dawsos.platforms.local import processes, supervisor
 from dawsos.platforms.local.locking import supervisor_runs
 from dawsos.platforms.local.state import (
     Desired,
-    ProcessStatus,
+    SupervisedProcess,
     read_desired,
     read_roles,
     read_status,
@@ -86,12 +86,12 @@ class Stand:
     def want(self, *specs: ProcessSpec, **changes: Any) -> None:
         write_desired(self.folder, replace(Desired({spec.name: spec for spec in specs}), **changes))
 
-    def tick(self) -> dict[str, ProcessStatus]:
+    def tick(self) -> dict[str, SupervisedProcess]:
         """Let the supervisor look once, and return what it wrote."""
         self.supervisor._tick(read_desired(self.folder))
         return {process.name: process for process in read_status(self.folder, True).processes}
 
-    def ticks_until(self, condition: Callable[[dict[str, ProcessStatus]], object]) -> dict[str, ProcessStatus]:
+    def ticks_until(self, condition: Callable[[dict[str, SupervisedProcess]], object]) -> dict[str, SupervisedProcess]:
         """Tick, in no time of the supervisor's clock, until the real processes have come so far."""
         wait_until(lambda: condition(self.tick()))
         return {process.name: process for process in read_status(self.folder, True).processes}

@@ -15,7 +15,7 @@ import pytest
 from dawsos.model.policy import CrashLoop
 from dawsos.model.rollout import Counts, Drained, Sample
 from dawsos.platforms.contract import Roles
-from dawsos.platforms.local.state import Desired, ProcessStatus, write_desired, write_json, write_roles
+from dawsos.platforms.local.state import Desired, SupervisedProcess, write_desired, write_json, write_roles
 from dawsos.platforms.local.telemetry import EnvoyTelemetry
 from dawsos.platforms.local.traffic import EnvoyTraffic
 from support.envoy import EnvoyPage
@@ -208,7 +208,8 @@ def test_a_canary_that_began_between_two_samples_is_counted_from_its_beginning(w
 def restarted(*processes: tuple[str, str, list[float]]) -> dict[str, object]:
     return {
         "processes": [
-            asdict(ProcessStatus(name, group, 1, "ready", restarts=tuple(times))) for name, group, times in processes
+            asdict(SupervisedProcess(name, group, 1, "ready", restarts=tuple(times)))
+            for name, group, times in processes
         ]
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dawsos.platforms.contract import DeploymentStatus, EnvironmentStatus, ProcessStatus
+from dawsos.platforms.contract import DeploymentStatus, EnvironmentStatus
 from dawsos.platforms.local.locking import supervisor_runs
 from dawsos.platforms.local.state import Desired, SupervisorStatus, read_desired, read_roles, read_status
 
@@ -13,10 +13,7 @@ def observe(folder: Path) -> EnvironmentStatus:
     """Return the status of the environment ``folder``; an empty one for an environment that was never started."""
     seen, desired = read_status(folder, supervisor_runs(folder)), read_desired(folder)
     deployments = {name: _deployment(name, desired, seen) for name in desired.deployments}
-    shown = tuple(
-        ProcessStatus(each.name, each.group, each.pid, each.state, each.restarts, each.crash_looping)
-        for each in seen.processes
-    )
+    shown = tuple(process.status() for process in seen.processes)
     return EnvironmentStatus(folder.name, seen.running, seen.url, read_roles(folder), deployments, shown)
 
 

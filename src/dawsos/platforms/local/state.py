@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cache
 from itertools import repeat
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_h
 from dawsos.adapters import files
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import ProcessSpec
-from dawsos.platforms.contract import Roles
+from dawsos.platforms.contract import ProcessStatus, Roles
 
 VERSION = 1
 # Keys of a deployment as they were called before files had versions.
@@ -29,16 +29,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class ProcessStatus:
-    """One supervised process as the supervisor sees it; times are seconds since the epoch, ``digest`` is of its spec."""
+class SupervisedProcess(ProcessStatus):
+    """One process as the supervisor sees it; ``digest`` is of the spec that it was started from."""
 
-    name: str
-    group: str
-    pid: int
-    state: str
-    restarts: tuple[float, ...] = ()
-    crash_looping: bool = False
     digest: str = ""
+
+    def status(self) -> ProcessStatus:
+        """Return what people see of it, without the digest."""
+        return ProcessStatus(**{shown.name: getattr(self, shown.name) for shown in fields(ProcessStatus)})
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class SupervisorStatus:
 
     running: bool = False
     url: str = ""
-    processes: tuple[ProcessStatus, ...] = ()
+    processes: tuple[SupervisedProcess, ...] = ()
     lease_expired: float | None = None
 
 
@@ -57,7 +55,7 @@ class StatusFile:
 
     version: int = 0
     pid: int = 0
-    processes: tuple[ProcessStatus, ...] = ()
+    processes: tuple[SupervisedProcess, ...] = ()
     lease_expired: float | None = None
 
 

@@ -27,7 +27,7 @@ from dawsos.platforms.local.envoy_config import write_weight
 from dawsos.platforms.local.locking import SUPERVISOR_LOCK, locked
 from dawsos.platforms.local.state import (
     Desired,
-    ProcessStatus,
+    SupervisedProcess,
     find_desired,
     find_roles,
     read_json,
@@ -238,7 +238,7 @@ class Supervisor:
             spec = desired.processes.get(name)
             recent = [at for at in watched.restarts if time.time() - at < desired.crash_window]
             shown.append(
-                ProcessStatus(
+                SupervisedProcess(
                     name,
                     spec.group if spec else "",
                     watched.handle.pid if watched.handle else 0,
