@@ -20,6 +20,7 @@ from dawsos.model.pipeline import Stage
 from dawsos.model.plan import Action, Fingerprint, Plan
 from dawsos.model.status import StageState
 from dawsos.model.verdicts import GateVerdict
+from dawsos.planning.plan import cacheable
 from dawsos.provenance import envelope as dsse
 from dawsos.provenance import statements
 from dawsos.runs import approvals, evidence
@@ -164,7 +165,7 @@ class PlanExecutor:
 
     async def _keep(self, attempt: StageAttempt) -> None:
         """Put the passed stage into the cache, with a signed statement about its inputs."""
-        if attempt.fingerprint is None or attempt.stage.uses in ("deploy", "rollout"):
+        if attempt.fingerprint is None or not cacheable(attempt.stage):
             return
         context = self._context
         run = context.session.state
