@@ -305,6 +305,20 @@ def test_what_is_wanted_again_while_it_goes_is_let_go_first(stand: Stand) -> Non
     assert stand.tick()["a.0"].state == "stopping"
 
 
+def test_a_log_that_cannot_be_written_keeps_neither_the_others_nor_the_lease_from_being_watched(stand: Stand) -> None:
+    write_roles(stand.folder, Roles(stable="old", canary="a", weight=50))
+    log = stand.folder / "logs" / "a.0.log"
+    log.mkdir(parents=True)
+    stand.want(stand.spec("a.0"), stand.spec("b.0"))
+    seen = stand.tick()
+    assert (seen["a.0"].pid, seen["a.0"].state) == (0, "dead")
+    assert seen["b.0"].pid != 0
+    assert read_status(stand.folder, True).lease_expired is not None
+    log.rmdir()
+    stand.clock.sleep(10.1)
+    assert stand.tick()["a.0"].pid != 0
+
+
 def test_a_program_that_cannot_be_started_is_said_in_its_log_and_tried_again_later(stand: Stand) -> None:
     program = stand.folder / "late"
     stand.want(stand.spec("a.0", argv=(str(program),)), stand.spec("b.0"))

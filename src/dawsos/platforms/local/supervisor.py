@@ -9,6 +9,7 @@ traffic, the supervisor moves the traffic to the stable release.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -180,7 +181,8 @@ class Supervisor:
             watched.state, watched.stopping_until = "starting", None
         except OSError as error:
             watched.next_start = time.monotonic() + _BACKOFF[-1]
-            with Path(spec.log).open("a") as log:
+            # Perhaps it is the log that cannot be written: that must not end the supervisor, which watches others as well.
+            with contextlib.suppress(OSError), Path(spec.log).open("a") as log:
                 log.write(f"cannot start {spec.name}: {error}\n")
 
     def _retire(self, name: str, watched: Watched, spec: ProcessSpec | None = None) -> None:
