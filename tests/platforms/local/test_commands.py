@@ -40,6 +40,14 @@ def test_a_release_has_its_own_packages_and_none_of_the_machine_or_the_folder(tm
     assert done.stdout.split() == ["None", "False"], done.stderr
 
 
+def test_what_is_captured_never_lies_among_the_evidence(tmp_path: Path) -> None:
+    """A tool that is killed meanwhile cannot remove it."""
+    logs = tmp_path / "logs"
+    commands = LocalCommands(_release(tmp_path), tmp_path, {}, ProcessRunner(SystemClock(), Masker()))
+    outcome, text = asyncio.run(commands.capture(f"sh -c 'ls -A {logs}; echo hunter22'", logs / "t.log", {}))
+    assert (outcome.exit_code, text) == (0, "t.log\nhunter22\n")
+
+
 def test_what_is_captured_is_gone_from_the_disk_also_when_the_command_fails(tmp_path: Path) -> None:
     commands = LocalCommands(_release(tmp_path), tmp_path, {}, ProcessRunner(SystemClock(), Masker()))
     outcome, text = asyncio.run(commands.capture("sh -c 'echo hunter22; exit 3'", tmp_path / "logs" / "t.log", {}))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dawsos.adapters.scratch import owned_folder
 from dawsos.model.process import Command, CommandOutcome
 from dawsos.model.release import Release
 from dawsos.ports import Runner
@@ -42,18 +42,14 @@ class LocalCommands:
         return await self.runner.run(Command(argv, str(self.folder), {**self.env, **env}, str(log), _BUDGET))
 
     async def capture(self, command: str, log: Path, env: Mapping[str, str]) -> tuple[CommandOutcome, str]:
-        """Run ``command`` and return its standard output, which goes through a private file.
+        """Run ``command`` and return its standard output, which goes through a file in a private folder.
 
-        The runner masks and logs everything that a command prints, and this may be a secret.
+        The runner masks and logs everything that a command prints, and this may be a secret.  The file does not lie among the
+        evidence, where it would stay if the tool was killed.
         """
-        scratch = log.with_suffix(".out")
-        scratch.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(scratch, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
         argv = shlex.join(release_argv(command, self.release))
-        shell = ("/bin/sh", "-euc", f"{argv} > {shlex.quote(str(scratch))}")
-        try:
+        with owned_folder(self.folder, "capture-") as private:
+            output = private / "output"
+            shell = ("/bin/sh", "-euc", f"{argv} > {shlex.quote(str(output))}")
             outcome = await self.runner.run(Command(shell, str(self.folder), {**self.env, **env}, str(log), _BUDGET))
-            return outcome, scratch.read_text(errors="replace")
-        finally:
-            # Also when the tool is told to stop: the file lies among the evidence.
-            scratch.unlink(missing_ok=True)
+            return outcome, output.read_text(errors="replace") if output.exists() else ""
