@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dawsos.adapters.cache import Genuine
 from dawsos.adapters.digests import sha256, tree_digests
 from dawsos.adapters.files import write_text
 from dawsos.errors import ReleaseFailed
@@ -86,7 +87,7 @@ def keep_original(tools: Tools, run: str, stage: str, text: str) -> str:
     return sha256(text.encode())
 
 
-def genuine(tools: Tools) -> Any:
+def genuine(tools: Tools) -> Genuine:
     """Return a predicate: whether a cached result of a stage is what its signed statement says (see ``StageCache``)."""
     keyring = tools.keyring()
 

@@ -22,7 +22,6 @@ from dawsos.errors import (
     failure_of,
 )
 from dawsos.model.events import RunFinished, RunResumed, RunStarted
-from dawsos.model.fold import fold
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import Run
 from dawsos.model.status import RunResult
@@ -126,11 +125,10 @@ def start(tools: Tools, reporters: Sequence[Reporter], started: RunStarted) -> I
 def take_over(tools: Tools, run: str, reporters: Sequence[Reporter], pid: int) -> Iterator[Session]:
     """Own an unfinished run again; raises OwnedElsewhere while its owner lives, BadInput when the run has ended meanwhile."""
     with owned(tools.project.run_lock(run), f"run {run}"):
-        ended = fold(tools.journal.events(run))
-        if not ended.unfinished:
-            raise BadInput(f"run {run} has ended: {ended.result}", fix="ship again, or see dawsos show")
         session = Session(tools, run, reporters)
-        for event in tools.journal.events(run):
+        if not session.state.unfinished:
+            raise BadInput(f"run {run} has ended: {session.state.result}", fix="ship again, or see dawsos show")
+        for event in session.since(0):
             session.tell(event)
         session.record(RunResumed(pid))
         yield session

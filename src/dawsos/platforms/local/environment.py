@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dawsos.adapters.files import tail
 from dawsos.adapters.loopback import free_ports
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import Probe, ProcessSpec
@@ -137,10 +138,8 @@ class LocalEnvironment:
         return self.folder / "logs" / f"{name}.log"
 
     def _log_tail(self, name: str) -> str:
-        try:
-            return "".join(f"\n    {line}" for line in self._log(name).read_text(errors="replace").splitlines()[-20:])
-        except OSError:
-            return " (it left no log)"
+        lines = tail(self._log(name), 20)
+        return "".join(f"\n    {line}" for line in lines) or " (it left no log)"
 
     # Deployments.
 

@@ -15,15 +15,15 @@ from pathlib import Path
 import dawsos
 from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.adapters.locks import FileLock
+from dawsos.adapters.services.common import remove_outside
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.local import processes
-from dawsos.platforms.local.locking import changing, supervisor_runs
+from dawsos.platforms.local.locking import SUPERVISOR_LOCK, changing, supervisor_runs
 from dawsos.platforms.local.state import (
     Desired,
     find_desired,
     has_former_supervisor,
     read_desired,
-    read_json,
     read_status_file,
     write_desired,
 )
@@ -95,7 +95,7 @@ async def down(folder: Path, *, purge: bool) -> None:
     """Stop everything of the environment, also processes that no supervisor knows; ``purge`` deletes its data as well."""
     if not folder.exists():
         return
-    with FileLock(folder / "supervisor.lock") as lock:
+    with FileLock(folder / SUPERVISOR_LOCK) as lock:
         if supervisor_runs(folder):
             await _drain((find_desired(folder) or Desired()).proxy)
         await _take_its_place(folder, lock, purge)
@@ -109,9 +109,7 @@ async def down(folder: Path, *, purge: bool) -> None:
             pid_file.unlink(missing_ok=True)
         # ``desired.json`` stays, so that ship can start the same processes again.
         if purge:
-            outside = read_json(folder / "services" / "outside.json")
-            for path in outside.get("folders", ()):
-                shutil.rmtree(path, ignore_errors=True)
+            remove_outside(folder / "services")
             shutil.rmtree(folder, ignore_errors=True)
 
 
