@@ -250,6 +250,15 @@ def test_a_rollback_to_a_release_without_a_summary_is_refused(tmp_path: Path) ->
         evidence.admit_again(told.tools, told.session.state, NOBODY)
 
 
+def test_a_ship_killed_between_the_statement_of_its_build_and_the_provenance_writes_the_provenance_later(
+    tmp_path: Path,
+) -> None:
+    told = shipped(tmp_path)
+    (told.folder / "evidence" / "provenance.json").unlink()
+    told.attest()
+    admit(told)
+
+
 def test_statements_are_written_once(tmp_path: Path) -> None:
     told = shipped(tmp_path)
     path = told.folder / "evidence" / "unit.json"

@@ -54,13 +54,17 @@ def write_statements(tools: Tools, pipeline: Pipeline, run: Run) -> None:
         return
     folder, signer = tools.project.evidence(run.id), tools.signer()
     for stage in run.stages.values():
-        path = folder / f"{stage.id}.json"
-        if stage.state in statements.FINAL_STATES and not path.exists():
-            rule = approval_rule(_approval_of(pipeline, stage.id))
+        if stage.state not in statements.FINAL_STATES:
+            continue
+        path, defined = folder / f"{stage.id}.json", pipeline.stage(stage.id)
+        if not path.exists():
+            rule = approval_rule(defined.approval)
             write_text(path, dsse.sign(statements.stage_for_release(run, stage, rule), signer))
-            if pipeline.stage(stage.id).uses == "release":
-                made = statements.provenance(run, stage, _packages(tools.project.releases / run.release))
-                write_text(folder / verification.PROVENANCE_FILE, dsse.sign(made, signer))
+        # Looked for by itself: a ship may be killed after it wrote the first of the two.
+        path = folder / verification.PROVENANCE_FILE
+        if defined.uses == "release" and not path.exists():
+            made = statements.provenance(run, stage, _packages(tools.project.releases / run.release))
+            write_text(path, dsse.sign(made, signer))
     requested_digests = {request.stage: request.digest for request in run.approval_requests}
     numbers: dict[str, int] = {}
     for record in run.approvals:
@@ -69,10 +73,6 @@ def write_statements(tools: Tools, pipeline: Pipeline, run: Run) -> None:
             path = folder / statements.approval_name(record.stage, number)
             if not path.exists():
                 write_text(path, record.statement)
-
-
-def _approval_of(pipeline: Pipeline, stage_id: str) -> Approval | None:
-    return next((stage.approval for stage in pipeline.stages if stage.id == stage_id), None)
 
 
 def _packages(release: Path) -> list[dict[str, Any]]:
