@@ -142,6 +142,17 @@ def test_it_ends_with_the_environment_and_comes_back_on_its_ports(place: Place) 
     assert place.process != before
 
 
+def test_a_record_that_cannot_be_read_is_told_and_its_ports_are_not_chosen_again(place: Place) -> None:
+    """The releases that run would keep the old addresses."""
+    record = place.platform.folder / "services" / "outside" / "stand-in.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{ cut")
+    for fresh in (True, False):
+        with pytest.raises(InfrastructureError, match=r"stand-in\.json cannot be read"):
+            place.start(replace(place.wanted, fresh=fresh))
+    assert record.read_text() == "{ cut"
+
+
 def test_without_its_folder_or_when_it_ends_at_once_it_is_told(place: Place) -> None:
     with pytest.raises(InfrastructureError, match="there is no folder"):
         place.start(replace(place.wanted, source=place.folder / "nowhere"))

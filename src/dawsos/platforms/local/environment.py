@@ -30,7 +30,9 @@ from dawsos.platforms.local.envoy_config import (
 from dawsos.platforms.local.lifecycle import POLL, until
 from dawsos.platforms.local.locking import URGENT, changing, locked, supervisor_runs
 from dawsos.platforms.local.state import (
+    LOST,
     SupervisorStatus,
+    must_read_json,
     read_desired,
     read_json,
     read_roles,
@@ -93,12 +95,7 @@ class LocalEnvironment:
         Raises InfrastructureError when they cannot be read: new ones would fit neither the data nor what runs."""
         path = self.folder / "secrets.json"
         with locked(self.folder):
-            kept: dict[str, str] = read_json(path)
-            if not kept and path.exists():
-                raise InfrastructureError(
-                    f"{path} cannot be read, and the secrets of {self.name} are in it",
-                    fix="put it back from a copy, or delete the environment with its data: dawsos down --purge",
-                )
+            kept: dict[str, str] = must_read_json(path, fix=LOST)
             missing = [name for name in names if name not in kept]
             if missing:
                 kept |= {name: randomness.token_urlsafe(32) for name in missing}

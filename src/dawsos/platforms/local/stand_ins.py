@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dawsos.adapters import toolchain
 from dawsos.adapters.digests import sha256, tree_digests
@@ -19,7 +20,7 @@ from dawsos.adapters.loopback import free_ports
 from dawsos.errors import InfrastructureError
 from dawsos.model.process import Probe, ProcessSpec
 from dawsos.platforms.contract import StandInSource
-from dawsos.platforms.local.state import read_json, write_json
+from dawsos.platforms.local.state import LOST, must_read_json, write_json
 from dawsos.ports import Runner, Service
 
 _RECORD = "stand-in.json"
@@ -29,7 +30,7 @@ _CACHES = ("__pycache__", "*.pyc")
 async def stand_in_services(wanted: Sequence[StandInSource], environment: Path, runner: Runner) -> list[Service]:
     """Return each stand-in as a service of the environment that is kept in the folder ``environment``.
 
-    Raises InfrastructureError when a toolchain cannot be made.
+    Raises InfrastructureError when a toolchain cannot be made or the record of an earlier start cannot be read.
     """
     made: list[Service] = []
     for one in wanted:
@@ -55,7 +56,7 @@ class _StandIn:
     @classmethod
     def kept(cls, name: str, folder: Path) -> _StandIn | None:
         """Return the stand-in that was prepared in ``folder``, None when there is none."""
-        record = read_json(folder / _RECORD)
+        record = _record(folder)
         try:
             source, ready = folder / record["copy"], record["ready"]
             made = cls(name, record["command"], record["python"], source, tuple(record["ports"]), ready)
@@ -65,7 +66,7 @@ class _StandIn:
 
     def prepare(self, folder: Path) -> tuple[ProcessSpec, dict[str, str]]:
         """Copy the code and choose the ports where that was not done before; return the process and its ports."""
-        record = read_json(folder / _RECORD)
+        record = _record(folder)
         ports = _choose(self.ports, record.get("ports", {}))
         copy = self.source if self.source.is_relative_to(folder) else _copied(self.source, folder)
         write_json(
@@ -89,6 +90,11 @@ class _StandIn:
         }
         probe = Probe("http", int(variables[self.ports[0]]), self.ready) if self.ready is not None else None
         return ProcessSpec(name=self.name, group="services", argv=argv, cwd=str(folder), env=env, ready=probe)
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Return what was chosen when the stand-in was prepared in ``folder``, nothing when it never was."""
+    return must_read_json(folder / _RECORD, fix=LOST)
 
 
 def _choose(names: Sequence[str], kept: Mapping[str, int]) -> dict[str, int]:

@@ -26,6 +26,8 @@ VERSION = 1
 # Keys of a deployment as they were called before files had versions.
 _FORMER_KEYS = {"parks": "suspendable", "parked": "suspended"}
 T = TypeVar("T")
+# How to go on without a file that nothing else has the content of.
+LOST = "put it back from a copy, or delete the environment with its data: dawsos down --purge"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,18 @@ def _write(path: Path, value: Mapping[str, Any], durable: bool = True) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object in ``path``, an empty one when there is none."""
     return files.read_json(path) or {}
+
+
+def must_read_json(path: Path, fix: str) -> dict[str, Any]:
+    """Return the object in ``path``, an empty one when there is no file.
+
+    Raises InfrastructureError with ``fix`` when there is one that cannot be read: whoever took it for an empty one would write
+    other values over those that are in use.
+    """
+    value = files.read_json(path)
+    if not value and path.exists():
+        raise InfrastructureError(f"{path} cannot be read", fix=fix)
+    return value or {}
 
 
 def find_desired(folder: Path) -> Desired | None:
