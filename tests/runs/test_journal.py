@@ -206,3 +206,17 @@ def test_a_process_that_stands_still_while_it_opens_the_journal_is_named_and_not
         with pytest.raises(OwnedElsewhere, match=f"being opened by the process {os.getpid()}"):
             Journal(tmp_path, VirtualClock())
     Journal(tmp_path, VirtualClock()).close()
+
+
+def test_a_full_disk_is_named_and_the_journal_takes_facts_again_when_there_is_room(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, VirtualClock())
+    journal.append("r1", fact("run_started", command="ship", stages=["unit"]))
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    # SQLite takes the transaction back itself when it has no room.
+    journal._db.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(InfrastructureError, match="database or disk is full"):
+        journal.append("r1", fact("run_finished", result="failed", reason="x" * 200_000))
+    journal._db.execute(f"PRAGMA max_page_count={pages + 1000}")
+    journal.append("r1", fact("run_finished", result="failed", reason="x" * 200_000))
+    assert journal.verify("r1") == []
+    journal.close()
