@@ -69,6 +69,14 @@ def test_a_run_that_has_an_end_has_its_report_and_its_signed_summary(told: World
     assert json.loads(base64.b64decode(signed["payload"]))["predicate"]["reason"] == "wrong password ***"
 
 
+def test_metrics_that_cannot_be_written_do_not_turn_a_run_that_passed_red(told: World) -> None:
+    heard = Heard()
+    told.tools.project.metrics.parent.write_text("a file where a folder belongs\n")
+    finish(Session(told.tools, told.session.id, [heard]), told.pipeline, RunResult.PASSED)
+    assert load_run(told.tools, told.session.id).result == "passed"
+    assert heard.closed == 1
+
+
 def test_a_run_has_one_owner_at_a_time(told: World) -> None:
     with start(told.tools, [], RunStarted(command="ship", commit="c0ffee0", stages=("lint",))) as owner:
         assert (owner.state.command, owner.state.commit) == ("ship", "c0ffee0")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,7 +100,9 @@ def finish(session: Session, pipeline: Pipeline, result: RunResult, reason: str 
     )
     sign_summary(tools, ended)
     session.record(RunFinished(result, code, reason))
-    write_text(tools.project.metrics, render_metrics(tools.journal.of_kinds(KINDS)))
+    # The run has its end: a disk that is full now must not turn it red.  The next run writes the metrics of all.
+    with suppress(OSError):
+        write_text(tools.project.metrics, render_metrics(tools.journal.of_kinds(KINDS)))
     session.close_reporters()
 
 
