@@ -204,7 +204,7 @@ class Platform(Protocol):
         ...
 
     async def remove(self, deployment: str) -> None:
-        """Stop a deployment once no proxy knows it any more; does nothing when it is not there."""
+        """Stop a deployment that no route names any more, and take it from the proxies; does nothing when it is not there."""
         ...
 
     async def route(self, stable: str | None, canary: str | None, weight: int) -> None:

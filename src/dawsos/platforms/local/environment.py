@@ -181,7 +181,7 @@ class LocalEnvironment:
         )
 
     async def remove(self, deployment_id: str) -> None:
-        """Stop the deployment's processes, after Envoy has forgotten its cluster."""
+        """Stop the deployment's processes, and let Envoy forget its cluster; no route may name it any more."""
         with changing(self.folder) as desired:
             names = [name for name, spec in desired.processes.items() if spec.group == deployment_id]
             desired.deployments.pop(deployment_id, None)
@@ -191,6 +191,7 @@ class LocalEnvironment:
             if roles.standby == deployment_id:
                 write_roles(self.folder, replace(roles, standby=None))
         if desired.proxy:
+            # An Envoy that does not run reads the file when it starts.
             with contextlib.suppress(InfrastructureError):
                 await self._confirm(
                     "clusters.json", write_clusters(self.folder, self.roles(), self._faulty(self.roles()))
