@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.adapters.toolchain import base_python, ensure, lock_digest, temporary_folder, tool_environment
+from dawsos.adapters.toolchain import base_python, ensure, lock_digest, tool_environment
 from dawsos.errors import DawsosError, InfrastructureError
 from dawsos.model.process import Command, CommandOutcome
 
@@ -101,8 +101,3 @@ def test_pip_gets_the_caller_s_settings_and_nothing_else(tmp_path: Path, monkeyp
     assert {key: value for key, value in tool_environment(tmp_path).items() if key not in ("PATH", "LANG")} == {
         "HOME": str(tmp_path), "PIP_INDEX_URL": "https://example.org/simple", "HTTPS_PROXY": "http://proxy.example.org",
     }  # fmt: skip
-
-
-def test_a_temporary_folder_is_private(tmp_path: Path) -> None:
-    made = temporary_folder(tmp_path / "deep", "x-")
-    assert (made.parent, made.name[:2], made.stat().st_mode & 0o777) == (tmp_path / "deep", "x-", 0o700)

@@ -13,6 +13,7 @@ import pytest
 
 from dawsos.adapters import toolchain
 from dawsos.adapters.identity import IDENTITY_VARIABLES, identity, without_identity
+from dawsos.adapters.scratch import OWNED
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.process import Command, CommandOutcome
 from dawsos.provenance import sigstore as keyless
@@ -55,6 +56,7 @@ class Child:
 
     async def run(self, command: Command) -> CommandOutcome:
         self.commands.append(command)
+        assert Path(command.cwd).name.endswith(OWNED), "the next run sweeps it when this one is killed"
         self.requests.append(json.loads(Path(command.argv[-2]).read_text()))
         if self.outcome.classification == "ok":
             Path(command.argv[-1]).write_text(json.dumps(self.answer))

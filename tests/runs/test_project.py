@@ -122,7 +122,7 @@ def test_what_killed_runs_left_behind_is_swept_wherever_it_lies(root: Path, monk
     outside = root / "outside"
     outside.mkdir()
     names = ["releases/build-x", "checkouts/c0ffee.x", "images-x", "cache/unit/new-x", "../tmp/dawsos-services-x"]
-    names.append("environments/production/capture-x")
+    names += ["environments/production/capture-x", "keyless/request-x"]
     left = [project.home / f"{name}.owned" for name in names]
     kept = [project.home / name for name in ("releases/ab12", "checkouts/c0ffee", "cache/unit/f1f1", "runs/r1")]
     for folder in (*left, *kept):

@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from dawsos.adapters.digests import sha256
@@ -118,9 +117,3 @@ async def _make(requirements: Path, target: Path, runner: Runner) -> None:
     compiling = (str(python), "-m", "compileall", "-q", "-j", "0", str(target / "lib"))
     await runner.run(Command(compiling, str(requirements.parent), environment, str(log), _BUDGET))
     (target / "ready").touch()
-
-
-def temporary_folder(parent: Path, prefix: str) -> Path:
-    """Return a new private folder below ``parent``."""
-    parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))

@@ -8,7 +8,6 @@ with.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from dawsos.adapters import toolchain
 from dawsos.adapters.files import tail
+from dawsos.adapters.scratch import owned_folder
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.process import Command
 from dawsos.ports import Runner
@@ -66,9 +66,8 @@ class Keyless:
         if self.instance is not None and not self.instance.is_file():
             raise BadInput(f"there is no {self.instance}", fix="correct signing.instance in pipeline.yaml")
         venv = await toolchain.ensure(LOCK, self.toolchains, self.runner)
-        folder = toolchain.temporary_folder(self._home, "request-")
-        given, answer, log = folder / "request.json", folder / "answer.json", folder / "log"
-        try:
+        with owned_folder(self._home, "request-") as folder:
+            given, answer, log = folder / "request.json", folder / "answer.json", folder / "log"
             given.write_text(json.dumps({**request, "instance": str(self.instance or "")}))
             argv = (str(venv / "bin" / "python"), "-I", str(CHILD), str(given), str(answer))
             environment = {**environment, "HOME": str(self._home)}
@@ -80,8 +79,6 @@ class Keyless:
                     fix=_FIX,
                 )
             return {str(key): str(value) for key, value in json.loads(answer.read_text()).items()}
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 _FIX = "are the sigstore servers reachable, and may the job have an identity (on GitHub: permissions: id-token: write)?"

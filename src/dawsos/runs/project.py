@@ -212,7 +212,7 @@ def remove_abandoned(project: Project) -> None:
 
     places = (
         (project.releases, "build-*"), (project.packages, "build-*"), (project.home / "checkouts", "*"),
-        (project.home, "images-*"),
+        (project.home, "images-*"), (project.home / "keyless", "request-*"),
         (project.home / "environments", "*/capture-*"),
         (project.cache, "*/new-*"), (Path(tempfile.gettempdir()), f"{EPHEMERAL_PREFIX}*"),
     )  # fmt: skip
