@@ -38,6 +38,9 @@ def test_runs_are_counted_by_outcome_and_a_hotfix_shows() -> None:
         *run("c", "ship", "passed", 30, hotfix="prices are down"),
         *run("d", "drill", "rolled_back", 5, outcome="rolled_back"),
         *run("e", "ship", "waiting", 5),
+        *run("f", "drill", "passed", 5, outcome="promoted", fault="none"),
+        *run("g", "drill", "rolled_back", 5, outcome="rolled_back", fault="none"),
+        *run("h", "drill", "failed", 5, outcome="promoted", fault="crash"),
     ]
     found = values(events)
 
@@ -49,7 +52,11 @@ def test_runs_are_counted_by_outcome_and_a_hotfix_shows() -> None:
     assert runs("ship", "true", "passed", "success") == 1
     assert runs("ship", "false", "rolled_back", "failure") == 1
     assert runs("drill", "false", "rolled_back", "success") == 1
-    assert sum(value for (name, _), value in found.items() if name == "ci_pipeline_runs_total") == 4
+    # A canary without a fault must be promoted.
+    assert runs("drill", "false", "passed", "success") == 1
+    assert runs("drill", "false", "rolled_back", "failure") == 1
+    assert runs("drill", "false", "failed", "failure") == 1
+    assert sum(value for (name, _), value in found.items() if name == "ci_pipeline_runs_total") == 7
     # A drill is no deployment and its rollback no failure.
     assert found[("canary_deployments_total", ())] == 2
     assert found[("canary_rollbacks_total", ())] == 1

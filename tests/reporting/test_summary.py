@@ -17,7 +17,15 @@ from dawsos.model.events import (
 )
 from dawsos.model.fold import fold
 from dawsos.model.rollout import Reading
-from dawsos.model.run import ApprovalRecord, ChangedFiles, DeploymentRecord, RolloutRecord, Run, StageRecord
+from dawsos.model.run import (
+    ApprovalRecord,
+    ChangedFiles,
+    DeploymentRecord,
+    RevertRecord,
+    RolloutRecord,
+    Run,
+    StageRecord,
+)
 from dawsos.model.status import ApprovalDecision, Cause, RunResult, StageState
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import summary as story
@@ -68,6 +76,7 @@ def test_each_run_in_a_sentence(name: str) -> None:
 
 
 BEGUN = Run(id="r", command="ship", commit="c0ffee" * 6)
+REVERT = RevertRecord("production", "52c0", "52c0-1", "9d41", "9d41-1", "Ada", "wrong totals", 5.0)
 PRODUCTION = (DeploymentRecord("production", "9d41", "9d41-1", "u", 2, 100.0),)
 
 
@@ -106,6 +115,10 @@ PRODUCTION = (DeploymentRecord("production", "9d41", "9d41-1", "u", 2, 100.0),)
          "Stopped by infrastructure: no disk. Production may be in between: see dawsos status."),
         (replace(BEGUN, result=RunResult.FAILED, rollout=rollout_of(outcome="promoted")),
          "Failed. The release serves production."),
+        (replace(BEGUN, result=RunResult.INTERRUPTED, command="rollback", revert=REVERT),
+         "Stopped by interrupted. Production may be in between: see dawsos status."),
+        (replace(BEGUN, result=RunResult.FAILED, command="rollback", revert=replace(REVERT, finished_at=9.0)),
+         "Failed. Release 52c0 serves production."),
     ],
 )  # fmt: skip
 def test_each_end_in_a_sentence(run: Run, said: str) -> None:
@@ -120,6 +133,8 @@ def test_each_end_in_a_sentence(run: Run, said: str) -> None:
          "Drill crash: the fault was not found, the canary went through."),
         (rollout_of(drill="crash", outcome="rolled_back", step=5, reason="crash loop"),
          "Drill crash: the fault was found and the canary rolled back from 5 %: crash loop."),
+        (rollout_of(drill="crash", outcome="rolled_back", step=5, cause=Cause.INTERRUPTED, reason="drill was interrupted"),
+         "Drill crash: rolled back from 5 % before it was shown whether the fault is found: drill was interrupted."),
         (rollout_of(drill="none", outcome="promoted"), "Drill without a fault: the canary was promoted, as it must be."),
         (rollout_of(drill="none", outcome="rolled_back", reason="slow"),
          "Drill without a fault: the canary was rolled back: slow."),

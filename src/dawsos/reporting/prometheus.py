@@ -39,9 +39,7 @@ def render_metrics(events: Iterable[Event]) -> str:
         elif isinstance(fact, RunFinished) and fact.result is not RunResult.WAITING:
             command, outcome = begun[1].command, str(fact.result)
             hotfix = "true" if begun[1].options.get("hotfix") else "false"
-            # A drill that is rolled back has succeeded.
-            good = outcome == ("rolled_back" if command == "drill" else "passed")
-            runs[(command, hotfix, outcome, "success" if good else "failure")] += 1
+            runs[(command, hotfix, outcome, "success" if fact.result is _wanted(begun[1]) else "failure")] += 1
             durations.setdefault(command, []).append(event.at - begun[0])
         elif isinstance(fact, RolloutStarted) and begun[1].command == "ship":
             canaries += 1
@@ -57,6 +55,12 @@ def render_metrics(events: Iterable[Event]) -> str:
     lines += [*_head("canary_deployments_total"), _line("canary_deployments_total", {}, canaries)]
     lines += [*_head("canary_rollbacks_total"), _line("canary_rollbacks_total", {}, rollbacks)]
     return "\n".join(lines) + "\n"
+
+
+def _wanted(started: RunStarted) -> RunResult:
+    """Return the result of a run that succeeded: a drill must be rolled back, unless it has no fault."""
+    with_fault = started.command == "drill" and started.options.get("fault") != "none"
+    return RunResult.ROLLED_BACK if with_fault else RunResult.PASSED
 
 
 def _head(name: str) -> list[str]:

@@ -19,6 +19,9 @@ from dawsos.reporting.series import last_weight, tick_of
 BAD_STATES = ("failed", "infrastructure", "timeout", "rejected", "rolled_back")
 # Below this share of the declared load the report says that a rollout had less than declared.
 _ENOUGH_LOAD = 0.9
+_IN_BETWEEN = "Production may be in between: see dawsos status."
+# What ends a drill whatever its fault does.
+_FROM_OUTSIDE = (Cause.REQUESTED, Cause.REMOVED, Cause.SUPERSEDED, Cause.LOAD_FAILED, Cause.INTERRUPTED)
 # Verdicts of a version that had no ``unchecked`` say it in their text only.
 _DOUBT = re.compile(
     r"\b(not (audited|checked|scanned|measured|verified|covered)|warn(ing)?s?|no data|unknown)\b", re.IGNORECASE
@@ -131,7 +134,10 @@ def _drill(run: Run, rollout: RolloutRecord) -> str:
         return f"{fault} the canary has {rollout.weight} % of the traffic."
     if rollout.outcome == "promoted":
         return f"{fault} the fault was not found, the canary went through."
-    return f"{fault} the fault was found and the canary rolled back from {last_weight(rollout)} %{_because(rollout.reason)}."
+    back = f"rolled back from {last_weight(rollout)} %"
+    if rollout.cause in _FROM_OUTSIDE:
+        return f"{fault} {back} before it was shown whether the fault is found{_because(rollout.reason)}."
+    return f"{fault} the fault was found and the canary {back}{_because(rollout.reason)}."
 
 
 def _because(reason: str) -> str:
@@ -145,13 +151,17 @@ def first_bad(run: Run) -> StageRecord | None:
 
 def production_note(run: Run) -> str:
     """Say whether production was touched; only what the journal proves."""
+    if run.revert is not None and run.revert.finished_at is not None:
+        return f"Release {short(run.revert.release, 8)} serves {run.revert.environment}."
+    if run.revert is not None:
+        return _IN_BETWEEN
     if run.rollout is None and not any(one.environment == "production" for one in run.deployments):
         return "Production was not touched."
     if run.rollout is not None and run.rollout.outcome == "promoted":
         return "The release serves production."
     if run.rollout is not None and run.rollout.outcome:
         return "The canary has no traffic any more."
-    return "Production may be in between: see dawsos status."
+    return _IN_BETWEEN
 
 
 def measured_against(gate: GateVerdict) -> str:
