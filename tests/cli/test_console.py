@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from dawsos.cli.console import make_console, say
@@ -15,3 +17,11 @@ def test_a_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_is_no_terminal_is_wide(capsys: pytest.CaptureFixture[str]) -> None:
     assert make_console().width == 200
+
+
+def test_a_terminal_without_unicode_gets_a_question_mark_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", stream)
+    say(make_console(), "passed – ✓")  # noqa: RUF001 - the dash is what a report shows for nothing
+    stream.flush()
+    assert stream.buffer.getvalue() == b"passed ? ?\n"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from dawsos.cli import reading
 from dawsos.model.events import CheckResult
 from dawsos.model.status import RunResult
 from dawsos.runs.lifecycle import finish
@@ -47,6 +50,19 @@ def test_history_in_words_and_in_json(paper: Paper, call: Call) -> None:
         "run": RUN, "seconds": row["seconds"], "started_at": row["started_at"],
     }  # fmt: skip
     assert "because of 01" in call("history").out
+
+
+@pytest.mark.parametrize("verb", [reading.history, partial(reading.show, run_id="last")], ids=["history", "show"])
+def test_a_terminal_without_unicode_gets_signs_that_it_has(
+    verb: Callable[..., None], paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(paper)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", stream)
+    verb(as_json=False)
+    stream.flush()
+    assert b"because of 01" in stream.buffer.getvalue()
+    assert b"?" not in stream.buffer.getvalue()
 
 
 def test_status_in_words_and_in_json(paper: Paper, call: Call) -> None:

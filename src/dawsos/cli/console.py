@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -18,6 +19,9 @@ class _SteadfastConsole(Console):
 
 def make_console() -> Console:
     """Return the console on standard output; a file or a pipe has no width, so tables are not cut at rich's 80 columns."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names and reasons may have letters that the terminal's encoding lacks: to end in the middle of a run would be worse.
+        sys.stdout.reconfigure(errors="replace")
     console = _SteadfastConsole(highlight=False)
     if not console.is_terminal:
         console.width = 200

@@ -47,9 +47,11 @@ def status(*, as_json: bool) -> None:
     if as_json:
         print_json(asdict(found))
         return
-    from dawsos.cli import console, tables
+    from dawsos.cli.console import make_console
+    from dawsos.cli.tables import status_text
 
-    console.make_console().print(tables.status_text(found))
+    console = make_console()
+    console.print(status_text(found, ascii_only=console.options.ascii_only))
 
 
 def history(*, as_json: bool) -> None:
@@ -60,9 +62,11 @@ def history(*, as_json: bool) -> None:
     if as_json:
         print_json([asdict(run) for run in runs])
         return
-    from dawsos.cli import console, tables
+    from dawsos.cli.console import make_console
+    from dawsos.cli.tables import history_table
 
-    console.make_console().print(tables.history_table(runs))
+    console = make_console()
+    console.print(history_table(runs, ascii_only=console.options.ascii_only))
 
 
 def show(*, run_id: str, as_json: bool) -> None:
@@ -88,7 +92,7 @@ def _print_run(found: ShownRun) -> None:
     from dawsos.reporting.tables import render_run
 
     console, run = make_console(), found.run
-    console.print(render_run(run))
+    console.print(render_run(run, ascii_only=console.options.ascii_only))
     intact = f"intact, {run.last_seq} events" + ("" if run.unfinished else ", summary signed")
     say(console, f"journal  {'; '.join(found.problems) if found.problems else intact}")
     say(console, f"report   {found.report}")
