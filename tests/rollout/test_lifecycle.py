@@ -367,6 +367,7 @@ def test_a_first_release_gets_no_traffic_before_its_controller_watches_it(paper:
 def test_a_first_release_that_is_found_again_keeps_its_traffic_meanwhile(paper: Paper) -> None:
     new, session = paper.release("1"), paper.session()
     record = asyncio.run(begin(paper.rollout(session, new), session.id, drill=""))
+    asyncio.run(paper.platform().renew_lease(15.0))
     asyncio.run(paper.platform().route(None, record.deployment, 100))
     paper.production.weights.clear()
     assert roll(paper, session, new)[0] == StageOutcome(StageState.PASSED)

@@ -48,13 +48,13 @@ def erring(at: float, weight: int) -> Sample:
 
 @dataclass
 class Kept:
-    """A deployment as the environment keeps it; ``running`` is False after ``down``."""
+    """A deployment as the environment keeps it; ``running`` is False after ``down``, ``crashes`` are those of every process."""
 
     release: Release
     replicas: int
     ports: dict[str, int]
     running: bool = True
-    restarts: int = 0
+    crashes: int = 0
 
 
 @dataclass
@@ -75,7 +75,8 @@ class MemoryEnvironment:
     # (weight, leases renewed so far) of every change of the weight.
     moves: list[tuple[int, int]] = field(default_factory=list)
     lease_until: float | None = None
-    fault: tuple[float, float] | None = None
+    # (errors, latency, path) of the fault that was injected, and the canary that it is meant for.
+    fault: tuple[float, float, str] | None = None
     faulty: str | None = None
     faults: list[tuple[float, float]] = field(default_factory=list)
     crashed: list[str] = field(default_factory=list)
@@ -84,6 +85,12 @@ class MemoryEnvironment:
     turn: int = 0
     unconfirmed: int = 0
     next_port: count[int] = field(default_factory=lambda: count(7001))
+
+    def error_share(self) -> float:
+        """Return the share of the canary's requests for ``/`` that a fault answers with an error."""
+        if self.fault is None or self.roles.canary != self.faulty or self.fault[2] != "/":
+            return 0.0
+        return self.fault[0]
 
 
 class MemoryPlatform:
@@ -199,7 +206,7 @@ class MemoryPlatform:
                 answered["error"] += 1
                 continue
             environment.requests[name] += 1
-            share = environment.fault[0] if environment.fault and name == environment.faulty else 0.0
+            share = environment.error_share() if to_canary else 0.0
             if share and environment.requests[name] % round(1 / share) == 0:
                 environment.failed[name] += 1
                 answered["error"] += 1
@@ -211,7 +218,7 @@ class MemoryPlatform:
         return MemoryTraffic(self)
 
     def telemetry(self, policy: RolloutPolicy) -> MemoryTelemetry:
-        return MemoryTelemetry(self)
+        return MemoryTelemetry(self, policy)
 
     def faults(self) -> MemoryFaults:
         return MemoryFaults(self.environment)
@@ -219,6 +226,7 @@ class MemoryPlatform:
     # State.
 
     async def status(self) -> EnvironmentStatus:
+        self._let_lease_run_out()
         environment = self.environment
         deployments = {name: self._deployment(name, kept) for name, kept in environment.deployments.items()}
         processes = tuple(
@@ -232,7 +240,7 @@ class MemoryPlatform:
     def _deployment(self, name: str, kept: Kept) -> DeploymentStatus:
         up = kept.running and not {name, "*"} & self.environment.broken
         ready = kept.replicas if up else 0
-        return DeploymentStatus(name, kept.release.digest, kept.replicas, ready, restarts=kept.restarts)
+        return DeploymentStatus(name, kept.release.digest, kept.replicas, ready, restarts=kept.crashes * kept.replicas)
 
     async def down(self, *, purge: bool) -> None:
         environment = self.environment
@@ -242,6 +250,7 @@ class MemoryPlatform:
         if purge:
             environment.deployments.clear()
             environment.roles = Roles()
+            environment.fault = environment.faulty = environment.lease_until = None
 
 
 class MemoryTraffic:
@@ -262,6 +271,8 @@ class MemoryTraffic:
         return 0.01
 
     async def wait_until_drained(self, deadline: float) -> Drained:
+        if self._platform.environment.roles.canary is None:
+            return Drained(0.0, 0.0)
         return Drained(0.02, 0.5)
 
     async def close(self) -> None: ...
@@ -270,21 +281,33 @@ class MemoryTraffic:
 class MemoryTelemetry:
     """Implements ``contract.Telemetry``: what was asked of the platform, or else what the script says."""
 
-    def __init__(self, platform: MemoryPlatform) -> None:
+    def __init__(self, platform: MemoryPlatform, policy: RolloutPolicy) -> None:
         self._platform = platform
-        self._asked, self._failed = Counter[str](), Counter[str]()
+        self._crash_loop = policy.crash_loop.restarts
+        self._asked: Counter[str] | None = None
+        self._failed = Counter[str]()
+        self._crashes = {name: kept.crashes for name, kept in platform.environment.deployments.items()}
 
     async def sample(self, at: float, weight: int) -> Sample:
         environment = self._platform.environment
         if not environment.requests:
             return environment.script(at, weight)
-        asked, failed = Counter(environment.requests), Counter(environment.failed)
+        before, failed_before = self._asked, self._failed
+        asked = self._asked = Counter(environment.requests)
+        failed = self._failed = Counter(environment.failed)
+        name = environment.roles.canary or ""
+        kept = environment.deployments.get(name)
+        crashes = kept.crashes - self._crashes.get(name, 0) if kept else 0
+        restarts = crashes * kept.replicas if kept else 0
+        base = Sample(at, 1.0, weight, restarts=restarts, crash_looping=crashes >= self._crash_loop)
+        if before is None:
+            # Nothing can be said of the time before the first look.
+            return replace(base, complete=False)
         canary, stable = (
-            Counts(asked[name] - self._asked[name], failed[name] - self._failed[name])
-            for name in (environment.roles.canary or "", environment.roles.stable or "")
+            Counts(asked[each] - before[each], failed[each] - failed_before[each])
+            for each in (name, environment.roles.stable or "")
         )
-        self._asked, self._failed = asked, failed
-        return Sample(at, 1.0, weight, canary, stable)
+        return replace(base, canary=canary, stable=stable)
 
     async def close(self) -> None: ...
 
@@ -296,7 +319,9 @@ class MemoryFaults:
     environment: MemoryEnvironment
 
     async def set_fault(self, errors: float, latency: float, share: float, path: str) -> None:
-        self.environment.fault = (errors, latency)
+        if self.environment.roles.canary is None:
+            return
+        self.environment.fault = (errors, latency, path)
         self.environment.faulty = self.environment.roles.canary
         self.environment.faults.append((errors, latency))
 
@@ -306,8 +331,10 @@ class MemoryFaults:
             self.environment.faults.append((0.0, 0.0))
 
     async def crash(self, deployment: str) -> None:
-        self.environment.crashed.append(deployment)
-        self.environment.deployments[deployment].restarts += 1
+        kept = self.environment.deployments.get(deployment)
+        if kept is not None:
+            self.environment.crashed.append(deployment)
+            kept.crashes += 1
 
 
 def outcome_of(text: str) -> CommandOutcome:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.platform.scenes import serving
+import pytest
+
+from contracts.platform.scenes import serving, with_canary
 from contracts.platform.subjects import SPEC, Subject
 
 
@@ -30,6 +32,20 @@ def test_an_environment_that_was_down_serves_again_what_it_served(play: Any) -> 
         await again.deploy("stable", old)
         assert (await again.status()).is_ready("stable")
         assert await subject.ask(10) == {old.commit: 10}
+
+    play(scene)
+
+
+def test_a_fault_does_not_outlive_a_purge(play: Any) -> None:
+    async def scene(subject: Subject) -> None:
+        platform, _, _ = await with_canary(subject, 50)
+        faults = platform.faults()
+        if faults is None:
+            pytest.skip("this platform injects no faults")
+        await faults.set_fault(0.5, 0.0, 1.0, "/")
+        await platform.down(purge=True)
+        await with_canary(subject, 50)
+        assert (await subject.ask(100))["error"] == 0
 
     play(scene)
 

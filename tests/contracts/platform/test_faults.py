@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.platform.scenes import with_canary
+from contracts.platform.scenes import serving, with_canary
 from contracts.platform.subjects import POLICY, SPEC, Subject
 from dawsos.platforms.contract import FaultInjector, Platform
 
@@ -55,16 +55,52 @@ def test_a_fault_that_a_killed_drill_left_does_not_meet_the_next_canary(play: An
     play(scene)
 
 
+def test_a_fault_is_met_only_below_its_path(play: Any) -> None:
+    async def scene(subject: Subject) -> None:
+        platform, _, _ = await with_canary(subject, 50)
+        await _faults(platform).set_fault(0.5, 0.0, 1.0, "/elsewhere")
+        assert (await subject.ask(100))["error"] == 0
+
+    play(scene)
+
+
+def test_a_canary_that_was_promoted_has_no_fault_any_more(play: Any) -> None:
+    async def scene(subject: Subject) -> None:
+        platform, _, new = await with_canary(subject, 100)
+        await _faults(platform).set_fault(0.5, 0.0, 1.0, "/")
+        await platform.promote()
+        assert await subject.ask(100) == {new.commit: 100}
+
+    play(scene)
+
+
+def test_without_a_canary_there_is_nothing_to_inject_a_fault_on(play: Any) -> None:
+    async def scene(subject: Subject) -> None:
+        platform, old = await serving(subject)
+        faults = _faults(platform)
+        await faults.set_fault(0.5, 0.0, 1.0, "/")
+        await faults.crash("nobody")
+        assert await subject.ask(100) == {old.commit: 100}
+
+    play(scene)
+
+
 def test_a_crash_is_counted_and_the_platform_starts_the_replica_again(play: Any) -> None:
     async def scene(subject: Subject) -> None:
-        platform, _, _ = await with_canary(subject, 0)
-        await _faults(platform).crash("canary")
+        platform, _, _ = await with_canary(subject, 50)
+        faults, telemetry = _faults(platform), platform.telemetry(POLICY)
+        await subject.ask(10)
+        assert (await telemetry.sample(0.0, 50)).restarts == 0
+        await faults.crash("canary")
         for _ in range(200):
             found = (await platform.status()).deployments["canary"]
-            if found.ready and found.restarts:
+            if found.ready and found.restarts == SPEC.settings.replicas:
                 break
             await subject.wait(0.05)
+        seen = await telemetry.sample(1.0, 50)
+        await telemetry.close()
         assert found.ready
-        assert found.restarts >= 1
+        assert (found.restarts, seen.restarts) == (SPEC.settings.replicas, SPEC.settings.replicas)
+        assert not seen.crash_looping
 
     play(scene)

@@ -23,6 +23,20 @@ def test_the_traffic_goes_to_stable_when_the_lease_has_run_out(play: Any) -> Non
     play(scene)
 
 
+def test_the_status_shows_that_the_lease_has_run_out_also_when_nobody_asks_the_service(play: Any) -> None:
+    async def scene(subject: Subject) -> None:
+        platform, _, _ = await with_canary(subject, 100)
+        await platform.renew_lease(subject.lease)
+        for _ in range(40):
+            await subject.wait(subject.lease / 4)
+            if (await platform.status()).roles.weight == 0:
+                break
+        roles = (await platform.status()).roles
+        assert (roles.stable, roles.canary, roles.weight) == ("stable", "canary", 0)
+
+    play(scene)
+
+
 def test_a_renewed_lease_keeps_the_traffic(play: Any) -> None:
     async def scene(subject: Subject) -> None:
         platform, _, new = await with_canary(subject, 100)

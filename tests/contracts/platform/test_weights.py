@@ -49,3 +49,14 @@ def test_after_weight_zero_not_one_request_reaches_the_canary(play: Any) -> None
         assert drained.answered is not None
 
     play(scene)
+
+
+def test_without_a_canary_there_is_nothing_to_drain(play: Any) -> None:
+    async def scene(subject: Subject) -> None:
+        platform, _ = await serving(subject)
+        traffic = platform.traffic()
+        drained = await traffic.wait_until_drained(10)
+        await traffic.close()
+        assert (drained.received, drained.answered) == (0.0, 0.0)
+
+    play(scene)
