@@ -172,7 +172,7 @@ class FaultInjector(Protocol):
     """Injects faults on the canary only, for a drill.  A platform may have none."""
 
     async def set_fault(self, errors: float, latency: float, share: float, path: str) -> None:
-        """Answer the share ``errors`` with 503 and delay the share ``share`` by ``latency`` seconds, both below ``path``."""
+        """Answer the share ``errors`` with status 500 and delay the share ``share`` by ``latency`` seconds, both below ``path``."""
         ...
 
     async def clear(self) -> None:
