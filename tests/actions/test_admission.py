@@ -25,7 +25,7 @@ def paper(tmp_path: Path) -> Paper:
 def test_no_release_goes_to_production_without_its_evidence(paper: Paper) -> None:
     session = paper.session()
     paper.built(session, paper.release())
-    with pytest.raises(ReleaseFailed):
+    with pytest.raises(ReleaseFailed, match="may not go to production: stage lint: its statement is missing"):
         asyncio.run(roll_out(paper.context(session), paper.attempt(session, "canary")))
     assert paper.production.deployments == {}
 

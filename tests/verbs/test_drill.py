@@ -138,12 +138,15 @@ def test_an_interrupted_drill_ends_with_the_traffic_on_stable(paper: Paper) -> N
     session = under_way(paper, "drill")
     assert session.state.rollout is not None
     asyncio.run(paper.platform().route("old", session.state.rollout.deployment, 50))
+    # The drill was killed while its fault was on the canary.
+    asyncio.run(paper.platform().faults().set_fault(0.5, 0.0, 1.0, "/"))
     ended = resume_drill(paper.tools, load_run(paper.tools, session.id), silent)
     assert finished(paper, ended) == (4, "rolled_back", "the drill was interrupted")
     assert (paper.production.roles, list(paper.production.deployments)) == (Roles("old", None, None, 0), ["old"])
     rollout = load_run(paper.tools, session.id).rollout
     assert rollout is not None
     assert rollout.cause is Cause.INTERRUPTED
+    assert paper.production.faults == [(0.5, 0.0), (0.0, 0.0)]
 
 
 def test_a_drill_interrupted_before_it_began_changed_nothing(paper: Paper) -> None:
