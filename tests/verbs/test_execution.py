@@ -24,11 +24,6 @@ from support.paper import Paper
 from verbs.on_paper import committed, given_to_verbs
 
 
-@pytest.fixture
-def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
-    return given_to_verbs(Paper(tmp_path / "project"), monkeypatch)
-
-
 def test_options_are_read_as_they_were_kept_and_what_is_not_known_is_left_out() -> None:
     options = Options("laptop", "Ada", "seen", True, "prices are wrong", ("lint",), 7, 9)
     kept = {**asdict(options), "stages": ["lint"]}

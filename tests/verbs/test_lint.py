@@ -13,11 +13,6 @@ from projects import TinyProject
 from support.paper import Paper
 
 
-@pytest.fixture
-def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyProject:
-    return TinyProject("good", tmp_path, monkeypatch, capsys)
-
-
 def test_lint_says_what_the_file_means(tmp_path: Path) -> None:
     paper = Paper(tmp_path / "project")
     facts = lint(paper.project)

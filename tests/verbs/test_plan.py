@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -20,16 +19,6 @@ from verbs.on_paper import APPROVED, Shipping, committed, silent, states
 
 ENDED = {Action.RUN: "passed", Action.RESTORE: "restored", Action.SKIP: "skipped"}
 HOUR = 3600.0
-
-
-@pytest.fixture
-def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyProject:
-    return TinyProject("good", tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def shipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shipping:
-    return Shipping(tmp_path / "project", monkeypatch)
 
 
 def actions(good: TinyProject, *wanted: str) -> list[tuple[str, str, str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from dawsos.adapters.locks import owned
@@ -13,12 +11,7 @@ from dawsos.model.status import RunResult
 from dawsos.runs.project import load_run
 from dawsos.verbs.resume import resume
 from support.paper import Paper
-from verbs.on_paper import finished, given_to_verbs, silent, under_way
-
-
-@pytest.fixture
-def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
-    return given_to_verbs(Paper(tmp_path / "project"), monkeypatch)
+from verbs.on_paper import finished, silent, under_way
 
 
 def test_the_newest_unfinished_run_goes_on(paper: Paper) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-
-import pytest
 
 from dawsos.adapters import git
 from dawsos.adapters.locks import owned
@@ -22,16 +19,6 @@ from verbs.on_paper import APPROVED, Shipping, finished, interrupted, silent, st
 from verbs.test_rollback import killed_at
 
 RUN = "20260301-120000-c0ffee0-aa"
-
-
-@pytest.fixture
-def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyProject:
-    return TinyProject("good", tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def shipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shipping:
-    return Shipping(tmp_path / "project", monkeypatch)
 
 
 def test_a_ship_that_waited_goes_on_once_a_person_has_approved(shipping: Shipping) -> None:

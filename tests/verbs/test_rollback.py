@@ -35,16 +35,6 @@ from waiting import wait_until
 ASKED = Request("Ada", "wrong totals")
 
 
-@pytest.fixture
-def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
-    return given_to_verbs(Paper(tmp_path / "project"), monkeypatch)
-
-
-@pytest.fixture
-def shipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shipping:
-    return Shipping(tmp_path / "project", monkeypatch)
-
-
 def to(release: str) -> Request:
     return Request("Ada", "why not", release)
 

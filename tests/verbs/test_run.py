@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 
@@ -14,16 +13,6 @@ from dawsos.verbs.execution import Options
 from dawsos.verbs.run import run
 from projects import Said, TinyProject
 from verbs.on_paper import APPROVED, Shipping, finished, silent, states
-
-
-@pytest.fixture
-def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyProject:
-    return TinyProject("good", tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def shipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shipping:
-    return Shipping(tmp_path / "project", monkeypatch)
 
 
 def rewritten(good: TinyProject, step: str) -> Said:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,16 +21,6 @@ from projects import Said, TinyProject
 from support.memory_platform import URL
 from support.paper import erring
 from verbs.on_paper import APPROVED, Shipping, committed, finished, interrupted, silent, states
-
-
-@pytest.fixture
-def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyProject:
-    return TinyProject("good", tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def shipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shipping:
-    return Shipping(tmp_path / "project", monkeypatch)
 
 
 def test_a_commit_comes_to_its_users_and_is_verified(shipping: Shipping) -> None:

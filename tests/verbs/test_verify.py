@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from dawsos.runs.lifecycle import finish
 from dawsos.verbs.verify import verify
 from support.paper import Paper, alter
 from support.world import COMMIT, written_as_version_1
-from verbs.on_paper import given_to_verbs
 
 RUN = "20260301-120000-c0ffee0-01"
 VERSION = CheckResult("version", "pass", COMMIT, COMMIT)
@@ -23,11 +21,6 @@ METRICS = CheckResult("metrics", "pass", "http_requests_total", "http_requests_t
 WELL = CheckResult("health", "pass", "200 healthy", "200 healthy")
 ILL = CheckResult("health", "fail", "503 degraded", "200 healthy")
 INTACT = CheckResult("journals", "pass", "intact", "intact")
-
-
-@pytest.fixture
-def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
-    return given_to_verbs(Paper(tmp_path / "project"), monkeypatch)
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, status: int, word: str) -> None:
