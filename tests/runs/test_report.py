@@ -62,6 +62,25 @@ def test_the_end_of_the_newest_logs_is_shown_without_secrets(told: World) -> Non
     assert "hunter22" not in write_report(told.tools, told.pipeline, told.session.state).read_text()
 
 
+def rollout_begun(told: World) -> None:
+    """Tell that the first release began its rollout, with all traffic."""
+    told.session.record(
+        fact(
+            "rollout_started",
+            release="r",
+            deployment="d",
+            stable_release="",
+            stable_deployment="",
+            ladder=[100],
+            policy={},
+            traffic="real",
+            first=True,
+            drill="",
+        ),
+        "canary",
+    )
+
+
 def sampled(told: World, requests: int, errors: int, p95: float | None) -> None:
     told.session.record(
         fact(
@@ -80,21 +99,7 @@ def sampled(told: World, requests: int, errors: int, p95: float | None) -> None:
 def test_objectives_stand_beside_what_was_measured(told: World) -> None:
     assert _slo(told.pipeline, told.session.state) == ()
     told.run_stage("unit", kind="threshold", gate="cold p95", measured="0.41 s", limit="<= 2 s")
-    told.session.record(
-        fact(
-            "rollout_started",
-            release="r",
-            deployment="d",
-            stable_release="",
-            stable_deployment="",
-            ladder=[100],
-            policy={},
-            traffic="real",
-            first=True,
-            drill="",
-        ),
-        "canary",
-    )
+    rollout_begun(told)
     rows = {row[0]: row[1:] for row in map(astuple, _slo(told.pipeline, told.session.state))}
     assert set(rows.values()) == {("<= 2 s", "0.41 s", "unit", True)}
     sampled(told, 80, 1, 0.4)
@@ -106,20 +111,6 @@ def test_objectives_stand_beside_what_was_measured(told: World) -> None:
 
 
 def test_a_canary_without_requests_has_no_rate(told: World) -> None:
-    told.session.record(
-        fact(
-            "rollout_started",
-            release="r",
-            deployment="d",
-            stable_release="",
-            stable_deployment="",
-            ladder=[100],
-            policy={},
-            traffic="real",
-            first=True,
-            drill="",
-        ),
-        "canary",
-    )
+    rollout_begun(told)
     sampled(told, 0, 0, None)
     assert _slo(told.pipeline, told.session.state) == ()
