@@ -42,6 +42,15 @@ def test_statistics_are_names_with_values() -> None:
     assert asked == [("/stats", {"filter": "^cluster", "type": "Counters"})]
 
 
+def test_the_requests_of_users_that_are_open_are_counted() -> None:
+    def page(_path: str, params: Mapping[str, str]) -> str:
+        assert params == {"filter": r"^http\.front\.downstream_rq_active$", "type": "Gauges"}
+        return "http.front.downstream_rq_active: 3\n"
+
+    assert ask(page, lambda admin: admin.active_requests()) == 3
+    assert ask(lambda _path, _params: "", lambda admin: admin.active_requests()) == 0
+
+
 def unwell(_path: str, _params: Mapping[str, str]) -> str:
     raise HttpError("status 503")
 

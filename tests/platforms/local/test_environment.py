@@ -19,6 +19,7 @@ from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import ProcessSpec
 from dawsos.platforms.contract import Roles
 from dawsos.platforms.local import processes
+from dawsos.platforms.local.admin import Admin
 from dawsos.platforms.local.environment import Deployment, LocalEnvironment
 from dawsos.platforms.local.locking import supervisor_runs
 from dawsos.platforms.local.state import read_desired, read_json, write_desired, write_json, write_roles
@@ -177,6 +178,12 @@ http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), P
 """
 
 
+SLOW = SERVER.replace("import http.server, os, sys", "import http.server, os, sys, time").replace(
+    "        self.send_response(200)\n",
+    "        time.sleep(2.0 if self.path == '/slow' else 0.0)\n        self.send_response(200)\n",
+)
+
+
 def deployment(name: str, program: str = SERVER, **changes: Any) -> Deployment:
     argv = (sys.executable, "-S", "-c", program)
     plain = Deployment(name, name * 8, argv, "/", {"NAME": name}, replicas=1, ready_within=20.0, stop_grace=1.0)
@@ -252,6 +259,24 @@ def test_a_life_behind_the_proxy(platform: LocalEnvironment) -> None:
 
     async def timed(url: str) -> float:
         return float((await get(url, timeout=5.0))["seconds"])
+
+    asyncio.run(live())
+
+
+@pytest.mark.e2e
+def test_a_request_that_is_open_is_answered_before_the_environment_is_down(platform: LocalEnvironment) -> None:
+    async def live() -> None:
+        await platform.ensure_supervisor()
+        url = await platform.ensure_proxy()
+        await platform.deploy(deployment("d1", SLOW))
+        await platform.route(stable="d1", canary=None, weight=0)
+        request = asyncio.create_task(get(f"{url}/slow", timeout=10.0))
+        wait = Admin(read_desired(platform.folder).proxy["admin"])
+        while not await wait.active_requests():
+            await asyncio.sleep(0.01)
+        await wait.close()
+        await platform.down(purge=False)
+        assert (await request)["status_code"] == 200
 
     asyncio.run(live())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from dawsos.platforms.local.state import (
     read_status_file,
     write_desired,
 )
+from support.pages import Asked, answered, serving
 from waiting import is_gone, wait_until
 
 
@@ -62,6 +64,44 @@ def test_orders_that_cannot_be_read_keep_nothing_from_being_purged(tmp_path: Pat
     for _ in range(2):
         asyncio.run(down(folder, purge=True))
         assert not folder.exists()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("busy", [0, 20])
+def test_the_proxy_has_as_long_as_its_open_requests_take(busy: int) -> None:
+    """A fixed pause would cut off a request that takes longer, and make everybody else wait for nothing."""
+
+    async def down_of(answers: list[int]) -> tuple[list[str], float]:
+        def answer(asked: Asked) -> bytes:
+            return answered(
+                f"http.front.downstream_rq_active: {answers.pop(0)}\n" if asked.path == "/stats" else "OK\n"
+            )
+
+        async with serving(answer) as (url, asked):
+            started = time.monotonic()
+            await lifecycle._drain({"admin": int(url.rpartition(":")[2])})
+            return [one.path for one in asked], time.monotonic() - started
+
+    paths, took = asyncio.run(down_of([1] * busy + [0]))
+    assert paths == ["/drain_listeners", *["/stats"] * (busy + 1)]
+    assert took < 0.4 or busy
+
+
+@pytest.mark.e2e
+def test_a_request_that_does_not_end_or_a_proxy_that_is_away_does_not_keep_an_environment_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lifecycle, "_DRAINED_WITHIN", 0.2)
+
+    async def down_of(body: str) -> float:
+        async with serving(lambda _: answered(body)) as (url, _):
+            started = time.monotonic()
+            await lifecycle._drain({"admin": int(url.rpartition(":")[2])})
+            return time.monotonic() - started
+
+    assert 0.2 <= asyncio.run(down_of("http.front.downstream_rq_active: 1\n")) < 2
+    asyncio.run(lifecycle._drain({"admin": 1}))
+    asyncio.run(lifecycle._drain({}))
 
 
 def test_what_is_going_down_is_waited_for_and_then_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,16 @@ class Admin:
         pairs = (line.partition(": ") for line in page.splitlines())
         return {name: value for name, separator, value in pairs if separator}
 
+    async def active_requests(self) -> int:
+        """Return how many requests of users have no answer yet; raises HttpError."""
+        name = f"http.{HTTP_PREFIX}.downstream_rq_active"
+        found = await self.stats(f"^{re.escape(name)}$", "Gauges")
+        return int(found.get(name, 0))
+
+    async def drain(self) -> None:
+        """Tell the clients, with each answer, to close their connections; raises HttpError."""
+        await self._client.request("POST", "/drain_listeners?graceful&skip_exit")
+
     async def latency(self, clusters: list[str]) -> dict[str, dict[float, int]]:
         """Return cluster -> upper edge in seconds -> requests at or below it, since Envoy started; raises HttpError."""
         pattern = rf"^cluster\.({'|'.join(map(re.escape, clusters))})\.upstream_rq_time$"

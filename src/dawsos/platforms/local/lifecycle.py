@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dawsos
-from dawsos.adapters.http import HttpClient, HttpError
+from dawsos.adapters.http import HttpError
 from dawsos.adapters.locks import FileLock
 from dawsos.adapters.services.common import remove_outside
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.local import processes
+from dawsos.platforms.local.admin import Admin
 from dawsos.platforms.local.locking import SUPERVISOR_LOCK, changing, supervisor_runs
 from dawsos.platforms.local.state import (
     Desired,
@@ -30,6 +31,7 @@ from dawsos.platforms.local.state import (
 
 POLL = 0.05
 _ENDS_WITHIN = 30.0
+_DRAINED_WITHIN = 5.0
 
 
 async def until(condition: Callable[[], bool], within: float, message: str) -> None:
@@ -130,13 +132,14 @@ async def _take_its_place(folder: Path, lock: FileLock, purge: bool) -> None:
 
 
 async def _drain(proxy: dict[str, int]) -> None:
-    """Let the proxy finish its open requests before the processes behind it end."""
+    """Let the proxy finish its open requests before the processes behind it end; ``_DRAINED_WITHIN`` seconds at most."""
     if not proxy:
         return
-    admin = HttpClient(f"http://127.0.0.1:{proxy['admin']}", timeout=2.0)
+    admin, deadline = Admin(proxy["admin"]), time.monotonic() + _DRAINED_WITHIN
     try:
         with contextlib.suppress(HttpError):
-            await admin.request("POST", "/drain_listeners?graceful&skip_exit")
-            await asyncio.sleep(0.5)
+            await admin.drain()
+            while await admin.active_requests() and time.monotonic() < deadline:
+                await asyncio.sleep(POLL)
     finally:
         await admin.close()
