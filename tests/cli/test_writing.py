@@ -40,3 +40,11 @@ def test_init_says_what_it_found_and_wrote(
     assert "shop" in said.out
     again = called(monkeypatch, capsys, "init")
     assert (again.code, "already" in again.err) == (2, True)
+
+
+def test_a_flagger_manifest_is_not_fixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = called(monkeypatch, capsys, "lint", "--fix", "canary.yaml")
+    assert (said.code, "--fix" in said.err) == (2, True)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from dawsos.cli.output import here, print_json
+from dawsos.errors import BadInput
 
 
 def init() -> None:
@@ -23,6 +24,10 @@ def init() -> None:
 def lint(*, manifest: str, traffic: str, fix: bool, as_json: bool) -> int | None:
     """``dawsos lint``; with a Flagger manifest 1 when something of that cannot work."""
     if manifest:
+        if fix:
+            raise BadInput(
+                "--fix upgrades pipeline.yaml, and a Flagger manifest is only read", fix="leave one of the two out"
+            )
         from dawsos.cli.judging import lint_manifest
 
         return lint_manifest(Path(manifest), traffic, as_json=as_json)
