@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -15,9 +16,18 @@ Path = tuple[str | int, ...]
 
 def parse(text: str, path: str) -> CommentedMap:
     """Return the one mapping that ``text`` is; raises BadInput, with the line, when it is something else."""
-    yaml = YAML(typ="rt", pure=True)
+    documents = _documents(text, path)
+    if not documents or documents[0] is None:
+        raise BadInput(f"{path}: the file is empty", fix="write a pipeline: docs/pipeline-yaml.md")
+    if len(documents) > 1 or not isinstance(documents[0], CommentedMap):
+        raise BadInput(f"{path}: expected one mapping of keys", fix="start with version, name, stages ...")
+    return documents[0]
+
+
+def _documents(text: str, path: str) -> list[Any]:
+    """Return the documents of ``text``; raises BadInput, with the line, when it is not YAML."""
     try:
-        documents = list(yaml.load_all(text))
+        return list(YAML(typ="rt", pure=True).load_all(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
@@ -29,11 +39,13 @@ def parse(text: str, path: str) -> CommentedMap:
         raise BadInput(
             f"{path}: not valid YAML: {' '.join(str(error).split())}", fix="check the file's syntax"
         ) from error
-    if not documents or documents[0] is None:
-        raise BadInput(f"{path}: the file is empty", fix="write a pipeline: docs/pipeline-yaml.md")
-    if len(documents) > 1 or not isinstance(documents[0], CommentedMap):
-        raise BadInput(f"{path}: expected one mapping of keys", fix="start with version, name, stages ...")
-    return documents[0]
+
+
+def is_version_1(document: Mapping[str, Any]) -> bool:
+    """Return whether a pipeline file says that it is of version 1."""
+    version = document.get("version")
+    # True equals 1, and is no version.
+    return type(version) is not bool and version == 1
 
 
 def plain(value: Any) -> Any:
@@ -75,15 +87,7 @@ class Documents:
 
     def __init__(self, text: str, path: str) -> None:
         """Raises BadInput, with the line, when ``text`` is not YAML or holds no mapping."""
-        try:
-            loaded = list(YAML(typ="rt", pure=True).load_all(text))
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            where = f"{path}:{mark.line + 1}" if mark else path
-            raise BadInput(f"{where}: not valid YAML: {error.problem}", fix="check the file's syntax") from error
-        except YAMLError as error:
-            raise BadInput(f"{path}: not valid YAML", fix="check the file's syntax") from error
-        self._maps = [document for document in loaded if isinstance(document, CommentedMap)]
+        self._maps = [document for document in _documents(text, path) if isinstance(document, CommentedMap)]
         if not self._maps:
             raise BadInput(f"{path}: there is no mapping in this file", fix="give a Kubernetes manifest")
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml.comments import CommentedMap
 
-from dawsos.config.documents import Path, line_of, parse, plain
+from dawsos.config.documents import Path, is_version_1, line_of, parse, plain
 from dawsos.config.semantics import semantic_problems
 from dawsos.errors import BadInput
 from dawsos.model.names import did_you_mean
@@ -46,7 +46,7 @@ def load_pipeline(text: str, path: str, gate_options: GateModels, *, accept_old:
     """
     document = parse(text, path)
     shaped = plain(document)
-    if type(shaped.get("version")) is int and shaped["version"] == 1:
+    if is_version_1(shaped):
         # Only an older file pays for it.
         from dawsos.config.upgrade import refusal, upgrade
 

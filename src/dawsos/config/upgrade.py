@@ -13,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from dawsos.config.documents import Path, line_of, parse, plain
+from dawsos.config.documents import Path, is_version_1, line_of, parse, plain
 from dawsos.config.rewriting import Unusual, rewrite
 from dawsos.errors import BadInput
 from dawsos.model.units import parse_duration, parse_share
@@ -45,12 +45,6 @@ class Upgrade:
 
     document: dict[str, Any]
     changes: tuple[Change, ...]
-
-
-def is_old(document: Any) -> bool:
-    """Return whether ``document`` says that it is of version 1."""
-    version = document.get("version")
-    return type(version) is not bool and version == OLD
 
 
 def upgrade(document: dict[str, Any]) -> Upgrade:
@@ -150,7 +144,7 @@ def upgrade_text(text: str, path: str) -> tuple[str, list[str]]:
     and compared.
     """
     document = parse(text, path)
-    if not is_old(document):
+    if not is_version_1(document):
         return text, []
     wanted = upgrade(plain(document))
     try:
