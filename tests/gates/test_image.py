@@ -47,7 +47,9 @@ def test_what_is_not_demanded_is_not_looked_at() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"bytes": "1"}, {"user": None}, {"shells": "sh"}, {"shells": None}, {"labels": []}, {"digests": ["latest", "latest"]}],
+    [{"bytes": "1"}, {"user": None}, {"shells": "sh"}, {"shells": None}, {"labels": []},
+     {"labels": {"org.opencontainers.image.created": True, "org.opencontainers.image.revision": "1"}},
+     {"digests": ["latest", "latest"]}],
 )  # fmt: skip
 def test_a_description_of_another_shape_is_an_error(changes: dict[str, Any]) -> None:
     assert check(**changes).result == "error"

@@ -71,6 +71,13 @@ def test_what_is_no_export_is_refused(content: bytes) -> None:
         read_export("a.jsonl", content)
 
 
+def test_a_record_is_withdrawn_only_by_a_time() -> None:
+    """What is withdrawn is left out, which could hide an advisory."""
+    records = [{"id": "A", "modified": "2026-01-01", "withdrawn": True}, {"id": "B", "modified": "2026-01-01"}]
+    with pytest.raises(BadInput, match="withdrawn of A is True, not a time"):
+        read_export("a.json", json.dumps(records).encode())
+
+
 RANGE: JsonObject = {
     "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "1.2"}, {"fixed": "1.5"}, {"introduced": "2.0"}]}]
 }

@@ -131,6 +131,7 @@ def _shells(file: str, facts: JsonObject, options: Options) -> list[str]:
 
 def _labels(file: str, facts: JsonObject, options: Options) -> list[str]:
     labels = mapping(f"{file}: labels", get(file, facts, "labels")) if options.labels else {}
+    texts(f"{file}: labels", [labels[label] for label in options.labels if labels.get(label) is not None])
     return [f"has no label {label}" for label in options.labels if not labels.get(label)]
 
 

@@ -124,15 +124,15 @@ def _gaps(resolved: Resolved, audits: Sequence[Audit], context: EvaluationContex
     gaps: dict[str, list[str]] = {}
     covered: set[str] = set()
     for audit in audits:
-        old = audit.data_at is not None and context.at - audit.data_at > max_age
+        stale = _stale(audit, context, max_age)
         for package, version in resolved.pins.items():
             reason = audit.skipped.get(package)
             if reason is None and package not in audit.audited:
                 reason = "not in the report"
-            elif reason is None and version and audit.audited[package] not in (version, "?"):
+            elif reason is None and version and audit.audited[package] != version:
                 reason = f"locked {version}, audited {audit.audited[package]}"
-            elif reason is None and old:
-                reason = f"data of {_day(audit.data_at)} is {(context.at - (audit.data_at or 0)) / _DAY:.0f} days old"
+            elif reason is None:
+                reason = stale
             if reason is None:
                 covered.add(package)
             else:
@@ -140,6 +140,17 @@ def _gaps(resolved: Resolved, audits: Sequence[Audit], context: EvaluationContex
         for package in resolved.conditional & audit.skipped.keys():
             gaps.setdefault(package, []).append(f"{audit.source}: {audit.skipped[package]}")
     return [_Gap(package, "; ".join(reasons)) for package, reasons in gaps.items() if package not in covered]
+
+
+def _stale(audit: Audit, context: EvaluationContext, max_age: float) -> str | None:
+    """Return why the data of ``audit`` is not recent, None when it is or has no date."""
+    if audit.data_at is None:
+        return None
+    age = context.at - audit.data_at
+    # Clocks differ; a day is more than any of them is wrong by.
+    if age < -_DAY:
+        return f"data of {_day(audit.data_at)} is dated after this evaluation"
+    return f"data of {_day(audit.data_at)} is {age / _DAY:.0f} days old" if age > max_age else None
 
 
 def _day(at: float | None) -> str:

@@ -66,6 +66,9 @@ def _records(name: str, content: bytes) -> Iterator[JsonObject]:
 def _record(value: Json) -> JsonObject:
     if not isinstance(value, dict) or not isinstance(value.get("id"), str):
         raise ValueError("a record has no id")
+    withdrawn = value.get("withdrawn")
+    if withdrawn is not None and not isinstance(withdrawn, str):
+        raise ValueError(f"withdrawn of {value['id']} is {withdrawn!r}, not a time")
     return value
 
 

@@ -129,6 +129,17 @@ def test_old_data_audits_nothing_and_says_how_old_it_is() -> None:
     assert young.valid_until == datetime(2026, 12, 1, 6, tzinfo=UTC).timestamp()
 
 
+def test_data_of_a_day_that_is_still_to_come_audits_nothing() -> None:
+    """Its age would never be over the limit."""
+    verdict = check("osv", OSV | {"vulnerabilities": [], "data": {"modified": "2099-01-01T00:00:00Z"}})
+    assert verdict.result == "no_data"
+    assert "data of 2099-01-01 is dated after this evaluation" in verdict.message
+
+
+def test_a_report_that_does_not_know_the_version_audits_nothing() -> None:
+    assert check("osv", OSV | {"vulnerabilities": [], "audited": {"jinja2": "?"}}).result == "no_data"
+
+
 def test_the_laptop_may_be_warned_and_production_may_not() -> None:
     evidence = {"report.json": "", "resolved": LOCK}
     options = {"sources": {"pip-audit": "report.json"}, "resolved": "resolved", "not_audited": "warn"}

@@ -166,6 +166,10 @@ def test_what_has_no_name_is_no_package() -> None:
             {"bomFormat": "CycloneDX", "components": [{"name": "a", "licenses": ["MIT"]}]},
             "sbom.json: licenses[0] is a text, not an object",
         ),
+        (
+            {"bomFormat": "CycloneDX", "components": [{"name": "a", "licenses": [{"license": "GPL-3.0-only"}]}]},
+            "sbom.json: license is a text, not an object",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_malformed_and_says_what_and_where(document: dict[str, Any], message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dawsos.gates.documents import Malformed, get, rows
+from dawsos.gates.documents import Malformed, get, mapping, rows
 from dawsos.model.json import JsonObject
 
 # Kinds of packages that come with a base image; everything else is a dependency of the application.
@@ -86,7 +86,8 @@ def _cyclonedx(name: str, row: JsonObject) -> Package | None:
     words = []
     for entry in rows(f"{name}: licenses", row.get("licenses", [])):
         licence = entry.get("license")
-        own = licence.get("id") or licence.get("name") if isinstance(licence, dict) else entry.get("expression")
+        known = None if licence is None else mapping(f"{name}: license", licence)
+        own = entry.get("expression") if known is None else known.get("id") or known.get("name")
         words.append(str(own or "NOASSERTION"))
     return Package(
         str(row["name"]),
