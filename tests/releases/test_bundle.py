@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,12 +28,15 @@ FILES = {"app/__init__.py": "", "app/serve.py": "print(1)\n", "demo-1.dist-info/
 
 
 def sealed(folder: Path, files: dict[str, str] = FILES, commit: Commit = COMMIT) -> Release:
-    work = folder / f"build-{len(list(folder.glob('*')))}"
+    return release._seal(written(folder / f"build-{len(list(folder.glob('*')))}", files), commit, folder)
+
+
+def written(work: Path, files: dict[str, str] = FILES) -> Path:
     for name, text in files.items():
         path = work / "site" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return release._seal(work, commit, folder)
+    return work
 
 
 def test_the_same_content_is_the_same_release(tmp_path: Path) -> None:
@@ -59,6 +64,20 @@ def test_the_same_content_is_the_same_release(tmp_path: Path) -> None:
 )
 def test_another_content_or_commit_is_another_release(files: dict[str, str], commit: Commit, tmp_path: Path) -> None:
     assert sealed(tmp_path, files, commit).digest != sealed(tmp_path).digest
+
+
+def test_two_builds_of_one_commit_at_once_are_one_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both, rename = threading.Barrier(2, timeout=20), os.rename
+
+    def together(source: Path, target: Path) -> None:
+        both.wait()  # neither has found the release of the other
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", together)
+    works = [written(tmp_path / f"build-{number}") for number in (1, 2)]
+    with ThreadPoolExecutor(2) as threads:
+        made = list(threads.map(lambda work: release._seal(work, COMMIT, tmp_path), works))
+    assert made[0] == made[1]
 
 
 def test_a_sealed_release_cannot_be_written(tmp_path: Path) -> None:

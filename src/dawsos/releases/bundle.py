@@ -125,5 +125,10 @@ def _seal(work: Path, commit: Commit, folder: Path) -> Release:
                 path.chmod(path.stat().st_mode & ~0o222)
         shutil.rmtree(work / "dist", ignore_errors=True)
         work.chmod(0o755)
-        os.rename(work, target)  # noqa: PTH104 - os.rename refuses a non-empty target, which is what we want
+        try:
+            os.rename(work, target)  # noqa: PTH104 - os.rename refuses a non-empty target, which is what we want
+        except OSError:
+            if not target.exists():
+                raise
+            # Another build of the same commit was faster; ``load`` compares every file of what it made.
     return load(folder, digest)
