@@ -220,6 +220,10 @@ def test_a_life_behind_the_proxy(platform: LocalEnvironment) -> None:
     async def live() -> None:
         await platform.ensure_supervisor()
         url = await platform.ensure_proxy()
+        with (platform.folder / "envoy" / "bootstrap.yaml").open() as former:
+            assert await platform.ensure_proxy() == url
+            # The whole file is another one, so an Envoy that starts meanwhile reads no part of it.
+            assert os.fstat(former.fileno()).st_nlink == 0
         queue = Worker("queue", (sys.executable, "-S", "-c", "import time; time.sleep(60)"), ports=("QUEUE_PORT",))
         (port,) = await platform.deploy(deployment("d1", workers=(queue,)))
         assert platform.is_ready("d1")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dawsos.adapters.files import tail
+from dawsos.adapters.files import tail, write_text
 from dawsos.adapters.loopback import free_ports
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import Probe, ProcessSpec
@@ -246,7 +246,8 @@ class LocalEnvironment:
             write_clusters(self.folder, self.roles(), False)
         if not (envoy / "routes.json").exists():
             write_routes(self.folder, self.roles())
-        (envoy / "bootstrap.yaml").write_text(json.dumps(bootstrap(self.folder, desired.proxy), indent=1))
+        # Replaced whole: an Envoy that is started again at this moment could not start with a part of it.
+        write_text(envoy / "bootstrap.yaml", json.dumps(bootstrap(self.folder, desired.proxy), indent=1))
         proxy = self._proxy(desired.proxy["admin"])
         self._want(proxy)
         await self._ready([proxy], 30.0)
