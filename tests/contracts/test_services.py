@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from dawsos.adapters.services import SERVICES
+from dawsos.adapters.services.common import port_of
+from dawsos.errors import InfrastructureError
 from dawsos.model.environment import EnvironmentSettings
 from dawsos.model.pipeline import Stage
 
@@ -38,6 +41,24 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     note = tmp_path / "outside.json"
     for outside in json.loads(note.read_text())["folders"] if note.exists() else ():
         shutil.rmtree(outside)
+
+
+def test_the_port_of_a_service_is_on_disk_before_anybody_is_told_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The releases keep it in their addresses, also over a power cut."""
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    port = port_of(tmp_path, running=False)
+    assert synced[0] == len(str(port))
+    assert port_of(tmp_path, running=True) == port
+
+
+def test_a_port_that_cannot_be_read_is_told_and_not_chosen_again(tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("")
+    with pytest.raises(InfrastructureError, match=r"port cannot be read"):
+        port_of(tmp_path, running=False)
+    assert (tmp_path / "port").read_text() == ""
 
 
 @pytest.mark.e2e

@@ -46,14 +46,23 @@ def remembered(folder: Path, name: str, make: object = None) -> str:
 
 
 def port_of(folder: Path, running: bool) -> int:
-    """Return the service's port, the same as before when it is free or ours."""
+    """Return the service's port, the same as before when it is free or ours.  Raises InfrastructureError when its file cannot be
+    read.
+    """
     path = folder / "port"
     if path.exists():
-        port = int(path.read_text())
+        try:
+            port = int(path.read_text())
+        except (OSError, ValueError) as error:
+            raise InfrastructureError(
+                f"{path} cannot be read",
+                fix="write the port of the service into it, or delete the environment with its data: dawsos down --purge",
+            ) from error
         if running or is_free(port):
             return port
     (port,) = free_ports(1)
-    write_text(path, str(port))
+    # Part of the addresses that releases keep: it must be the same after a power cut.
+    write_text(path, str(port), durable=True)
     return port
 
 
