@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +29,17 @@ def test_the_project_is_found_from_a_folder_below_it(tmp_path: Path, monkeypatch
     (tmp_path / "pipeline.yaml").unlink()
     with pytest.raises(BadInput, match=r"there is no pipeline\.yaml"):
         here()
+
+
+def test_the_exit_code_is_that_of_the_verb_also_when_the_reader_of_the_json_has_gone() -> None:
+    """Else ``dawsos evidence --verify --json | head -1`` with pipefail would end with 0 for a release that does not hold."""
+    script = "import sys; from dawsos.cli.output import print_json; print_json('x' * 200_000); sys.exit(1)"
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", script], stdout=writer, stderr=subprocess.PIPE, timeout=30, check=False
+        )
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, b"")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 
 from rich.console import Console
+
+from dawsos.cli.output import drop_output
 
 
 class _SteadfastConsole(Console):
@@ -14,7 +15,7 @@ class _SteadfastConsole(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
 
 
 def make_console() -> Console:
