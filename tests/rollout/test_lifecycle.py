@@ -123,10 +123,20 @@ def begun(paper: Paper) -> tuple[Session, Release]:
     return session, new
 
 
+def watched(paper: Paper, stable: str | None, canary: str, weight: int) -> None:
+    """Give the canary traffic that its lease lets it keep for a while after its controller has died."""
+    asyncio.run(paper.platform().renew_lease(15.0))
+    asyncio.run(paper.platform().route(stable, canary, weight))
+    paper.production.weights.clear()
+
+
 def test_a_controller_that_comes_back_goes_on_with_the_same_canary(paper: Paper) -> None:
     session, new = begun(paper)
+    watched(paper, "old", rollout_of(session).deployment, 50)
     outcome, _ = roll(paper, session, new)
     assert outcome == StageOutcome(StageState.PASSED)
+    # It has no traffic before somebody watches it again.
+    assert paper.production.weights[0] == 0
     assert kinds(session).count("rollout_started") == 1
     assert kinds(session).count("deployed") == 1
 
@@ -260,6 +270,19 @@ def test_a_release_that_was_rolled_back_gets_no_second_chance_in_the_same_run(pa
     assert (paper.production.roles, tuple(paper.production.deployments)) == (Roles("old", None, None, 0), ("old",))
 
 
+def test_what_goes_back_need_not_be_ready_nor_be_put_under_load(tmp_path: Path) -> None:
+    """That it is neither may be the reason: nobody waits for it, and the decision stands."""
+    load = "  load: {rate: 5, requests: [{path: /, authenticated: true}]}\n"
+    paper = Paper(tmp_path / "project", {"token": "sh -c 'echo no key; exit 3'"}, rollout=ROLLOUT + load)
+    session, new = begun(paper)
+    session.record(fact("rollout_decided", decision="rollback", reason="errors"), "canary")
+    paper.production.broken = {rollout_of(session).deployment}
+    outcome, _ = roll(paper, session, new)
+    assert (outcome.result, outcome.reason) == ("rolled_back", "errors")
+    assert kinds(session).count("rollout_decided") == 1
+    assert paper.clock.elapsed < 10
+
+
 def overtaken(paper: Paper) -> tuple[Session, Release]:
     """A rollout whose controller died, and after which another release was shipped."""
     session, new = begun(paper)
@@ -284,12 +307,36 @@ def test_a_rollout_that_was_overtaken_by_another_release_leaves_that_one_serving
     assert session.state.rollout.outcome == "rolled_back"
 
 
+def test_the_end_of_a_rollout_that_was_overtaken_is_cleaned_up_beside_what_serves(paper: Paper) -> None:
+    session, new = overtaken(paper)
+    before, kept = paper.production.roles, list(paper.production.deployments)
+    ended(session, "rolled_back")
+    outcome, _ = roll(paper, session, new)
+    assert (outcome.result, outcome.reason) == ("rolled_back", "errors")
+    assert (paper.production.roles, list(paper.production.deployments)) == (before, kept)
+
+
+def test_a_first_release_whose_load_cannot_start_keeps_no_traffic(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start_load(_context: RolloutContext) -> Any:
+        raise InfrastructureError("the load has no process")
+
+    monkeypatch.setattr(rollout, "_start_load", start_load)
+    session, new = paper.session(), paper.release("1")
+    record = asyncio.run(begin(paper.rollout(session, new), session.id, drill=""))
+    watched(paper, None, record.deployment, 100)
+    with pytest.raises(InfrastructureError, match="no process"):
+        asyncio.run(conduct(paper.rollout(session, new), record))
+    assert paper.production.roles == Roles(None, record.deployment, None, 0)
+
+
 def test_a_first_release_that_is_to_be_withdrawn_gets_no_traffic_again(paper: Paper) -> None:
     new = paper.release("1")
     session = paper.session()
-    asyncio.run(begin(paper.rollout(session, new), session.id, drill=""))
+    record = asyncio.run(begin(paper.rollout(session, new), session.id, drill=""))
+    watched(paper, None, record.deployment, 100)
     session.record(fact("rollout_decided", decision="rollback", reason="errors"), "canary")
-    paper.production.weights.clear()
     outcome, _ = roll(paper, session, new)
     assert outcome.result == "rolled_back"
     assert set(paper.production.weights) == {0}
@@ -382,9 +429,7 @@ def test_a_first_release_gets_no_traffic_before_its_controller_watches_it(paper:
 def test_a_first_release_that_is_found_again_keeps_its_traffic_meanwhile(paper: Paper) -> None:
     new, session = paper.release("1"), paper.session()
     record = asyncio.run(begin(paper.rollout(session, new), session.id, drill=""))
-    asyncio.run(paper.platform().renew_lease(15.0))
-    asyncio.run(paper.platform().route(None, record.deployment, 100))
-    paper.production.weights.clear()
+    watched(paper, None, record.deployment, 100)
     assert roll(paper, session, new)[0] == StageOutcome(StageState.PASSED)
     assert set(paper.production.weights) == {100}
 

@@ -62,6 +62,18 @@ def test_a_release_that_runs_no_more_is_started_first(paper: Paper) -> None:
     assert kinds.index("deployed") < kinds.index("revert_started")
 
 
+def test_a_deployment_that_is_not_ready_gets_no_traffic_back(paper: Paper) -> None:
+    old = paper.release("1")
+    paper.serve(old)
+    paper.serve(paper.release("2"), "new")
+    paper.production.broken = {"old"}
+    session = paper.session(command="rollback")
+    record = asyncio.run(revert(paper.rollout(session, old), RUN, "Ada", "wrong totals"))
+    assert record is not None
+    assert record.deployment not in ("old", "new")
+    assert paper.production.roles == Roles(record.deployment, None, None, 0)
+
+
 def test_a_release_that_does_not_start_changes_nothing(paper: Paper) -> None:
     old = paper.release("1")
     paper.serve(paper.release("2"), "new")
