@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,14 @@ def test_a_history_is_a_line_a_run() -> None:
     assert head == "run command release result took why"
     assert line.endswith("r1 ship 9d41e89d rolled back 1:01 a b")
     assert shown(tables.history_table([past("rejected", "see [/docs] [b]")]))[1].endswith("see [/docs] [b]")
+
+
+def test_a_long_reason_is_cut_and_not_the_id_of_the_run() -> None:
+    long = replace(past("failed", "a reason " * 40), run="20261129-233122-cecfe4c-84")
+    _, line = shown(tables.history_table([long]), width=80)
+    assert "20261129-233122-cecfe4c-84 ship" in line
+    assert "failed 1:01 a reason" in line
+    assert line.endswith("…")
 
 
 def test_a_plan_says_why_and_on_request_which_input() -> None:

@@ -35,13 +35,14 @@ def history_table(runs: Sequence[PastRun], *, ascii_only: bool = False) -> Rende
     if not runs:
         return Text("no run yet; dawsos ship starts the first")
     table = _table("", "run", "command", "release", "result", "took", "why")
-    for column in table.columns:
+    # Only the last column gives way: a long reason is cut, and not the run's id, which the other commands take.
+    for column in table.columns[:-1]:
         column.no_wrap = True
-    table.columns[-1].overflow = "ellipsis"
     for run in runs:
+        reason = Text(formatting.one_line(run.reason), no_wrap=True, overflow="ellipsis")
         table.add_row(
             mark(run.result, ascii_only=ascii_only), run.run, run.command, formatting.short(run.release, 8),
-            formatting.words(run.result), formatting.clock(run.seconds), Text(formatting.one_line(run.reason)),
+            formatting.words(run.result), formatting.clock(run.seconds), reason,
         )  # fmt: skip
     return table
 
