@@ -126,6 +126,9 @@ def test_without_a_standby_the_release_that_was_promoted_before_is_started_again
     older, newer = paper.release("1"), paper.release("2")
     shipped(paper, older, "20260228-120000-c0ffee0-01")
     shipped(paper, newer, "20260301-120000-c0ffee0-02")
+    failed = paper.session("20260301-120000-c0ffee0-03")
+    paper.built(failed, paper.release("3"))
+    failed.record(fact("run_finished", result="failed", exit_code=1, reason="because"))
     paper.serve(newer)
     assert promoted(paper.tools) == [older.digest, newer.digest]
     code, result, _ = finished(paper, rollback(paper.project, ASKED, silent))
@@ -169,6 +172,9 @@ def test_a_second_rollback_does_not_bring_back_what_the_first_took_away(paper: P
 def test_a_release_that_was_never_promoted_is_not_gone_back_to(paper: Paper) -> None:
     never, serving = paper.release("1"), paper.release("2")
     paper.serve(serving)
+    # What a killed build left beside it is no release.
+    (paper.project.releases / f"{never.digest[:12]}.new").mkdir()
+    (paper.project.releases / f"{never.digest[:12]}{'0' * 52}").touch()
     code, result, reason = finished(paper, rollback(paper.project, to(never.digest[:10]), silent))
     assert (code, result) == (1, "failed")
     assert "was never promoted: no evidence speaks for it" in reason
@@ -411,3 +417,6 @@ def test_a_rollback_reads_only_runs_whose_rollout_is_open(paper: Paper, monkeypa
     live = verb._live_rollout(paper.tools)
     assert (live and live.id, read) == (session.id, [session.id])
     assert load_run(paper.tools, session.id).result is RunResult.UNFINISHED
+    # A run may end by the machine's fault while its rollout is open; nobody owns that rollout any more.
+    session.record(fact("run_finished", result="infrastructure", exit_code=3, reason="no disk"))
+    assert verb._live_rollout(paper.tools) is None
