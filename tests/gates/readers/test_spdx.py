@@ -170,6 +170,12 @@ def test_what_has_no_name_is_no_package() -> None:
             {"bomFormat": "CycloneDX", "components": [{"name": "a", "licenses": [{"license": "GPL-3.0-only"}]}]},
             "sbom.json: license is a text, not an object",
         ),
+        (spdx({"licenseDeclared": "GPL-3.0-only"}), "sbom.json: a package has a licence and no name"),
+        (spdx({"name": "", "licenseConcluded": "MIT"}), "sbom.json: a package has a licence and no name"),
+        (
+            {"bomFormat": "CycloneDX", "components": [{"licenses": [{"license": {"id": "MIT"}}]}]},
+            "sbom.json: a package has a licence and no name",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_malformed_and_says_what_and_where(document: dict[str, Any], message: str) -> None:

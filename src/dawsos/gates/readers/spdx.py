@@ -37,7 +37,9 @@ def read_packages(name: str, document: JsonObject) -> tuple[BomFormat, list[Pack
     if "spdxVersion" in document:
         listed = rows(f"{name}: packages", document.get("packages", []))
         subjects = _described(name, document)
-        return "SPDX", [_spdx(name, row) for row in listed if row.get("name") and row.get("SPDXID") not in subjects]
+        return "SPDX", [
+            _spdx(name, row) for row in listed if row.get("SPDXID") not in subjects and _is_named(name, row)
+        ]
     if document.get("bomFormat") == "CycloneDX":
         listed = components(name, document)
         return "CycloneDX", [package for row in listed if (package := _cyclonedx(name, row)) is not None]
@@ -50,6 +52,14 @@ def components(name: str, document: JsonObject) -> list[JsonObject]:
     for row in rows(f"{name}: components", document.get("components", [])):
         found += [row, *components(name, row)]
     return found
+
+
+def _is_named(name: str, row: JsonObject) -> bool:
+    """Return whether the entry is a package; raises Malformed for one that has a licence, which would be left out unseen."""
+    stated = {str(row.get(key) or "NONE") for key in ("licenseConcluded", "licenseDeclared")} - {"NOASSERTION", "NONE"}
+    if not row.get("name") and (stated or row.get("licenses")):
+        raise Malformed(f"{name}: a package has a licence and no name")
+    return bool(row.get("name"))
 
 
 def _described(name: str, document: JsonObject) -> set[object]:
@@ -81,7 +91,7 @@ def _spdx(name: str, row: JsonObject) -> Package:
 
 
 def _cyclonedx(name: str, row: JsonObject) -> Package | None:
-    if not row.get("name"):
+    if not _is_named(name, row):
         return None
     words = []
     for entry in rows(f"{name}: licenses", row.get("licenses", [])):
