@@ -158,6 +158,12 @@ MISTAKES = {
         19,
         "stages[1].env.LIMIT: unknown objective 'hot_p95'; did you mean 'cold_p95'?",
     ),
+    "name of a gate": (
+        "[exit_status]",
+        "[{kind: exit_status, name: [a]}]",
+        17,
+        "the name of a gate is a text, not ['a']",
+    ),
     "objective with a hyphen": (
         "    needs: [lint]",
         '    env: {LIMIT: "{slo.warm-p95}"}',

@@ -145,6 +145,9 @@ def _gate(
     kind = gate["kind"]
     if kind not in gate_options:
         return None, [Problem((*place, "kind"), f"unknown gate {kind!r}{did_you_mean(kind, gate_options)}")]
+    name = kind if gate.get("name") in (None, "") else gate["name"]
+    if not isinstance(name, str):
+        return None, [Problem((*place, "name"), f"the name of a gate is a text, not {name!r}")]
     options = {key: value for key, value in gate.items() if key not in ("kind", "name")}
     try:
         validated = gate_options[kind].model_validate(options)
@@ -155,7 +158,7 @@ def _gate(
             validated = gate_options[kind].model_validate({**options, **limits[objective]})
     except ValidationError as error:
         return None, _from_pydantic(error, place, gate_options[kind])
-    return Gate(kind=kind, name=str(gate.get("name") or kind), options=validated), []
+    return Gate(kind=kind, name=name, options=validated), []
 
 
 def _from_pydantic(error: ValidationError, prefix: Path, model: type[BaseModel] = Pipeline) -> list[Problem]:
