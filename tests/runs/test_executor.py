@@ -21,6 +21,7 @@ from dawsos.model.plan import Action, Fingerprint, Plan, PlannedStage
 from dawsos.model.run import ChangedFiles
 from dawsos.model.status import StageState
 from dawsos.runs import evidence
+from dawsos.runs.approvals import Preapproval
 from dawsos.runs.context import RunContext
 from dawsos.runs.executor import Execution, PlanExecutor
 from dawsos.runs.planner import Planner, Source
@@ -66,7 +67,8 @@ class Bench:
 
     def executor(self, *planned: PlannedStage) -> PlanExecutor:
         actions: dict[str, StageAction] = dict.fromkeys(("commands", "release", "deploy", "rollout"), self._act)
-        execution = Execution(self.context, Plan(planned), self.planner, self.cache, "production")
+        seen = Preapproval("Ada", "seen")
+        execution = Execution(self.context, Plan(planned), self.planner, self.cache, "production", seen)
         return PlanExecutor(execution, actions, nothing_to_prepare)
 
     def made(self, stage: str) -> Fingerprint:
@@ -167,6 +169,22 @@ def test_a_stage_behind_the_build_is_kept_under_the_release_that_was_built(shipp
     made = bench.planner.fingerprint(stage, RELEASE)
     assert bench.session.state.stages["uat"].fingerprint == made.digest
     assert bench.cache.lookup("uat", made.digest) is not None
+
+
+def test_an_approval_is_restored_with_its_stage_and_names_the_run_in_which_it_was_given(shipping: Shipping) -> None:
+    first, second = Bench(shipping, "first"), Bench(shipping, "second")
+    for bench in (first, second):
+        built = fact("release_built", release=RELEASE, commit=shipping.commit.sha, builder="", bytes=1)
+        bench.session.record(built, "build")
+    stage = first.context.pipeline.stage("uat")
+    made = first.planner.fingerprint(stage, RELEASE)
+    ran = first.executor(PlannedStage("uat", Action.RUN, "because", made))
+    assert asyncio.run(ran.execute(stage)).result is StageState.PASSED
+    restored = second.executor(PlannedStage("uat", Action.RESTORE, "because", made))
+    assert asyncio.run(restored.execute(stage)).result is StageState.RESTORED
+    (given,), (kept,) = first.session.state.approvals, second.session.state.approvals
+    assert (kept.name, kept.digest, kept.statement) == ("Ada", given.digest, given.statement)
+    assert kept.how == "in run first"
 
 
 def test_a_deployment_is_never_kept(shipping: Shipping) -> None:
