@@ -47,9 +47,10 @@ SLOW: dict[str, tuple[str, ...]] = {
         "--timeout=1800",
     ),
     "keyless": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/e2e/test_keyless.py", "--timeout=900"),
+    "exports": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/exports", "--timeout=1800", "--durations=25"),
     "kills": ("python", "-m", "pytest", "-q", "-s", "tests/e2e/test_kill.py"),
 }
-BUDGETS = {"e2e": 2400.0, "slow": 7200.0, "kills": 7200.0}
+BUDGETS = {"e2e": 2400.0, "slow": 7200.0, "exports": 7200.0, "kills": 7200.0}
 _BUDGET = 600.0
 # How long the tests have to stop their servers in order before the reaper ends them.
 _GRACE = 30.0
