@@ -19,6 +19,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("Where do I add a platform?", "src/dawsos/platforms/registry.py", "PLATFORMS"),
     ("What must a platform do?", "src/dawsos/platforms/contract.py", "Platform"),
     ("Where do I add an executor?", "src/dawsos/executors/registry.py", "EXECUTORS"),
+    ("Where do I add an export?", "src/dawsos/exporters/registry.py", "EXPORTERS"),
     ("Where do I add what a stage can do (`uses`)?", "src/dawsos/actions/__init__.py", "ACTIONS"),
     ("Where do I add a backing service?", "src/dawsos/adapters/services/__init__.py", "SERVICES"),
     ("Where do I add a judge?", "src/dawsos/analysis/judges.py", "make_judge"),

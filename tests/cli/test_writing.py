@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from dawsos.exporters.contract import Exporter
+from dawsos.exporters.registry import EXPORTERS
+from dawsos.exporters.text import yaml_text
+from dawsos.model.exports import AlertsOptions
+from dawsos.model.pipeline import Pipeline
 from projects import TinyProject, called
 
 
@@ -48,3 +53,26 @@ def test_a_flagger_manifest_is_not_fixed(
     monkeypatch.chdir(tmp_path)
     said = called(monkeypatch, capsys, "lint", "--fix", "canary.yaml")
     assert (said.code, "--fix" in said.err) == (2, True)
+
+
+def test_export_says_what_it_wrote_and_check_shows_the_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def render(pipeline: Pipeline, options: AlertsOptions) -> dict[str, str]:
+        return {"limits.yml": yaml_text("alerts", {"error_rate": pipeline.slo.error_rate})}
+
+    monkeypatch.setitem(EXPORTERS, "alerts", Exporter(AlertsOptions, render))
+    good = TinyProject("good", tmp_path, monkeypatch, capsys)
+    said = good.dawsos("export", "alerts")
+    assert said.out.splitlines() == [
+        "written  limits.yml",
+        "add exports: {alerts: {}} to pipeline.yaml, and --check compares them",
+    ]
+    assert good.dawsos("export", "alerts", "--check").code == 0
+    (good.path / "limits.yml").write_text((good.path / "limits.yml").read_text() + "more: 1\n")
+    said = good.dawsos("export", "alerts", "--check")
+    assert said.code == 1
+    assert "differs  limits.yml" in said.out
+    assert "\n-more: 1\n" in said.out
+    assert good.dawsos("export", "alerts", "--check", "--json").json["current"] is False
+    assert good.dawsos("export").code == 2

@@ -12,7 +12,9 @@ from dawsos.actions import ACTIONS
 from dawsos.adapters.services import SERVICES
 from dawsos.executors.contract import ExecutorName
 from dawsos.executors.registry import EXECUTORS
+from dawsos.exporters.registry import EXPORTERS
 from dawsos.model.environment import PlatformName, ServiceName
+from dawsos.model.exports import ExporterName, Exports
 from dawsos.model.pipeline import Uses
 from dawsos.platforms.observers import OBSERVERS
 from dawsos.platforms.registry import PLATFORMS
@@ -35,3 +37,8 @@ def test_a_registry_has_what_may_be_named(registry: Mapping[str, Any], names: An
 
 def test_every_platform_runs_the_conformance_suite() -> None:
     assert set(PLATFORMS) <= set(SUBJECTS)
+
+
+def test_every_exporter_may_be_named() -> None:
+    assert set(EXPORTERS) <= set(get_args(ExporterName))
+    assert set(get_args(ExporterName)) == set(Exports.model_fields)

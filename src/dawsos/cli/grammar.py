@@ -204,6 +204,20 @@ VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        "export", _WRITE, "writing:export",
+        "Write the files of other tools that pipeline.yaml gives: CI workflow, Flagger manifests, alert rules, dashboards.",
+        (
+            Parameter(
+                "names", "", "github-actions, gitlab-ci, flagger, alerts, grafana. Default: exports of pipeline.yaml.", "NAME",
+                repeated=True,
+            ),
+            Parameter("check", "--check", "Write nothing; show what differs, and exit with 1 when something does."),
+            Parameter("out", "--out", "The folder to write to. Default: the project's.", "FOLDER", None, Path),
+            JSON,
+        ),
+        example="dawsos export github-actions",
+    ),
+    Verb(
         "simulate", _JUDGE, "judging:simulate",
         "Simulate rollouts: time to rollback, failed requests and false rollbacks, compared with thresholds and Flagger.",
         (

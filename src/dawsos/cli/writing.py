@@ -1,8 +1,9 @@
-"""Carries out the verbs about the pipeline file: init and lint."""
+"""Carries out the verbs about the pipeline file: init, lint and export."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from dawsos.cli.output import here, print_json
@@ -57,3 +58,28 @@ def lint(*, manifest: str, traffic: str, fix: bool, as_json: bool) -> int | None
     console.print(f"rollout: {ladder} % within {within}", markup=False)
     console.print(f"judge: {facts.judge}; rolls back after {rollback_after}{where}", markup=False)
     return None
+
+
+def export(*, names: tuple[str, ...], check: bool, out: Path | None, as_json: bool) -> int | None:
+    """``dawsos export``; with --check 1 when a file is not what pipeline.yaml gives."""
+    from dawsos.errors import EXIT_GATE_FAILED
+    from dawsos.verbs.export import export as make
+
+    made = make(here(), names, check=check, out=out)
+    failed = EXIT_GATE_FAILED if check and not made.current else None
+    if as_json:
+        print_json(asdict(made) | {"current": made.current})
+        return failed
+    from dawsos.cli.console import make_console, say
+
+    console = make_console()
+    for file in made.files:
+        say(console, f"{file.state:8} {file.path}")
+        if check and file.diff:
+            say(console, file.diff)
+    if failed is not None:
+        console.print("these files are not what pipeline.yaml gives: run dawsos export, and remove what is stale")
+    elif made.unlisted and not check:
+        listed = ", ".join(f"{name}: {{}}" for name in made.unlisted)
+        console.print(f"add exports: {{{listed}}} to pipeline.yaml, and --check compares them", markup=False)
+    return failed

@@ -16,6 +16,7 @@ from dawsos.model.environment import (
     ServiceName,
     StandIn,
 )
+from dawsos.model.exports import Exports
 from dawsos.model.policy import Load, RolloutPolicy, RolloutSettings, Strict, WarmUp
 from dawsos.model.rollout import JudgeName
 from dawsos.model.units import Duration, PositiveDuration, Share
@@ -288,6 +289,7 @@ class Pipeline(Strict):
     stages: tuple[Stage, ...] = Field(min_length=1)
     rollout: RolloutSettings
     profiles: dict[Identifier, Profile] = Field(default_factory=dict)
+    exports: Exports = Exports()
 
     def is_production(self, environment: str) -> bool:
         """Return whether an environment has users: releases get there by a rollout, or it is called production."""

@@ -1,0 +1,1 @@
+"""Files of other tools, made from the pipeline: CI workflows, Flagger manifests, alert rules, dashboards."""
