@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from dawsos.exporters import grafana
 from dawsos.exporters.contract import Exporter
 from dawsos.model.exports import ExporterName
 
 # A new exporter is one line here, one file beside this one and its options in ``model/exports.py``;
 # ``tests/contracts/test_exporters.py`` runs on it.
-EXPORTERS: dict[ExporterName, Exporter[Any]] = {}
+EXPORTERS: dict[ExporterName, Exporter[Any]] = {
+    "grafana": grafana.EXPORTER,
+}

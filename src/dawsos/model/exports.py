@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from dawsos.model.policy import Strict
+from dawsos.model.units import PositiveDuration
+
+# Below the project's root.
+_FOLDER = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
 
 ExporterName = Literal["github_actions", "gitlab_ci", "flagger", "alerts", "grafana"]
 
@@ -31,6 +37,14 @@ class AlertsOptions(ExportOptions):
 
 class GrafanaOptions(ExportOptions):
     """Grafana dashboards."""
+
+    folder: str = Field(default="deploy/grafana", pattern=_FOLDER, description="Where the dashboards lie.")
+    runbooks: str = Field(
+        default="docs/runbooks.md", description="The page of the runbooks; panels link to a web address."
+    )
+    duration: PositiveDuration = Field(
+        default=25 * 60.0, description="A ship should take no longer before its rollout begins."
+    )
 
 
 class Exports(Strict):
