@@ -63,7 +63,6 @@ def test_a_run_that_has_an_end_has_its_report_and_its_signed_summary(told: World
     report = told.tools.project.report(run.id).read_text()
     assert "wrong password ***" in report
     assert "hunter22" not in report
-    assert 'outcome="failed"' in told.tools.project.metrics.read_text()
     # What is signed is written in base64, where no search for the secret would find it.
     signed = json.loads((told.tools.project.evidence(run.id) / SUMMARY_FILE).read_text())
     assert json.loads(base64.b64decode(signed["payload"]))["predicate"]["reason"] == "wrong password ***"
@@ -72,9 +71,21 @@ def test_a_run_that_has_an_end_has_its_report_and_its_signed_summary(told: World
 def test_metrics_that_cannot_be_written_do_not_turn_a_run_that_passed_red(told: World) -> None:
     heard = Heard()
     told.tools.project.metrics.parent.write_text("a file where a folder belongs\n")
-    finish(Session(told.tools, told.session.id, [heard]), told.pipeline, RunResult.PASSED)
+    owner = Session(told.tools, told.session.id, [heard])
+    assert carry_out(owner, told.pipeline, _ends(RunResult.PASSED)).exit_code == 0
     assert load_run(told.tools, told.session.id).result == "passed"
     assert heard.closed == 1
+
+
+def test_the_end_of_a_run_is_in_the_metrics(told: World) -> None:
+    carry_out(told.session, told.pipeline, _ends(RunResult.FAILED))
+    text = told.tools.project.metrics.read_text()
+    assert 'ci_pipeline_runs_total{command="ship",hotfix="false",outcome="failed",result="failure"} 1' in text
+    assert "ci_pipeline_runs_unfinished 0" in text
+
+
+async def _ends(result: RunResult) -> tuple[RunResult, str]:
+    return result, "because"
 
 
 def test_a_run_has_one_owner_at_a_time(told: World) -> None:

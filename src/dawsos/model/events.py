@@ -103,7 +103,12 @@ class Unknown(Fact):
 
 @dataclass(frozen=True)
 class RunStarted(Fact):
-    """A run began.  ``definition`` is the SHA-256 of pipeline.yaml, ``dirty`` the number of files that are not committed."""
+    """A run began.
+
+    ``definition`` is the SHA-256 of pipeline.yaml, ``dirty`` the number of files that are not committed, ``committed_at`` the
+    committer's time in seconds since the epoch (None: an older version did not record it).  ``deploys`` and ``rollouts`` map the
+    chosen stages that use them to their environments.
+    """
 
     KIND: ClassVar[str] = "run_started"
     command: str = ""
@@ -116,6 +121,9 @@ class RunStarted(Fact):
     stages: tuple[str, ...] = _texts()
     definition: str = ""
     options: Mapping[str, Any] = _mapping()
+    committed_at: float | None = None
+    deploys: Mapping[str, str] = _mapping()
+    rollouts: Mapping[str, str] = _mapping()
 
 
 @dataclass(frozen=True)

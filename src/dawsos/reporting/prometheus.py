@@ -1,84 +1,134 @@
-"""The runs of a project as Prometheus metrics, for node_exporter's textfile collector.  Pure: events in, text out.
+"""The metrics of a project in the text format that Prometheus reads (version 0.0.4).  Pure: numbers in, text out.
 
-The numbers are counted from the journal each time, so they never go back, whichever process wrote last.
+The format is written here and not by ``prometheus_client``: that library counts events in a process of its own registry, and
+these numbers are folded from the journal, whichever process wrote it.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 
-from dawsos.model.events import Event, EventKind, RolloutFinished, RolloutStarted, RunFinished, RunStarted
-from dawsos.model.status import RolloutOutcome, RunResult
+from dawsos import __version__
+from dawsos.model.metrics import FAMILIES, Family, Histogram, Known, Labels, Metrics, OpenRollout
+from dawsos.model.status import Cause, RunResult, StageState
 
-KINDS: tuple[EventKind, ...] = ("run_started", "run_finished", "rollout_started", "rollout_finished")
-# Seconds; the pipeline's own target is 25 minutes.
-_BUCKETS = (30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1500.0, 3000.0)
-_HELP = {
-    "ci_pipeline_runs_total": ("counter", "Runs that ended; outcome is the run's own word for it."),
-    "ci_pipeline_duration_seconds": ("histogram", "Seconds from the start of a run to its end, waiting included."),
-    "canary_deployments_total": ("counter", "Rollouts begun by a ship; drills are not counted."),
-    "canary_rollbacks_total": ("counter", "Rollouts of a ship that were rolled back or withdrawn."),
-}
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_COMMANDS = ("ship", "run", "drill", "rollback")
+_ENDS = (
+    RunResult.PASSED, RunResult.FAILED, RunResult.REJECTED, RunResult.INFRASTRUCTURE, RunResult.ROLLED_BACK,
+)  # fmt: skip
+_STAGE_ENDS = tuple(
+    state for state in StageState if state not in (StageState.PENDING, StageState.RUNNING, StageState.WAITING)
+)
+_GATE_RESULTS = ("pass", "fail", "no_data", "error")
+_Gauges = dict[str, dict[Labels, float]]
 
 
-def render_metrics(events: Iterable[Event]) -> str:
-    """Return the text exposition format (version 0.0.4) of ``events``, which are those of ``KINDS`` in the order they came."""
-    started: dict[str, tuple[float, RunStarted]] = {}
-    runs: Counter[tuple[str, str, str, str]] = Counter()
-    durations: dict[str, list[float]] = {}
-    canaries, rollbacks = 0, 0
-    for event in events:
-        begun = started.get(event.run)
-        fact = event.fact
-        if isinstance(fact, RunStarted):
-            started[event.run] = (event.at, fact)
-        elif begun is None:
-            continue
-        elif isinstance(fact, RunFinished) and fact.result is not RunResult.WAITING:
-            command, outcome = begun[1].command, str(fact.result)
-            hotfix = "true" if begun[1].options.get("hotfix") else "false"
-            runs[(command, hotfix, outcome, "success" if fact.result is _wanted(begun[1]) else "failure")] += 1
-            durations.setdefault(command, []).append(event.at - begun[0])
-        elif isinstance(fact, RolloutStarted) and begun[1].command == "ship":
-            canaries += 1
-        elif isinstance(fact, RolloutFinished) and begun[1].command == "ship":
-            rollbacks += fact.outcome is not RolloutOutcome.PROMOTED
-    lines = _head("ci_pipeline_runs_total")
-    for (command, hotfix, outcome, result), number in sorted(runs.items()):
-        labels = {"command": command, "hotfix": hotfix, "outcome": outcome, "result": result}
-        lines.append(_line("ci_pipeline_runs_total", labels, number))
-    lines += _head("ci_pipeline_duration_seconds")
-    for command, seconds in sorted(durations.items()):
-        lines += _histogram(command, seconds)
-    lines += [*_head("canary_deployments_total"), _line("canary_deployments_total", {}, canaries)]
-    lines += [*_head("canary_rollbacks_total"), _line("canary_rollbacks_total", {}, rollbacks)]
+def render_metrics(metrics: Metrics, known: Known, at: float) -> str:
+    """Return the page at the time ``at``.  The counters of what ``known`` names are there at 0: ``increase()`` needs that."""
+    gauges, zeros = _gauges(metrics, known, at), _zeros(known)
+    lines: list[str] = []
+    for name, family in FAMILIES.items():
+        if family.kind == "histogram":
+            shown = {labels: Histogram.empty(name) for labels in zeros.get(name, ())}
+            made = _histograms(name, family, {**shown, **metrics.histograms.get(name, {})})
+        elif family.kind == "counter":
+            counted = dict.fromkeys(zeros.get(name, ()), 0.0)
+            made = _samples(name, family, {**counted, **metrics.counters.get(name, {})})
+        else:
+            made = _samples(name, family, gauges.get(name, {}))
+        body = list(made)
+        if body:
+            lines += [f"# HELP {name} {_escaped(family.help)}", f"# TYPE {name} {family.kind}", *body]
     return "\n".join(lines) + "\n"
 
 
-def _wanted(started: RunStarted) -> RunResult:
-    """Return the result of a run that succeeded: a drill must be rolled back, unless it has no fault."""
-    with_fault = started.command == "drill" and started.options.get("fault") != "none"
-    return RunResult.ROLLED_BACK if with_fault else RunResult.PASSED
+def _zeros(known: Known) -> dict[str, Iterable[Labels]]:
+    """Return the series of each family that are there before anything happened."""
+    return {
+        "ci_pipeline_runs_total": _run_series(),
+        "ci_pipeline_duration_seconds": [(command,) for command in _COMMANDS],
+        "ci_pipeline_stages_total": [(stage, end) for stage in known.stages for end in _STAGE_ENDS],
+        "ci_pipeline_stage_duration_seconds": [(stage,) for stage in known.stages],
+        "ci_pipeline_gates_total": [(*gate, result) for gate in known.gates for result in _GATE_RESULTS],
+        "canary_rollbacks_by_cause_total": [(cause or "unknown",) for cause in Cause if cause is not Cause.HEALTHY],
+        "deployments_total": [(name, end) for name in known.deployments for end in ("success", "failure")],
+        **{name: [()] for name, family in FAMILIES.items() if family.kind != "gauge" and not family.labels},
+    }
 
 
-def _head(name: str) -> list[str]:
-    kind, text = _HELP[name]
-    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+def _run_series() -> Iterator[Labels]:
+    for command in _COMMANDS:
+        for end in _ENDS:
+            passed = end is RunResult.PASSED or (command == "drill" and end is RunResult.ROLLED_BACK)
+            for hotfix in ("false", "true") if command == "ship" else ("false",):
+                yield command, hotfix, end, "success" if passed else "failure"
 
 
-def _line(name: str, labels: Mapping[str, str], value: float) -> str:
-    # Commands and outcomes are fixed words of the tool: nothing in them needs escaping.
-    pairs = ",".join(f'{key}="{text}"' for key, text in labels.items())
-    return f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}"
+def _gauges(metrics: Metrics, known: Known, at: float) -> _Gauges:
+    """Return the gauges as they are at the time ``at``."""
+    waiting: dict[Labels, float] = {}
+    weights: dict[Labels, float] = {(name,): 0.0 for name in known.rollouts}
+    evidence: dict[Labels, float] = {}
+    limits: dict[Labels, float] = {}
+    for run in metrics.runs.values():
+        for stage, asked in run.approvals.items():
+            waiting[(stage,)] = min(asked.since, waiting.get((stage,), math.inf))
+        # The platform takes the traffic from a canary whose controller is silent for longer than its lease.
+        if run.rollout is not None and at - run.last_at <= run.rollout.lease:
+            weights[(run.rollout.environment,)] = run.rollout.weight / 100
+            _measure(run.rollout, evidence, limits)
+    return {
+        "ci_pipeline_runs_unfinished": {(): float(len(metrics.runs))},
+        "ci_pipeline_approval_waiting_since_timestamp_seconds": waiting,
+        "ci_pipeline_last_run_timestamp_seconds": {
+            (command, result): ended for (command, result), ended in metrics.last_ended.items()
+        },
+        "canary_weight_ratio": weights,
+        "canary_evidence": evidence,
+        "canary_evidence_limit": limits,
+        "ci_waiver_expires_timestamp_seconds": {
+            labels: until for labels, until in metrics.valid_until.items() if until is not None
+        },
+        "dawsos_build_info": {(__version__,): 1.0},
+        "dawsos_metrics_written_timestamp_seconds": {(): at},
+    }
 
 
-def _histogram(command: str, seconds: list[float]) -> list[str]:
-    ordered, name = sorted(seconds), "ci_pipeline_duration_seconds"
-    lines = []
-    for limit in _BUCKETS:
-        lines.append(_line(f"{name}_bucket", {"command": command, "le": f"{limit:g}"}, bisect_right(ordered, limit)))
-    lines.append(_line(f"{name}_bucket", {"command": command, "le": "+Inf"}, len(ordered)))
-    total = _line(f"{name}_sum", {"command": command}, round(sum(ordered), 3))
-    return [*lines, total, _line(f"{name}_count", {"command": command}, len(ordered))]
+def _measure(rollout: OpenRollout, evidence: dict[Labels, float], limits: dict[Labels, float]) -> None:
+    for reading in rollout.evidence:
+        evidence[rollout.environment, reading.name] = reading.log_e
+        limits[rollout.environment, reading.name] = reading.limit
+
+
+def _samples(name: str, family: Family, values: Mapping[Labels, float]) -> Iterator[str]:
+    for labels, value in sorted(values.items()):
+        yield _line(name, zip(family.labels, labels, strict=True), value)
+
+
+def _histograms(name: str, family: Family, values: Mapping[Labels, Histogram]) -> Iterator[str]:
+    limits = [*map(_number, family.buckets), "+Inf"]
+    for labels, histogram in sorted(values.items()):
+        named = list(zip(family.labels, labels, strict=True))
+        counts = list(accumulate(histogram.counts))
+        for limit, count in zip(limits, counts, strict=True):
+            yield _line(f"{name}_bucket", [*named, ("le", limit)], count)
+        yield _line(f"{name}_sum", named, round(histogram.total, 3))
+        yield _line(f"{name}_count", named, counts[-1])
+
+
+def _line(name: str, labels: Iterable[tuple[str, str]], value: float) -> str:
+    # Stages and gates have the names that a person gave them.
+    pairs = ",".join(f'{key}="{_escaped(text, quote=True)}"' for key, text in labels)
+    return f"{name}{{{pairs}}} {_number(value)}" if pairs else f"{name} {_number(value)}"
+
+
+def _escaped(text: str, *, quote: bool = False) -> str:
+    text = text.replace("\\", r"\\").replace("\n", r"\n")
+    return text.replace('"', r"\"") if quote else text
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(float(value))

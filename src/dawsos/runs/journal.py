@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,45 @@ class Journal:
         query = f"SELECT {_COLUMNS} FROM events WHERE kind IN ({marks}) ORDER BY at, run, seq"  # noqa: S608 - marks only
         return [_event(row) for row in self._db.execute(query, tuple(kinds))]
 
+    def state(self) -> tuple[int, int]:
+        """Return a value that differs from an earlier one when somebody, in this process or another, has appended since."""
+        return self._db.execute("PRAGMA data_version").fetchone()[0], self._db.total_changes
+
+    def news(self, number: int, reached: Mapping[str, int]) -> tuple[list[Event], int]:
+        """Return what came after a position, and the number of the last run: its events and those of earlier runs go on there.
+
+        The position: the number of the last run whose beginning was read, and of each run that is still to be read on its last
+        event.  The events of a run come in their order; of its samples only the newest comes, because there may be thousands.
+        """
+        found: list[tuple[float, Event]] = []
+        with self._snapshot():
+            begun = self._db.execute(
+                "SELECT number, run FROM runs WHERE number > ? ORDER BY number", (number,)
+            ).fetchall()
+            for run, after in (*reached.items(), *((row[1], 0) for row in begun)):
+                latest = 0.0
+                for event in self._without_old_samples(run, after):
+                    # The clock may be set back within a run.
+                    latest = max(latest, event.at)
+                    found.append((latest, event))
+        found.sort(key=lambda each: (each[0], each[1].run, each[1].seq))
+        return [event for _, event in found], begun[-1][0] if begun else number
+
+    def _without_old_samples(self, run: str, after: int) -> list[Event]:
+        query = f"SELECT {_COLUMNS} FROM events WHERE run = ? AND seq > ? AND kind"  # noqa: S608 - constant columns
+        rows = self._db.execute(f"{query} != 'rollout_sampled'", (run, after)).fetchall()
+        rows += self._db.execute(f"{query} = 'rollout_sampled' ORDER BY seq DESC LIMIT 1", (run, after)).fetchall()
+        return [_event(row) for row in sorted(rows, key=lambda row: int(row[1]))]
+
+    def mark(self, number: int) -> tuple[str, int, str]:
+        """Return the run with this number, or the last before it, with the number and the hash of its first event, by which
+        ``reaches`` knows this journal again."""
+        query = (
+            "SELECT runs.run, seq, hash FROM runs JOIN events ON events.run = runs.run AND seq = 1 WHERE number <= ?"
+        )
+        row = self._db.execute(f"{query} ORDER BY number DESC LIMIT 1", (number,)).fetchone()
+        return (row[0], row[1], row[2]) if row else ("", 0, "")
+
     def runs(self) -> list[str]:
         """Return the ids of all runs in the order in which they began."""
         query = "SELECT run FROM runs WHERE EXISTS (SELECT 1 FROM events WHERE events.run = runs.run AND seq = 1)"
@@ -196,6 +235,20 @@ class Journal:
         if at_once != self._synced:
             self._db.execute(f"PRAGMA synchronous={'FULL' if at_once else 'NORMAL'}")
             self._synced = at_once
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Let the statements within see the journal as it was at the first of them.  Raises InfrastructureError."""
+        try:
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise InfrastructureError(
+                f"cannot read the journal: {error}", fix="check the disk and the rights"
+            ) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dawsos.adapters.files import write_text
 from dawsos.adapters.locks import owned
 from dawsos.errors import (
     EXIT_DONE,
@@ -26,8 +25,8 @@ from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import Run
 from dawsos.model.status import RunResult
 from dawsos.ports import Reporter
-from dawsos.reporting.prometheus import KINDS, render_metrics
 from dawsos.runs.evidence import sign_summary
+from dawsos.runs.metrics import MetricsFile
 from dawsos.runs.project import Project, Tools, load_run, new_run
 from dawsos.runs.recorder import Session
 
@@ -59,6 +58,8 @@ def carry_out(session: Session, pipeline: Pipeline, work: Awaitable[tuple[RunRes
     An error becomes a result (see ``errors.failure_of``).  Ctrl-C and TERM leave the run open, so that ``resume`` can continue
     it.
     """
+    metrics = MetricsFile(session.tools, pipeline)
+    session.reporters = (*session.reporters, metrics)
     try:
         result, reason = asyncio.run(_to_its_end(work))
     except KeyboardInterrupt:
@@ -67,6 +68,7 @@ def carry_out(session: Session, pipeline: Pipeline, work: Awaitable[tuple[RunRes
         session.close_reporters()
     else:
         finish(session, pipeline, result, reason)
+    metrics.write()
     return RunOutcome(session.id, EXIT_CODES[result], session.tools.project.report(session.id))
 
 
@@ -100,9 +102,6 @@ def finish(session: Session, pipeline: Pipeline, result: RunResult, reason: str 
     )
     sign_summary(tools, ended)
     session.record(RunFinished(result, code, reason))
-    # The run has its end: a disk that is full now must not turn it red.  The next run writes the metrics of all.
-    with suppress(OSError):
-        write_text(tools.project.metrics, render_metrics(tools.journal.of_kinds(KINDS)))
     session.close_reporters()
 
 

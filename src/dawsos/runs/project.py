@@ -91,6 +91,10 @@ class Project:
         return self.home / "metrics" / "dawsos.prom"
 
     @property
+    def counted(self) -> Path:
+        return self.home / "metrics" / "counted.json"
+
+    @property
     def keys(self) -> Path:
         return self.home / "keys"
 

@@ -23,7 +23,7 @@ from dawsos.engine.contract import Action
 from dawsos.engine.loop import run_stages
 from dawsos.errors import BadInput
 from dawsos.model.events import RunStarted, Verified
-from dawsos.model.pipeline import Pipeline, Stage
+from dawsos.model.pipeline import Pipeline, Stage, Uses
 from dawsos.model.status import RunResult, StageState
 from dawsos.planning.plan import PlanOptions
 from dawsos.planning.selection import must_know_profile
@@ -106,9 +106,16 @@ def begin(
         stages=tuple(stage.id for stage in chosen),
         definition=hashlib.sha256((root / "pipeline.yaml").read_bytes()).hexdigest(),
         options=asdict(options),
+        committed_at=float(commit.time),
+        deploys=_environments(chosen, "deploy"),
+        rollouts=_environments(chosen, "rollout"),
     )
     with start(tools, make_reporters(pipeline, chosen), started) as session:
         return execute(RunContext(tools, pipeline, commit, root, session), options, chosen)
+
+
+def _environments(chosen: Sequence[Stage], uses: Uses) -> dict[str, str]:
+    return {stage.id: stage.environment for stage in chosen if stage.uses == uses and stage.environment}
 
 
 def execute(context: RunContext, options: Options, chosen: Sequence[Stage]) -> RunOutcome:
