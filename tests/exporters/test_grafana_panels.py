@@ -11,7 +11,6 @@ from dawsos.exporters.grafana_panels import (
     Board,
     Limit,
     Panel,
-    Query,
     Row,
     Runbook,
     Section,
@@ -19,7 +18,6 @@ from dawsos.exporters.grafana_panels import (
     Target,
     Variable,
     document,
-    queries,
     uid,
 )
 from exporters.boards import RUNBOOKS, boards, limits, panel
@@ -95,19 +93,6 @@ def test_a_choice_is_fixed_or_asked_for() -> None:
     assert (source["type"], source["query"]) == ("datasource", "prometheus")
     assert (environment["query"], environment["current"]["value"]) == ("production,staging", "production")
     assert (job["query"], job["allValue"], job["multi"]) == ("label_values(up, job)", ".*", True)
-
-
-def test_queries_are_those_that_grafana_sends() -> None:
-    target = Target('sum(increase(a{job=~"$job",e="$e"}[$__range])) / ($__range_s / 60) + rate(b[$__rate_interval])')
-    found = queries(
-        board(Panel("p", "stat", "x", (target,)), stat("q", none="nothing waits")), {"job": ".*", "e": "prod"}, 90
-    )
-    assert found == (
-        Query("p", 'sum(increase(a{job=~".*",e="prod"}[90s])) / (90 / 60) + rate(b[90s])', may_be_empty=False),
-        Query("q", "up", may_be_empty=True),
-    )
-    with pytest.raises(KeyError):
-        queries(board(Panel("p", "stat", "x", (target,))), {"job": ".*"}, 90)
 
 
 @pytest.mark.parametrize(("project", "expected"), [("dawsos", "dawsos-rollout"), ("a" * 40, "a" * 32 + "-rollout")])

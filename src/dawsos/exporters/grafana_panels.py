@@ -6,8 +6,7 @@ The keys are those of the schema that Grafana publishes (``@grafana/schema`` 13.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
@@ -19,8 +18,6 @@ SCHEMA_VERSION = 42
 # Grafana's grid has 24 columns; a unit of height is 30 pixels.
 COLUMNS = 24
 _UID_LENGTH = 40
-NO_DATA = "no data"
-_VARIABLE = re.compile(r"\$(?P<name>[a-z_]+)")
 _SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
 
@@ -71,8 +68,9 @@ class Panel:
     """One panel.
 
     ``unit`` is one of Grafana's units: ``percentunit`` (a share in [0, 1]), ``s``, ``reqps``, ``short``.  ``base`` is the colour
-    below the first of ``limits``.  A ``timeseries`` shows its limits as lines.  ``none`` is what is shown without data: it says
-    what the absence means.  ``words`` shows numbers as words.  ``over`` is a time range of its own, for example ``30d``.
+    below the first of ``limits``.  A ``timeseries`` shows its limits as lines.  ``none`` says what it means when there is no data, for
+    panels of which that may be so: without it, no data is a fault.  ``over`` is a time range of its own,
+    for example ``30d``.  ``names`` shows the names of the series beside their values.
     """
 
     title: str
@@ -83,8 +81,7 @@ class Panel:
     limits: tuple[Limit, ...] = ()
     base: str = "green"
     series: tuple[Series, ...] = ()
-    none: str = NO_DATA
-    words: tuple[tuple[str, str], ...] = ()
+    none: str = ""
     width: int = 8
     height: int = 8
     section: Section | None = None
@@ -265,14 +262,12 @@ def _target(panel: Panel, target: Target, index: int) -> Json:
 def _defaults(panel: Panel) -> Json:
     defaults: Json = {
         "unit": panel.unit,
-        "noValue": panel.none,
         "color": {"mode": "palette-classic" if panel.kind == "timeseries" else "thresholds"},
         "thresholds": _thresholds(panel.base, panel.limits),
         "custom": {},
     }
-    if panel.words:
-        words = {number: {"text": word, "index": index} for index, (number, word) in enumerate(panel.words)}
-        defaults["mappings"] = [{"type": "value", "options": words}]
+    if panel.none:
+        defaults["noValue"] = panel.none
     if panel.kind == "timeseries":
         defaults["custom"] = {
             "drawStyle": "line",
@@ -340,30 +335,3 @@ def _bargauge_options(panel: Panel) -> Json:
 
 _LAST: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 _OPTIONS = {"stat": _stat_options, "timeseries": _timeseries_options, "bargauge": _bargauge_options}
-
-
-@dataclass(frozen=True)
-class Query:
-    """A query of a dashboard as Grafana sends it.  ``may_be_empty``: the panel says what it means when there is no data."""
-
-    panel: str
-    expr: str
-    may_be_empty: bool
-
-
-def queries(dashboard: Mapping[str, Any], choices: Mapping[str, str], window: int) -> tuple[Query, ...]:
-    """Return the queries of a dashboard's JSON, with the variables as ``choices`` say and every time range ``window`` seconds.
-
-    A choice of several values is a regular expression, as Grafana gives it to Prometheus.
-    """
-    words = {"__rate_interval": f"{window}s", "__range": f"{window}s", "__range_s": str(window), **choices}
-
-    def asked(expr: str) -> str:
-        return _VARIABLE.sub(lambda found: words[found["name"]], expr)
-
-    return tuple(
-        Query(panel["title"], asked(target["expr"]), panel["fieldConfig"]["defaults"]["noValue"] != NO_DATA)
-        for panel in dashboard["panels"]
-        if panel["type"] != "row"
-        for target in panel["targets"]
-    )
