@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,13 @@ def artifacts(tmp_path: Path) -> Path:
     return folder
 
 
+def _doubts(fingerprint: str, kept: dict[str, Any]) -> str:
+    return "" if kept["statement"] == f"signed {fingerprint}" else "it is signed by somebody"
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> StageCache:
-    return StageCache(tmp_path / "cache", lambda fingerprint, kept: kept["statement"] == f"signed {fingerprint}")
+    return StageCache(tmp_path / "cache", _doubts)
 
 
 def keep(
@@ -146,6 +151,15 @@ def test_a_result_whose_statement_is_not_genuine_is_not_there(
     path = tmp_path / "cache" / "unit" / PRINT.digest / "result.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "statement": "signed by somebody"}))
     assert cache.lookup("unit", PRINT.digest) is None
+    assert cache.doubt("unit", PRINT.digest) == "it is signed by somebody"
+
+
+def test_what_is_altered_is_doubted_and_what_is_not_there_is_not(cache: StageCache, artifacts: Path) -> None:
+    assert cache.doubt("unit", PRINT.digest) == ""
+    keep(cache, artifacts)
+    assert cache.doubt("unit", PRINT.digest) == ""
+    (cache.artifacts("unit", PRINT.digest) / "junit.xml").write_text("<testsuite tests='9'/>")
+    assert cache.doubt("unit", PRINT.digest) == "its evidence was altered"
 
 
 def test_a_disk_that_refuses_does_not_turn_a_passed_stage_red(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dawsos.adapters.identity import IDENTITY_VARIABLES, identity, without_identity
+from dawsos.adapters.identity import IDENTITY_VARIABLES, SIGNING_KEY, identity, signing_key_forms, without_identity
 
 GITHUB = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://issuer.example", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer"}
 
@@ -27,3 +27,17 @@ def test_a_process_without_business_with_it_gets_none_of_it() -> None:
     variables = {**GITHUB, "SIGSTORE_ID_TOKEN": "jwt", "HOME": "/"}
     assert set(IDENTITY_VARIABLES) <= variables.keys()
     assert without_identity(variables) == {"HOME": "/"}
+
+
+KEY = "-----BEGIN " + "PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIfirst\nsecond\n-----END PRIVATE KEY-----\n"
+
+
+def test_no_process_gets_the_key_that_signs() -> None:
+    assert without_identity({SIGNING_KEY: KEY, "HOME": "/"}) == {"HOME": "/"}
+
+
+def test_the_key_is_masked_whole_and_line_by_line() -> None:
+    forms = signing_key_forms({SIGNING_KEY: KEY})
+    assert forms == [KEY, "MC4CAQAwBQYDK2VwBCIEIfirstsecond", "MC4CAQAwBQYDK2VwBCIEIfirst", "second"]
+    assert "-----BEGIN " + "PRIVATE KEY-----" not in forms
+    assert signing_key_forms({}) == signing_key_forms({SIGNING_KEY: " "}) == []

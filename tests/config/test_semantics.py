@@ -218,3 +218,16 @@ def test_stand_ins_and_the_ports_that_variables_name_are_there(
     changes: dict[str, Any], problems: list[tuple[str, str]]
 ) -> None:
     assert told(with_stand_ins(**changes)) == problems
+
+
+def test_the_key_that_signs_is_passed_to_nothing() -> None:
+    key = "DAWSOS_SIGNING_KEY"
+    stage = GOOD.stages[0].model_copy(update={"pass_env": ("HOME", key)})
+    assert told(GOOD.model_copy(update={"stages": (stage, *GOOD.stages[1:])})) == [
+        ("stages.0.pass_env.1", f"{key} is for the tool alone: what it signs must not be able to sign")
+    ]
+    name, settings = next(iter(GOOD.environments.items()))
+    given = {**GOOD.environments, name: settings.model_copy(update={"pass_env": (key,)})}
+    assert [place for place, _ in told(GOOD.model_copy(update={"environments": given}))] == [
+        f"environments.{name}.pass_env.0"
+    ]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dawsos.model.pipeline import Approval
-from dawsos.model.plan import Action, Fingerprint
-from dawsos.planning.plan import KeptResult, PlanOptions, StageFacts, cacheable, plan_stage
+from dawsos.model.plan import Action, Fingerprint, PlannedStage
+from dawsos.planning.plan import KeptResult, PlanOptions, StageFacts, cacheable, carried_out_here, plan_stage
 from engine.stages import stage
 
 NOW = 1_000.0
@@ -82,3 +82,30 @@ def test_an_approval_that_has_expired_makes_the_stage_run(age: float, action: Ac
 def test_a_release_that_is_no_longer_in_the_store_is_built_again() -> None:
     kept = KeptResult("r", 900.0, release_missing=True)
     assert planned(StageFacts(stage("build"), MADE, kept)) == (Action.RUN, "its release is no longer in the store")
+
+
+def test_a_result_that_does_not_count_is_not_restored_and_the_reason_is_told() -> None:
+    facts = StageFacts(stage("unit"), MADE, doubt="it is signed by a key that is not believed here")
+    assert planned(facts) == (
+        Action.RUN, "its kept result does not count: it is signed by a key that is not believed here",
+    )  # fmt: skip
+
+
+def test_the_deployment_of_another_job_counts_for_the_same_release_only() -> None:
+    assert planned(StageFacts(DEPLOY, MADE, KEPT, elsewhere=True))[0] is Action.RESTORE
+    assert planned(StageFacts(DEPLOY, MADE, elsewhere=True)) == (Action.RUN, "never passed here")
+    assert planned(StageFacts(DEPLOY, None, elsewhere=True))[0] is Action.RUN
+    assert planned(StageFacts(DEPLOY, MADE, KEPT, elsewhere=True), no_cache=True)[0] is Action.RUN
+
+
+@pytest.mark.parametrize(("acting", "action"), [(Action.RESTORE, Action.RESTORE), (Action.RUN, Action.RUN)])
+def test_a_deployment_is_repeated_where_a_stage_acts_on_its_environment(acting: Action, action: Action) -> None:
+    """The environment of another machine is not this one's: there would be no release to act on."""
+    uat = stage("uat").model_copy(update={"environment": "staging"})
+    elsewhere = stage("smoke").model_copy(update={"environment": "preview"})
+    kept = PlannedStage("staging", Action.RESTORE, "unchanged", MADE)
+    others = (PlannedStage("uat", acting, "because", MADE), PlannedStage("smoke", Action.RUN, "because", MADE))
+    found, *rest = carried_out_here((DEPLOY, uat, elsewhere), (kept, *others))
+    assert (found.action, tuple(rest)) == (action, others)
+    if action is Action.RUN:
+        assert found.reason == "uat acts on staging here"

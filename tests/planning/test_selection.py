@@ -6,7 +6,7 @@ import pytest
 
 from config.test_load import SMALL, load
 from dawsos.errors import BadInput
-from dawsos.planning.selection import must_know_profile, select
+from dawsos.planning.selection import ends_before_users, must_know_profile, select
 
 PIPELINE = load(
     SMALL.replace(
@@ -51,3 +51,24 @@ def test_a_profile_is_one_of_the_pipeline_or_production() -> None:
         must_know_profile(PIPELINE, name)
     with pytest.raises(BadInput, match="unknown profile 'lapdog'; there are: production, laptop"):
         must_know_profile(PIPELINE, "lapdog")
+
+
+def test_a_ship_of_named_stages_takes_all_that_they_need() -> None:
+    assert chosen("build", command="ship") == ["lint", "unit", "build"]
+    assert chosen("staging", "docs", command="ship") == ["lint", "unit", "build", "staging", "docs"]
+    with pytest.raises(BadInput, match="unknown stage 'stagin'"):
+        chosen("stagin", command="ship")
+
+
+def test_a_ship_ends_before_the_users_when_it_leaves_out_the_stage_that_gives_them_the_release() -> None:
+    staged = PIPELINE.stage("staging")
+    live = PIPELINE.model_copy(
+        update={
+            "stages": (*PIPELINE.stages, staged.model_copy(update={"id": "live", "environment": "production"})),
+        }
+    )
+    assert ends_before_users(live, select(live, ("staging",), "ship"))
+    assert not ends_before_users(live, select(live, ("live",), "ship"))
+    assert not ends_before_users(live, select(live, (), "ship"))
+    # Where no stage has users, no ship can end before them.
+    assert not ends_before_users(PIPELINE, select(PIPELINE, ("lint",), "ship"))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.errors import InfrastructureError
-from dawsos.provenance.keys import LocalKeyring, local_signer
+from dawsos.errors import BadInput, InfrastructureError
+from dawsos.provenance.keys import LocalKeyring, given_signer, key_id_of, local_signer, trusted_keys
 
 
 def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
@@ -74,3 +74,54 @@ def test_a_public_key_that_was_half_written_is_written_again(tmp_path: Path) -> 
     public.write_bytes(b"")
     assert local_signer(tmp_path).key_id == signer.key_id
     assert LocalKeyring(tmp_path).knows(signer.key_id)
+
+
+def test_a_key_in_a_variable_is_the_same_key_as_pem_and_as_one_line(tmp_path: Path) -> None:
+    """GitLab masks a variable of one line only."""
+    local = local_signer(tmp_path)
+    pem = (tmp_path / "signing.pem").read_text()
+    one_line = "".join(line for line in pem.splitlines() if not line.startswith("-----"))
+    assert given_signer(pem).key_id == given_signer(f" {one_line}\n").key_id == local.key_id
+
+
+@pytest.mark.parametrize(
+    "text", ["secret words", "c2VjcmV0", "-----BEGIN " + "PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----"]
+)
+def test_a_variable_without_such_a_key_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(BadInput, match="DAWSOS_SIGNING_KEY does not hold a private ed25519 key") as refused:
+        given_signer(text)
+    assert "secret" not in str(refused.value)
+    assert "c2Vj" not in str(refused.value)
+
+
+def test_public_keys_are_named_by_text_file_and_folder(tmp_path: Path) -> None:
+    signers = [local_signer(tmp_path / name) for name in ("a", "b")]
+    files = [next((tmp_path / name).glob("*.pub")) for name in ("a", "b")]
+    root, home = tmp_path / "repository", tmp_path / "repository" / ".dawsos"
+    both = "".join(path.read_text() for path in files)
+    for named in (both, f"{files[0]}:{files[1]}", f"{tmp_path / 'a'}: {files[1]} :"):
+        found = LocalKeyring(tmp_path / "none", given=trusted_keys(named, root, home))
+        assert all(found.knows(signer.key_id) for signer in signers)
+    assert key_id_of(files[0].read_bytes()) == signers[0].key_id
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("repository/keys", "lies in the repository"), ("repository/../repository/keys/x.pub", "lies in the repository"),
+        ("nothing", "cannot read"), ("empty", "has no"), ("text", "does not hold public ed25519 keys"),
+    ],
+)  # fmt: skip
+def test_what_names_no_key_is_told(named: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("repository/keys", "empty"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "text").write_text("no key")
+    with pytest.raises(BadInput, match=words):
+        trusted_keys(named, tmp_path / "repository", tmp_path / "repository" / ".dawsos")
+
+
+def test_keys_in_the_home_within_the_repository_may_be_named(tmp_path: Path) -> None:
+    signer = local_signer(tmp_path / ".dawsos" / "keys")
+    (found,) = trusted_keys(str(tmp_path / ".dawsos" / "keys"), tmp_path, tmp_path / ".dawsos")
+    assert LocalKeyring(tmp_path / "none", given=[found]).knows(signer.key_id)

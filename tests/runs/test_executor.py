@@ -52,7 +52,7 @@ class Bench:
         if command == "ship":
             self.root = git.checkout(self.root, commit.sha, shipping.project.checkout(commit.sha))
         self.context = RunContext(tools, shipping.pipeline, commit, self.root, self.session)
-        self.cache = cache or StageCache(shipping.project.cache, evidence.genuine(tools))
+        self.cache = cache or StageCache(shipping.project.cache, evidence.doubts(tools))
         source = Source(self.root, git.tree_hashes(self.root, commit.sha), commit.sha)
         self.planner = Planner(shipping.pipeline, source, self.cache, shipping.project.releases)
         self.work: dict[str, Callable[[StageAttempt], Awaitable[None]]] = {}
@@ -124,7 +124,7 @@ def test_a_kept_result_that_cannot_be_copied_runs_in_an_empty_folder(shipping: S
             (artifacts / "half").touch()
             raise OSError("the disk refuses")
 
-    cache = Broken(shipping.project.cache, evidence.genuine(shipping.tools))
+    cache = Broken(shipping.project.cache, evidence.doubts(shipping.tools))
     bench = Bench(shipping, "second", cache=cache)
     assert bench.execute("lint", Action.RESTORE) == StageOutcome(StageState.PASSED)
     assert sorted(bench.session.state.stages["lint"].evidence) == ["steps.json"]
@@ -281,7 +281,7 @@ class SlowCache(StageCache):
     """A cache on a slow disk."""
 
     def __init__(self, shipping: Shipping, beside: Beside) -> None:
-        super().__init__(shipping.project.cache, evidence.genuine(shipping.tools))
+        super().__init__(shipping.project.cache, evidence.doubts(shipping.tools))
         self._beside = beside
 
     def lookup(self, stage: str, digest: str) -> dict[str, Any] | None:

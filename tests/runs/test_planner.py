@@ -44,7 +44,7 @@ class Kept:
 
     def __init__(self, folder: Path) -> None:
         self.releases = folder / "releases"
-        self.cache = StageCache(folder / "cache", lambda fingerprint, kept: True)
+        self.cache = StageCache(folder / "cache", lambda fingerprint, kept: "")
         self._artifacts = folder / "artifacts"
 
     def planner(self, files: Mapping[str, str] | None = None, commit: str = "c1", seed: int | None = None) -> Planner:

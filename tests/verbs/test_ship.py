@@ -13,9 +13,11 @@ from dawsos.adapters.locks import owned
 from dawsos.errors import EXIT_WAITING
 from dawsos.model.run import ChangedFiles, Run
 from dawsos.platforms.contract import Roles
-from dawsos.reporting.summary import not_checked
+from dawsos.reporting.summary import headline, not_checked
+from dawsos.runs.lifecycle import RunOutcome
 from dawsos.runs.project import find_project, load, load_run, open_tools
 from dawsos.verbs.execution import Options
+from dawsos.verbs.rollback import Request, rollback
 from dawsos.verbs.ship import ship
 from projects import Said, TinyProject
 from support.memory_platform import URL
@@ -134,3 +136,68 @@ def test_a_ship_that_is_refused_touches_nothing_of_the_ship_under_way(good: Tiny
     with owned(tools.project.deploy_lock, "the deployment"):
         assert good.dawsos("ship").code == 3
     assert (root / "test.sh").read_text() == "exit 1\n"
+
+
+def partial(shipping: Shipping, *stages: str) -> RunOutcome:
+    return ship(shipping.project, Options("production", "Ada", "seen", stages=stages), silent)
+
+
+def test_the_stages_of_a_commit_may_be_shipped_one_after_the_other(shipping: Shipping) -> None:
+    first = partial(shipping, "chaos")
+    assert states(shipping, first.run) == {"lint": "passed", "chaos": "passed"}
+    second = partial(shipping, "uat")
+    assert states(shipping, second.run) == {"lint": "restored", "chaos": "restored", "build": "passed", "uat": "passed"}
+    assert shipping.live.deployments == {}
+    last = partial(shipping, "release-it")
+    assert states(shipping, last.run) == {
+        "lint": "restored", "chaos": "restored", "build": "restored", "uat": "restored", "release-it": "passed",
+    }  # fmt: skip
+    assert finished(shipping, last) == (0, "passed", "every stage passed")
+    assert shipping.serving().commit == shipping.commit.sha
+    assert [check.name for check in load_run(shipping.tools, last.run).verified] == ["health", "version", "metrics"]
+
+
+def test_a_ship_that_ends_before_the_users_says_what_it_left_out_and_claims_nothing(shipping: Shipping) -> None:
+    ended = partial(shipping, "uat")
+    reason = "lint, chaos, build, uat passed; left to other ships: release-it"
+    assert finished(shipping, ended) == (0, "passed", reason)
+    assert ended.url == ""
+    run = load_run(shipping.tools, ended.run)
+    assert (run.left_out, run.ends_before_users, run.verified) == (("release-it",), True, ())
+    assert headline(run).endswith("1 stage left to other ships. Production was not touched.")
+    assert [remark.what for remark in not_checked(run) if remark.where == "1 stage"] == [
+        "not part of this ship: release-it"
+    ]
+    assert [remark.where for remark in not_checked(run) if remark.where == "verification"] == []
+
+
+def test_what_never_came_to_the_users_is_nothing_to_go_back_to(shipping: Shipping) -> None:
+    """Its ship has passed, as it was asked for less."""
+    ended = partial(shipping, "uat")
+    release = load_run(shipping.tools, ended.run).release
+    committed(shipping)
+    assert ship(shipping.project, APPROVED, silent).exit_code == 0
+    before = shipping.serving()
+    assert release != before.digest
+    code, _, reason = finished(shipping, rollback(shipping.project, Request("Ada", "why not", release), silent))
+    assert (code, "was never promoted" in reason) == (1, True)
+    assert shipping.serving() == before
+
+
+def test_a_ship_of_some_stages_takes_the_variables_of_the_named_ones_only(
+    good: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job that rolls out has no secrets of staging."""
+    pipeline = good.path / "pipeline.yaml"
+    text = pipeline.read_text().replace("stages:\n", "environments: {staging: {pass_env: [KEY]}}\nstages:\n", 1)
+    text = text.replace(
+        "rollout:\n",
+        "  - {id: staging, needs: [lint], uses: deploy, environment: staging, gates: [health]}\nrollout:\n",
+        1,
+    )
+    pipeline.write_text(text)
+    good.commit("an environment with a secret")
+    monkeypatch.delenv("KEY", raising=False)
+    refused = good.dawsos("ship", "staging")
+    assert (refused.code, "environments.staging.pass_env: KEY is not set" in refused.err) == (2, True)
+    assert good.dawsos("ship", "unit").code == 0

@@ -85,6 +85,11 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "ship", _DELIVER, "running:ship", "Take HEAD through every stage to 100 % of production.",
         (
+            Parameter(
+                "stages", "",
+                "Only these stages and what they need, in one of several jobs; what another job did is restored. Default: all.",
+                "STAGE", repeated=True,
+            ),
             Parameter("approve_as", "--approve-as", "Give the product owner's approval beforehand, as this person.", "NAME"),
             Parameter("reason", "--reason", "Why; needed with --approve-as.", "TEXT"),
             PROFILE,
@@ -113,9 +118,27 @@ VERBS: tuple[Verb, ...] = (
         (Parameter("run_id", "", "A run's id. Default: the newest unfinished run.", "RUN"),),
     ),
     Verb(
+        "results save", _DELIVER, "results:save",
+        "Write what the runs of HEAD kept to one file: for the next job, on another machine.",
+        (Parameter("target", "", "The file to write.", "FILE", None, Path, required=True), JSON),
+        example="dawsos results save results.tar.gz",
+        more="It has the results of stages with their signed statements, the releases that were built, and public keys; no private "
+        "key, no secret and no data of an environment.",
+    ),
+    Verb(
+        "results load", _DELIVER, "results:load",
+        "Take in the results that other jobs saved; `dawsos ship` restores those that are signed by a key that is believed here.",
+        (Parameter("sources", "", "Files of `dawsos results save`.", "FILE", None, Path, required=True, repeated=True), JSON),
+        example="dawsos results load results.tar.gz",
+        more="Believed are the own key (of DAWSOS_SIGNING_KEY, or in .dawsos/keys), public keys there or in DAWSOS_TRUSTED_KEYS, and "
+        "keys with a certificate of the identity that pipeline.yaml names (signing). A file that is damaged or holds anything else "
+        "is refused as a whole.",
+    ),
+    Verb(
         "plan", _LOOK, "reading:plan", "Show which stages would run, be restored from the cache or be skipped, and why.",
         (
             Parameter("stages", "", "Stage ids, as for `dawsos run`. Default: what `dawsos ship` does.", "STAGE", repeated=True),
+            Parameter("of_ship", "--ship", "Show what `dawsos ship STAGE ...` does."),
             Parameter("explain", "--explain", "Name every input that changed."),
             PROFILE,
             JSON,

@@ -131,7 +131,7 @@ def _parser(verb: Verb) -> argparse.ArgumentParser:
 
 def _shown(argument: Parameter) -> str:
     if argument.repeated:
-        return f"[{argument.metavar} ...]"
+        return f"{argument.metavar} ..." if argument.required else f"[{argument.metavar} ...]"
     return argument.metavar if argument.required else f"[{argument.metavar}]"
 
 
@@ -144,6 +144,8 @@ def _kind(parameter: Parameter) -> dict[str, Any]:
     kind: dict[str, Any] = {"type": parameter.read, "help": text}
     if parameter.required:
         kind["help"] += " Required."
+        if parameter.repeated:
+            kind["nargs"] = "+"
         return kind | ({"required": True, "metavar": parameter.metavar} if parameter.flag else {})
     if parameter.default not in ("", None):
         kind["help"] += f" Default: {parameter.default}."

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from dawsos.verbs.show import ShownRun
 
 
-def plan(*, stages: tuple[str, ...], explain: bool, profile: str, as_json: bool) -> None:
+def plan(*, stages: tuple[str, ...], of_ship: bool, explain: bool, profile: str, as_json: bool) -> None:
     """``dawsos plan``."""
     from dawsos.verbs.plan import plan as make_plan
 
-    made = make_plan(here(), stages, profile)
+    made = make_plan(here(), stages, profile, of_ship=of_ship)
     if as_json:
         rows = [
             {

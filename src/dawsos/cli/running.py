@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from dawsos.runs.lifecycle import RunOutcome
 
 
-def ship(*, approve_as: str, reason: str, profile: str, no_cache: bool, hotfix: str) -> int:
+def ship(*, stages: tuple[str, ...], approve_as: str, reason: str, profile: str, no_cache: bool, hotfix: str) -> int:
     """``dawsos ship``."""
     if approve_as and not reason:
         raise BadInput("--approve-as needs --reason", fix='for example --approve-as Ada --reason "demo accepted"')
     from dawsos.verbs.execution import Options
     from dawsos.verbs.ship import ship as verb
 
-    options = Options(profile=profile, approve_as=approve_as, reason=reason, no_cache=no_cache, hotfix=hotfix)
+    options = Options(profile, approve_as, reason, no_cache, hotfix, stages)
     return _end(verb(here(), options, make_reporters))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import get_args
 
+from dawsos.adapters.identity import SIGNING_KEY
 from dawsos.model.environment import ServiceName
 from dawsos.model.names import did_you_mean
 from dawsos.model.pipeline import Pipeline
@@ -23,7 +24,23 @@ def semantic_problems(pipeline: Pipeline) -> list[tuple[Place, str]]:
         *_variables(pipeline),
         *_service(pipeline),
         *_profiles(pipeline),
+        *_private(pipeline),
     ]
+
+
+def _private(pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
+    """Find where the key that signs the evidence would be given to what the evidence is about."""
+    message = f"{SIGNING_KEY} is for the tool alone: what it signs must not be able to sign"
+    for number, stage in enumerate(pipeline.stages):
+        if SIGNING_KEY in stage.pass_env:
+            yield ("stages", number, "pass_env", stage.pass_env.index(SIGNING_KEY)), message
+    for name, settings in pipeline.environments.items():
+        if SIGNING_KEY in settings.pass_env:
+            yield ("environments", name, "pass_env", settings.pass_env.index(SIGNING_KEY)), message
+    for profile, changes in pipeline.profiles.items():
+        for name, changed in changes.environments.items():
+            if SIGNING_KEY in (changed.pass_env or ()):
+                yield ("profiles", profile, "environments", name, "pass_env"), message
 
 
 def _stages(pipeline: Pipeline) -> list[tuple[Place, str]]:

@@ -191,6 +191,16 @@ class Run:
     last_seq: int = 0
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """The stages of the commit that a ship of named stages leaves to others."""
+        return tuple(map(str, self.options.get("left_out") or ()))
+
+    @property
+    def ends_before_users(self) -> bool:
+        """True for a ship of named stages that does not give the release to the users: passed, it proves less than a whole one."""
+        return bool(self.options.get("before_users"))
+
+    @property
     def unfinished(self) -> bool:
         """True while somebody has to resume or approve it."""
         return self.result in (RunResult.UNFINISHED, RunResult.WAITING)

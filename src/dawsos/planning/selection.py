@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dawsos.errors import BadInput
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.planning.graph import closure
 
 
 def select(pipeline: Pipeline, wanted: tuple[str, ...], command: str) -> list[Stage]:
-    """Return the stages to run in the file's order; raises BadInput for an unknown one."""
+    """Return the stages to run in the file's order: the wanted ones with all that they need; raises BadInput for an unknown one.
+
+    Without any wanted, a ship takes every stage, and a run the stages that need nothing deployed.
+    """
     known = [stage.id for stage in pipeline.stages]
     for name in wanted:
         if name not in known:
             raise BadInput(f"unknown stage {name!r}; the stages: {', '.join(known)}", fix="see dawsos plan")
     if command == "ship":
-        return list(pipeline.stages)
+        ids = closure(pipeline.stages, wanted or known)
+        return [stage for stage in pipeline.stages if stage.id in ids]
     if not wanted:
         # Deployments are for ship: a working tree has no commit that could be promoted.
         wanted = tuple(stage.id for stage in pipeline.stages if stage.uses == "commands" and stage.environment is None)
@@ -31,3 +37,12 @@ def must_know_profile(pipeline: Pipeline, profile: str) -> None:
     if profile and profile != "production" and profile not in pipeline.profiles:
         known = ", ".join(["production", *pipeline.profiles])
         raise BadInput(f"unknown profile {profile!r}; there are: {known}", fix="give one of these with --profile")
+
+
+def ends_before_users(pipeline: Pipeline, chosen: Sequence[Stage]) -> bool:
+    """Return whether a stage gives releases to the users and is not among ``chosen``."""
+    ids = {stage.id for stage in chosen}
+    last = [
+        s.id for s in pipeline.stages if s.uses in ("deploy", "rollout") and pipeline.is_production(s.environment_name)
+    ]
+    return bool(last) and last[-1] not in ids

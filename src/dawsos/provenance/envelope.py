@@ -21,6 +21,14 @@ class Untrusted(Exception):
     """The envelope proves nothing; the text says why."""
 
 
+class UnknownKey(Untrusted):
+    """The envelope is signed by the key ``key_id``, which is not believed here."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"it is signed by the key {key_id[:12]}, which is not trusted here")
+        self.key_id = key_id
+
+
 @dataclass(frozen=True)
 class Opened:
     """A statement whose signature held, and the key that made it."""
@@ -55,6 +63,15 @@ def _text(payload: bytes, key_id: str, signature: bytes) -> str:
     return json.dumps(envelope, indent=1) + "\n"
 
 
+def signer_of(text: str) -> str:
+    """Return the id of the key by which ``text`` says that it is signed, an empty text when it says none; proves nothing."""
+    try:
+        (given,) = json.loads(text)["signatures"]
+        return str(given["keyid"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return ""
+
+
 def open_envelope(text: str, keyring: Keyring) -> Opened:
     """Return the statement in ``text``; raises Untrusted when it is altered, unreadable or signed by an unknown key."""
     try:
@@ -68,7 +85,7 @@ def open_envelope(text: str, keyring: Keyring) -> Opened:
     if not canonical:
         raise Untrusted("it was altered: it is not written as it was signed")
     if not keyring.knows(key_id):
-        raise Untrusted(f"it is signed by the key {key_id[:12]}, which is not trusted here")
+        raise UnknownKey(key_id)
     if not keyring.verifies(key_id, signature, pae(payload)):
         raise Untrusted("its signature does not fit: it was altered")
     statement = json.loads(payload)

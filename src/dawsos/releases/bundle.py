@@ -34,7 +34,7 @@ def load(folder: Path, digest: str) -> Release:
         manifest = json.loads((path / "release.json").read_text())
     except (OSError, ValueError) as error:
         raise InfrastructureError(f"release {digest[:12]} is not here: {error}", fix="ship its commit again") from error
-    if _digest(manifest) != digest or tree_manifest(path / "site") != manifest["files"]:
+    if not _fits(path, digest, manifest):
         raise InfrastructureError(
             f"release {digest[:12]} was altered after it was built", fix=f"remove {path} and ship its commit again"
         )
@@ -44,6 +44,26 @@ def load(folder: Path, digest: str) -> Release:
         )
     size = sum(file.stat().st_size for file in (path / "site").rglob("*") if file.is_file())
     return Release(digest, path, manifest["commit"], size, manifest["python"], base_python())
+
+
+def is_whole(folder: Path, digest: str) -> bool:
+    """Return whether the release ``digest`` below ``folder`` is what its digest says, file by file."""
+    path = folder / digest
+    try:
+        return _fits(path, digest, json.loads((path / "release.json").read_text()))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
+def _fits(path: Path, digest: str, manifest: dict[str, object]) -> bool:
+    return _digest(manifest) == digest and tree_manifest(path / "site") == manifest["files"]
+
+
+def protect(path: Path) -> None:
+    """Take the right to write from the files of a release: nothing changes them from now on."""
+    for file in path.rglob("*"):
+        if file.is_file():
+            file.chmod(file.stat().st_mode & ~0o222)
 
 
 @dataclass(frozen=True)
@@ -120,9 +140,7 @@ def _seal(work: Path, commit: Commit, folder: Path) -> Release:
     target = folder / digest
     if not target.exists():
         (work / "release.json").write_text(json.dumps(manifest, sort_keys=True, indent=1))
-        for path in [work, *work.rglob("*")]:
-            if path.is_file():
-                path.chmod(path.stat().st_mode & ~0o222)
+        protect(work)
         shutil.rmtree(work / "dist", ignore_errors=True)
         work.chmod(0o755)
         try:

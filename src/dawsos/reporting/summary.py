@@ -75,6 +75,11 @@ def _passed(run: Run) -> str:
     amount = count(len(run.stages), "stage")
     if run.rollout is not None and run.rollout.outcome == "promoted":
         return f"Commit {short(run.commit, 8)} is in production: {amount} done, and its canary was promoted to 100 %."
+    if run.ends_before_users:
+        rest = f"{count(len(run.left_out), 'stage')} left to other ships"
+        return (
+            f"{amount[0].upper()}{amount[1:]} of this ship done, every gate passed; {rest}. Production was not touched."
+        )
     if not run.stages:
         return f"{one_line(run.command or 'The run').capitalize()} done{_because(run.reason)}."
     return f"{amount[0].upper()}{amount[1:]} done, every gate passed."
@@ -247,6 +252,9 @@ def not_checked(run: Run) -> tuple[Remark, ...]:
         remarks += [
             Remark(f"{stage.id} · {one_line(gate.gate)}", _doubt(gate)) for gate in stage.gates if doubtful(gate)
         ]
+    if run.left_out:
+        named = ", ".join(map(one_line, run.left_out))
+        remarks.append(Remark(count(len(run.left_out), "stage"), f"not part of this ship: {named}"))
     pending = [stage.id for stage in run.stages.values() if stage.state == "pending"]
     if pending:
         remarks.append(Remark(count(len(pending), "stage"), f"not started: {', '.join(pending)}"))
@@ -294,7 +302,7 @@ def _rollout_remarks(run: Run) -> Sequence[Remark]:
         remarks.append(Remark("canary samples", f"{count(blind, 'sample')} could not be read and proved nothing"))
     if run.certificate is not None and run.certificate.problem:
         remarks.append(Remark("signing key", one_line(run.certificate.problem)))
-    if run.command == "ship" and run.result == "passed" and not run.verified:
+    if run.command == "ship" and run.result == "passed" and not run.verified and not run.ends_before_users:
         remarks.append(Remark("verification", "the checks after deployment did not run"))
     return remarks
 

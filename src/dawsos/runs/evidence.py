@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dawsos.adapters.cache import Genuine
+from dawsos.adapters.cache import Doubts
 from dawsos.adapters.digests import sha256, tree_digests
 from dawsos.adapters.files import write_text
 from dawsos.errors import ReleaseFailed
@@ -87,26 +87,33 @@ def keep_original(tools: Tools, run: str, stage: str, text: str) -> str:
     return sha256(text.encode())
 
 
-def genuine(tools: Tools) -> Genuine:
-    """Return a predicate: whether a cached result of a stage is what its signed statement says (see ``StageCache``)."""
+def doubts(tools: Tools) -> Doubts:
+    """Return a function: why a cached result of a stage is not what a believed key signed (see ``StageCache``)."""
     keyring = tools.keyring()
 
-    def is_genuine(fingerprint: str, kept: dict[str, Any]) -> bool:
+    def doubt(fingerprint: str, kept: dict[str, Any]) -> str:
         try:
-            statement = dsse.open_envelope(kept["statement"], keyring).statement
-        except dsse.Untrusted:
-            return False
-        predicate = statement.get("predicate", {})
-        pairs = (("run", "run"), ("gates", "gates"), ("evidence", "evidence"))
-        return (
-            verification.subject(statement) == fingerprint
-            and statement.get("predicateType") == statements.STAGE
-            and predicate.get("result") == "passed"
-            and predicate.get("finishedOn") == statements.utc(kept.get("finished_at"))
-            and all(predicate.get(name) == kept.get(key) for name, key in pairs)
-        )
+            opened = dsse.open_envelope(kept["statement"], keyring)
+        except dsse.UnknownKey as reason:
+            return f"it is signed by the key {reason.key_id[:12]}, which is not believed here"
+        except dsse.Untrusted as reason:
+            return f"its statement proves nothing: {reason}"
+        return "" if _says(opened.statement, fingerprint, kept) else "its statement says something else"
 
-    return is_genuine
+    return doubt
+
+
+def _says(statement: Mapping[str, Any], fingerprint: str, kept: Mapping[str, Any]) -> bool:
+    """Return whether ``statement`` says that the stage passed on these inputs, as it is ``kept``."""
+    predicate = statement.get("predicate")
+    return (
+        isinstance(predicate, dict)
+        and verification.subject(statement) == fingerprint
+        and statement.get("predicateType") == statements.STAGE
+        and predicate.get("result") == "passed"
+        and predicate.get("finishedOn") == statements.utc(kept.get("finished_at"))
+        and all(predicate.get(key) == kept.get(key) for key in ("run", "gates", "evidence"))
+    )
 
 
 def sign_summary(tools: Tools, run: Run) -> None:
@@ -234,11 +241,15 @@ def _refused(run: Run, reason: str) -> ReleaseFailed:
 
 
 def find_run(runs: Iterable[Run], name: str) -> Run | None:
-    """Return the newest ship of the release or commit that begins with ``name``; one that passed comes first."""
+    """Return the newest ship of the release or commit that begins with ``name``.
+
+    One that passed comes first, and of these one that gave it to the users.
+    """
     ships = [run for run in runs if run.command == "ship" and run.release]
     named = [run for run in ships if run.release.startswith(name) or run.commit.startswith(name)]
     passed = [run for run in named if run.result == "passed"]
-    return next(iter(reversed(passed or named)), None)
+    whole = [run for run in passed if not run.ends_before_users]
+    return next(iter(reversed(whole or passed or named)), None)
 
 
 def attested(run: Run) -> list[str]:

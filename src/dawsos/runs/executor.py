@@ -165,7 +165,9 @@ class PlanExecutor:
 
     async def _keep(self, attempt: StageAttempt) -> None:
         """Put the passed stage into the cache, with a signed statement about its inputs."""
-        if attempt.fingerprint is None or not cacheable(attempt.stage):
+        if attempt.fingerprint is None or not (
+            cacheable(attempt.stage) or self._planner.counts_elsewhere(attempt.stage)
+        ):
             return
         context = self._context
         run = context.session.state

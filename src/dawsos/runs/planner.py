@@ -12,7 +12,7 @@ from typing import Any
 from dawsos.adapters.cache import StageCache
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.model.plan import Action, Fingerprint, Plan
-from dawsos.planning.plan import KeptResult, PlanOptions, StageFacts, cacheable, plan_stage
+from dawsos.planning.plan import KeptResult, PlanOptions, StageFacts, cacheable, carried_out_here, plan_stage
 from dawsos.runs.inputs import Upstream, looks_at_release, stage_fingerprint
 
 
@@ -41,12 +41,17 @@ class Planner:
         building = not release and any(stage.uses == "release" for stage in stages)
         planned = []
         for stage in stages:
-            facts = self._facts(stage, release, unknown=building)
+            elsewhere = bool(options.named) and stage.id not in options.named and self.counts_elsewhere(stage)
+            facts = self._facts(stage, release, unknown=building, elsewhere=elsewhere)
             one = plan_stage(facts, options, now)
             if stage.uses == "release" and one.action is Action.RESTORE and one.fingerprint is not None:
                 release, building = self.kept_release(stage, one.fingerprint), False
             planned.append(one)
-        return Plan(tuple(planned))
+        return Plan(carried_out_here(stages, planned))
+
+    def counts_elsewhere(self, stage: Stage) -> bool:
+        """Return whether the stage is a deployment that another job may have carried out: one without users."""
+        return stage.uses == "deploy" and not self._pipeline.is_production(stage.environment_name)
 
     def fingerprint(self, stage: Stage, release: str) -> Fingerprint:
         """Return the fingerprint of the stage if it looks at ``release``."""
@@ -54,13 +59,14 @@ class Planner:
         upstream = Upstream(release, source.commit, source.seed, source.profile)
         return stage_fingerprint(self._pipeline, stage, (source.root, source.hashes), upstream, os.environ)
 
-    def _facts(self, stage: Stage, release: str, *, unknown: bool) -> StageFacts:
-        if not cacheable(stage) or (unknown and looks_at_release(self._pipeline, stage)):
-            return StageFacts(stage, None)
+    def _facts(self, stage: Stage, release: str, *, unknown: bool, elsewhere: bool) -> StageFacts:
+        if not (cacheable(stage) or elsewhere) or (unknown and looks_at_release(self._pipeline, stage)):
+            return StageFacts(stage, None, elsewhere=elsewhere)
         made = self.fingerprint(stage, release)
         found = self._cache.lookup(stage.id, made.digest)
         kept = None if found is None else self._kept(stage, made, found)
-        return StageFacts(stage, made, kept, self._cache.latest_manifest(stage.id))
+        doubt = "" if kept is not None else self._cache.doubt(stage.id, made.digest)
+        return StageFacts(stage, made, kept, self._cache.latest_manifest(stage.id), doubt, elsewhere)
 
     def _kept(self, stage: Stage, made: Fingerprint, found: Mapping[str, Any]) -> KeptResult:
         known = [gate["valid_until"] for gate in found["gates"] if gate.get("valid_until") is not None]

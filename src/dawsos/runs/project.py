@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.identity import SIGNING_KEY, signing_key_forms
 from dawsos.adapters.prompter import TerminalPrompter
 from dawsos.adapters.redactor import Masker
 from dawsos.errors import BadInput, InfrastructureError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from dawsos.model.verdicts import GateKindName
     from dawsos.platforms.contract import Platform, PlatformHost
     from dawsos.ports import Clock, Keyring, Prompter, Signer
+    from dawsos.provenance.keys import LocalKeyring
 
 PIPELINE_FILE = "pipeline.yaml"
 _TRIES = 2000
@@ -69,6 +71,11 @@ class Project:
     @property
     def outcomes(self) -> Path:
         return self.home / "outcomes"
+
+    @property
+    def strangers(self) -> Path:
+        """Public keys that came with results of other machines.  Nothing believes them because they are there."""
+        return self.home / "strangers"
 
     @property
     def deploy_lock(self) -> Path:
@@ -169,16 +176,27 @@ class Tools:
         return self.make_platform(kind, host)
 
     def signer(self) -> Signer:
-        """Return the project's signer; raises InfrastructureError."""
-        from dawsos.provenance.keys import local_signer
+        """Return the project's signer, whose key the caller's variables may give; raises BadInput, InfrastructureError."""
+        from dawsos.provenance.keys import given_signer, local_signer
 
-        return local_signer(self.project.keys)
+        given = os.environ.get(SIGNING_KEY, "")
+        return given_signer(given) if given.strip() else local_signer(self.project.keys)
 
     def keyring(self, certified: bytes = b"") -> Keyring:
-        """Return the keys that are believed here, and the one that is ``certified``; raises InfrastructureError."""
-        from dawsos.provenance.keys import LocalKeyring
+        """Return the keys that are believed here, and the one that is ``certified``; raises BadInput, InfrastructureError."""
+        return self._keyring(certified)
 
-        return LocalKeyring(self.project.keys, certified)
+    def public_keys(self) -> dict[str, bytes]:
+        """Return key id -> PEM of each key that is believed here; raises BadInput, InfrastructureError."""
+        return self._keyring().public_keys()
+
+    def _keyring(self, certified: bytes = b"") -> LocalKeyring:
+        from dawsos.provenance.keys import TRUSTED_KEYS, LocalKeyring, given_signer, trusted_keys
+
+        named = os.environ.get(TRUSTED_KEYS, "")
+        given = trusted_keys(named, self.project.root, self.project.home) if named.strip() else []
+        own = os.environ.get(SIGNING_KEY, "")
+        return LocalKeyring(self.project.keys, certified, [*given, *([given_signer(own).key] if own.strip() else ())])
 
     def runner(self) -> ProcessRunner:
         """Return the runner of commands, which masks secrets in their output."""
@@ -202,7 +220,8 @@ def open_tools(project: Project) -> Tools:
         if not ignore.exists():
             # The state must not make the project's own tree look changed, whatever its .gitignore says.
             ignore.write_text("*\n")
-        return Tools(project, Journal(project.journal, clock), clock, Masker(), TerminalPrompter(), _make_platform)
+        masker = Masker(signing_key_forms(os.environ))
+        return Tools(project, Journal(project.journal, clock), clock, masker, TerminalPrompter(), _make_platform)
     except OSError as error:
         raise InfrastructureError(
             f"cannot write to {project.home}: {error}", fix="check the disk and the rights, or set DAWSOS_HOME"
@@ -218,7 +237,7 @@ def remove_abandoned(project: Project) -> None:
         (project.releases, "build-*"), (project.packages, "build-*"), (project.home / "checkouts", "*"),
         (project.home, "images-*"), (project.home / "keyless", "request-*"),
         (project.home / "environments", "*/capture-*"),
-        (project.cache, "*/new-*"), (Path(tempfile.gettempdir()), f"{EPHEMERAL_PREFIX}*"),
+        (project.cache, "*/new-*"), (project.home, "results-*"), (Path(tempfile.gettempdir()), f"{EPHEMERAL_PREFIX}*"),
     )  # fmt: skip
     sweep(places, remove_outside)
 

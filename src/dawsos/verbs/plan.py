@@ -17,21 +17,22 @@ from dawsos.runs.planner import Planner, Source
 from dawsos.runs.project import Project, load, open_tools
 
 
-def plan(project: Project, wanted: tuple[str, ...], profile: str = "") -> Plan:
-    """Return the plan of `run STAGE...` on the working tree, or, when no stage is named, of `ship`; raises BadInput.
+def plan(project: Project, wanted: tuple[str, ...], profile: str = "", *, of_ship: bool = False) -> Plan:
+    """Return the plan of `run STAGE...` on the working tree, or, ``of_ship`` or when no stage is named, of `ship`; raises BadInput.
 
     ``profile`` is the one of that run: it may change the settings of an environment, which decide what stages find there.
 
     A ship takes the commit, so its plan is about the commit as well, whatever lies in the working tree.
     """
+    of_ship = of_ship or not wanted
     tools, commit = open_tools(project), git.commit(project.root)
-    with _files(project, commit.sha, of_commit=not wanted) as (root, hashes):
+    with _files(project, commit.sha, of_commit=of_ship) as (root, hashes):
         pipeline = load(root)
         must_know_profile(pipeline, profile)
-        chosen = select(pipeline, wanted, "run" if wanted else "ship")
-        cache = StageCache(project.cache, evidence.genuine(tools))
+        chosen = select(pipeline, wanted, "ship" if of_ship else "run")
+        cache = StageCache(project.cache, evidence.doubts(tools))
         planner = Planner(pipeline, Source(root, hashes, commit.sha, profile=profile), cache, project.releases)
-        return planner.plan(chosen, PlanOptions(), tools.clock.now())
+        return planner.plan(chosen, PlanOptions(named=wanted if of_ship else ()), tools.clock.now())
 
 
 @contextmanager

@@ -41,7 +41,9 @@ def _go_on(tools: Tools, run: Run, root: Path, make_reporters: MakeReporters) ->
         )
     chosen = [pipeline.stage(stage) for stage in run.stages]
     must_know_profile(pipeline, run.profile)
-    passed.take(tools.project, pipeline, chosen, run.profile, os.environ, fresh=False)
+    # As when it began: only what a stage that is still to come was asked for needs its variables here.
+    ahead = [one for one in chosen if not run.stages[one.id].done and (not options.stages or one.id in options.stages)]
+    passed.take(tools.project, pipeline, ahead, run.profile, os.environ, fresh=False)
     reporters = make_reporters(pipeline, pipeline.stages)
     if run.command == "ship":
         with take_over(tools, run.id, reporters, os.getpid()) as session:

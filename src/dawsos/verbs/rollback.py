@@ -186,4 +186,5 @@ def promoted(tools: Tools) -> list[str]:
 
 def _shipped(tools: Tools) -> list[Run]:
     runs = [load_run(tools, run) for run in tools.journal.runs()]
-    return [run for run in runs if run.command == "ship" and run.result is RunResult.PASSED and run.release]
+    passed = [run for run in runs if run.command == "ship" and run.result is RunResult.PASSED and run.release]
+    return [run for run in passed if not run.ends_before_users]
