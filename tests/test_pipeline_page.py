@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from dawsos.config.load import load_pipeline
 from dawsos.model.environment import EnvironmentSettings, StandIn
-from dawsos.model.exports import Exports
+from dawsos.model.exports import CiEnvironment, Exports, GithubActionsOptions, GitlabCiOptions
 from dawsos.model.pipeline import Approval, Pipeline, Profile, Service, Signing, Slo, Stage, Step, Worker
 from dawsos.model.policy import CrashLoop, LadderStep, Load, LoadRequest, RolloutSettings, WarmUp
 from dawsos.runs.project import gate_options
@@ -32,7 +32,7 @@ def keys(text: str) -> set[str]:
         ("`service`", Service), ("`service`", Worker), ("`environments`", EnvironmentSettings), ("`stand_ins`", StandIn),
         ("`signing`", Signing), ("`rollout`", RolloutSettings), ("`rollout`", LadderStep), ("`rollout`", WarmUp),
         ("`rollout`", CrashLoop), ("`rollout`", Load), ("`rollout`", LoadRequest), ("`profiles`", Profile),
-        ("`exports`", Exports),
+        ("`exports`", Exports), ("`exports`", GithubActionsOptions), ("`exports`", GitlabCiOptions), ("`exports`", CiEnvironment),
     ],
 )  # fmt: skip
 def test_every_key_is_on_the_page(section: str, model: type[BaseModel]) -> None:

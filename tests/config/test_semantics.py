@@ -9,6 +9,7 @@ import pytest
 
 from config.test_load import SMALL, load
 from dawsos.config.semantics import semantic_problems
+from dawsos.model.exports import Exports
 from dawsos.model.pipeline import Pipeline
 
 GOOD = load(SMALL)
@@ -230,4 +231,14 @@ def test_the_key_that_signs_is_passed_to_nothing() -> None:
     given = {**GOOD.environments, name: settings.model_copy(update={"pass_env": (key,)})}
     assert [place for place, _ in told(GOOD.model_copy(update={"environments": given}))] == [
         f"environments.{name}.pass_env.0"
+    ]
+
+
+def test_what_the_exports_of_ci_services_name_is_there() -> None:
+    options = {"profile": "laptp", "environments": {"stagng": {}}, "secrets": ["TOKEN"]}
+    exports = Exports.model_validate({"github_actions": options, "gitlab_ci": {"profile": "laptop"}})
+    assert told(GOOD.model_copy(update={"exports": exports})) == [
+        ("exports.github_actions.profile", "unknown profile 'laptp'; did you mean 'laptop'?"),
+        ("exports.github_actions.environments.stagng", "unknown environment 'stagng'; did you mean 'staging'?"),
+        ("exports.github_actions.secrets.0", "no stage has 'TOKEN' in pass_env"),
     ]

@@ -25,6 +25,7 @@ def semantic_problems(pipeline: Pipeline) -> list[tuple[Place, str]]:
         *_service(pipeline),
         *_profiles(pipeline),
         *_private(pipeline),
+        *_exports(pipeline),
     ]
 
 
@@ -217,4 +218,29 @@ def _profiles(pipeline: Pipeline) -> list[tuple[Place, str]]:
             problems.append(
                 (place, f"tick {policy.tick:g} s is not shorter than lease {policy.lease:g} s, which it renews")
             )
+    return problems
+
+
+def _exports(pipeline: Pipeline) -> list[tuple[Place, str]]:
+    """Check the names that the options of CI services use."""
+    problems: list[tuple[Place, str]] = []
+    for key, options in (
+        ("github_actions", pipeline.exports.github_actions),
+        ("gitlab_ci", pipeline.exports.gitlab_ci),
+    ):
+        if options is None:
+            continue
+        profiles = ["production", *pipeline.profiles]
+        if options.profile not in profiles:
+            message = f"unknown profile {options.profile!r}{did_you_mean(options.profile, profiles)}"
+            problems.append((("exports", key, "profile"), message))
+        for name in options.environments:
+            if name not in pipeline.environments:
+                message = _unknown_environment(name, pipeline.environments)
+                problems.append((("exports", key, "environments", name), message))
+        passed = {name for stage in pipeline.stages for name in stage.pass_env}
+        for index, name in enumerate(options.secrets):
+            if name not in passed:
+                message = f"no stage has {name!r} in pass_env{did_you_mean(name, passed)}"
+                problems.append((("exports", key, "secrets", index), message))
     return problems

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from dawsos.model.environment import Identifier, VariableName
 from dawsos.model.policy import Strict
 from dawsos.model.units import PositiveDuration
 
@@ -19,12 +20,60 @@ class ExportOptions(Strict):
     """The base of the options of every exporter; each derives its own model."""
 
 
-class GithubActionsOptions(ExportOptions):
+# Texts that become part of a command or an expression: nothing in them may mean anything to a shell.
+Plain = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./@:+-]+$")]
+Folder = Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./-]+$")]
+Package = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(\[[A-Za-z0-9._,-]+\])?==[A-Za-z0-9.!+_-]+$")]
+
+
+class CiEnvironment(Strict):
+    """An environment of pipeline.yaml as the CI service sees it."""
+
+    runs_on: tuple[Plain, ...] = Field(default=(), description="Labels (GitLab: tags) of the runners that reach it.")
+    url: str | None = Field(default=None, pattern=r"^https?://\S+$", description="Where people see it.")
+    home: Folder | None = Field(default=None, description="The folder of those runners that keeps runs and releases.")
+
+
+class CiOptions(ExportOptions):
+    """What a CI service needs to know and no other key says."""
+
+    branch: Plain = Field(default="main", description="A push to it is shipped.")
+    profile: Identifier = Field(default="production", description="The profile of every job.")
+    python: str = Field(default="3.12", pattern=r"^3\.\d+$")
+    command: Plain = Field(
+        default="dawsos", description="A command of the repository in place of the installed dawsos."
+    )
+    package: Package | None = Field(default=None, description="What pip installs; default: the version that exports.")
+    requirements: Plain | None = Field(default=None, description="A hash-locked file to install in place of package.")
+    environments: dict[Identifier, CiEnvironment] = Field(default_factory=dict)
+    secrets: tuple[VariableName, ...] = Field(
+        default=(), description="Variables of pass_env of stages that the CI service keeps as secrets."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CiOptions:
+        if self.package is not None and self.requirements is not None:
+            raise ValueError("package and requirements both say what to install: write one of them")
+        if self.command != "dawsos" and (self.package or self.requirements) is not None:
+            raise ValueError(f"nothing is installed where command is {self.command}")
+        return self
+
+
+class GithubActionsOptions(CiOptions):
     """GitHub Actions workflows."""
 
+    runs_on: tuple[Plain, ...] = Field(default=("ubuntu-latest",), min_length=1, description="Labels of other jobs.")
+    nightly: Annotated[str, Field(pattern=r"^[0-9*,/-]+( [0-9A-Za-z*,/-]+){4}$")] = Field(
+        default="17 3 * * *", description="When production is verified, as cron writes it (UTC)."
+    )
+    sarif: bool = Field(default=True, description="Upload findings to code scanning.")
 
-class GitlabCiOptions(ExportOptions):
+
+class GitlabCiOptions(CiOptions):
     """A GitLab CI pipeline."""
+
+    image: Plain = Field(default="python:3.12", description="Container image of jobs on shared runners.")
+    tags: tuple[Plain, ...] = Field(default=(), description="Tags of the runners of other jobs.")
 
 
 class FlaggerOptions(ExportOptions):
