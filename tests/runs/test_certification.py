@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,30 @@ from typing import Any
 import pytest
 
 from dawsos.adapters.digests import sha256
+from dawsos.adapters.files import write_json
 from dawsos.adapters.identity import IDENTITY_VARIABLES
 from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
 from dawsos.model.events import KeyCertified
 from dawsos.model.pipeline import Signing
+from dawsos.model.run import Run
 from dawsos.provenance import envelope as dsse
-from dawsos.provenance.certificate import BUNDLE_FILE, CERTIFICATE_FILE, KEY, NOBODY, Confirmed, about_bundle
-from dawsos.provenance.keys import local_signer
+from dawsos.provenance.certificate import (
+    BUNDLE_FILE,
+    CERTIFICATE_FILE,
+    KEY,
+    NOBODY,
+    Confirmed,
+    about_bundle,
+    about_key,
+    earlier_name,
+)
+from dawsos.provenance.keys import LocalSigner, local_signer
 from dawsos.provenance.statements import statement
 from dawsos.reporting import summary as story
 from dawsos.runs import certification as certifying
 from dawsos.runs import evidence
-from dawsos.runs.certification import certify, confirm, must_have_identity
-from runs.test_evidence import shipped
+from dawsos.runs.certification import certify, confirm, earlier_keys, must_have_identity
+from runs.test_evidence import approve, shipped
 from support.facts import fact
 from support.world import World, world
 
@@ -264,3 +275,107 @@ def test_other_servers_are_those_of_the_project(tmp_path: Path, library: Library
     certified(told, AUTO.model_copy(update={"instance": "deploy/sigstore.json"}))
     told_of(told, BELIEVED)
     assert library.instances == [tmp_path / "deploy" / "sigstore.json", None]
+
+
+FIRST = Run("the-first-run", "ship", "f" * 40)
+
+
+def pair(signer: LocalSigner, run: Run = FIRST, who: tuple[str, str] = (ME, CI)) -> dict[str, str]:
+    """Return the certificate of a key that another job had, as its files."""
+    said = dsse.payload(about_key(run, signer)).decode()
+    bundle = json.dumps({"identity": who[0], "issuer": who[1], "payload": said}) + "\n"
+    return {BUNDLE_FILE: bundle, CERTIFICATE_FILE: dsse.sign(about_bundle(run, signer, bundle, *who), signer)}
+
+
+def beside(files: Mapping[str, str], run: str = FIRST.id) -> dict[str, str]:
+    return {earlier_name(run, name): text for name, text in files.items()}
+
+
+def restored(home: Path, signer: LocalSigner, files: Mapping[str, str]) -> World:
+    """Return a ship up to its rollout whose stage lint ran in another job, which had the key of ``signer``."""
+    told = world(home)
+    told.restore_stage("lint", signer, files)
+    for stage in ("unit", "chaos"):
+        told.run_stage(stage)
+    told.build()
+    approve(told, "Ada", "Bob")
+    told.run_stage("uat")
+    told.attest()
+    return told
+
+
+STRANGER = "cannot be trusted: it is signed by the key"
+
+
+def test_what_another_job_did_counts_where_a_certificate_vouches_for_its_key(tmp_path: Path, library: Library) -> None:
+    other = local_signer(tmp_path / "other")
+    told = restored(tmp_path / "here", other, beside(pair(other)))
+    assert told_of(told, BELIEVED).earlier == {FIRST.id: other.public_key}
+    assert problems(told, BELIEVED) == []
+    admit(told, BELIEVED)
+    # Without the certificate it is a stranger's.
+    for signing in (OFF, AUTO):
+        assert STRANGER in problems(told, signing)[0]
+        with pytest.raises(ReleaseFailed, match="may not go to production: stage lint"):
+            admit(told, signing)
+
+
+OTHERS: dict[str, Callable[[LocalSigner], dict[str, str]]] = {
+    "none": lambda other: {},
+    "another identity": lambda other: beside(pair(other, who=("https://github.com/acme/other", CI))),
+    "another issuer": lambda other: beside(pair(other, who=(ME, "https://elsewhere.example"))),
+    "of another run": lambda other: beside(pair(other, Run("another-run", "ship", "f" * 40))),
+    "without the note": lambda other: {earlier_name(FIRST.id, BUNDLE_FILE): pair(other)[BUNDLE_FILE]},
+    "the note of another bundle": lambda other: beside(
+        {BUNDLE_FILE: pair(other)[BUNDLE_FILE], CERTIFICATE_FILE: pair(other, who=("a", "b"))[CERTIFICATE_FILE]}
+    ),
+    "a byte changed": lambda other: beside(
+        {**pair(other), BUNDLE_FILE: pair(other)[BUNDLE_FILE].replace("{", "{ ", 1)}
+    ),
+    "no bundle": lambda other: beside({**pair(other), BUNDLE_FILE: "no bundle"}),
+}
+
+
+@pytest.mark.parametrize("files", OTHERS.values(), ids=OTHERS)
+def test_another_certificate_vouches_for_nothing(
+    files: Callable[[LocalSigner], dict[str, str]], tmp_path: Path, library: Library
+) -> None:
+    other = local_signer(tmp_path / "other")
+    told = restored(tmp_path / "here", other, files(other))
+    assert told_of(told, BELIEVED).earlier == {}
+    assert STRANGER in problems(told, BELIEVED)[0]
+
+
+def test_a_certified_key_signs_for_its_own_run_only(tmp_path: Path, library: Library) -> None:
+    """The job of one run could otherwise write what another run did."""
+    other = local_signer(tmp_path / "other")
+    told = restored(tmp_path / "here", other, beside(pair(other, Run("another-run", "ship", "f" * 40)), "another-run"))
+    found = replace(told_of(told, BELIEVED), earlier={"another-run": other.public_key})
+    run = told.session.refresh()
+    wanted = evidence.recorded_demands(told.tools, run, evidence.attested(run), found)
+    assert STRANGER in next(
+        problem for one in evidence.examine(told.tools, run, wanted, found) for problem in one.problems
+    )
+
+
+def test_of_kept_results_only_those_of_unknown_keys_are_asked_about(tmp_path: Path, library: Library) -> None:
+    told, other = world(tmp_path / "here"), local_signer(tmp_path / "other")
+    cache = told.tools.project.cache
+
+    def keep(stage: str, signer: LocalSigner, run: Run, files: Mapping[str, str]) -> None:
+        kept = {"run": run.id, "finished_at": 1.0, "gates": [], "manifest": {}, "evidence": {}}
+        signed = dsse.sign(statement("kind", ("inputs", "sha256", "f1"), {"run": run.id}), signer)
+        write_json(cache / stage / "f1" / "result.json", {**kept, "statement": signed})
+        for name, text in files.items():
+            (cache / stage / "f1" / name).write_text(text)
+
+    second = Run("the-second-run", "ship", "e" * 40)
+    keep("lint", other, FIRST, pair(other))
+    keep("unit", other, FIRST, pair(other))
+    keep("chaos", other, second, pair(other, FIRST))
+    keep("build", told.tools.signer(), second, pair(other, second))  # type: ignore[arg-type]
+    found = asyncio.run(earlier_keys(told.tools, BELIEVED, tmp_path, cache))
+    assert found == {FIRST.id: other.public_key}
+    # The certificate of two stages was checked once, that of a run with another name as well, that of a known key not at all.
+    assert len(library.instances) == 2
+    assert asyncio.run(earlier_keys(told.tools, OFF, tmp_path, cache)) == {}

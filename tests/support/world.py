@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from dawsos.config.load import load_pipeline
 from dawsos.model.events import Event
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import RolloutRecord
+from dawsos.ports import Signer
 from dawsos.provenance import envelope as dsse
 from dawsos.provenance import statements
 from dawsos.runs.evidence import keep_original, write_statements
@@ -104,8 +106,8 @@ class World:
         }  # fmt: skip
         return {**told, **changes}
 
-    def restore_stage(self, stage: str) -> None:
-        """Tell that ``stage`` was restored: its first statement is of another run and release."""
+    def restore_stage(self, stage: str, signer: Signer | None = None, beside: Mapping[str, str] | None = None) -> None:
+        """Tell that ``stage`` was restored: its first statement is of another run and release, and maybe of another key."""
         artifacts = self.session.artifacts(stage)
         artifacts.mkdir(parents=True, exist_ok=True)
         (artifacts / "steps.json").write_text("[]\n")
@@ -118,7 +120,8 @@ class World:
             first.record(fact("gate_evaluated", **gate), stage)
         first.record(fact("stage_finished", result="passed", seconds=1.0, reason="", evidence=evidence), stage)
         said = statements.stage_for_inputs(first.state, first.state.stages[stage], None)
-        original = keep_original(self.tools, self.session.id, stage, dsse.sign(said, self.tools.signer()))
+        signed = dsse.sign(said, signer or self.tools.signer())
+        original = keep_original(self.tools, self.session.id, stage, signed, beside or {})
         self.session.record(
             fact(
                 "stage_restored",

@@ -14,8 +14,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dawsos.adapters.digests import sha256
@@ -27,6 +27,7 @@ from dawsos.provenance.verification import Bundle, StatementCheck, subject
 
 BUNDLE_FILE = "key.sigstore.json"
 CERTIFICATE_FILE = "key.certificate.json"
+PAIR = (BUNDLE_FILE, CERTIFICATE_FILE)
 KEY = "urn:dawsos:attestation:signing-key:v1"
 CERTIFICATE = "urn:dawsos:attestation:key-certificate:v1"
 
@@ -44,6 +45,8 @@ class Confirmed:
     issuer: str = ""
     problem: str = ""
     required: bool = False
+    # Earlier run -> the key that a certificate proves for it (SubjectPublicKeyInfo): stages restored from it count.
+    earlier: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def key_id(self) -> str:
@@ -87,12 +90,38 @@ def confirmed(answer: dict[str, str], run: Run, wanted: tuple[str, str], *, requ
         # The library was asked to verify exactly these; another answer would be a defect of the library.
         problem = f"proves nothing: it was made by {identity} (issuer {issuer})"
     else:
-        key, problem = _key_in(answer.get("payload", ""), run)
+        key, claimed = _key_in(answer.get("payload", ""))
+        problem = _not_of(run, claimed) if key else "is not about a signing key"
+        key = b"" if problem else key
     return Confirmed(key, identity, issuer, problem and f"{BUNDLE_FILE} {problem}", required)
 
 
-def _key_in(payload: str, run: Run) -> tuple[bytes, str]:
-    """Return the key that the statement in ``payload`` (base64) certifies for ``run``, or why it does not."""
+def key_of_earlier(answer: Mapping[str, str], run: str, wanted: tuple[str, str]) -> bytes:
+    """Return the key that ``answer``, of the library that checked a bundle, proves for the earlier run ``run``, of any commit.
+
+    Empty when it proves none: it was refused, is by another identity than ``wanted``, or is of another run.
+    """
+    if "refused" in answer or (answer.get("identity"), answer.get("issuer")) != wanted:
+        return b""
+    key, claimed = _key_in(answer.get("payload", ""))
+    return key if claimed[0] == run else b""
+
+
+def is_pair(bundle: str, note: str, run: str, keyring: Keyring) -> bool:
+    """Return whether ``note``, signed by the key itself, says that this very ``bundle`` is the certificate of the key of ``run``."""
+    predicate, _, problems = _opened(note, run, keyring)
+    return not problems and predicate.get("bundle") == {"sha256": sha256(bundle.encode())}
+
+
+def _not_of(run: Run, claimed: tuple[str, str, str]) -> str:
+    """Return why a certificate that claims (run, commit, pipeline) is not that of ``run``, an empty text when it is."""
+    if claimed[0] != run.id:
+        return f"is of another run ({claimed[0]})"
+    return "" if claimed[1:] == (run.commit, run.definition) else "is about another commit or pipeline than this run"
+
+
+def _key_in(payload: str) -> tuple[bytes, tuple[str, str, str]]:
+    """Return the key that the statement in ``payload`` (base64) certifies, and for which (run, commit, pipeline); empty for none."""
     try:
         statement = json.loads(base64.b64decode(payload, validate=True))
         predicate = statement["predicate"]
@@ -100,14 +129,15 @@ def _key_in(payload: str, run: Run) -> tuple[bytes, str]:
         kind = (statement["_type"], statement["predicateType"])
         claimed = (predicate["run"], predicate["commit"], predicate["pipeline"]["sha256"])
     except (ValueError, TypeError, LookupError, binascii.Error):
-        return b"", "is not about a signing key"
+        return b"", ("", "", "")
     if kind != (STATEMENT, KEY) or subject(statement) != sha256(key):
-        return b"", "is not about a signing key"
-    if claimed[0] != run.id:
-        return b"", f"is of another run ({claimed[0]})"
-    if claimed[1:] != (run.commit, run.definition):
-        return b"", "is about another commit or pipeline than this run"
-    return key, ""
+        return b"", ("", "", "")
+    return key, claimed
+
+
+def earlier_name(run: str, name: str) -> str:
+    """Return the name under which a file of the certificate of ``run`` lies in the evidence of a later run."""
+    return f"{run}.{name}"
 
 
 def findings(given: Bundle, certificate: Confirmed, keyring: Keyring) -> list[StatementCheck]:

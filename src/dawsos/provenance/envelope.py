@@ -72,6 +72,15 @@ def signer_of(text: str) -> str:
         return ""
 
 
+def claims_of(text: str) -> dict[str, Any]:
+    """Return the predicate of the statement that ``text`` claims to hold, empty when it holds none; proves nothing."""
+    try:
+        predicate = json.loads(base64.b64decode(json.loads(text)["payload"], validate=True))["predicate"]
+    except (ValueError, TypeError, LookupError, RecursionError, binascii.Error):
+        return {}
+    return predicate if isinstance(predicate, dict) else {}
+
+
 def open_envelope(text: str, keyring: Keyring) -> Opened:
     """Return the statement in ``text``; raises Untrusted when it is altered, unreadable or signed by an unknown key."""
     try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dawsos.adapters.digests import sha256
 from dawsos.ports import Keyring
 from dawsos.provenance import statements
-from dawsos.provenance.envelope import Untrusted, open_envelope
+from dawsos.provenance.envelope import Untrusted, claims_of, open_envelope
 
 PROVENANCE_FILE = "provenance.json"
 
@@ -31,12 +31,16 @@ class Demand:
 
 @dataclass(frozen=True)
 class Bundle:
-    """The evidence of one run about one release: ``envelopes`` maps file name -> text; ``digests(folder)`` is what lies there now."""
+    """The evidence of one run about one release: ``envelopes`` maps file name -> text; ``digests(folder)`` is what lies there now.
+
+    ``earlier`` maps a run that stages were restored from to what believes also the key which a certificate proves for that run.
+    """
 
     run: str
     release: str
     envelopes: Mapping[str, str]
     digests: Callable[[str], Mapping[str, str]]
+    earlier: Mapping[str, Keyring] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,8 @@ def _original(bundle: Bundle, predicate: Mapping[str, Any], keyring: Keyring) ->
     if text is None or sha256(text.encode()) != restored.get("statement", {}).get("digest", {}).get("sha256"):
         return [f"the statement of the run it was restored from, {name}, is missing or was altered"]
     try:
-        first = open_envelope(text, keyring).statement
+        # The statement must then say that it is of this run (below).
+        first = open_envelope(text, bundle.earlier.get(str(restored.get("run")), keyring)).statement
     except Untrusted as reason:
         return [f"the statement of the run it was restored from, {name}, cannot be trusted: {reason}"]
     original = first.get("predicate", {})
@@ -172,6 +177,8 @@ def approvals(bundle: Bundle, demand: Demand, wanted: str, keyring: Keyring, now
 
 def _approval(bundle: Bundle, demand: Demand, wanted: str, signed: tuple[str, Keyring], now: float) -> StatementCheck:
     name, keyring = signed
+    # What it claims decides only whose key is tried: a key that is certified for one run signs for no other.
+    keyring = bundle.earlier.get(str(claims_of(bundle.envelopes[name]).get("run")), keyring)
     # A restored approval was given in the run that the stage comes from, over the same release.
     found = read(bundle, name, statements.APPROVAL, keyring, of_this_run=False)
     predicate, problems, doubts = found.predicate, list(found.problems), []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dawsos.adapters.cache import read_result
 from dawsos.adapters.digests import sha256
 from dawsos.adapters.files import write_text
 from dawsos.adapters.identity import identity
@@ -19,14 +21,21 @@ from dawsos.provenance.certificate import (
     BUNDLE_FILE,
     CERTIFICATE_FILE,
     NOBODY,
+    PAIR,
     Confirmed,
     about_bundle,
     about_key,
     confirmed,
+    earlier_name,
+    is_pair,
+    key_of_earlier,
 )
 from dawsos.provenance.sigstore import Keyless
 from dawsos.runs.project import Tools
 from dawsos.runs.recorder import Session
+
+# Each is checked by a process of its own, and a file of a stranger may hold any number.
+_MOST_CERTIFICATES = 50
 
 
 def must_have_identity(signing: Signing, variables: Mapping[str, str]) -> None:
@@ -77,18 +86,76 @@ def _must_be_wanted(answer: Mapping[str, str], signing: Signing) -> None:
 
 
 async def confirm(tools: Tools, signing: Signing, root: Path, run: Run) -> Confirmed:
-    """Return what the certificate in the run's evidence proves under ``signing``; needs no network.
+    """Return what the certificates in the run's evidence prove under ``signing``; needs no network.
 
-    Raises InfrastructureError when it cannot be checked here.
+    Raises InfrastructureError when one cannot be checked here.
     """
-    required = signing.sigstore == "required"
-    path = tools.project.evidence(run.id) / BUNDLE_FILE
-    if signing.sigstore == "off" or signing.identity is None or signing.issuer is None or not path.exists():
+    required, folder = signing.sigstore == "required", tools.project.evidence(run.id)
+    path, wanted = folder / BUNDLE_FILE, _wanted(signing)
+    if wanted is None:
         return Confirmed(required=required) if required else NOBODY
-    wanted = (signing.identity, signing.issuer)
+    pairs = []
+    for earlier in dict.fromkeys(stage.from_run for stage in run.stages.values() if stage.from_run):
+        pairs += _pair(earlier, folder, earlier)
+    keys = await _keys(tools, signing, root, pairs)
+    if not path.exists():
+        return Confirmed(required=required, earlier=keys)
     text = path.read_bytes().decode(errors="replace")
     answer = await _keyless(tools, signing, root).verify(text, *wanted)
-    return confirmed(answer, run, wanted, required=required)
+    return replace(confirmed(answer, run, wanted, required=required), earlier=keys)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The certificate of the key of an earlier run: the bundle and the key's own note about it."""
+
+    run: str
+    bundle: str
+    note: str
+
+
+async def earlier_keys(tools: Tools, signing: Signing, root: Path, cache: Path) -> dict[str, bytes]:
+    """Return run -> key for the kept results below ``cache`` whose key only a certificate proves; needs no network.
+
+    Raises InfrastructureError when a certificate cannot be checked here.
+    """
+    if _wanted(signing) is None:
+        return {}
+    keyring, pairs = tools.keyring(), []
+    for path in sorted(cache.glob("*/*/result.json")):
+        kept = read_result(path)
+        if kept is not None and not keyring.knows(dsse.signer_of(str(kept["statement"]))):
+            pairs += _pair(str(kept["run"]), path.parent)
+    return await _keys(tools, signing, root, pairs)
+
+
+def _wanted(signing: Signing) -> tuple[str, str] | None:
+    """Return (identity, issuer) of whose certificates are believed, None when none are."""
+    if signing.sigstore == "off" or signing.identity is None or signing.issuer is None:
+        return None
+    return signing.identity, signing.issuer
+
+
+def _pair(run: str, folder: Path, prefix: str = "") -> list[_Pair]:
+    """Return the certificate that lies in ``folder``, none when a file of it is missing."""
+    files = [folder / (earlier_name(prefix, name) if prefix else name) for name in PAIR]
+    if not all(path.is_file() for path in files):
+        return []
+    bundle, note = (path.read_bytes().decode(errors="replace") for path in files)
+    return [_Pair(run, bundle, note)]
+
+
+async def _keys(tools: Tools, signing: Signing, root: Path, pairs: Iterable[_Pair]) -> dict[str, bytes]:
+    """Return run -> the key that one of ``pairs`` proves; one that proves nothing is left out, and its stage then runs."""
+    wanted, found = _wanted(signing), dict[str, bytes]()
+    if wanted is None:
+        return found
+    for pair in list(dict.fromkeys(pairs))[:_MOST_CERTIFICATES]:
+        answer = await _keyless(tools, signing, root).verify(pair.bundle, *wanted)
+        key = key_of_earlier(answer, pair.run, wanted)
+        if key and is_pair(pair.bundle, pair.note, pair.run, tools.keyring(key)):
+            found[pair.run] = key
+    return found
 
 
 def _keyless(tools: Tools, signing: Signing, root: Path) -> Keyless:

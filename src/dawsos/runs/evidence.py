@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dawsos.adapters.cache import Doubts
@@ -18,6 +20,7 @@ from dawsos.errors import ReleaseFailed
 from dawsos.model.pipeline import Approval, Pipeline, Stage
 from dawsos.model.run import Run
 from dawsos.planning.graph import closure
+from dawsos.ports import Keyring
 from dawsos.provenance import certificate, statements, verification
 from dawsos.provenance import envelope as dsse
 from dawsos.provenance.certificate import NOBODY, Confirmed
@@ -81,19 +84,34 @@ def _packages(release: Path) -> list[dict[str, Any]]:
     return [{"uri": "pkg:pypi/{}@{}".format(*name.replace("_", "-").lower().rsplit("-", 1))} for name in found]
 
 
-def keep_original(tools: Tools, run: str, stage: str, text: str) -> str:
-    """Put the first statement of a restored stage into the run's evidence and return its SHA-256."""
+def keep_original(
+    tools: Tools, run: str, stage: str, text: str, beside: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Put the first statement of a restored stage, and the files ``beside`` it, into the run's evidence; return its SHA-256."""
+    for name, content in beside.items():
+        write_text(tools.project.evidence(run) / name, content)
     write_text(tools.project.evidence(run) / statements.original_name(stage), text)
     return sha256(text.encode())
 
 
-def doubts(tools: Tools) -> Doubts:
-    """Return a function: why a cached result of a stage is not what a believed key signed (see ``StageCache``)."""
-    keyring = tools.keyring()
+def own_pair(tools: Tools, run: str) -> dict[str, str]:
+    """Return the files of the certificate of the run's key (name -> text), none when it has no certificate."""
+    folder = tools.project.evidence(run)
+    if not all((folder / name).is_file() for name in certificate.PAIR):
+        return {}
+    return {name: (folder / name).read_bytes().decode(errors="replace") for name in certificate.PAIR}
+
+
+def doubts(tools: Tools, earlier: Mapping[str, bytes] = MappingProxyType({})) -> Doubts:
+    """Return a function: why a cached result of a stage is not what a believed key signed (see ``StageCache``).
+
+    ``earlier`` maps a run to the key that a certificate proves for it, and for no other run.
+    """
+    keyring, certified = tools.keyring(), _keyrings(tools, earlier)
 
     def doubt(fingerprint: str, kept: dict[str, Any]) -> str:
         try:
-            opened = dsse.open_envelope(kept["statement"], keyring)
+            opened = dsse.open_envelope(kept["statement"], certified.get(str(kept["run"]), keyring))
         except dsse.UnknownKey as reason:
             return f"it is signed by the key {reason.key_id[:12]}, which is not believed here"
         except dsse.Untrusted as reason:
@@ -101,6 +119,10 @@ def doubts(tools: Tools) -> Doubts:
         return "" if _says(opened.statement, fingerprint, kept) else "its statement says something else"
 
     return doubt
+
+
+def _keyrings(tools: Tools, earlier: Mapping[str, bytes]) -> dict[str, Keyring]:
+    return {run: tools.keyring(key) for run, key in earlier.items()}
 
 
 def _says(statement: Mapping[str, Any], fingerprint: str, kept: Mapping[str, Any]) -> bool:
@@ -168,6 +190,7 @@ def recorded_demands(tools: Tools, run: Run, stages: Iterable[str], certified: C
 def examine(tools: Tools, run: Run, wanted: list[Demand], certified: Confirmed = NOBODY) -> list[StatementCheck]:
     """Return the findings on the certificate of the run's key and on everything ``wanted`` of its release."""
     given, keyring = bundle(tools, run), tools.keyring(certified.key)
+    given = replace(given, earlier=_keyrings(tools, certified.earlier))
 
     def approved_over(predicate: Mapping[str, Any]) -> str:
         return approval_digest(run.release, predicate.get("gates", ()), predicate.get("evidence", {}))

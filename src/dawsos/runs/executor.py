@@ -23,6 +23,7 @@ from dawsos.model.verdicts import GateVerdict
 from dawsos.planning.plan import cacheable
 from dawsos.provenance import envelope as dsse
 from dawsos.provenance import statements
+from dawsos.provenance.certificate import PAIR, earlier_name
 from dawsos.runs import approvals, evidence
 from dawsos.runs.commit_files import CommitFiles
 from dawsos.runs.context import RunContext
@@ -135,7 +136,9 @@ class PlanExecutor:
             # The build that follows leaves its evidence in this folder, and only its own.
             shutil.rmtree(artifacts)
             return False
-        original = evidence.keep_original(self._context.tools, session.id, stage.id, kept["statement"])
+        beside = self._cache.beside(stage.id, fingerprint.digest, PAIR)
+        named = {earlier_name(str(kept["run"]), name): text for name, text in beside.items()}
+        original = evidence.keep_original(self._context.tools, session.id, stage.id, kept["statement"], named)
         restored = StageRestored(
             fingerprint.digest, fingerprint.tools, kept["run"], kept["finished_at"], kept["evidence"], original
         )
@@ -174,5 +177,6 @@ class PlanExecutor:
         record, rule = run.stages[attempt.stage.id], evidence.approval_rule(attempt.stage.approval)
         signed = dsse.sign(statements.stage_for_inputs(run, record, rule), context.tools.signer())
         await asyncio.to_thread(
-            self._cache.keep, record, attempt.fingerprint, attempt.artifacts, run=run.id, statement=signed
-        )
+            self._cache.keep, record, attempt.fingerprint, attempt.artifacts, run=run.id, statement=signed,
+            beside=evidence.own_pair(context.tools, run.id),
+        )  # fmt: skip

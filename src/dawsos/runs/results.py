@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from dawsos import __version__
 from dawsos.adapters import archive
-from dawsos.adapters.cache import StageCache, read_result
+from dawsos.adapters.cache import Doubts, StageCache, read_result
 from dawsos.adapters.digests import tree_digests
 from dawsos.adapters.files import read_json
 from dawsos.adapters.scratch import owned_folder
@@ -71,8 +72,9 @@ class Loaded:
     releases: tuple[str, ...]
 
 
-def save(tools: Tools, cache: StageCache, commit: str, target: Path) -> Saved:
+def save(tools: Tools, doubts: Doubts, commit: str, target: Path) -> Saved:
     """Write what the runs of ``commit`` kept or restored to ``target``; raises InfrastructureError when it cannot be written."""
+    cache = StageCache(tools.project.cache, doubts)
     files: dict[str, Path | bytes] = {}
     results: list[Kept] = []
     built: dict[str, None] = {}
@@ -118,8 +120,10 @@ def _packed(prefix: str, folder: Path) -> dict[str, Path]:
     return found
 
 
-def load(tools: Tools, cache: StageCache, source: Path) -> Loaded:
+def load(tools: Tools, source: Path, believe: Callable[[Path], Doubts]) -> Loaded:
     """Take in the file ``source``: results and releases that are not here yet.
+
+    ``believe`` looks at the certificates beside the results below a folder, and returns what is to be doubted.
 
     Raises BadInput, and changes nothing, when anything in it is damaged, or does not belong there.
     """
@@ -130,6 +134,7 @@ def load(tools: Tools, cache: StageCache, source: Path) -> Loaded:
             raise BadInput(
                 f"{source} is of another version ({facts.get('version')!r})", fix="use one version of dawsos"
             )
+        cache = StageCache(tools.project.cache, believe(folder / "cache"))
         results = _results(source, folder, cache)
         built = _releases(source, folder)
         _keys(source, folder)

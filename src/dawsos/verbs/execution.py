@@ -29,7 +29,7 @@ from dawsos.planning.plan import PlanOptions
 from dawsos.planning.selection import must_know_profile
 from dawsos.ports import Reporter
 from dawsos.runs import approvals, evidence
-from dawsos.runs.certification import certify
+from dawsos.runs.certification import certify, earlier_keys
 from dawsos.runs.context import RunContext
 from dawsos.runs.executor import Execution, PlanExecutor
 from dawsos.runs.inputs import takes_seed
@@ -147,7 +147,9 @@ async def _run_all(context: RunContext, options: Options, chosen: Sequence[Stage
     session = context.session
     if session.state.command == "ship":
         await certify(session, context.pipeline.signing, context.root)
-    executor = _executor(context, options, chosen)
+    tools = context.tools
+    earlier = await earlier_keys(tools, context.pipeline.signing, context.root, tools.project.cache)
+    executor = _executor(context, options, chosen, StageCache(tools.project.cache, evidence.doubts(tools, earlier)))
     # An earlier owner may have been killed between the end of a stage and its statement.
     executor.attest()
     states = {key: stage.state for key, stage in session.state.stages.items()}
@@ -179,14 +181,13 @@ _RED: tuple[tuple[StageState, RunResult], ...] = (
 )
 
 
-def _executor(context: RunContext, options: Options, chosen: Sequence[Stage]) -> PlanExecutor:
+def _executor(context: RunContext, options: Options, chosen: Sequence[Stage], cache: StageCache) -> PlanExecutor:
     tools, session = context.tools, context.session
     hashes = (
         git.tree_hashes(tools.project.root, context.commit.sha)
         if session.state.command == "ship"
         else git.worktree_hashes(context.root)
     )
-    cache = StageCache(tools.project.cache, evidence.doubts(tools))
     source = Source(context.root, hashes, context.commit.sha, options.seed, options.profile)
     planner = Planner(context.pipeline, source, cache, tools.project.releases)
     wanted = PlanOptions(options.no_cache, options.hotfix, options.stages)

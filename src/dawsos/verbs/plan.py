@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from dawsos.model.plan import Plan
 from dawsos.planning.plan import PlanOptions
 from dawsos.planning.selection import must_know_profile, select
 from dawsos.runs import evidence
+from dawsos.runs.certification import earlier_keys
 from dawsos.runs.planner import Planner, Source
 from dawsos.runs.project import Project, load, open_tools
 
@@ -30,7 +32,8 @@ def plan(project: Project, wanted: tuple[str, ...], profile: str = "", *, of_shi
         pipeline = load(root)
         must_know_profile(pipeline, profile)
         chosen = select(pipeline, wanted, "ship" if of_ship else "run")
-        cache = StageCache(project.cache, evidence.doubts(tools))
+        earlier = asyncio.run(earlier_keys(tools, pipeline.signing, root, project.cache))
+        cache = StageCache(project.cache, evidence.doubts(tools, earlier))
         planner = Planner(pipeline, Source(root, hashes, commit.sha, profile=profile), cache, project.releases)
         return planner.plan(chosen, PlanOptions(named=wanted if of_ship else ()), tools.clock.now())
 
