@@ -38,7 +38,7 @@ def worker_context(services: Services) -> WorkerContext:
         alerts=services.alerts,
         deliveries=services.deliveries,
         mutex=services.mutex,
-        night=lambda: services.night(utc_now().date()),
+        night=services.night,
         listen=lambda rule_added: listen_for_messages(settings.database_url, rule_added),
         clock=utc_now,
         alert_interval=settings.clients.alert_interval,

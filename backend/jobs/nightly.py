@@ -6,16 +6,20 @@ It refuses a date before the newest pack's with exit code 2; the message has the
 from __future__ import annotations
 
 import sys
+from datetime import date
 
 from app.services.context import Services
-from app.services.nightly import NIGHT_LOCK, JobContext, refuse_past, run_night
+from app.services.nightly import NIGHT_LOCK, refuse_past, run_night
 from jobs.runner import main, report, today
 
 
-async def command(night: JobContext, services: Services) -> int:
+async def command(asof: date | None, services: Services) -> int:
     """Run the six jobs and report them; a night that the worker runs ends before this one begins."""
     async with services.mutex.hold(NIGHT_LOCK, wait=True):
-        await refuse_past(night, today())
+        # Under the lock: midnight may pass while this night waits for another, and yesterday would be refused.
+        now = today()
+        night = services.night(asof or now)
+        await refuse_past(night, now)
         return report(await run_night(night))
 
 

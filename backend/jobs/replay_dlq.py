@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 
 from app.services.context import Services
-from app.services.nightly import JobContext
 from jobs.runner import main
 
 NO_LIMIT = 2**31 - 1
 
 
-async def command(_: JobContext, services: Services) -> int:
+async def command(_: date | None, services: Services) -> int:
     """Make dead letters pending; the worker delivers them. Delivered messages stay as they are."""
     print(f"replay_dlq: {await services.deliveries.replay_all(NO_LIMIT)} dead letters are due again", file=sys.stderr)
     return 0

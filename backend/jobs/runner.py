@@ -12,11 +12,12 @@ from datetime import UTC, date, datetime, timedelta
 from app.container import connect
 from app.core.errors import DawsosError, PastDateError
 from app.services.context import Services
-from app.services.nightly import CURRENT_HOLDINGS_JOBS, JobContext, JobResult, refuse_past, run_job
+from app.services.nightly import CURRENT_HOLDINGS_JOBS, JobResult, refuse_past, run_job
 from app.settings import Settings, SettingsError
 from app.tracing import configure
 
-Command = Callable[[JobContext, Services], Awaitable[int]]
+# Gets the date of --date, None without it.
+Command = Callable[[date | None, Services], Awaitable[int]]
 
 
 def today() -> date:
@@ -37,15 +38,14 @@ def main(command: Command, description: str, argv: Sequence[str] | None = None) 
     parser.add_argument("--date", type=date.fromisoformat, default=None, help="as-of date (today, UTC)")
     options = parser.parse_args(argv)
 
-    asof = options.date or today()
     # East of Greenwich tomorrow may have begun. The pack of a later date would be served as the newest until then.
-    if asof > today() + timedelta(days=1):
-        print(f"error: {asof.isoformat()} is in the future", file=sys.stderr)
+    if options.date is not None and options.date > today() + timedelta(days=1):
+        print(f"error: {options.date.isoformat()} is in the future", file=sys.stderr)
         return 2
 
     async def connected(settings: Settings) -> int:
         async with connect(settings) as services:
-            return await command(services.night(asof), services)
+            return await command(options.date, services)
 
     stop_tracing = None
     try:
@@ -66,9 +66,11 @@ def main(command: Command, description: str, argv: Sequence[str] | None = None) 
 def single_job(job: str) -> Command:
     """A command that runs one job of the night."""
 
-    async def command(night: JobContext, _: Services) -> int:
+    async def command(asof: date | None, services: Services) -> int:
+        now = today()
+        night = services.night(asof or now)
         if job in CURRENT_HOLDINGS_JOBS:
-            await refuse_past(night, today())
+            await refuse_past(night, now)
         return report([await run_job(night, job)])
 
     return command

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from app.services.nightly import order_problem
 from app.services.ports import JobRun
@@ -30,19 +30,23 @@ def seconds_to_night(now: datetime) -> float:
     return (begin_of_night(now) + timedelta(days=1) - now).total_seconds()
 
 
-def due_at(now: datetime, last: list[JobRun], tries: int) -> datetime | None:
+def due_at(now: datetime, last: list[JobRun], tries: int, served: date | None) -> datetime | None:
     """When the nightly jobs of this date must start; None when they need not.
 
-    `last` are the runs of the newest night, `tries` the number of nights since midnight. Without an earlier night there
-    is nothing to schedule: whoever sets the database up runs the first one.
+    `last` are the runs of the newest night, `tries` the number of nights since midnight, `served` the date of the
+    newest fresh pack. Without an earlier night there is nothing to schedule: whoever sets the database up runs the
+    first one.
     """
     begin = begin_of_night(now)
     if not last:
         return None
     if last[0].started < begin:
         return begin
-    if order_problem(last) is None or any(run.status == "running" for run in last):
+    if any(run.status == "running" for run in last):
         return None
+    if order_problem(last) is None:
+        # A night of yesterday's date that began after midnight, by hand or in a release, is not the one of today.
+        return begin if served is None or served < begin.date() else None
     ended = max(run.finished or run.started for run in last)
     if ended >= begin + PACK_DEADLINE or any(run.error.startswith(PERSISTENT_ERROR) for run in last):
         return ended + RETRY_AFTER_DEADLINE

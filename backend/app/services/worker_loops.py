@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -86,7 +86,7 @@ class WorkerContext:
     alerts: AlertService
     deliveries: DeliveryService
     mutex: Mutex
-    night: Callable[[], JobContext]
+    night: Callable[[date], JobContext]
     listen: Listen
     clock: Clock
     alert_interval: float
@@ -176,15 +176,18 @@ async def replay_forever(context: WorkerContext) -> None:
 async def night_once(context: WorkerContext) -> float:
     """Run the nightly jobs if they are due, for the first time or again; the seconds until the next look."""
     async with context.mutex.hold(NIGHT_LOCK, wait=True):
-        # Checked under the lock: another worker may have run the night while this one waited.
+        # Checked under the lock: another worker may have run the night while this one waited. One look at the clock
+        # decides both that a night is due and of which date it is: midnight may fall in between.
         now = context.clock()
+        night = context.night(now.date())
         tries = await context.jobs.nights_since(begin_of_night(now))
-        due = due_at(now, await context.jobs.last_night(), tries)
+        good = await night.packs.last_good()
+        due = due_at(now, await context.jobs.last_night(), tries, good.asof_date if good else None)
         if due is None:
             return seconds_to_night(now)
         if due > now:
             return min((due - now).total_seconds(), seconds_to_night(now))
-        _report(context, await run_night(context.night()), now, tries)
+        _report(context, await run_night(night), now, tries)
         return RETRY_SECONDS
 
 

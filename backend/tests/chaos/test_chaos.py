@@ -151,6 +151,12 @@ async def _rows_of(stack: Stack, day: str) -> int:
         await connection.close()
 
 
+def rebuild(site: Site) -> None:
+    """A good build of the day that is served: the pack of a day that has just begun would never become fresh."""
+    day = site.http.get("/v1/pricing/latest").json()["asof_date"]
+    assert run(site.stack.env(), "jobs.build_pack", "--date", day).returncode == 0
+
+
 def test_a_killed_build_leaves_no_partial_pack_and_the_last_good_one_is_served_as_stale(site: Site) -> None:
     # Packs cannot be deleted, so each run needs a date of its own.
     day = f"2024-0{uuid4().int % 9 + 1}-{uuid4().int % 18 + 10}"
@@ -168,7 +174,7 @@ def test_a_killed_build_leaves_no_partial_pack_and_the_last_good_one_is_served_a
         assert (served.status_code, served.json()["pricing_pack_id"]) == (200, good.json()["pricing_pack_id"])
         assert site.http.get("/health/pack").json()["status"] == "error"
     finally:
-        assert run(site.stack.env(), "jobs.build_pack").returncode == 0
+        rebuild(site)
     assert "x-pricing-pack-stale" not in site.http.get("/v1/pricing/latest").headers
 
 
@@ -177,7 +183,7 @@ def test_a_build_can_be_repeated_after_it_was_killed(site: Site) -> None:
     asyncio.run(_kill_midway(site.stack, site.stack.env(), day))
     assert run(site.stack.env(), "jobs.build_pack", "--date", day).returncode == 0
     assert asyncio.run(_rows_of(site.stack, day)) >= 1
-    assert run(site.stack.env(), "jobs.build_pack").returncode == 0
+    rebuild(site)
 
 
 async def test_a_transaction_cut_in_the_middle_changes_nothing(site: Site) -> None:

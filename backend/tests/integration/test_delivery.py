@@ -18,6 +18,7 @@ from app.services.alert_ports import Delivery, DeliveryError
 from app.services.alerting import new_secret
 from tests.support import evidence
 from tests.support.external import Receiver, StandIns, receiving, stand_ins, wait_for, worker
+from tests.support.midnight import stay_within_a_day
 from tests.support.servers import SECRET, Running, Stack, run, serving
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
@@ -48,6 +49,13 @@ def site(stack: Stack, standins: StandIns) -> Iterator[Running]:
 def pages(stack: Stack, standins: StandIns) -> Iterator[str]:
     with worker(stack.env(**standins.env)) as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def _one_day(site: Running, pages: str) -> None:
+    """A night between a fall and its evaluation would value the portfolio after the fall, and no rule would fire."""
+    with person(site) as http:
+        stay_within_a_day(http)
 
 
 @pytest.fixture

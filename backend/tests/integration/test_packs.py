@@ -23,7 +23,7 @@ from app.storage.db import Database
 from app.storage.ecb import EcbHistory
 from app.storage.jobs import PgJobLog
 from app.storage.packs import PgPackStore
-from tests.support.servers import Running, Stack, run, serving
+from tests.support.servers import Running, Stack, newest_day, run, serving
 
 Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 MARKET = load_market_data(PACKAGED_MARKET_DATA)
@@ -151,8 +151,8 @@ def test_a_bad_market_file_fails_the_build_for_real(stack: Stack, tmp_path: Path
         file.write_text(json.dumps(raw))
     deployment = f"bad-{uuid4()}"
     env = stack.env(MARKET_DATA=str(file), DEPLOYMENT_ID=deployment)
-    before = asyncio.run(_packs(stack))
-    done = run(env, "jobs.build_pack")
+    before, day = asyncio.run(_packs(stack)), asyncio.run(newest_day(stack))
+    done = run(env, "jobs.build_pack", "--date", day)
     assert done.returncode == 1
     assert "build_pack: FAILED" in done.stderr
     assert asyncio.run(_packs(stack)) == before
@@ -160,7 +160,7 @@ def test_a_bad_market_file_fails_the_build_for_real(stack: Stack, tmp_path: Path
         text = httpx.get(f"{canary.url}/metrics").text
         assert "pricing_pack_build_failures_total 1.0" in text
         assert "pricing_pack_build_success_total 0.0" in text
-    assert run(stack.env(), "jobs.build_pack").returncode == 0
+    assert run(stack.env(), "jobs.build_pack", "--date", day).returncode == 0
 
 
 async def _packs(stack: Stack) -> int:

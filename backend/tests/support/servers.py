@@ -115,6 +115,15 @@ class Running:
     process: subprocess.Popen[bytes]
 
 
+async def newest_day(stack: Stack) -> str:
+    """The date of the newest pack. A job of this date adds no pack of another day, although midnight has passed."""
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        return str(await connection.fetchval("SELECT max(asof_date) FROM pricing_pack"))
+    finally:
+        await connection.close()
+
+
 @contextmanager
 def serving(env: dict[str, str]) -> Iterator[Running]:
     """`python -m app.serve` on a free port; stopped by SIGTERM, and it must obey."""

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from app.api.auth import issue
+from tests.support.midnight import stay_within_a_day
 from tests.uat.report import Reporter, misfits
 from tests.uat.world import required
 
@@ -58,6 +59,12 @@ def login(base_url: str, sign: Callable[[UUID, int], str]) -> Iterator[Login]:
             return stack.enter_context(httpx.Client(base_url=base_url, headers=headers, timeout=30))
 
         yield open_client
+
+
+@pytest.fixture(autouse=True)
+def _one_day(login: Login) -> None:
+    """A case begins and ends on one day, and not beside the night that the environment's worker runs."""
+    stay_within_a_day(login(uuid4()))
 
 
 @pytest.fixture

@@ -182,11 +182,21 @@ def run_at(started: datetime, job: str = "build_pack") -> JobRun:
 
 def test_a_night_is_due_once_and_the_first_is_somebody_elses() -> None:
     midnight = datetime(2026, 11, 25, tzinfo=UTC)
-    assert due_at(midnight, [], 0) is None
-    assert due_at(midnight, [run_at(midnight - timedelta(seconds=1))], 0) == midnight
+    assert due_at(midnight, [], 0, None) is None
+    assert due_at(midnight, [run_at(midnight - timedelta(seconds=1))], 0, midnight.date()) == midnight
     whole = [run_at(midnight, job) for job in SACRED_ORDER]
-    assert due_at(midnight + timedelta(hours=3), whole, 1) is None
+    assert due_at(midnight + timedelta(hours=3), whole, 1, midnight.date()) is None
     assert seconds_to_night(midnight - timedelta(seconds=90)) == 90
+
+
+def test_a_night_of_yesterday_that_began_after_midnight_is_not_the_one_of_today() -> None:
+    """A night by hand or of a release takes its date when it starts, and its first job may be recorded a day later."""
+    midnight = datetime(2026, 11, 25, tzinfo=UTC)
+    late = [run_at(midnight + timedelta(seconds=1), job) for job in SACRED_ORDER]
+    for served in (date(2026, 11, 24), None):
+        assert due_at(midnight + timedelta(seconds=5), late, 1, served) == midnight
+    running = [*late[:-1], replace(late[-1], status="running")]
+    assert due_at(midnight + timedelta(seconds=5), running, 1, date(2026, 11, 24)) is None
 
 
 @pytest.mark.parametrize(
@@ -204,14 +214,14 @@ def test_a_night_is_due_once_and_the_first_is_somebody_elses() -> None:
 )
 def test_a_night_that_failed_is_due_again(at: int, tries: int, error: str, wait: int) -> None:
     midnight = datetime(2026, 11, 25, tzinfo=UTC)
-    ended = midnight + timedelta(seconds=at)
+    ended, yesterday = midnight + timedelta(seconds=at), date(2026, 11, 24)
     # A worker that was killed has not written down when that was.
     finished = ended if error else None
     runs = [
         run_at(midnight),
         replace(run_at(ended, "reconcile_ledger"), status="failed", finished=finished, error=error),
     ]
-    assert due_at(ended, runs, tries) == ended + timedelta(seconds=wait)
-    assert due_at(ended, [runs[0], replace(runs[1], status="running")], tries) is None
+    assert due_at(ended, runs, tries, yesterday) == ended + timedelta(seconds=wait)
+    assert due_at(ended, [runs[0], replace(runs[1], status="running")], tries, yesterday) is None
     # Between two jobs the database went away, and the second was never written down.
-    assert due_at(ended, [replace(runs[0], finished=ended)], tries) is not None
+    assert due_at(ended, [replace(runs[0], finished=ended)], tries, yesterday) is not None

@@ -331,7 +331,7 @@ def worker_context(town: Town, **changes: object) -> WorkerContext:
         heard.put_nowait(None)
         yield heard
 
-    known = {"sleep": asyncio.sleep, "night": lambda: night, "listen": listen} | changes
+    known = {"sleep": asyncio.sleep, "night": lambda asof: replace(night, asof=asof), "listen": listen} | changes
     return WorkerContext(
         w.tenants, w.jobs, town.alerts, w.deliveries, w.mutex, known["night"], known["listen"],  # type: ignore[arg-type]
         lambda: town.now, 60.0, NightMetrics(CollectorRegistry()), known["sleep"],  # type: ignore[arg-type]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,10 +17,20 @@ from app.core.errors import MarketDataError, NotFoundError, PackWarmingError, Pa
 from app.core.lots import Side
 from app.services import packs
 from app.services.demo import seed
-from app.services.nightly import JOBS, SACRED_ORDER, JobContext, order_problem, refuse_past, run_job, run_night
+from app.services.nightly import (
+    JOBS,
+    NIGHT_LOCK,
+    SACRED_ORDER,
+    JobContext,
+    order_problem,
+    refuse_past,
+    run_job,
+    run_night,
+)
 from app.services.packs import load_market_data
 from app.services.portfolios import TradeOrder
 from app.settings import PACKAGED_MARKET_DATA
+from jobs import nightly, verify_order
 from tests.support.memory import FX, World
 
 D = Decimal
@@ -283,6 +295,51 @@ async def test_a_night_of_an_old_date_is_refused_and_says_how_the_pack_is_rebuil
     await refuse_past(night(world), DAY)
     with pytest.raises(PastDateError):
         await refuse_past(night(world, date(2026, 11, 23)), DAY)
+
+
+class LateMutex:
+    """A lock that is free when `other` has run: somebody else held it."""
+
+    def __init__(self, other: Callable[[], Awaitable[object]]) -> None:
+        self._other = other
+
+    @asynccontextmanager
+    async def hold(self, name: str, wait: bool) -> AsyncIterator[bool]:
+        assert (name, wait) == (NIGHT_LOCK, True)
+        await self._other()
+        yield True
+
+
+async def test_a_night_that_waited_until_the_next_day_is_of_that_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker's night of the new day comes first; the one by hand repeats it, and is not refused as a past one."""
+    world, _ = await ready()
+    clock, tomorrow = [DAY], date(2026, 11, 25)
+    monkeypatch.setattr("jobs.nightly.today", lambda: clock[-1])
+
+    async def worker() -> None:
+        await run_night(night(world, tomorrow))
+        clock.append(tomorrow)
+
+    assert await nightly.command(None, replace(world.services, mutex=LateMutex(worker))) == 0
+    assert order_problem(await world.jobs.last_night()) is None
+    newest = await world.packs.newest()
+    assert newest is not None
+    assert newest.asof_date == tomorrow
+    with pytest.raises(PastDateError):
+        await nightly.command(DAY, world.services)
+
+
+async def test_the_order_is_judged_when_the_night_that_runs_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    world, night_id = World(), uuid4()
+    for job in SACRED_ORDER[:2]:
+        await run_job(night(world), job, night_id)
+
+    async def rest() -> None:
+        for job in SACRED_ORDER[2:]:
+            await run_job(night(world), job, night_id)
+
+    assert await verify_order.command(None, replace(world.services, mutex=LateMutex(rest))) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
 
 
 async def test_an_old_pack_is_rebuilt_and_opened_and_the_newest_is_served_on(tmp_path: Path) -> None:
