@@ -93,6 +93,33 @@ def test_the_latest_page_and_the_service_s_own_checks(tmp_path: Path, monkeypatc
     assert look(paper, monkeypatch, {"/latest/7": {"status_code": 401}})["/latest/7"] == ("fail", "401", "200")
 
 
+def test_a_page_that_is_stale_while_newer_data_is_made_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after midnight: the service's own check first waits for the night, and a night that begins then is waited for."""
+    ready = tmp_path / "ready"
+    service = {
+        "latest": "/latest/7", "seed": "echo '{}'", "token": "echo key-of-ada",
+        "verify": [{"name": "report", "run": f"touch {ready}"}],
+    }  # fmt: skip
+    paper = Paper(tmp_path / "project", service)
+    paper.serve(paper.release())
+    asked: list[float] = []
+
+    async def get(url: str, *, token: str = "") -> dict[str, Any]:
+        path, headers = url.removeprefix(URL), {}
+        if path == "/latest/7":
+            assert ready.exists()
+            asked.append(paper.clock.monotonic())
+            headers = {} if len(asked) > 3 else {"x-pricing-pack-stale": "true"}
+        return {"error": "", "headers": headers, **WELL[path]}
+
+    monkeypatch.setattr(verify, "get", get)
+    found = asyncio.run(verify_deployment(paper.tools, paper.pipeline, "production", "", tmp_path / "verify"))
+    assert {check.name: check.measured for check in found}["/latest/7"] == "200"
+    assert asked[-1] - asked[0] == 3
+
+
 def test_where_nothing_serves_there_is_nothing_to_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paper = Paper(tmp_path / "project")
     with pytest.raises(InfrastructureError, match="no release serves production"):

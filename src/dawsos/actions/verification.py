@@ -11,6 +11,7 @@ from dawsos.errors import InfrastructureError
 from dawsos.model.events import CheckResult
 from dawsos.model.pipeline import Pipeline, Service
 from dawsos.platforms.commands import ServiceCommands
+from dawsos.ports import Clock
 from dawsos.releases import bundle as releases
 from dawsos.runs.project import Tools
 
@@ -35,11 +36,12 @@ async def verify_deployment(tools: Tools, pipeline: Pipeline, name: str, profile
         _check("version", str(body.get("version", "")), release.commit),
         await _metrics(service, status.url),
     ]
-    if service.latest:
-        found.append(await _latest(commands, status.url, str(service.latest), logs))
+    # The service's own checks may wait for work in progress, after which the latest page is no longer stale.
     for job in service.verify:
         outcome = await commands.run(job.run, logs / f"{job.name}.log", job.env)
         found.append(_check(job.name, f"exit {outcome.exit_code}", "exit 0"))
+    if service.latest:
+        found.append(await _latest(tools.clock, commands, status.url, service.latest, logs))
     return found
 
 
@@ -58,9 +60,19 @@ async def _metrics(service: Service, url: str) -> CheckResult:
     return _check("metrics", seen if there else f"status {answer['status_code']}", _COUNTER)
 
 
-async def _latest(commands: ServiceCommands, url: str, path: str, logs: Path) -> CheckResult:
+# A service that is making its newest data serves the last good one as stale meanwhile: DawsOS, for seconds after midnight.
+_STALE_SECONDS = 60.0
+
+
+async def _latest(clock: Clock, commands: ServiceCommands, url: str, path: str, logs: Path) -> CheckResult:
+    """Ask for the latest page, again while it is stale, for at most a minute: what stays stale is not in the making."""
     variables = await commands.seed(logs / "seed.log")
     token = await commands.token(variables, logs / "token.log")
-    answer = await get(url + path, token=token)
-    stale = answer["headers"].get("x-pricing-pack-stale") == "true"
+    deadline = clock.monotonic() + _STALE_SECONDS
+    while True:
+        answer = await get(url + path, token=token)
+        stale = answer["headers"].get("x-pricing-pack-stale") == "true"
+        if not stale or clock.monotonic() >= deadline:
+            break
+        await clock.sleep(1)
     return _check(path, f"{answer['status_code']}{' stale' if stale else ''}", "200")
