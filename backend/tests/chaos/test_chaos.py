@@ -122,7 +122,8 @@ def test_without_the_database_503_and_soon_after_its_return_all_is_well(site: Si
 
 async def _wait_for_lock(owner: asyncpg.Connection[asyncpg.Record], table: str) -> None:
     """Until somebody waits for `table`: the build is then past its prices and before its rates."""
-    for _ in range(400):
+    # A busy machine takes seconds to start the build.
+    for _ in range(2000):
         waiting = "SELECT count(*) FROM pg_locks WHERE relation = $1::text::regclass AND NOT granted"
         if await owner.fetchval(waiting, table):
             return
