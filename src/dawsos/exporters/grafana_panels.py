@@ -70,7 +70,8 @@ class Panel:
     ``unit`` is one of Grafana's units: ``percentunit`` (a share in [0, 1]), ``s``, ``reqps``, ``short``.  ``base`` is the colour
     below the first of ``limits``.  A ``timeseries`` shows its limits as lines.  ``none`` says what it means when there is no data, for
     panels of which that may be so: without it, no data is a fault.  ``over`` is a time range of its own,
-    for example ``30d``.  ``names`` shows the names of the series beside their values.
+    for example ``30d``.  ``names`` shows the names of the series beside their values, ``whole`` no
+    decimals: the growth of a counter is extrapolated, and 3 becomes 3.02.
     """
 
     title: str
@@ -87,6 +88,7 @@ class Panel:
     section: Section | None = None
     over: str = ""
     names: bool = False
+    whole: bool = False
     stacked: bool = False
 
 
@@ -266,6 +268,8 @@ def _defaults(panel: Panel) -> Json:
         "thresholds": _thresholds(panel.base, panel.limits),
         "custom": {},
     }
+    if panel.whole:
+        defaults["decimals"] = 0
     if panel.none:
         defaults["noValue"] = panel.none
     if panel.kind == "timeseries":

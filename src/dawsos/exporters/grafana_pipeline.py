@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from dawsos.exporters.grafana_panels import Board, Limit, Panel, Row, Section, Series, Target, uid
-from dawsos.exporters.grafana_queries import (
-    grown,
-    job,
-    quantile,
-    share,
-    tool,
-)
+from dawsos.exporters.grafana_queries import ONE, grown, job, quantile, share, tool
 from dawsos.model.exports import GrafanaOptions
 from dawsos.model.pipeline import Pipeline
 
@@ -79,7 +73,7 @@ def _runs_now(target: float, has_rollout: bool) -> Row:
         ),
         Panel(
             "Unfinished runs", "stat", "Runs that have begun and not ended: under way, waiting, or interrupted.",
-            (Target(f"sum({tool('ci_pipeline_runs_unfinished')})"),), width=4, height=4, section=Section.INTERRUPTED,
+            (Target(f"sum({tool('ci_pipeline_runs_unfinished')})"),), base="blue", width=4, height=4, section=Section.INTERRUPTED,
         ),
         last_run(),
         age(),
@@ -93,8 +87,8 @@ def _runs_over_time(target: float, has_rollout: bool) -> Row:
     return Row("Runs", (
         Panel(
             "Runs by how they ended", "bargauge", "Runs that ended, by command and outcome.",
-            (Target(f"sort_desc({grown(runs, 'command, outcome')})", "{{command}}: {{outcome}}"),), unit="short",
-            base="blue", section=Section.INFRASTRUCTURE,
+            (Target(f"topk(8, {grown(runs, 'command, outcome')})", "{{command}}: {{outcome}}"),), whole=True, base="blue",
+            section=Section.INFRASTRUCTURE,
         ),
         Panel(
             "Time of a ship", "timeseries",
@@ -123,13 +117,13 @@ def _stages(pipeline: Pipeline) -> Row:
     return Row("Stages and gates", (
         Panel(
             "Stages that fail most", "bargauge", "How often a stage did not pass.",
-            (Target(f"topk(10, {grown(failed, 'stage')})", "{{stage}}"),), limits=(Limit(1, "orange"),), height=10,
-            section=Section.INFRASTRUCTURE,
+            (Target(f"topk(10, {grown(failed, 'stage')})", "{{stage}}"),), whole=True,
+            limits=(Limit(ONE, "orange"),), height=10, section=Section.INFRASTRUCTURE,
         ),
         Panel(
             "Gates that fail most", "bargauge", "How often a gate failed, had no data or met an error.",
-            (Target(f"topk(10, {grown(gates, 'stage, gate, result')} > 0)", "{{stage}}: {{gate}} ({{result}})"),),
-            base="orange", height=10, none="no gate failed", section=Section.REFUSED,
+            (Target(f"topk(10, {grown(gates, 'stage, gate, result')})", "{{stage}}: {{gate}} ({{result}})"),), whole=True,
+            limits=(Limit(ONE, "orange"),), height=10, section=Section.REFUSED,
         ),
         Panel(
             "Duration of stages, p95", "bargauge",

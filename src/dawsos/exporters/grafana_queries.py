@@ -9,6 +9,8 @@ from dawsos.model.pipeline import Pipeline
 CHOSEN = 'environment="$environment",deployment=~"$deployment"'
 # Grafana sets it to at least four scrapes, so that a rate has its two samples.
 RATE_WINDOW = "$__rate_interval"
+# The growth of a counter is extrapolated: of what happened once it may be a little less than 1.
+ONE = 0.5
 
 
 def tool(name: str, labels: str = "") -> str:

@@ -6,6 +6,7 @@ from dawsos.exporters.grafana_panels import Board, Limit, Panel, Row, Section, S
 from dawsos.exporters.grafana_pipeline import age, last_run
 from dawsos.exporters.grafana_queries import (
     CHOSEN,
+    ONE,
     RATE_WINDOW,
     deployment,
     environment,
@@ -55,7 +56,8 @@ def _rollout_now(pipeline: Pipeline) -> Row:
         _latency_now(pipeline),
         Panel(
             "Rollbacks", "stat", "Rollouts that were taken back in the time shown.",
-            (Target(grown(tool("canary_rollbacks_total"))),), limits=(Limit(0.5),), width=4, height=4, section=Section.ROLLED_BACK,
+            (Target(grown(tool("canary_rollbacks_total"))),), whole=True, limits=(Limit(ONE),), width=4, height=4,
+            section=Section.ROLLED_BACK,
         ),
         _replicas_now(pipeline),
         last_run(),
@@ -173,7 +175,7 @@ def _rollbacks() -> Row:
     return Row("Rollbacks and deployments", (
         Panel(
             "Rollbacks by cause", "bargauge", "Why rollouts were taken back in the time shown.",
-            (Target(f"sort_desc({grown(causes, 'cause')})", "{{cause}}"),), limits=(Limit(0.5, "orange"),),
+            (Target(f"topk(6, {grown(causes, 'cause')})", "{{cause}}"),), whole=True, limits=(Limit(ONE, "orange"),),
             section=Section.ROLLED_BACK,
         ),
         Panel(
@@ -183,7 +185,8 @@ def _rollbacks() -> Row:
         ),
         Panel(
             "Deployments by how they ended", "bargauge", "Deployments to the environment in the time shown.",
-            (Target(f"sort_desc({grown(deployments, 'result')})", "{{result}}"),), base="blue", section=Section.ROLLED_BACK,
+            (Target(f"sort_desc({grown(deployments, 'result')})", "{{result}}"),), whole=True, base="blue",
+            section=Section.ROLLED_BACK,
         ),
     ))  # fmt: skip
 
