@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from dawsos.config.load import load_pipeline
 from dawsos.model.environment import EnvironmentSettings, StandIn
-from dawsos.model.exports import CiEnvironment, Exports, GithubActionsOptions, GitlabCiOptions
+from dawsos.model.exports import AlertsOptions, CiEnvironment, Exports, GithubActionsOptions, GitlabCiOptions
 from dawsos.model.pipeline import Approval, Pipeline, Profile, Service, Signing, Slo, Stage, Step, Worker
 from dawsos.model.policy import CrashLoop, LadderStep, Load, LoadRequest, RolloutSettings, WarmUp
 from dawsos.runs.project import gate_options
@@ -33,6 +33,7 @@ def keys(text: str) -> set[str]:
         ("`signing`", Signing), ("`rollout`", RolloutSettings), ("`rollout`", LadderStep), ("`rollout`", WarmUp),
         ("`rollout`", CrashLoop), ("`rollout`", Load), ("`rollout`", LoadRequest), ("`profiles`", Profile),
         ("`exports`", Exports), ("`exports`", GithubActionsOptions), ("`exports`", GitlabCiOptions), ("`exports`", CiEnvironment),
+        ("`exports.alerts`", AlertsOptions),
     ],
 )  # fmt: skip
 def test_every_key_is_on_the_page(section: str, model: type[BaseModel]) -> None:
@@ -43,7 +44,7 @@ def test_what_a_table_calls_a_key_is_one() -> None:
     tables: dict[str, type[BaseModel]] = {
         "Top level": Pipeline, "`slo`": Slo, "`stages`": Stage, "`service`": Service, "`environments`": EnvironmentSettings,
         "`stand_ins`": StandIn, "`signing`": Signing, "`rollout`": RolloutSettings, "`profiles`": Profile,
-        "`exports`": Exports,
+        "`exports`": Exports, "`exports.alerts`": AlertsOptions,
     }  # fmt: skip
     for section, model in tables.items():
         named = keys(" ".join(re.findall(r"^\| (`[^|]*) \|", SECTIONS[section], re.MULTILINE)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dawsos.exporters import github_actions, gitlab_ci, grafana
+from dawsos.exporters import alerts, github_actions, gitlab_ci, grafana
 from dawsos.exporters.contract import Exporter
 from dawsos.model.exports import ExporterName
 
@@ -13,5 +13,6 @@ from dawsos.model.exports import ExporterName
 EXPORTERS: dict[ExporterName, Exporter[Any]] = {
     "github_actions": github_actions.EXPORTER,
     "gitlab_ci": gitlab_ci.EXPORTER,
+    "alerts": alerts.EXPORTER,
     "grafana": grafana.EXPORTER,
 }

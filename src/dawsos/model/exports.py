@@ -8,10 +8,12 @@ from pydantic import Field, model_validator
 
 from dawsos.model.environment import Identifier, VariableName
 from dawsos.model.policy import Strict
-from dawsos.model.units import PositiveDuration
+from dawsos.model.units import Duration, PositiveDuration, Share
 
 # Below the project's root.
 _FOLDER = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
+# The name of a label, of Prometheus.
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 
 ExporterName = Literal["github_actions", "gitlab_ci", "flagger", "alerts", "grafana"]
 
@@ -82,6 +84,40 @@ class FlaggerOptions(ExportOptions):
 
 class AlertsOptions(ExportOptions):
     """Prometheus alert rules with their unit tests."""
+
+    folder: str = Field(default="deploy/alerts", pattern=_FOLDER, description="Where rules and tests are written.")
+    runbooks: str = Field(
+        default="docs/runbooks.md", min_length=1, description="The page of the runbooks, whole, as runbook_url begins."
+    )
+    labels: dict[LabelName, str] = Field(default_factory=dict, description="Put on every alert, for its route.")
+    pipeline_series: dict[LabelName, str] = Field(
+        default_factory=dict, description="Labels of this project's series, where Prometheus scrapes several projects."
+    )
+    service_series: dict[LabelName, str] | None = Field(
+        default=None, description="Labels of the service's series; by default the environment that has the users."
+    )
+    failure_rate: Annotated[Share, Field(lt=1)] = Field(
+        default=0.1, description="The share of runs that may fail, in an hour and in the window."
+    )
+    failure_hold: Duration = Field(default=300.0, description="So long the hour's rate must be above it.")
+    rollback_rate: Annotated[Share, Field(lt=1)] = Field(
+        default=0.05, description="The share of rollouts that may be rolled back in the window."
+    )
+    window: PositiveDuration = Field(default=7 * 86400.0, description="The time over which rates of runs are counted.")
+    min_runs: int = Field(default=10, ge=1, description="Fewer runs, or rollouts, in the window are no rate.")
+    duration: Annotated[PositiveDuration, Field(lt=86400)] = Field(
+        default=25 * 60.0, description="A ship should come to its rollout in this time."
+    )
+    approval: PositiveDuration = Field(default=4 * 3600.0, description="An approval should not wait longer.")
+    waiver: PositiveDuration = Field(default=7 * 86400.0, description="So long before its end a waiver is told.")
+    certificate: PositiveDuration = Field(default=14 * 86400.0, description="The same for a certificate.")
+    certificates: bool = Field(default=False, description="Certificates are scraped: their absence is told too.")
+    stale: PositiveDuration = Field(default=3 * 86400.0, description="A page of metrics that is older is stale.")
+    min_requests: int | None = Field(
+        default=None,
+        ge=1,
+        description="Fewer requests are low traffic; by default one error must not spend the budget.",
+    )
 
 
 class GrafanaOptions(ExportOptions):
