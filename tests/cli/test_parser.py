@@ -42,6 +42,13 @@ def test_a_repeated_option_gives_all_its_values() -> None:
     assert values("simulate")["scenario"] == ()
 
 
+def test_an_option_may_stand_without_its_value() -> None:
+    for line, wanted in (("metrics", None), ("metrics --listen", 9845), ("metrics --listen 0", 0)):
+        parsed = parse(line.split())
+        assert isinstance(parsed, Call)
+        assert parsed.values == {"listen": wanted}
+
+
 def test_a_verb_of_a_family_has_two_words() -> None:
     parsed = parse(["scan", "secrets", "src", "--out", "o.json", "--no-commits"])
     assert isinstance(parsed, Call)

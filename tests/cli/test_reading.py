@@ -143,3 +143,27 @@ def test_evidence_in_words_and_in_json(paper: Paper, call: Call) -> None:
     assert set(checked.json) == {"release", "run", "commit", "statements", "verified", "problems"}
     assert checked.json["verified"] is (checked.code == 0)
     assert checked.json["verified"] is not bool(checked.json["problems"])
+
+
+def test_metrics_are_printed_as_they_are(paper: Paper, call: Call) -> None:
+    ended(paper)
+    said = call("metrics")
+    assert said.out.startswith("# HELP ci_pipeline_runs_total")
+    assert 'outcome="failed",result="failure"} 1\n' in said.out
+
+
+def test_metrics_that_are_served_say_where(paper: Paper, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serve(_pages: object, port: int, ready: Callable[[int], None]) -> None:
+        ready(port)
+
+    monkeypatch.setattr("dawsos.verbs.metrics.serve_pages", serve)
+    said = call("metrics", "--listen")
+    assert said.out == "metrics  http://127.0.0.1:9845/metrics\ntargets  http://127.0.0.1:9845/targets\n"
+    assert "127.0.0.1:8000" in call("metrics", "--listen", "8000").out
+
+
+@pytest.mark.parametrize("where", ["0.0.0.0:80", "localhost", "-1", "65536", "0.0.0.0"])
+def test_metrics_are_served_nowhere_else(where: str, call: Call) -> None:
+    said = call("metrics", f"--listen={where}")
+    assert said.code == 2
+    assert "127.0.0.1 and nowhere else" in said.err

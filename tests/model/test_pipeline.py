@@ -128,3 +128,20 @@ def test_an_input_that_no_path_of_the_project_can_match_is_refused(pattern: str)
     assert not matches("src/a.py", (pattern.removeprefix("!"),))
     with pytest.raises(ValidationError, match="matches no file: write it from the project's root"):
         Stage.model_validate({"id": "a", "steps": [{"run": "x"}], "gates": GATES, "inputs": [pattern]})
+
+
+@pytest.mark.parametrize(
+    ("project", "images", "name"),
+    [
+        (".", [], "shop"),
+        ("backend", [], "shop-backend"),
+        ("services/api/", [], "shop-api"),
+        ("shop", [], "shop"),
+        ("src", [{"name": "backend", "dockerfile": "Dockerfile", "base": "localhost/base"}], "shop-backend"),
+    ],
+)
+def test_monitoring_calls_the_service_by_the_pipeline_and_its_image(
+    project: str, images: list[dict[str, str]], name: str
+) -> None:
+    service = PIPELINE.service.model_validate({**PIPELINE.service.model_dump(), "project": project, "images": images})
+    assert PIPELINE.model_copy(update={"name": "shop", "service": service}).service_name == name

@@ -58,6 +58,7 @@ def test_processes_are_shown_with_the_keys_that_programs_read(tmp_path: Path) ->
     (process,) = asdict(environment)["processes"]
     assert process == {
         "name": "newer.0", "group": "newer", "pid": 1, "state": "ready", "restarts": (1.0,), "crash_looping": False,
+        "address": "127.0.0.1:9",
     }  # fmt: skip
 
 

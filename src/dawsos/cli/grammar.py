@@ -16,10 +16,16 @@ EPILOG = "Exit codes: 0 done, 1 gate failed, 2 bad input, 3 infrastructure, 4 ro
 DESCRIPTION = "Takes a commit to production: gated stages, a canary rollout, automatic rollback."
 
 
+# Where the metrics are served.
+METRICS_PORT = 9845
+_LAST_PORT = 65535
+
+
 class Parameter(NamedTuple):
     """One argument or option.  ``flag`` is empty for an argument; ``metavar`` is empty for a switch, which takes no value.
 
-    A switch that is on by default has a second form that turns it off, ``--no-...``.  A repeated one gives a tuple.
+    A switch that is on by default has a second form that turns it off, ``--no-...``.  A repeated one gives a tuple.  ``alone`` is
+    the value of an option that stands without one, None when it needs one.
     """
 
     name: str
@@ -30,6 +36,7 @@ class Parameter(NamedTuple):
     read: Callable[[str], Any] = str
     required: bool = False
     repeated: bool = False
+    alone: Any = None
 
 
 class Verb(NamedTuple):
@@ -62,6 +69,15 @@ def whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def port(text: str) -> int:
+    """Return the number of a port, 0 for any free one; raises argparse.ArgumentTypeError."""
+    if not text.isdecimal() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a port; the metrics are served on 127.0.0.1 and nowhere else"
+        )
+    return int(text)
 
 
 JSON = Parameter("as_json", "--json", "Print JSON instead of text.")
@@ -163,6 +179,20 @@ VERBS: tuple[Verb, ...] = (
         "verify", _LOOK, "reading:verify",
         "Check production: version of /health, latest page, nightly order, metrics; and every journal's chain.", (JSON,),
         more="An environment that is down (after dawsos down, or a restart of the machine) is started from its data first.",
+    ),
+    Verb(
+        "metrics", _LOOK, "reading:metrics",
+        "Print the metrics of runs, stages, gates and rollouts for Prometheus; with --listen, serve them on this machine.",
+        (
+            Parameter(
+                "listen", "--listen",
+                "Serve them on 127.0.0.1 until Ctrl-C, with /targets for service discovery. "
+                f"Without a number {METRICS_PORT}; 0 takes a free port.",
+                "PORT", None, port, alone=METRICS_PORT,
+            ),
+        ),
+        more="docs/metrics.md explains every metric and how Prometheus gets them.",
+        example="dawsos metrics --listen",
     ),
     Verb(
         "approve", _DECIDE, "deciding:approve",

@@ -21,8 +21,13 @@ def here() -> Project:
 
 def print_json(value: object) -> None:
     """Print ``value`` as JSON on standard output."""
+    print_text(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def print_text(text: str) -> None:
+    """Print ``text`` for a program on standard output."""
     try:
-        sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+        sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         drop_output()

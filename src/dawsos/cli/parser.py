@@ -153,4 +153,6 @@ def _kind(parameter: Parameter) -> dict[str, Any]:
         kind |= {"action": "append", "default": []} if parameter.flag else {"nargs": "*", "default": []}
     else:
         kind |= {"default": parameter.default} | ({} if parameter.flag else {"nargs": "?"})
+    if parameter.alone is not None:
+        kind |= {"nargs": "?", "const": parameter.alone}
     return kind | ({"metavar": parameter.metavar} if parameter.flag else {})

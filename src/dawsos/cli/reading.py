@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from dawsos.cli.output import here, print_json
+from dawsos.cli.output import here, print_json, print_text
 from dawsos.errors import EXIT_DONE, EXIT_GATE_FAILED
 
 if TYPE_CHECKING:
@@ -144,3 +144,18 @@ def verify(*, as_json: bool) -> int:
             line = f"{check.result:4}  {check.name:24} {check.measured}  (wanted {check.limit})"
             console.print(line, markup=False)
     return EXIT_DONE if found.passed else EXIT_GATE_FAILED
+
+
+def metrics(*, listen: int | None) -> None:
+    """``dawsos metrics``."""
+    from dawsos.verbs import metrics as verb
+
+    if listen is None:
+        print_text(verb.metrics(here()))
+    else:
+        verb.listen(here(), listen, _say_where)
+
+
+def _say_where(port: int) -> None:
+    url = f"http://127.0.0.1:{port}"
+    print_text(f"metrics  {url}/metrics\ntargets  {url}/targets\n")

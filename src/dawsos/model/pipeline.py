@@ -291,6 +291,14 @@ class Pipeline(Strict):
     profiles: dict[Identifier, Profile] = Field(default_factory=dict)
     exports: Exports = Exports()
 
+    @property
+    def service_name(self) -> str:
+        """What monitoring calls the service: the pipeline's name with that of the first image, else of the service's folder."""
+        part = (
+            self.service.images[0].name if self.service.images else self.service.project.rstrip("/").rpartition("/")[2]
+        )
+        return self.name if part in ("", ".", self.name) else f"{self.name}-{part}"
+
     def is_production(self, environment: str) -> bool:
         """Return whether an environment has users: releases get there by a rollout, or it is called production."""
         return environment == "production" or any(

@@ -98,7 +98,7 @@ class DeploymentStatus:
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """One process or pod, for people; ``restarts`` are seconds since the epoch."""
+    """One process or pod, for people; ``restarts`` are seconds since the epoch, ``address`` (host:port) is where a replica answers."""
 
     name: str
     group: str
@@ -106,6 +106,7 @@ class ProcessStatus:
     state: str
     restarts: tuple[float, ...] = ()
     crash_looping: bool = False
+    address: str = ""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,17 @@ def test_each_role_is_shown_with_its_release_and_processes_only_under_a_supervis
     assert [seen.is_ready(name) for name in ("old", "new", "gone")] == [False, True, False]
 
 
+def test_a_replica_has_the_address_where_it_answers_and_other_processes_have_none(tmp_path: Path) -> None:
+    write_desired(tmp_path, Desired(deployments={"d": {"release": "a" * 64, "ports": [11, 12]}}))
+    names = ("d.0", "d.1", "d.queue", "postgres")
+    shown = [{"name": name, "group": name.partition(".")[0], "pid": 1, "state": "ready"} for name in names]
+    write_json(tmp_path / "status.json", {"processes": shown})
+    with FileLock(tmp_path / SUPERVISOR_LOCK) as lock:
+        assert lock.take(1.0)
+        found = {process.name: process.address for process in observe(tmp_path).processes}
+    assert found == {"d.0": "127.0.0.1:11", "d.1": "127.0.0.1:12", "d.queue": "", "postgres": ""}
+
+
 def test_a_replica_that_is_not_shown_yet_is_not_ready(tmp_path: Path) -> None:
     write_desired(tmp_path, Desired(deployments={"d": {"release": "a" * 64, "ports": [1, 2]}}))
     write_json(tmp_path / "status.json", {"processes": [{"name": "d.0", "group": "d", "pid": 1, "state": "ready"}]})
@@ -55,6 +66,7 @@ def test_the_digest_of_a_spec_is_not_shown(tmp_path: Path) -> None:
         (seen,) = observe(tmp_path).processes
     assert asdict(seen) == {
         "name": "d.0", "group": "d", "pid": 1, "state": "ready", "restarts": (1.0,), "crash_looping": False,
+        "address": "",
     }  # fmt: skip
 
 

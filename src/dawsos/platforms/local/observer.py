@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from dawsos.platforms.contract import DeploymentStatus, EnvironmentStatus
@@ -13,7 +14,12 @@ def observe(folder: Path) -> EnvironmentStatus:
     """Return the status of the environment ``folder``; an empty one for an environment that was never started."""
     seen, desired = read_status(folder, supervisor_runs(folder)), read_desired(folder)
     deployments = {name: _deployment(name, desired, seen) for name in desired.deployments}
-    shown = tuple(process.status() for process in seen.processes)
+    addresses = {
+        f"{name}.{index}": f"127.0.0.1:{port}"
+        for name, deployment in desired.deployments.items()
+        for index, port in enumerate(deployment.get("ports", ()))
+    }
+    shown = tuple(replace(one.status(), address=addresses.get(one.name, "")) for one in seen.processes)
     return EnvironmentStatus(folder.name, seen.running, seen.url, read_roles(folder), deployments, shown)
 
 
