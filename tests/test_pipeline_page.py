@@ -11,12 +11,25 @@ from pydantic import BaseModel
 from dawsos.config.load import load_pipeline
 from dawsos.model.environment import EnvironmentSettings, StandIn
 from dawsos.model.exports import AlertsOptions, CiEnvironment, Exports, GithubActionsOptions, GitlabCiOptions
+from dawsos.model.observability import AlertServer, MetricsServer, Observability, TraceServer
 from dawsos.model.pipeline import Approval, Pipeline, Profile, Service, Signing, Slo, Stage, Step, Worker
 from dawsos.model.policy import CrashLoop, LadderStep, Load, LoadRequest, RolloutSettings, WarmUp
 from dawsos.runs.project import gate_options
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "pipeline-yaml.md").read_text()
 SECTIONS: dict[str, str] = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n?)*)", PAGE, re.MULTILINE))
+
+TEXT = """\
+version: 2
+name: demo
+slo: {error_rate: 1%, warm_p95: 1s, cold_p95: 2s}
+toolchains: {backend: {requirements: r.txt}}
+service: {project: ., requirements: r.txt, command: python -m demo}
+stages:
+  - {id: lint, steps: [{run: "true"}], gates: [exit_status]}
+  - {id: canary, uses: rollout, environment: production, gates: [rollout]}
+rollout: {ladder: [{weight: 100, duration: 1s}]}
+"""
 
 
 def keys(text: str) -> set[str]:
@@ -29,7 +42,9 @@ def keys(text: str) -> set[str]:
     ("section", "model"),
     [
         ("Top level", Pipeline), ("`slo`", Slo), ("`stages`", Stage), ("`stages`", Step), ("`stages`", Approval),
-        ("`service`", Service), ("`service`", Worker), ("`environments`", EnvironmentSettings), ("`stand_ins`", StandIn),
+        ("`service`", Service), ("`service`", Worker), ("`environments`", EnvironmentSettings),
+        ("`observability`", Observability), ("`observability`", MetricsServer), ("`observability`", TraceServer),
+        ("`observability`", AlertServer), ("`stand_ins`", StandIn),
         ("`signing`", Signing), ("`rollout`", RolloutSettings), ("`rollout`", LadderStep), ("`rollout`", WarmUp),
         ("`rollout`", CrashLoop), ("`rollout`", Load), ("`rollout`", LoadRequest), ("`profiles`", Profile),
         ("`exports`", Exports), ("`exports`", GithubActionsOptions), ("`exports`", GitlabCiOptions), ("`exports`", CiEnvironment),
@@ -43,6 +58,7 @@ def test_every_key_is_on_the_page(section: str, model: type[BaseModel]) -> None:
 def test_what_a_table_calls_a_key_is_one() -> None:
     tables: dict[str, type[BaseModel]] = {
         "Top level": Pipeline, "`slo`": Slo, "`stages`": Stage, "`service`": Service, "`environments`": EnvironmentSettings,
+        "`observability`": Observability,
         "`stand_ins`": StandIn, "`signing`": Signing, "`rollout`": RolloutSettings, "`profiles`": Profile,
         "`exports`": Exports, "`exports.alerts`": AlertsOptions,
     }  # fmt: skip
@@ -55,14 +71,10 @@ def test_its_examples_can_be_read() -> None:
     examples = re.findall(
         r"^```yaml\n(.*?)^```", "".join(SECTIONS[f"`{name}`"] for name in ("environments", "stand_ins")), re.M | re.S
     )
-    text = """\
-version: 2
-name: demo
-slo: {error_rate: 1%, warm_p95: 1s, cold_p95: 2s}
-toolchains: {backend: {requirements: r.txt}}
-service: {project: ., requirements: r.txt, command: python -m demo}
-stages: [{id: lint, steps: [{run: "true"}], gates: [exit_status]}]
-rollout: {ladder: [{weight: 100, duration: 1s}]}
-"""
-    pipeline = load_pipeline(text + "".join(examples), "pipeline.yaml", gate_options())
+    pipeline = load_pipeline(TEXT + "".join(examples), "pipeline.yaml", gate_options())
     assert pipeline.environment("staging").stand_ins == ("outside",)
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", SECTIONS["`observability`"], re.M | re.S)
+    watched = load_pipeline(TEXT + example, "pipeline.yaml", gate_options()).environment("production").observability
+    assert set(watched.servers()) == {"prometheus", "traces", "alertmanager"}
+    assert watched.within == 60.0
+    assert MetricsServer.model_fields["series"].default in SECTIONS["`observability`"]

@@ -10,6 +10,7 @@ import pytest
 from dawsos.actions.environments import has_settings_of, open_environment, serving_profile
 from dawsos.errors import BadInput
 from dawsos.model.environment import EnvironmentChanges, EnvironmentSettings
+from dawsos.model.observability import Observability
 from dawsos.model.pipeline import Pipeline, Profile
 from support.facts import fact
 from support.paper import Paper
@@ -54,14 +55,17 @@ def test_a_canary_that_went_again_says_nothing_of_what_serves(tmp_path: Path) ->
     """A drill under another profile, or a ship that was rolled back: the release that serves keeps its own settings."""
     paper = Paper(tmp_path)
     changed = Profile(environments={"production": EnvironmentChanges(env={"MORE": "1"})})
-    pipeline = paper.pipeline.model_copy(update={"profiles": {"laptop": Profile(), "drill": changed}})
+    # Who watches it is no setting of a release.
+    watched = EnvironmentChanges(observability=Observability(within=1.0))
+    profiles = {"laptop": Profile(), "drill": changed, "watched": Profile(environments={"production": watched})}
+    pipeline = paper.pipeline.model_copy(update={"profiles": profiles})
     paper.serve(paper.release(), deployment="d1")
     for number, (profile, deployment) in enumerate([("laptop", "d1"), ("drill", "d2")]):
         session = paper.session(f"20260301-12000{number}-c0ffee0-aa", profile=profile)
         told = fact("deployed", environment="production", release="r", deployment=deployment, url="", replicas=1)
         session.record(told, "x")
     assert asyncio.run(serving_profile(paper.tools, pipeline, "production")) == "laptop"
-    for profile, alike in (("laptop", True), ("", True), ("drill", False)):
+    for profile, alike in (("laptop", True), ("", True), ("watched", True), ("drill", False)):
         assert asyncio.run(has_settings_of(paper.tools, pipeline, "production", profile)) is alike
     gone = pipeline.model_copy(update={"profiles": {}})
     assert asyncio.run(has_settings_of(paper.tools, gone, "production", "")) is False

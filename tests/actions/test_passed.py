@@ -11,6 +11,7 @@ import pytest
 from dawsos.actions import passed
 from dawsos.errors import BadInput
 from dawsos.model.environment import EnvironmentChanges, EnvironmentSettings
+from dawsos.model.observability import Observability, TraceServer
 from dawsos.model.pipeline import Pipeline, Profile, Stage
 from dawsos.runs.project import Project
 from support.world import PIPELINE, pipeline_of
@@ -79,6 +80,25 @@ def test_a_run_that_is_resumed_needs_them_only_once(project: Project, pipeline: 
     take(project, pipeline, {}, fresh=False)
     with pytest.raises(BadInput):
         take(project, pipeline, {}, fresh=True)
+
+
+def test_a_token_is_asked_for_and_kept_like_them_and_the_newest_one_is_used(
+    project: Project, pipeline: Pipeline
+) -> None:
+    traces = TraceServer(url="https://jaeger.example.org", token="TRACES_TOKEN")
+    settings = EnvironmentSettings(observability=Observability(traces=traces))
+    watched = pipeline.model_copy(update={"environments": {"staging": EnvironmentSettings(), "production": settings}})
+    with pytest.raises(
+        BadInput, match=r"pipeline\.yaml: environments\.production\.observability: TRACES_TOKEN is not set"
+    ):
+        take(project, watched, {})
+    with pytest.raises(BadInput, match=r"environments\.production\.observability: TRACES_TOKEN is not set"):
+        passed.tokens(project, "production", settings, {"TRACES_TOKEN": ""})
+    take(project, watched, {"TRACES_TOKEN": "first"})
+    assert passed.tokens(project, "production", settings, {}) == {"TRACES_TOKEN": "first"}
+    assert passed.tokens(project, "production", settings, {"TRACES_TOKEN": "second"}) == {"TRACES_TOKEN": "second"}
+    # No release gets it.
+    assert passed.passed(project, "production", settings, {"TRACES_TOKEN": "second"}) == {}
 
 
 def test_an_environment_that_never_kept_any_takes_the_caller_s(project: Project, pipeline: Pipeline) -> None:

@@ -10,7 +10,12 @@ import pytest
 
 from dawsos.actions import verification as verify
 from dawsos.actions.verification import verify_deployment
-from dawsos.errors import InfrastructureError
+from dawsos.errors import BadInput, InfrastructureError
+from dawsos.exporters.registry import EXPORTERS
+from dawsos.model.events import CheckResult
+from dawsos.model.exports import Exports, GrafanaOptions
+from dawsos.model.observability import Observability
+from dawsos.observability.asking import Question, Serving
 from support.paper import URL, Paper
 from support.world import COMMIT
 
@@ -19,6 +24,8 @@ WELL: dict[str, dict[str, Any]] = {
     "/metrics": {"status_code": 200, "body": "# TYPE http_requests_total counter\nhttp_requests_total 1\n"},
     "/latest/7": {"status_code": 200, "body": {}},
 }
+
+OBSERVED = ("metrics at Prometheus", "trace", "alerts", "dashboards")
 
 
 def look(
@@ -33,9 +40,15 @@ def look(
         return {**nothing, **{**WELL, **(pages or {})}.get(url.removeprefix(URL), {})}
 
     monkeypatch.setattr(verify, "get", get)
-    found = asyncio.run(verify_deployment(paper.tools, paper.pipeline, "production", "", paper.project.home / "verify"))
+    found = asyncio.run(
+        verify_deployment(
+            paper.tools, paper.pipeline, ("production", ""), paper.project.home / "verify", paper.project.root
+        )
+    )
     assert not any(token for page, token in asked.items() if not page.startswith("/latest"))
-    return {check.name: (check.result, check.measured, check.limit) for check in found}
+    observed = found[-4:]
+    assert [(check.name, check.result) for check in observed] == [(name, "not_checked") for name in OBSERVED]
+    return {check.name: (check.result, check.measured, check.limit) for check in found[:-4]}
 
 
 @pytest.fixture
@@ -115,7 +128,9 @@ def test_a_page_that_is_stale_while_newer_data_is_made_is_asked_for_again(
         return {"error": "", "headers": headers, **WELL[path]}
 
     monkeypatch.setattr(verify, "get", get)
-    found = asyncio.run(verify_deployment(paper.tools, paper.pipeline, "production", "", tmp_path / "verify"))
+    found = asyncio.run(
+        verify_deployment(paper.tools, paper.pipeline, ("production", ""), tmp_path / "verify", tmp_path)
+    )
     assert {check.name: check.measured for check in found}["/latest/7"] == "200"
     assert asked[-1] - asked[0] == 3
 
@@ -123,7 +138,7 @@ def test_a_page_that_is_stale_while_newer_data_is_made_is_asked_for_again(
 def test_where_nothing_serves_there_is_nothing_to_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paper = Paper(tmp_path / "project")
     with pytest.raises(InfrastructureError, match="no release serves production"):
-        asyncio.run(verify_deployment(paper.tools, paper.pipeline, "production", "", tmp_path / "verify"))
+        asyncio.run(verify_deployment(paper.tools, paper.pipeline, ("production", ""), tmp_path / "verify", tmp_path))
 
 
 def test_a_ship_keeps_what_its_checks_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +151,71 @@ def test_a_ship_keeps_what_its_checks_said(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(verify, "get", get)
     logs = paper.project.run_folder(session.id) / "verify"
-    found = asyncio.run(verify_deployment(paper.tools, paper.pipeline, "production", "", logs))
-    assert [check.result for check in found] == ["pass"] * 4
+    found = asyncio.run(verify_deployment(paper.tools, paper.pipeline, ("production", ""), logs, paper.project.root))
+    assert [check.result for check in found] == ["pass"] * 4 + ["not_checked"] * 4
     assert (logs / "report.log").read_text() == "as usual\n"
+
+
+def observing(paper: Paper, settings: dict[str, Any], exports: Exports | None = None) -> None:
+    """Let production be observed as ``settings`` say."""
+    changes = {"observability": Observability.model_validate(settings)}
+    production = paper.pipeline.environment("production").model_copy(update=changes)
+    changed = {
+        "environments": {**paper.pipeline.environments, "production": production},
+        "exports": exports or Exports(),
+    }
+    paper.pipeline = paper.pipeline.model_copy(update=changed)
+
+
+def handed_over(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch, measured: str = "seen"
+) -> tuple[Serving, Question, CheckResult]:
+    """Return what the checks of observability are given, and what becomes of their result."""
+    given: list[tuple[Serving, Question]] = []
+
+    async def observe(serving: Serving, _settings: Observability, question: Question) -> list[CheckResult]:
+        given.append((serving, question))
+        return [CheckResult("trace", "fail", measured, "a span")]
+
+    async def get(url: str, *, token: str = "") -> dict[str, Any]:
+        return {"error": "", "headers": {}, **WELL[url.removeprefix(URL)]}
+
+    monkeypatch.setattr(verify, "observe", observe)
+    monkeypatch.setattr(verify, "get", get)
+    logs = paper.project.home / "verify"
+    found = asyncio.run(verify_deployment(paper.tools, paper.pipeline, ("production", ""), logs, paper.project.root))
+    return *given[0], found[-1]
+
+
+def test_what_serves_is_what_is_observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = Paper(tmp_path / "project", {"workers": [{"name": "queue", "command": "q", "ports": ["QUEUE_PORT"]}]})
+    release = paper.release()
+    paper.serve(release)
+    serving, question, _ = handed_over(paper, monkeypatch)
+    assert serving == Serving("production", URL, release.digest, COMMIT, "old", 1, "/health")
+    assert "QUEUE_PORT" in question.variables
+    assert (question.tokens, question.dashboards) == ({}, {})
+
+
+def test_a_token_is_handed_over_and_never_shown(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
+    observing(paper, {"traces": {"url": "https://jaeger.example.org", "token": "TRACES_TOKEN"}})
+    with pytest.raises(BadInput, match=r"environments\.production\.observability: TRACES_TOKEN is not set"):
+        handed_over(paper, monkeypatch)
+    monkeypatch.setenv("TRACES_TOKEN", "line one\nline two")
+    with pytest.raises(BadInput, match="holds no bearer token"):
+        handed_over(paper, monkeypatch)
+    monkeypatch.setenv("TRACES_TOKEN", "very-secret")
+    _, question, result = handed_over(paper, monkeypatch, "the server says very-secret")
+    assert question.tokens == {"TRACES_TOKEN": "very-secret"}
+    assert result.measured == "the server says ***"
+
+
+def test_dashboards_are_files_or_those_of_the_export(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
+    (paper.project.root / "board.json").write_text("{}")
+    exports = Exports(grafana=GrafanaOptions())
+    observing(paper, {"dashboards": ["board.json", "gone.json"]}, exports)
+    assert handed_over(paper, monkeypatch)[1].dashboards == {"board.json": "{}", "gone.json": None}
+    observing(paper, {}, exports)
+    made = EXPORTERS["grafana"].render(paper.pipeline, GrafanaOptions())
+    assert handed_over(paper, monkeypatch)[1].dashboards == made
+    assert made

@@ -127,6 +127,17 @@ def test_no_usable_answer_has_a_kind(answer: bytes | None, kind: str) -> None:
     assert str(caught.value).startswith(kind)
 
 
+@pytest.mark.parametrize(("size", "kind"), [(1000, ""), (1001, "too large")])
+def test_a_body_above_the_limit_is_not_read(size: int, kind: str) -> None:
+    async def page(url: str) -> str:
+        try:
+            return (await requested(HttpClient(url, timeout=5.0, largest=1000))).text
+        except HttpError as error:
+            return error.kind
+
+    assert asking(lambda _: answered("a" * size), page)[0] == (kind or "a" * size)
+
+
 def test_nobody_there_is_an_answer_of_get_too() -> None:
     answer = asyncio.run(get(f"http://127.0.0.1:{free_ports(1)[0]}/health"))
     assert (answer["status_code"], answer["body"], answer["headers"]) == (None, None, {})

@@ -116,11 +116,19 @@ def test_verify_ends_with_what_it_found(
     ended(paper)
     said = call("verify")
     assert said.code == code
-    assert f"{found.result:4}  health" in said.out
-    assert "journals                 intact  (wanted intact)" in said.out
+    # One line a check; what pipeline.yaml does not name is said, and is no failure.
+    assert f"{found.result:11}  health                 {found.measured}  (wanted 200 healthy)\n" in said.out
+    assert "pass         journals               intact  (wanted intact)\n" in said.out
+    assert (
+        "not checked  trace                  not configured: environments.production.observability.traces\n" in said.out
+    )
+    assert said.out.endswith(f"{4 - code} passed, {code} failed, 4 not checked\n")
     told = call("verify", "--json")
     assert (told.code, told.json["checks"][0]) == (code, asdict(found))
     assert told.json["checks"][0].keys() == {"name", "result", "measured", "limit"}
+    assert {key: told.json[key] for key in ("passed", "failed", "not_checked")} == {
+        "passed": 4 - code, "failed": code, "not_checked": 4,
+    }  # fmt: skip
     alter(paper)
     assert call("verify").code == 1
 

@@ -166,6 +166,10 @@ def stand_in(**changes: Any) -> dict[str, Any]:
     return {"source": "s", "command": "s", "toolchain": "backend", **changes}
 
 
+def watched(url: str = "https://prometheus.example.org", **more: Any) -> dict[str, Any]:
+    return {"observability": {"prometheus": {"url": url, **more}}}
+
+
 def profile(**changes: Any) -> dict[str, Any]:
     return {"laptop": {"environments": {"production": changes}}}
 
@@ -213,6 +217,13 @@ def profile(**changes: Any) -> dict[str, Any]:
             {"environments": {"staging": {"pass_env": ["KEY"], "env": {"KEY": "x"}}, "production": {}}},
             [("environments.staging.env.KEY", "'KEY' is in pass_env as well: a variable has one value")],
         ),
+        (
+            {"environments": {"staging": {}, "production": watched(token="KEY")}},
+            [(
+                "environments.production.observability",
+                "only the users' environment is verified, and there is none: no stage uses rollout or deploy",
+            )],
+        ),
     ],
 )  # fmt: skip
 def test_stand_ins_and_the_ports_that_variables_name_are_there(
@@ -242,3 +253,50 @@ def test_what_the_exports_of_ci_services_name_is_there() -> None:
         ("exports.github_actions.environments.stagng", "unknown environment 'stagng'; did you mean 'staging'?"),
         ("exports.github_actions.secrets.0", "no stage has 'TOKEN' in pass_env"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problems"),
+    [
+        ({"environments": {"staging": {}, "production": watched()}}, []),
+        (
+            {"environments": {"staging": watched(), "production": {}}},
+            [("environments.staging.observability", "only the users' environment is verified, and it is production")],
+        ),
+        (
+            {"environments": {"staging": {}, "production": {**watched(token="KEY"), "env": {"KEY": "x"}}}},
+            [("environments.production.observability.prometheus.token", "'KEY' is in env as well: a token is in no file")],
+        ),
+        (
+            {"environments": {"staging": {}, "production": watched(token="DAWSOS_SIGNING_KEY")}},
+            [(
+                "environments.production.observability.prometheus.token",
+                "DAWSOS_SIGNING_KEY is for the tool alone, and sent to nobody",
+            )],
+        ),
+        (
+            {"profiles": profile(**watched(token="DAWSOS_SIGNING_KEY"))},
+            [(
+                "profiles.laptop.environments.production.observability.prometheus.token",
+                "DAWSOS_SIGNING_KEY is for the tool alone, and sent to nobody",
+            )],
+        ),
+        ({"profiles": profile(stand_ins=["outside"], **watched("http://127.0.0.1:{S_PORT}"))}, []),
+        (
+            {"profiles": profile(**watched("http://127.0.0.1:{S_PORT}"))},
+            [(
+                "profiles.laptop.environments.production.observability.prometheus.url",
+                "no worker, and no stand-in of production with the profile 'laptop', has the port 'S_PORT'; did you mean 'W_PORT'?",
+            )],
+        ),
+    ],
+    ids=[
+        "the users'", "another one", "a token in the file", "the signing key", "the signing key of a profile", "a stand-in that runs",
+        "a stand-in that does not",
+    ],
+)  # fmt: skip
+def test_what_observes_an_environment_can_be_asked(changes: dict[str, Any], problems: list[tuple[str, str]]) -> None:
+    rollout = {"id": "canary", "uses": "rollout", "environment": "production", "gates": GOOD.stages[0].gates}
+    made = dict(with_stand_ins(**changes))
+    pipeline = Pipeline.model_validate({**made, "stages": (*GOOD.stages, rollout)})
+    assert told(pipeline) == problems

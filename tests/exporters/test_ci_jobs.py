@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dawsos.errors import BadInput
 from dawsos.exporters.ci_jobs import CiJob, ci_jobs, home, locks, to_install, turn, variables, waiting
 from dawsos.model.exports import CiEnvironment, CiOptions
+from dawsos.model.observability import Observability, TraceServer
 from dawsos.model.pipeline import Stage
 from exporters.pipelines import BUILD, CANARY, LINT, STAGING, UAT, WHOLE, pipeline
 
@@ -159,6 +160,11 @@ def test_a_job_gets_the_variables_of_its_environments_and_the_secrets_of_its_sta
     assert variables(made, CiOptions(), gates) == ()
     assert variables(made, CiOptions(secrets=("TOKEN",)), gates) == ("TOKEN",)
     assert variables(made, CiOptions(), production) == ("API_KEY",)
+    # And the token with which the ship asks at its end what observes production.
+    traces = TraceServer(url="https://jaeger.example.org", token="TRACES_TOKEN")
+    settings = made.environment("production").model_copy(update={"observability": Observability(traces=traces)})
+    watched = made.model_copy(update={"environments": {**made.environments, "production": settings}})
+    assert variables(watched, CiOptions(), production) == ("API_KEY", "TRACES_TOKEN")
 
 
 def test_the_tool_is_installed_unless_the_repository_has_it() -> None:

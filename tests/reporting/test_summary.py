@@ -331,9 +331,15 @@ def test_the_end_of_a_run_as_lines() -> None:
 
 
 def test_a_check_after_deployment_that_did_not_pass_is_a_line() -> None:
-    run = Run(id="r", result=RunResult.PASSED, verified=(CheckResult("a", "pass"), CheckResult("b", "fail")))
-    assert ("check", "b: fail") in summary(run)
-    assert not [text for label, text in summary(run) if label == "check" and text.startswith("a")]
+    checks = (
+        CheckResult("a", "pass"), CheckResult("b", "fail"), CheckResult("c", "error", "status\n503", "a span"),
+        CheckResult("d", "not_checked", "not configured: x"),
+    )  # fmt: skip
+    run = Run(id="r", command="ship", result=RunResult.PASSED, verified=checks)
+    told = [text for label, text in summary(run) if label == "check"]
+    assert told == ["b: fail", "c: error, status 503 (wanted a span)"]
+    # One that was not made is no failure, and is told where everything is that was not checked.
+    assert not_checked(run) == (Remark("verification · d", "not configured: x"),)
 
 
 @pytest.mark.parametrize(

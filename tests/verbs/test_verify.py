@@ -20,6 +20,7 @@ VERSION = CheckResult("version", "pass", COMMIT, COMMIT)
 METRICS = CheckResult("metrics", "pass", "http_requests_total", "http_requests_total")
 WELL = CheckResult("health", "pass", "200 healthy", "200 healthy")
 ILL = CheckResult("health", "fail", "503 degraded", "200 healthy")
+OBSERVED = ("metrics at Prometheus", "trace", "alerts", "dashboards")
 INTACT = CheckResult("journals", "pass", "intact", "intact")
 
 
@@ -47,10 +48,12 @@ def test_production_and_the_journals_are_checked(
     finish(paper.session(RUN), paper.pipeline, RunResult.FAILED, "because of 01")
     written_as_version_1(paper.project.root)  # What runs may be of a commit from before version 2.
     seen = verify(paper.project)
-    assert (seen.checks, seen.passed) == ((found, VERSION, METRICS, INTACT), passed)
+    assert ((*seen.checks[:3], seen.checks[-1]), seen.passed) == ((found, VERSION, METRICS, INTACT), passed)
+    assert [(check.name, check.result) for check in seen.checks[3:-1]] == [(name, "not_checked") for name in OBSERVED]
+    assert seen.counts() == {"passed": 3 + passed, "failed": 1 - passed, "not_checked": 4}
     alter(paper)
     broken = verify(paper.project)
-    assert [check.name for check in broken.checks] == ["health", "version", "metrics", f"journal {RUN}"]
+    assert [check.name for check in broken.checks] == ["health", "version", "metrics", *OBSERVED, f"journal {RUN}"]
     assert not broken.passed
 
 

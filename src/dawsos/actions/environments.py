@@ -97,4 +97,4 @@ async def has_settings_of(tools: Tools, pipeline: Pipeline, name: str, profile: 
     except BadInput:
         # The profile is gone from pipeline.yaml, so its settings are unknown.
         return False
-    return deployed == pipeline.environment(name, profile)
+    return deployed.for_releases == pipeline.environment(name, profile).for_releases

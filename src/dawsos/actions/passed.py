@@ -1,4 +1,5 @@
-"""Variables that an environment takes from the person or job that ships: the keys of real providers (``pass_env``).
+"""Variables that an environment takes from the person or job that ships: the keys of real providers (``pass_env``), and the
+tokens with which its observability is asked (``observability``), which no release gets.
 
 They are kept with the environment, readable by its owner only, so that a rollback or a resume in another shell can start a
 process with the same values.  ``down --purge`` deletes them.
@@ -35,10 +36,12 @@ def take(
     missing, wanted = [], {}
     for name in names:
         settings, kept = pipeline.environment(name, profile), _kept(project, name)
-        given = {key: environ[key] for key in settings.pass_env if environ.get(key)}
-        lost = [key for key in settings.pass_env if key not in given and (fresh or key not in kept)]
-        missing += [f"pipeline.yaml: environments.{name}.pass_env: {key} is not set" for key in lost]
-        wanted[name] = {**kept, **given}
+        wanted[name] = dict(kept)
+        for place, keys in (("pass_env", settings.pass_env), ("observability", settings.observability.tokens)):
+            given = {key: environ[key] for key in keys if environ.get(key)}
+            lost = [key for key in keys if key not in given and (fresh or key not in kept)]
+            missing += [f"pipeline.yaml: environments.{name}.{place}: {key} is not set" for key in lost]
+            wanted[name].update(given)
     if missing:
         raise BadInput("\n".join(missing), fix=_FIX)
     for name, values in wanted.items():
@@ -57,6 +60,19 @@ def passed(project: Project, name: str, settings: EnvironmentSettings, environ: 
     if missing:
         raise BadInput("\n".join(f"environments.{name}.pass_env: {key} is not set" for key in missing), fix=_FIX)
     return {key: known[key] for key in settings.pass_env}
+
+
+def tokens(project: Project, name: str, settings: EnvironmentSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the bearer tokens for the servers of ``settings.observability``: those of ``environ``, else the kept ones.
+
+    Unlike a process, which must be started again with what it had, a question is asked with the newest token.  Raises BadInput
+    for one that has no value.
+    """
+    known = {**_kept(project, name), **{key: value for key, value in environ.items() if value}}
+    missing = [key for key in settings.observability.tokens if key not in known]
+    if missing:
+        raise BadInput("\n".join(f"environments.{name}.observability: {key} is not set" for key in missing), fix=_FIX)
+    return {key: known[key] for key in settings.observability.tokens}
 
 
 def _kept(project: Project, name: str) -> dict[str, str]:

@@ -1,26 +1,41 @@
-"""Verifies production after a deployment: the shipped release serves, and its daily work is done."""
+"""Verifies production after a deployment: the shipped release serves, its daily work is done, and it can be observed."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from dawsos.actions import passed
 from dawsos.actions.environments import open_environment
 from dawsos.adapters.http import get
-from dawsos.errors import InfrastructureError
+from dawsos.errors import BadInput, InfrastructureError
+from dawsos.exporters.registry import EXPORTERS
 from dawsos.model.events import CheckResult
+from dawsos.model.observability import Observability
 from dawsos.model.pipeline import Pipeline, Service
+from dawsos.observability.asking import Question, Serving
+from dawsos.observability.checks import observe
 from dawsos.platforms.commands import ServiceCommands
 from dawsos.ports import Clock
 from dawsos.releases import bundle as releases
 from dawsos.runs.project import Tools
 
 
-async def verify_deployment(tools: Tools, pipeline: Pipeline, name: str, profile: str, logs: Path) -> list[CheckResult]:
-    """Check the environment ``name``: version of /health, latest page, metrics, and the service's own checks.
+async def verify_deployment(
+    tools: Tools, pipeline: Pipeline, named: tuple[str, str], logs: Path, root: Path
+) -> list[CheckResult]:
+    """Check the environment of ``named`` = (environment, profile): version of /health, latest page, metrics, the service's own
+    checks, and what observes it.
 
-    An environment that is down is started first.  Raises InfrastructureError when no release serves there.
+    An environment that is down is started first.  ``root`` is the checkout that has the files of dashboards.  Raises
+    InfrastructureError when no release serves there, and BadInput for a token that has no value.
     """
+    name, profile = named
+    settings = pipeline.environment(name, profile)
+    tokens = _tokens(tools, pipeline, named)
     platform = await open_environment(tools, pipeline, name, profile)
     status, service = await platform.status(), pipeline.service
     stable = status.roles.stable
@@ -42,7 +57,40 @@ async def verify_deployment(tools: Tools, pipeline: Pipeline, name: str, profile
         found.append(_check(job.name, f"exit {outcome.exit_code}", "exit 0"))
     if service.latest:
         found.append(await _latest(tools.clock, commands, status.url, service.latest, logs))
+    serving = Serving(name, status.url, release.digest, release.commit, stable, settings.replicas, service.health)
+    dashboards = _dashboards(pipeline, settings.observability, root)
+    question = Question(tools.clock, tokens, await platform.variables(stable), dashboards)
+    observed = await observe(serving, settings.observability, question)
+    return [*found, *(replace(one, measured=tools.masker.clean(one.measured)) for one in observed)]
+
+
+def _tokens(tools: Tools, pipeline: Pipeline, named: tuple[str, str]) -> Mapping[str, str]:
+    """Return the tokens by their variables, which nothing prints from now on; raises BadInput for one that is none."""
+    name, profile = named
+    found = passed.tokens(tools.project, name, pipeline.environment(name, profile), os.environ)
+    tools.masker.add(found.values())
+    for variable, token in found.items():
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise BadInput(
+                f"environments.{name}.observability: {variable} holds no bearer token: it has blanks or line breaks",
+                fix="set the token alone, without a line break at its end",
+            )
     return found
+
+
+def _dashboards(pipeline: Pipeline, settings: Observability, root: Path) -> dict[str, str | None]:
+    """Return the text of each dashboard by its path: the files that are named, else what the export gives; None for no file."""
+    if settings.dashboards:
+        return {path: _text(root / path) for path in settings.dashboards}
+    options = pipeline.exports.grafana
+    return {} if options is None else dict(EXPORTERS["grafana"].render(pipeline, options))
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
 
 
 def _check(name: str, measured: str, limit: str) -> CheckResult:

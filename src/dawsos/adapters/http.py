@@ -1,4 +1,4 @@
-"""The one HTTP client: to the services, proxies and admin pages of this machine.
+"""The one HTTP client: to the services, proxies and admin pages of this machine, and to the servers that observe them.
 
 aiohttp is imported when the first request is made, so that a verb that makes none does not pay for it.
 """
@@ -21,7 +21,7 @@ _CHARSET = re.compile(r"charset=\"?([^\s;\"]+)", re.IGNORECASE)
 
 
 class HttpError(Exception):
-    """No usable answer.  ``kind`` is ``cannot connect``, ``disconnected``, ``incomplete answer``, ``timeout``,
+    """No usable answer.  ``kind`` is ``cannot connect``, ``disconnected``, ``incomplete answer``, ``timeout``, ``too large``,
     ``invalid answer``, ``invalid address`` or ``status N``; the message has the detail as well."""
 
     def __init__(self, kind: str, detail: str = "") -> None:
@@ -50,13 +50,17 @@ class Response:
 class HttpClient:
     """Requests to one server.  Sends each request once, follows no redirect, keeps no cookie and asks no proxy of the caller's.
 
-    ``timeout`` is of a whole request, in seconds; ``connections`` is how many may be open at once.
+    ``timeout`` is of a whole request, in seconds; ``connections`` is how many may be open at once.  A body of more than
+    ``largest`` bytes is not read to its end.
     """
 
-    def __init__(self, base_url: str = "", *, timeout: float, connections: int = 100) -> None:
+    def __init__(
+        self, base_url: str = "", *, timeout: float, connections: int = 100, largest: int | None = None
+    ) -> None:
         self._base_url = base_url.rstrip("/")
         self._timeout = timeout
         self._connections = connections
+        self._largest = largest
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> aiohttp.ClientSession:
@@ -94,14 +98,26 @@ class HttpClient:
             async with session.request(
                 method, self._base_url + path, params=params, headers=headers, allow_redirects=False
             ) as answer:
-                body = await answer.read()
+                body = await self._read(answer)
                 named = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
                 return Response(answer.status, named, body)
+        except HttpError:
+            raise
         except Exception as error:
             kind = _kind(error)
             if not kind:
                 raise
             raise HttpError(kind, str(error)) from error
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        if self._largest is None:
+            return await answer.read()
+        body = bytearray()
+        async for piece in answer.content.iter_any():
+            body += piece
+            if len(body) > self._largest:
+                raise HttpError("too large", f"more than {self._largest} bytes")
+        return bytes(body)
 
     async def page(self, path: str, params: Mapping[str, str] | None = None) -> str:
         """Return the text of a page; raises HttpError, also for any status but 2xx."""

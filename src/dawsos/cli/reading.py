@@ -135,14 +135,14 @@ def verify(*, as_json: bool) -> int:
 
     found = look(here())
     if as_json:
-        print_json({"checks": [asdict(check) for check in found.checks]})
+        print_json({"checks": [asdict(check) for check in found.checks], **found.counts()})
     else:
         from dawsos.cli.console import make_console
+        from dawsos.cli.tables import verification_lines
 
         console = make_console()
-        for check in found.checks:
-            line = f"{check.result:4}  {check.name:24} {check.measured}  (wanted {check.limit})"
-            console.print(line, markup=False)
+        for line in verification_lines(found.checks, found.counts()):
+            console.print(line, soft_wrap=True)
     return EXIT_DONE if found.passed else EXIT_GATE_FAILED
 
 

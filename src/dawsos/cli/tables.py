@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -16,6 +16,7 @@ from dawsos.reporting.marks import mark
 if TYPE_CHECKING:
     # For their types only: what makes these values need not be loaded to show them.
     from dawsos.analysis.simulation.contest import SimulationResult
+    from dawsos.model.events import CheckResult
     from dawsos.model.plan import Plan
     from dawsos.model.run import Run
     from dawsos.provenance.verification import StatementCheck
@@ -64,6 +65,27 @@ def plan_table(plan: Plan, explain: bool) -> RenderableType:
         tail += f", {counted['skip']} skipped"
     hidden = not explain and any(planned.changes for planned in plan.stages)
     return Group(table, Text(tail + ("; --explain names the inputs that changed" if hidden else "")))
+
+
+_TONES = {"good": "green", "warn": "yellow", "bad": "red"}
+
+
+def verification_lines(checks: Sequence[CheckResult], counts: Mapping[str, int]) -> Iterator[Text]:
+    """Yield one line a check, and one that counts them by their results."""
+    width = max(len(formatting.words(check.result)) for check in checks)
+    longest = max(len(formatting.one_line(check.name)) for check in checks)
+    for check in checks:
+        style = _TONES.get(formatting.look(check.result).tone, "")
+        wanted = f"  (wanted {formatting.one_line(check.limit)})" if check.passed or check.failed else ""
+        # A server that was asked may say anything, also what would steer the terminal.
+        told = f"  {formatting.one_line(check.name):{longest}}  {formatting.one_line(check.measured)}{wanted}"
+        yield Text.assemble((f"{formatting.words(check.result):{width}}", style), told)
+    shown = [
+        f"{amount} {formatting.words(result)}"
+        for result, amount in counts.items()
+        if amount or result in ("passed", "failed")
+    ]
+    yield Text(", ".join(shown))
 
 
 def status_text(status: Status, *, ascii_only: bool = False) -> RenderableType:

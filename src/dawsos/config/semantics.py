@@ -8,8 +8,10 @@ from graphlib import CycleError, TopologicalSorter
 from typing import get_args
 
 from dawsos.adapters.identity import SIGNING_KEY
-from dawsos.model.environment import ServiceName
+from dawsos.errors import BadInput
+from dawsos.model.environment import EnvironmentSettings, ServiceName
 from dawsos.model.names import did_you_mean
+from dawsos.model.observability import Observability
 from dawsos.model.pipeline import Pipeline
 
 Place = tuple[str | int, ...]
@@ -22,6 +24,7 @@ def semantic_problems(pipeline: Pipeline) -> list[tuple[Place, str]]:
         *_environments(pipeline),
         *_stand_ins(pipeline),
         *_variables(pipeline),
+        *_observability(pipeline),
         *_service(pipeline),
         *_profiles(pipeline),
         *_private(pipeline),
@@ -38,10 +41,19 @@ def _private(pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
     for name, settings in pipeline.environments.items():
         if SIGNING_KEY in settings.pass_env:
             yield ("environments", name, "pass_env", settings.pass_env.index(SIGNING_KEY)), message
+        yield from _sent(("environments", name), settings.observability)
     for profile, changes in pipeline.profiles.items():
         for name, changed in changes.environments.items():
             if SIGNING_KEY in (changed.pass_env or ()):
                 yield ("profiles", profile, "environments", name, "pass_env"), message
+            yield from _sent(("profiles", profile, "environments", name), changed.observability)
+
+
+def _sent(place: Place, settings: Observability | None) -> Iterator[tuple[Place, str]]:
+    """Find where the key that signs the evidence would be sent to a server as a token."""
+    for key, server in (settings or Observability()).servers().items():
+        if server.token == SIGNING_KEY:
+            yield (*place, "observability", key, "token"), f"{SIGNING_KEY} is for the tool alone, and sent to nobody"
 
 
 def _stages(pipeline: Pipeline) -> list[tuple[Place, str]]:
@@ -121,34 +133,70 @@ def _variables(pipeline: Pipeline) -> list[tuple[Place, str]]:
     for profile in (None, *pipeline.profiles):
         for name in pipeline.environments:
             settings = pipeline.environment(name, profile)
-            of_stand_ins = {
-                port
-                for one in settings.stand_ins
-                if one in pipeline.stand_ins
-                for port in pipeline.stand_ins[one].ports
-            }
+            known = of_workers | _ports_of_stand_ins(pipeline, settings)
             for key, value in settings.env.items():
-                for port in sorted({*_PORT.findall(value)} - of_workers - of_stand_ins):
-                    place = _place_of(pipeline, name, profile, key)
-                    with_profile = f" with the profile {profile!r}" if profile else ""
-                    near = did_you_mean(port, of_workers | of_stand_ins)
+                for port in sorted({*_PORT.findall(value)} - known):
                     problems.setdefault(
-                        place, f"no worker, and no stand-in of {name}{with_profile}, has the port {port!r}{near}"
+                        _place_of(pipeline, name, profile, "env", key), _no_port(port, name, profile, known)
                     )
             for twice in sorted({*settings.pass_env} & {*settings.env}):
                 problems.setdefault(
-                    _place_of(pipeline, name, profile, twice),
+                    _place_of(pipeline, name, profile, "env", twice),
                     f"{twice!r} is in pass_env as well: a variable has one value",
                 )
     return list(problems.items())
 
 
-def _place_of(pipeline: Pipeline, name: str, profile: str | None, key: str) -> Place:
-    """Return where the variable ``key`` of an environment is written: in the profile, or in the environment."""
+def _ports_of_stand_ins(pipeline: Pipeline, settings: EnvironmentSettings) -> set[str]:
+    """Return the ports of the stand-ins that run in an environment; one that does not exist is told elsewhere."""
+    there = [pipeline.stand_ins[name] for name in settings.stand_ins if name in pipeline.stand_ins]
+    return {port for one in there for port in one.ports}
+
+
+def _no_port(port: str, name: str, profile: str | None, known: Iterable[str]) -> str:
+    with_profile = f" with the profile {profile!r}" if profile else ""
+    return f"no worker, and no stand-in of {name}{with_profile}, has the port {port!r}{did_you_mean(port, known)}"
+
+
+def _observability(pipeline: Pipeline) -> list[tuple[Place, str]]:
+    """Check with each profile that the servers of an environment are those that a verification asks, and can be asked."""
+    of_workers = {port for worker in pipeline.service.workers for port in worker.ports}
+    users = _users(pipeline)
+    problems: dict[Place, str] = {}
+    for profile in (None, *pipeline.profiles):
+        for name in pipeline.environments:
+            settings = pipeline.environment(name, profile)
+            known = of_workers | _ports_of_stand_ins(pipeline, settings)
+            place = _place_of(pipeline, name, profile, "observability")
+            if settings.observability != Observability() and name != users:
+                told = f"it is {users}" if users else "there is none: no stage uses rollout or deploy"
+                problems.setdefault(place, f"only the users' environment is verified, and {told}")
+            for key, server in settings.observability.servers().items():
+                for port in sorted({*_PORT.findall(server.url)} - known):
+                    problems.setdefault((*place, key, "url"), _no_port(port, name, profile, known))
+                if server.token in settings.env:
+                    problems.setdefault(
+                        (*place, key, "token"), f"{server.token!r} is in env as well: a token is in no file"
+                    )
+    return list(problems.items())
+
+
+def _users(pipeline: Pipeline) -> str:
+    """Return the environment that ``verify`` looks at, an empty text without one."""
+    try:
+        return pipeline.rollout_stage().environment
+    except BadInput:
+        return ""
+
+
+def _place_of(pipeline: Pipeline, name: str, profile: str | None, key: str, variable: str = "") -> Place:
+    """Return where ``key`` of an environment (and its ``variable``) is written: in the profile, or in the environment."""
     changes = pipeline.profiles[profile].environments.get(name) if profile else None
-    if changes is not None and key in (changes.env or {}):
-        return ("profiles", str(profile), "environments", name, "env", key)
-    return ("environments", name, "env", key)
+    changed = getattr(changes, key) if changes is not None else None
+    rest: Place = (key, variable) if variable else (key,)
+    if changed is not None and (not variable or variable in changed):
+        return ("profiles", str(profile), "environments", name, *rest)
+    return ("environments", name, *rest)
 
 
 def _unknown_environment(name: str, known: Iterable[str]) -> str:

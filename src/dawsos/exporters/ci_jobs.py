@@ -188,11 +188,13 @@ def turn(pipeline: Pipeline, options: CiOptions, environment: str) -> str:
 
 
 def variables(pipeline: Pipeline, options: CiOptions, job: CiJob) -> tuple[str, ...]:
-    """Return the names of the variables that the job's environments take from it, and of secrets that its stages take."""
+    """Return the names of the variables that the job's environments take from it, with the tokens of what observes them, and of
+    secrets that its stages take."""
     names: dict[str, None] = {}
     for stage in job.stages:
         if stage.environment is not None:
-            names |= dict.fromkeys(pipeline.environment(stage.environment, options.profile).pass_env)
+            settings = pipeline.environment(stage.environment, options.profile)
+            names |= dict.fromkeys((*settings.pass_env, *settings.observability.tokens))
         names |= dict.fromkeys(name for name in stage.pass_env if name in options.secrets)
     return tuple(names)
 

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from dawsos.model.policy import Strict
+from dawsos.model.observability import Observability
+from dawsos.model.policy import Strict, VariableName
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 PlatformName = Literal["local"]
 ServiceName = Literal["postgres", "redis"]
 Replicas = Annotated[int, Field(ge=1, le=16)]
 PortName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*_PORT$")]
-VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class StandIn(Strict):
@@ -49,6 +49,9 @@ class EnvironmentSettings(Strict):
     pass_env: tuple[VariableName, ...] = Field(
         default=(), description="Names of variables taken from whoever ships, and never shown: keys of real providers."
     )
+    observability: Observability = Field(
+        default=Observability(), description="Where `verify` finds the metrics, traces, alerts and dashboards."
+    )
 
     def changed_by(self, changes: EnvironmentChanges) -> EnvironmentSettings:
         """Return the settings with what a profile says of this environment: ``env`` is merged, other keys replace."""
@@ -56,6 +59,11 @@ class EnvironmentSettings(Strict):
         if changes.env is not None:
             given["env"] = {**self.env, **changes.env}
         return self.model_copy(update=given)
+
+    @property
+    def for_releases(self) -> EnvironmentSettings:
+        """The settings that decide how a release runs here; who watches it is no part of them."""
+        return self.model_copy(update={"observability": Observability()})
 
 
 class EnvironmentChanges(Strict):
@@ -67,3 +75,4 @@ class EnvironmentChanges(Strict):
     stand_ins: tuple[Identifier, ...] | None = None
     env: dict[VariableName, str] | None = None
     pass_env: tuple[VariableName, ...] | None = None
+    observability: Observability | None = None

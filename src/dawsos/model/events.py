@@ -502,9 +502,16 @@ class RevertFinished(Fact):
     drained: float | None = None
 
 
+# The result of a check for which pipeline.yaml has no settings: it is no pass, and fails nothing.
+NOT_CHECKED = "not_checked"
+
+
 @dataclass(frozen=True)
 class CheckResult:
-    """One check of a deployment: what was measured against which limit."""
+    """One check of a deployment: what was measured against which limit.
+
+    ``result`` is ``pass``, ``fail``, ``error`` (what should be measured could not be) or ``not_checked``.
+    """
 
     name: str
     result: str
@@ -514,6 +521,11 @@ class CheckResult:
     @property
     def passed(self) -> bool:
         return self.result == "pass"
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was made and did not pass."""
+        return self.result not in ("pass", NOT_CHECKED)
 
 
 def _checks(bodies: Any) -> tuple[CheckResult, ...]:

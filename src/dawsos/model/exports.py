@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from dawsos.model.environment import Identifier, VariableName
-from dawsos.model.policy import Strict
+from dawsos.model.environment import Identifier
+from dawsos.model.policy import Strict, VariableName
 from dawsos.model.units import Duration, PositiveDuration, Share
 
 # Below the project's root.

@@ -31,6 +31,7 @@ LOOKS: dict[str, Look] = {
     "running": Look("●", ">", "busy"),
     "inconclusive": Look("●", "o", "warn"),
     "no_data": Look("?", "?", "warn"),
+    "not_checked": Look("?", "?", "warn"),
     "waiting": Look("◷", "w", "warn"),
     "cancelled": Look("⊘", "-", "idle"),
     "skipped": Look("⊘", "-", "warn"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dawsos.model.events import FilesChanged, RolloutSampled
+from dawsos.model.events import CheckResult, FilesChanged, RolloutSampled
 from dawsos.model.run import ChangedFiles, RolloutRecord, Run, StageRecord
 from dawsos.model.status import Cause
 from dawsos.model.verdicts import GateVerdict
@@ -304,6 +304,8 @@ def _rollout_remarks(run: Run) -> Sequence[Remark]:
         remarks.append(Remark("signing key", one_line(run.certificate.problem)))
     if run.command == "ship" and run.result == "passed" and not run.verified and not run.ends_before_users:
         remarks.append(Remark("verification", "the checks after deployment did not run"))
+    unchecked = [check for check in run.verified if not check.passed and not check.failed]
+    remarks += [Remark(f"verification · {one_line(check.name)}", one_line(check.measured)) for check in unchecked]
     return remarks
 
 
@@ -352,12 +354,17 @@ def summary(run: Run, *, report: str = "", url: str = "", hints: bool = True) ->
         numbers = f": {rule.measured}" + (f", limit {rule.limit}" if rule.limit else "") if rule.measured else ""
         lines.append(("rule", f"{rule.name}{numbers}"))
         lines.append(("rollback", rollback_text(rollout)))
-    lines += [("check", f"{one_line(check.name)}: {words(check.result)}") for check in run.verified if not check.passed]
+    lines += [("check", _failed_check(check)) for check in run.verified if check.failed]
     lines += [("report", report)] if report else []
     lines += [("service", url)] if url and run.result == "passed" else []
     if hints:
         lines += [("next" if index == 0 else "then", command) for index, command in enumerate(next_commands(run))]
     return tuple(lines)
+
+
+def _failed_check(check: CheckResult) -> str:
+    measured = f", {one_line(check.measured)} (wanted {one_line(check.limit)})" if check.measured else ""
+    return f"{one_line(check.name)}: {words(check.result)}{measured}"
 
 
 def weight_change(change: str) -> str:

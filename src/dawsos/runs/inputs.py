@@ -67,7 +67,8 @@ def stage_fingerprint(
         # The same release may behave otherwise with other variables, services or stand-ins.
         settings = pipeline.environment(stage.environment, above.profile)
         played = [pipeline.stand_ins[name].model_dump_json() for name in settings.stand_ins]
-        upstream["environment"] = hashlib.sha256("\n".join([settings.model_dump_json(), *played]).encode()).hexdigest()
+        decides = settings.model_dump_json(exclude={"observability"})
+        upstream["environment"] = hashlib.sha256("\n".join([decides, *played]).encode()).hexdigest()
     if above.seed is not None and takes_seed(stage):
         upstream["seed"] = str(above.seed)
     return fingerprint(stage, hashes, tools, environ, upstream)

@@ -206,9 +206,10 @@ async def _verify(context: RunContext, passing: str) -> tuple[RunResult, str]:
     from dawsos.actions.verification import verify_deployment  # loads the platform, as only a ship needs it
 
     logs = context.tools.project.run_folder(session.id) / "verify"
-    checks = await verify_deployment(context.tools, context.pipeline, environment, session.state.profile, logs)
+    named = (environment, session.state.profile)
+    checks = await verify_deployment(context.tools, context.pipeline, named, logs, context.root)
     session.record(Verified(tuple(checks)))
-    failed = [check for check in checks if not check.passed]
+    failed = [check for check in checks if check.failed]
     if failed:
         first = failed[0]
         return RunResult.FAILED, f"verification: {first.name}: {first.measured} (wanted {first.limit})"

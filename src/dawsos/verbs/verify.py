@@ -20,8 +20,13 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed."""
-        return all(check.passed for check in self.checks)
+        """Whether no check failed; one that was not made did neither."""
+        return not any(check.failed for check in self.checks)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many checks passed, failed, and were not made."""
+        passed, failed = sum(check.passed for check in self.checks), sum(check.failed for check in self.checks)
+        return {"passed": passed, "failed": failed, "not_checked": len(self.checks) - passed - failed}
 
 
 def verify(project: Project) -> Verification:
@@ -32,7 +37,7 @@ def verify(project: Project) -> Verification:
 
     async def look() -> list[CheckResult]:
         profile = await serving_profile(tools, pipeline, environment)
-        return await verify_deployment(tools, pipeline, environment, profile, project.home / "verify")
+        return await verify_deployment(tools, pipeline, (environment, profile), project.home / "verify", project.root)
 
     found = asyncio.run(look())
     broken = [
