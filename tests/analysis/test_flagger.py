@@ -5,6 +5,7 @@ from __future__ import annotations
 from dawsos.analysis.flagger import FlaggerRule
 from dawsos.model.policy import LadderStep, RolloutPolicy
 from dawsos.model.rollout import Counts, Judgement
+from dawsos.model.status import Cause
 from fakes import counts, sample
 
 POLICY = RolloutPolicy(
@@ -58,6 +59,18 @@ def test_with_a_short_interval_a_check_still_looks_at_a_minute() -> None:
 
 def test_a_crash_loop_rolls_back_at_once() -> None:
     assert FlaggerRule(POLICY).observe(sample(0, crash_looping=True, restarts=3)).verdict == "failing"
+
+
+def test_a_failure_counter_that_has_risen_fails_each_check_from_then_on() -> None:
+    rule = FlaggerRule(POLICY)
+    found = [
+        rule.observe(sample(second, canary=GOOD, counters={"packs_failed_total": float(second == 70)}))
+        for second in range(60 * 7)
+    ]
+    assert [judgement.consecutive_failures for judgement in found[59::60]] == [0, 1, 2, 3, 4, 5, 6]
+    assert (found[-2].verdict, found[-1].verdict) == ("inconclusive", "failing")
+    assert (found[-1].cause, found[-1].metric) == (Cause.FAILURE_COUNTER, "packs_failed_total")
+    assert "packs_failed_total rose by 1" in found[-1].reason
 
 
 def test_the_time_before_the_first_step_is_no_failed_check() -> None:

@@ -66,10 +66,10 @@ spec:
 SECONDS = 'histogram_quantile(0.9, a_seconds_bucket{b="c"})'
 
 
-def _read(text: str, **analysis: Any) -> Manifest:
+def _read(text: str, rate: float | None = None, **analysis: Any) -> Manifest:
     documents = list(YAML(typ="safe", pure=True).load_all(text))
     documents[0]["spec"]["analysis"].update(analysis)
-    return read_manifest(documents)[0]
+    return read_manifest(documents, rate)[0]
 
 
 def _said(manifest: Manifest, *levels: str) -> str:
@@ -203,3 +203,38 @@ def test_the_deprecated_threshold_of_a_metric_is_its_limit_where_there_is_no_ran
     assert (policy.error_rate, policy.p95) == (0.01, 0.5)
     ranged = [{"name": "request-success-rate", "threshold": 99, "thresholdRange": {"min": 98}}]
     assert _read(GOOD, metrics=ranged).policy().error_rate == 0.02
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        (None, ["one failed request fails", "no load test"]),
+        (1.0, ["one failed request fails", "no load test"]),
+        (20.0, ["one failed request fails"]),
+        (200.0, []),
+    ],
+)
+def test_where_the_traffic_is_known_only_too_little_of_it_is_told(rate: float | None, said: list[str]) -> None:
+    warnings = _said(_read(GOOD, rate, webhooks=[]), "warning").splitlines()
+    assert [warning[: len(start)] for warning, start in zip(warnings, said, strict=True)] == said
+
+
+def test_a_canary_that_never_gets_traffic_has_never_enough_of_it() -> None:
+    assert "no load test" in _said(_read(GOOD, 1e6, webhooks=[], stepWeights=None, stepWeight=0), "warning")
+
+
+def test_a_window_that_follows_the_interval_is_no_fault() -> None:
+    fixed = "does not say how often it is checked"
+    built_in = {"name": "request-success-rate", "interval": "2m", "thresholdRange": {"min": 99}}
+    template = {"name": "slow", "interval": "2m", "templateRef": {"name": "slow"}, "thresholdRange": {"max": 1200}}
+    elsewhere = {**template, "templateRef": {"name": "elsewhere"}}
+    assert fixed not in _said(_read(GOOD, metrics=[built_in, template, elsewhere]))
+    inline = {"name": "slow", "interval": "2m", "query": 'sum(a{b="c"}[1m])', "thresholdRange": {"max": 1}}
+    assert f"interval 2m {fixed}" in _said(_read(GOOD, metrics=[inline]))
+
+
+def test_a_template_may_measure_the_success_rate_too() -> None:
+    metric = {"name": "app-success-rate", "templateRef": {"name": "elsewhere"}, "thresholdRange": {"min": 98}}
+    manifest = _read(GOOD, metrics=[metric])
+    assert manifest.policy().error_rate == 0.02
+    assert manifest.needed_rate == pytest.approx(50 / 60 / 0.05)

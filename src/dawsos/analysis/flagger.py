@@ -8,7 +8,9 @@ and when one fails, add one to the failed checks and stay; (c) else advance.  So
 - failed checks add up over the whole rollout; a check that passes takes none away;
 - a minute without requests is a failed check;
 - an interval below 10 s is 10 s;
-- there is no comparison with the stable release, and no statistics.
+- there is no comparison with the stable release, and no statistics;
+- a failure counter that has risen fails each check from then on, as the check does that ``exporters.flagger_metrics`` makes of
+  it.  Only a crash loop rolls back at once here: Flagger makes no check while a replica is not ready.
 
 Flagger has no durations: a step of this ladder needs as many checks passed as fit into its duration.
 """
@@ -40,6 +42,7 @@ class FlaggerRule:
         self._seen = self._failures = self._passes = 0
         self._weight = 0
         self._last = Check()
+        self._failure: Conclusion | None = None
         self._rolled_back = False
 
     def observe(self, sample: Sample) -> Judgement:
@@ -52,20 +55,32 @@ class FlaggerRule:
         if sample.weight != self._weight:
             self._weight, self._passes = sample.weight, 0
         counts = self._recent.add(Counts() if unusable(sample) else sample.canary)
+        proof = proof_at_once(sample)
+        if proof is not None and proof.cause is Cause.FAILURE_COUNTER:
+            self._failure, proof = self._failure or proof, None
         self._seen += 1
         if self._seen % self._every == 0:
             self._rolled_back = self._rolled_back or self._failures >= self._policy.failed_checks
-            self._last = check(counts, self._policy)
+            self._last = self._with_failure(check(counts, self._policy))
             good = self._last.failed is False
             self._failures += not good
             self._passes += good
         return Judgement.of(
-            proof_at_once(sample) or self._conclude(),
+            proof or self._conclude(),
             error_rate=self._last.error_rate,
             p95=self._last.p95,
             requests=self._last.requests,
             consecutive_failures=self._failures,
         )
+
+    def _with_failure(self, last: Check) -> Check:
+        failure = self._failure
+        if failure is None or last.failed is not False:
+            return last
+        return replace(
+            last, failed=True, why=failure.reason, cause=failure.cause,
+            metric=failure.metric, measured=failure.measured, limit=failure.limit,
+        )  # fmt: skip
 
     def _conclude(self) -> Conclusion:
         limit = self._policy.failed_checks

@@ -54,6 +54,7 @@ class Check:
     cause: Cause = Cause.UNKNOWN
     measured: float | None = None
     limit: float | None = None
+    metric: str = ""
 
 
 def check(counts: Counts, policy: RolloutPolicy) -> Check:
@@ -82,7 +83,7 @@ def twice_as_often(policy: RolloutPolicy) -> RolloutPolicy:
 
 def failing(last: Check, reason: str) -> Conclusion:
     """Return that the canary fails by what ``last`` measured."""
-    return Conclusion("failing", f"{reason}: {last.why}", last.cause, "", last.measured, last.limit)
+    return Conclusion("failing", f"{reason}: {last.why}", last.cause, last.metric, last.measured, last.limit)
 
 
 class Thresholds:

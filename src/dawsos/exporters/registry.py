@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dawsos.exporters import alerts, github_actions, gitlab_ci, grafana
+from dawsos.exporters import alerts, flagger, github_actions, gitlab_ci, grafana
 from dawsos.exporters.contract import Exporter
 from dawsos.model.exports import ExporterName
 
@@ -14,5 +14,6 @@ EXPORTERS: dict[ExporterName, Exporter[Any]] = {
     "github_actions": github_actions.EXPORTER,
     "gitlab_ci": gitlab_ci.EXPORTER,
     "alerts": alerts.EXPORTER,
+    "flagger": flagger.EXPORTER,
     "grafana": grafana.EXPORTER,
 }

@@ -21,6 +21,7 @@ _INTERVAL = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
 _SHORTEST = 10.0
 _USUAL = 60.0
 _MOST_STEPS = 1000
+_SURELY = 20.0
 _NEEDS_INGRESS = ("nginx", "skipper")
 
 Walk = Literal["ends", "stalls"]
@@ -73,15 +74,18 @@ class Manifest:
         )
 
 
-def read_manifest(documents: Sequence[Mapping[str, Any]]) -> list[Manifest]:
-    """Return every Canary among ``documents``, with the MetricTemplates beside it; raises BadInput without any."""
+def read_manifest(documents: Sequence[Mapping[str, Any]], rate: float | None = None) -> list[Manifest]:
+    """Return every Canary among ``documents``, with the MetricTemplates beside it; raises BadInput without any.
+
+    ``rate`` is the traffic in requests a second, when it is known: a Canary for which it is enough has no finding about it.
+    """
     templates = {
         str(_get(document, "metadata", "name")): str(_get(document, "spec", "query") or "")
         for document in documents
         if document.get("kind") == "MetricTemplate"
     }
     found = [
-        _canary(document, number, templates)
+        _canary(document, number, templates, rate)
         for number, document in enumerate(documents)
         if document.get("kind") == "Canary"
     ]
@@ -92,7 +96,7 @@ def read_manifest(documents: Sequence[Mapping[str, Any]]) -> list[Manifest]:
     return found
 
 
-def _canary(document: Mapping[str, Any], number: int, templates: Mapping[str, str]) -> Manifest:
+def _canary(document: Mapping[str, Any], number: int, templates: Mapping[str, str], rate: float | None) -> Manifest:
     root: Place = (number, "spec")
     spec = _mapping(document.get("spec"))
     analysis = _mapping(spec.get("analysis"))
@@ -108,7 +112,7 @@ def _canary(document: Mapping[str, Any], number: int, templates: Mapping[str, st
     needed = _needed_rate(metrics, interval, weights)
     findings = [
         *_shape(document, spec, root, provider), *about_interval, *about_threshold, *about_weights, *about_metrics,
-        *_traffic(analysis, place, needed), *_blocked(blocked, place, threshold, interval),
+        *_traffic(analysis, place, needed, rate, _enough(interval, weights)), *_blocked(blocked, place, threshold, interval),
     ]  # fmt: skip
     return Manifest(
         str(_get(document, "metadata", "name") or "?"), interval, threshold, weights, ends, blocked, needed,
@@ -259,7 +263,7 @@ def _limits(metrics: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
         limits = _mapping(metric.get("thresholdRange"))
         # Without a range Flagger still reads the deprecated threshold: the least rate, the longest duration.
         least, most = (_number(limits.get(key) if limits else metric.get("threshold")) for key in ("min", "max"))
-        if metric.get("name") == "request-success-rate" and least is not None:
+        if _measures_errors(metric) and least is not None:
             error_rate = round(min(1.0, max(0.0, 1 - least / 100)), 9)
         if str(metric.get("name", "")).startswith("request-duration") and most is not None and most > 0:
             slow = most / 1000
@@ -268,20 +272,32 @@ def _limits(metrics: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
 
 def _needed_rate(metrics: Sequence[Mapping[str, Any]], interval: float, weights: tuple[int, ...]) -> float | None:
     error_rate, _ = _limits(metrics)
-    measured = any(metric.get("name") == "request-success-rate" for metric in metrics)
-    if not measured or not weights or weights[0] <= 0 or error_rate <= 0:
+    if not any(map(_measures_errors, metrics)) or not weights or weights[0] <= 0 or error_rate <= 0:
         return None
     return 1 / error_rate / max(interval, _USUAL) / (weights[0] / 100)
 
 
-def _traffic(analysis: Mapping[str, Any], place: Place, needed: float | None) -> Iterable[ManifestFinding]:
-    if needed is not None:
+def _measures_errors(metric: Mapping[str, Any]) -> bool:
+    """Return whether it is Flagger's success rate, or a template's with a name like it (per cent as well)."""
+    return str(metric.get("name", "")).endswith("success-rate")
+
+
+def _enough(interval: float, weights: tuple[int, ...]) -> float:
+    """Return the total requests a second from which on the canary surely has requests in each check (20 are expected)."""
+    first = weights[0] / 100 if weights and weights[0] > 0 else 0.0
+    return _SURELY / max(interval, _USUAL) / first if first else math.inf
+
+
+def _traffic(
+    analysis: Mapping[str, Any], place: Place, needed: float | None, rate: float | None, enough: float
+) -> Iterable[ManifestFinding]:
+    if needed is not None and (rate is None or rate < needed):
         text = f"one failed request fails a check of a healthy canary unless there are {needed:.1f} requests/s in all"
         yield ManifestFinding(
             "warning", (*place, "metrics"), text, "know your traffic, or give the check a longer window"
         )
     hooks = [_mapping(hook).get("type") for hook in _list(analysis.get("webhooks"))]
-    if "rollout" not in hooks and None not in hooks:
+    if "rollout" not in hooks and None not in hooks and (rate is None or rate < enough):
         text = "no load test: a minute without requests to the canary is 'no values found', a failed check"
         yield ManifestFinding(
             "warning", place, text, "add a webhook of type rollout that sends requests, or have steady traffic"

@@ -86,8 +86,9 @@ def _range(metric: Mapping[str, Any], name: str, place: Place, query: str) -> It
 def _query(metric: Mapping[str, Any], name: str, place: Place, query: str) -> Iterable[ManifestFinding]:
     window = _WINDOW.search(query)
     interval = str(metric.get("interval") or "1m")
-    if metric.get("interval") and interval != "1m" and (not query or window):
-        fixed = f"; the query's window is fixed at [{window.group(1)}]" if window else ""
+    # Flagger's own queries, and templates that use it, look back over the interval.
+    if metric.get("interval") and interval != "1m" and window:
+        fixed = f"; the query's window is fixed at [{window.group(1)}]"
         text = f"{name}: interval {interval} does not say how often it is checked (every tick checks all){fixed}"
         yield ManifestFinding("warning", place, text, "use [{{ interval }}] in the query")
     if not query:

@@ -78,8 +78,59 @@ class GitlabCiOptions(CiOptions):
     tags: tuple[Plain, ...] = Field(default=(), description="Tags of the runners of other jobs.")
 
 
+FlaggerProvider = Literal["traefik", "gatewayapi:v1", "istio", "nginx"]
+
+# A name of Kubernetes (RFC 1123), and one that is short enough for the names that Flagger makes of it.
+KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=50)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class GatewayName(Strict):
+    """A Gateway of the cluster: of the Gateway API, or of Istio."""
+
+    name: KubernetesName
+    namespace: KubernetesName
+
+
+class FlaggerAlert(Strict):
+    """Where Flagger tells of a rollback.  ``secret`` is a Secret in the Canary's namespace that holds the URL as ``address``."""
+
+    type: Literal["slack", "msteams", "discord", "rocket", "gchat"] = "slack"
+    secret: KubernetesName
+    channel: str | None = None
+
+
 class FlaggerOptions(ExportOptions):
     """Flagger's Canary and MetricTemplates."""
+
+    providers: tuple[FlaggerProvider, ...] = Field(
+        default=("gatewayapi:v1",), min_length=1, description="One file is made for each."
+    )
+    folder: str = Field(default="deploy/flagger", pattern=_FOLDER)
+    profile: str | None = Field(default=None, description="The profile whose policy is exported; default: production.")
+    deployment: KubernetesName | None = Field(
+        default=None, description="Name of the Deployment; default: the pipeline's."
+    )
+    namespace: KubernetesName | None = Field(
+        default=None, description="Default: the environment of the stage that uses rollout."
+    )
+    port: Port = Field(default=80, description="Port of the Service.")
+    target_port: Port = Field(default=8000, description="Port on which a replica listens.")
+    hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")], ...] = Field(
+        default=(), description="Names under which users reach the service."
+    )
+    gateway: GatewayName | None = Field(default=None, description="For gatewayapi:v1 and istio.")
+    route: bool = Field(
+        default=True, description="Make the IngressRoute of traefik and the Ingress of nginx too; false: you have one."
+    )
+    prometheus: str = Field(default="http://prometheus.monitoring:9090", pattern=r"^https?://[^\s/]+(/\S*)?$")
+    route_label: LabelName | None = Field(
+        default="endpoint", description="Label of http_requests_total with the page, so that probes do not count."
+    )
+    restarts: Literal["process", "kube-state-metrics", "off"] = Field(
+        default="process", description="Whose metric tells of a crash loop; off: only the progress deadline does."
+    )
+    alert: FlaggerAlert | None = None
 
 
 class AlertsOptions(ExportOptions):

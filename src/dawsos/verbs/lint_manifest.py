@@ -32,23 +32,24 @@ class LintedCanary:
 
 def lint_manifest(path: Path, traffic: str) -> tuple[LintedCanary, ...]:
     """Return what each Canary in ``path`` will do with ``traffic``; raises BadInput when the file holds none."""
-    documents, found = manifests(path)
+    rate = parse_traffic(traffic)
+    documents, found = manifests(path, rate)
     return tuple(
         LintedCanary(
             manifest,
             tuple(documents.line(finding.place) for finding in manifest.findings),
-            _simulated(manifest, traffic),
+            _simulated(manifest, rate),
         )
         for manifest in found
     )
 
 
-def _simulated(manifest: Manifest, traffic: str) -> tuple[SimulationResult, ...]:
+def _simulated(manifest: Manifest, rate: float) -> tuple[SimulationResult, ...]:
     try:
         policy = manifest.policy()
     except BadInput:
         return ()
-    world = World(rate=parse_traffic(traffic))
+    world = World(rate=rate)
     both = [("this manifest", policy), ("statistical", policy.model_copy(update={"judge": "statistical"}))]
     found: list[SimulationResult] = []
     for name in ("aa", "errors=5%"):

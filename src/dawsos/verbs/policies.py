@@ -34,12 +34,12 @@ def is_manifest(name: str) -> bool:
     return name.endswith((".yaml", ".yml"))
 
 
-def manifests(path: Path) -> tuple[Documents, list[Manifest]]:
-    """Return the Flagger Canaries of the file ``path``, with what tells their lines; raises BadInput."""
+def manifests(path: Path, rate: float | None = None) -> tuple[Documents, list[Manifest]]:
+    """Return the Flagger Canaries of the file ``path`` under traffic of ``rate``, with what tells their lines; raises BadInput."""
     if not path.is_file():
         raise BadInput(f"there is no file {path}", fix="give the path of a Flagger manifest")
     documents = Documents(path.read_text(encoding="utf-8"), str(path))
-    return documents, read_manifest(documents.values)
+    return documents, read_manifest(documents.values, rate)
 
 
 def contenders(policy: RolloutPolicy) -> list[tuple[str, RolloutPolicy]]:

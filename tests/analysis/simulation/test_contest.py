@@ -34,6 +34,13 @@ def test_a_bad_canary_is_found_and_dimming_spares_requests() -> None:
     assert ours.median <= 25
 
 
+def test_a_failure_counter_is_proof_for_us_and_a_failed_check_after_the_other_for_flagger() -> None:
+    policies = [(judge, SHORT.model_copy(update={"judge": judge, "failed_checks": 2, "check_interval": 10.0}))
+                for judge in ("statistical", "thresholds", "flagger")]  # fmt: skip
+    found = contest(World(), parse_scenario("failure"), policies, 10, seed=1)
+    assert [(one.rolled_back, one.median) for one in found] == [(1.0, 1.0), (1.0, 1.0), (1.0, 30.0)]
+
+
 @pytest.mark.parametrize("rate", [50.0, 200.0])
 def test_a_total_failure_is_found_as_fast_as_without_dimming(rate: float) -> None:
     ours, plain = contest(World(rate=rate), parse_scenario("down"), BOTH, 100, seed=1)

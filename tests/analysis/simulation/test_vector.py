@@ -48,6 +48,7 @@ def _sample(second: Second, column: int, at: float, weight: int, world: World) -
     return Sample(
         at, 1.0, weight,
         Counts(requests, bad, _cumulative(requests, canary)), Counts(others, others_bad, _cumulative(others, stable)),
+        counters={"packs_failed_total": float(second.failure)},
     )  # fmt: skip
 
 
@@ -110,6 +111,9 @@ class One:
         ("errors=2%", 50.0, {"judge": "thresholds", "failed_checks": 1}),
         ("errors=2%", 50.0, {"judge": "flagger"}),
         ("aa", 3.0, {"judge": "flagger"}),
+        ("failure", 50.0, {"judge": "flagger"}),
+        ("failure", 50.0, {"judge": "thresholds"}),
+        ("failure", 50.0, {}),
     ],
 )
 def test_both_take_the_same_decisions(scenario: str, rate: float, changes: dict[str, object]) -> None:

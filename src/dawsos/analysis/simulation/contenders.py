@@ -88,7 +88,7 @@ class Statistical:
         self.soak.add(second, soaking & walk.active)
         self.requests = np.where(walk.index != self.step, 0, self.requests) + second.tables[0, 0]
         self.step = walk.index.copy()
-        failing = np.where(soaking, self.soak.failing(), evidence.failing())
+        failing = np.where(soaking, self.soak.failing(), evidence.failing()) | second.failure
         doubt = evidence.suspected | evidence.above_limit() | (self.requests < policy.min_requests)
         proven = evidence.within_limits()
         if policy.advance == "evidence":
@@ -161,7 +161,7 @@ class Thresholds:
         walk, checks, policy = self.walk, self.checks, self.policy
         walk.failed += np.where(walk.active, second.failed, 0)
         checks.add(second, walk.active)
-        walk.end(checks.failing(), at)
+        walk.end(checks.failing() | second.failure, at)
         doubt = (checks.consecutive > 0) | ~checks.known
         elapsed, duration = at - walk.since, walk.durations[walk.index]
         if policy.at_deadline == "rollback":
@@ -170,13 +170,16 @@ class Thresholds:
 
 
 class Flagger:
-    """``judge: flagger``: failed checks add up over the whole rollout; rollback on the tick after the last one allowed."""
+    """``judge: flagger``: failed checks add up over the whole rollout; rollback on the tick after the last one allowed.
+
+    A failure counter that has risen fails each check from then on."""
 
     def __init__(self, name: str, policy: RolloutPolicy, columns: int) -> None:
         self.name, self.walk, self.policy = name, Walk(policy, columns), policy
         self.interval = max(SHORTEST_INTERVAL, policy.check_interval)
         self._ring = np.zeros((max(1, round(max(WINDOW, self.interval) / policy.tick)), 3, columns), dtype=np.int64)
         self._tick = 0
+        self._failure = False
         self.failures = np.zeros(columns, dtype=np.int64)
         self.passes = np.zeros(columns, dtype=np.int64)
 
@@ -185,12 +188,13 @@ class Flagger:
         walk.failed += np.where(walk.active, second.failed, 0)
         self._ring[self._tick % len(self._ring)] = np.stack([second.tables[0, 0], second.tables[0, 1], second.slow[1]])
         self._tick += 1
+        self._failure |= second.failure
         if self._tick % max(1, round(self.interval / policy.tick)):
             return
         walk.end(self.failures >= policy.failed_checks, at)
         requests, errors, slow = self._ring.sum(axis=0)
         rate = np.maximum(requests, 1)
-        failed = (requests == 0) | (errors / rate > policy.error_rate) | (slow / rate > 0.05)
+        failed = (requests == 0) | (errors / rate > policy.error_rate) | (slow / rate > 0.05) | self._failure
         self.failures += failed & walk.active
         self.passes += ~failed & walk.active
         needed = np.maximum(1, np.rint(walk.durations[walk.index] / self.interval))

@@ -24,11 +24,13 @@ _CLUSTER, _CLUSTER_SECONDS = 20, 10
 @dataclass
 class Second:
     """``tables`` is (streams, 4, columns) as ``evidence.STREAMS`` orders them, ``slow`` (requests, above the limit) of the
-    canary; ``failed`` counts the canary's requests that a user felt: errors, and answers above the limit."""
+    canary; ``failed`` counts the canary's requests that a user felt: errors, and answers above the limit; ``failure`` says
+    that a failure counter of the canary has risen."""
 
     tables: Ints
     slow: Ints
     failed: Ints
+    failure: bool = False
 
 
 def usual_latency(world: World) -> Counts:
@@ -80,7 +82,7 @@ class Traffic:
         tables[:, 0], tables[:, 2] = canary, stable
         tables[0, 1], tables[0, 3] = bad_canary, bad_stable
         tables[1:, 1], tables[1:, 3] = np.stack(above_canary[:3]), np.stack(above_stable)
-        return Second(tables, np.stack([canary, above_canary[3]]), bad_canary + above_canary[3])
+        return Second(tables, np.stack([canary, above_canary[3]]), bad_canary + above_canary[3], rates.failure)
 
     def _tail(self, edge: float) -> Floats:
         """Return P(latency * e^s > edge) over the grid of s."""

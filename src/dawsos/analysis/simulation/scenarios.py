@@ -32,8 +32,9 @@ class World:
 
 @dataclass
 class Rates:
-    """One second: shares of errors, factors on latency, share of the canary's requests that get stuck for 5 s, and
-    (``clustered``) whether errors come in users instead of single requests."""
+    """One second: shares of errors, factors on latency, share of the canary's requests that get stuck for 5 s,
+    (``clustered``) whether errors come in users instead of single requests, and (``failure``) whether a failure counter of the
+    canary has risen."""
 
     errors_canary: Any
     errors_stable: Any
@@ -41,6 +42,7 @@ class Rates:
     stretch_stable: Any = 1.0
     stuck: float = 0.0
     clustered: bool = False
+    failure: bool = False
 
 
 Course = Callable[[float], Rates]
@@ -176,6 +178,7 @@ SCENARIOS: dict[str, Scenario] = {
     for scenario in (
         Scenario("aa", _constant(lambda world: Rates(world.errors, world.errors)), False),
         Scenario("down", _constant(lambda world: Rates(1.0, world.errors)), True),
+        Scenario("failure", _constant(lambda world: Rates(world.errors, world.errors, failure=True)), True),
         Scenario("burst", _burst(0.3, 3.0, 300.0), False),
         Scenario("burst-mild", _burst(0.1, 1.0, 600.0), False),
         Scenario("noise", _noise, False),
