@@ -125,6 +125,6 @@ def test_every_fixture_is_run_by_a_test() -> None:
     unused = [
         folder.name
         for folder in (Path(__file__).parent / "pipelines").iterdir()
-        if f'"{folder.name}"' not in source and folder.name not in ("adopter", "defects", "keyless", "older", "watched")
+        if f'"{folder.name}"' not in source and folder.name not in ("adopter", "defects", "keyless", "older")
     ]
     assert unused == []

@@ -20,6 +20,7 @@ import pytest
 from dawsos.provenance.certificate import BUNDLE_FILE, CERTIFICATE_FILE
 from e2e.clone import Clone, Said, git
 from e2e.sigstore import ROOT, CiService, Sigstore, built_servers, running
+from support.locked import BUILDING, locked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 _PROJECT = ROOT / "tests" / "pipelines" / "keyless"
@@ -40,14 +41,6 @@ class World:
 
     def evidence(self, run: str) -> Path:
         return self.project.path / ".dawsos" / "runs" / run / "evidence"
-
-
-def locked(*names: str) -> str:
-    """Return the lines of the lock of the tool's development for ``names``."""
-    text = (ROOT / "requirements" / "dev.txt").read_text()
-    found = [re.search(rf"^{name}==.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL) for name in names]
-    assert all(found), f"the lock has not all of {names}"
-    return "".join(one.group() for one in found if one)
 
 
 def demand(project: Clone, mode: str, ci: CiService, identity: str = "", issuer: str = "") -> None:
@@ -73,9 +66,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     path = tmp_path_factory.mktemp("keyless") / "project"
     shutil.copytree(_SERVICE, path)
     shutil.copytree(_PROJECT, path, dirs_exist_ok=True)
-    (path / "tools.txt").write_text(
-        locked("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers")
-    )
+    (path / "tools.txt").write_text(locked(*BUILDING))
     (path / "requirements.txt").write_text(locked("pluggy"))
     git(path.parent, "init", "--quiet", "--initial-branch=main", str(path))
     (path / ".dawsos").mkdir()

@@ -27,7 +27,7 @@ def test_errors_are_compared_with_a_multiple_of_the_objective_over_two_windows(
     assert re.findall(r"\[(\w+)\]", rule.expr) == [long, long, short, short, long]
     assert re.findall(r"> ([\d.]+) \* ([\d.]+)", rule.expr) == [(factor, "0.005")] * 2
     assert rule.severity == severity
-    assert rule.labels == {"slo": "error_rate", "burn": f"{factor}x"}
+    assert rule.labels == {"environment": "production", "slo": "error_rate", "burn": f"{factor}x"}
 
 
 @pytest.mark.parametrize(("factor", "quantile"), [("14", "0.28"), ("6", "0.7"), ("3", "0.85"), ("1", "0.95")])
@@ -82,6 +82,12 @@ def test_each_failure_counter_of_the_rollout_is_watched_and_missed() -> None:
     assert 'absent(pricing_pack_build_failures_total{environment="production"})' in found["ServiceMetricsAbsent"].expr
     rollout = dawsos().rollout.model_copy(update={"failure_counters": ()})
     assert "ServiceFailureCounter" not in rules(dawsos().model_copy(update={"rollout": rollout}))
+
+
+def test_each_alert_names_the_environment_that_it_is_about() -> None:
+    of_the_service = [rule for rule in rules().values() if "http_" in rule.expr or "pricing_" in rule.expr]
+    assert len(of_the_service) == 11
+    assert all(rule.labels["environment"] == "production" for rule in of_the_service)
 
 
 def test_only_the_environment_that_has_the_users_counts() -> None:

@@ -6,7 +6,7 @@ Several windows and burn rates: https://sre.google/workbook/alerting-on-slos/ (c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from dawsos.exporters.alerts_rule import (
@@ -77,7 +77,9 @@ def service_rules(scope: Scope) -> tuple[Rule, ...]:
     """Return the rules on the environment that has the users; none for a pipeline that deploys nothing."""
     if not any(stage.uses in ("deploy", "rollout") for stage in scope.pipeline.stages):
         return ()
-    return tuple(_rules(scope))
+    # The sums have no labels of their own; `dawsos verify` asks for the alerts of an environment.
+    of = {"environment": scope.pipeline.rollout_stage().environment}
+    return tuple(replace(rule, labels={**of, **rule.labels}) for rule in _rules(scope))
 
 
 def left_out(scope: Scope) -> tuple[str, ...]:
@@ -211,8 +213,10 @@ def _burn_cases(scope: Scope, objective: Objective, burn: Burn) -> Iterator[Case
 
     yield case("more is bad than the limit, in both windows", (10, above), fires=True)
     yield case("less is bad than the limit", (10, 0.8 * limit))
-    yield case("it is over: the short window is clean again", (10, above), (short + 5, 0.0))
-    yield case("it has just begun: the long window is still good", (long, 0.0), (short, min(1.0, 2 * limit)))
+    # So long that the long window is over the limit all the same.
+    worse = min(1.0, 2 * limit) or above
+    yield case("it is over: the short window is clean again", (120, worse), (short + 5, 0.0))
+    yield case("it has just begun: the long window is still good", (long, 0.0), (short, worse))
     if fewest > 1:
         yield case("all is bad, of too few requests to tell", (10, 1.0), rate=fewest / 20)
 
