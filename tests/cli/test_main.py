@@ -103,7 +103,12 @@ def test_bad_input_says_what_and_how_to_mend_it(arguments: tuple[str, ...], good
 
 def test_outside_a_project_every_command_says_so(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    needed = {"drill": ("--fault", "crash"), "approve": ("--as", "A"), "reject": ("--as", "A", "--reason", "r")}
+    needed = {
+        "drill": ("--fault", "crash"),
+        "approve": ("--as", "A"),
+        "reject": ("--as", "A", "--reason", "r"),
+        "results": ("save", "file"),
+    }
     for verb in sorted(set(VERBS) - ANYWHERE):
         said = call(verb, *needed.get(verb, ()))
         assert said.code == 2, (verb, said)

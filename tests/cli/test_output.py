@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.cli.output import here, print_json
+from dawsos.cli.output import here, neutral, print_json
 from dawsos.errors import BadInput
 
 
@@ -43,3 +43,27 @@ def test_the_exit_code_is_that_of_the_verb_also_when_the_reader_of_the_json_has_
     finally:
         os.close(writer)
     assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\n::set-output name=x::1\n", "a\n: :set-output name=x::1\n"), ("  \t::error::x", "  \t: :error::x"),
+        ("a\r::error::x", "a\r: :error::x"), ("x ##[set-output name=a]b", "x ## [set-output name=a]b"),
+        ("12:00:00  lint  a::b", "12:00:00  lint  a::b"), ("####[a", "#### [a"),
+    ],
+)  # fmt: skip
+def test_no_line_is_a_command_to_the_runner(text: str, shown: str) -> None:
+    assert neutral(text) == shown
+
+
+def test_json_in_a_workflow_is_the_same_json_and_no_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = {"a": "##[set-output name=x]1"}
+    for inside in ("", "true"):
+        monkeypatch.setenv("GITHUB_ACTIONS", inside)
+        print_json(value)
+        out = capsys.readouterr().out
+        assert json.loads(out) == value
+        assert ("##[" in out) is not bool(inside)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dawsos.cli.console import annotate
 from dawsos.cli.running import _end, make_reporters
 from dawsos.runs.lifecycle import RunOutcome
 from dawsos.runs.project import load
@@ -45,4 +46,15 @@ def test_on_github_the_findings_of_a_red_gate_are_annotations(
     pipeline = load(good.path)
     for value in ("true", ""):
         monkeypatch.setenv("GITHUB_ACTIONS", value)
-        assert make_reporters(pipeline, pipeline.stages)[0]._annotate is (value == "true")  # type: ignore[attr-defined]
+        assert make_reporters(pipeline, pipeline.stages)[0]._annotate is (annotate if value else None)  # type: ignore[attr-defined]
+
+
+def test_a_ci_service_that_shows_a_summary_gets_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = TinyProject("good", tmp_path, monkeypatch, capsys)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    assert good.dawsos("ship", "lint").code == 0
+    text = (tmp_path / "summary.md").read_text()
+    assert text.startswith("## ✓ dawsos ship ")
+    assert "<code>1 stage</code>: <code>not part of this ship&#58; unit</code>" in text

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from dawsos.model.fold import fold
 from dawsos.ports import Reporter
 from dawsos.reporting.html import ReportContext, render_html
 from dawsos.reporting.record import run_to_json
+from dawsos.reporting.step_summary import StepSummary
 from dawsos.reporting.tables import render_run
 from dawsos.reporting.terminal import TerminalReporter
 from fakes import VirtualClock
@@ -30,6 +33,7 @@ def _console(terminal: bool) -> Console:
 REPORTERS: dict[str, Callable[[], Reporter]] = {
     "lines": lambda: TerminalReporter(STAGES, _console(False), VirtualClock(START), False),
     "live": lambda: TerminalReporter(STAGES, _console(True), VirtualClock(START), True),
+    "step summary": lambda: StepSummary(Path(os.devnull), STAGES, lambda run: run),
     "without titles": lambda: TerminalReporter((), _console(False), VirtualClock(START), False),
 }
 every_reporter = pytest.mark.parametrize("name", REPORTERS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import TextIO
 
 from rich.console import Console
 
-from dawsos.cli.output import drop_output
+from dawsos.cli.output import drop_output, is_workflow, neutral
 
 
 class _SteadfastConsole(Console):
@@ -18,12 +19,44 @@ class _SteadfastConsole(Console):
         drop_output()
 
 
+class _Neutral(io.TextIOBase):
+    """Writes to ``stream`` what no CI service takes for a command to itself."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        return self._stream.write(neutral(text))
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def annotate(command: str) -> None:
+    """Write a workflow command on a line of its own."""
+    sys.stdout.write(f"{command}\n")
+    sys.stdout.flush()
+
+
 def make_console() -> Console:
-    """Return the console on standard output; a file or a pipe has no width, so tables are not cut at rich's 80 columns."""
+    """Return the console on standard output; a file or a pipe has no width, so tables are not cut at rich's 80 columns.
+
+    On GitHub Actions nothing that is printed on it is a command to the runner.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names and reasons may have letters that the terminal's encoding lacks: to end in the middle of a run would be worse.
         sys.stdout.reconfigure(errors="replace")
-    console = _SteadfastConsole(highlight=False)
+    console = _SteadfastConsole(highlight=False, file=_Neutral(sys.stdout) if is_workflow() else None)  # type: ignore[arg-type]
     if not console.is_terminal:
         console.width = 200
     return console

@@ -12,6 +12,7 @@ import os
 import sys
 from importlib import import_module
 
+from dawsos.cli.output import is_workflow, neutral
 from dawsos.cli.parser import Call, Help, parse
 from dawsos.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_INFRASTRUCTURE, DawsosError
 
@@ -63,7 +64,8 @@ def _call(parsed: Call) -> int:
 
 
 def _say_error(text: str) -> None:
-    sys.stderr.write(f"dawsos: {text}\n")
+    text = f"dawsos: {text}\n"
+    sys.stderr.write(neutral(text) if is_workflow() else text)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dawsos.runs.project import Project
+
+
+# The runner's lines end at either sign.
+_COMMAND = re.compile(r"(^|[\r\n])([^\S\r\n]*)::")
 
 
 def here() -> Project:
@@ -19,9 +24,25 @@ def here() -> Project:
     return find_project(Path.cwd())
 
 
+def is_workflow() -> bool:
+    """Return whether GitHub Actions, or what behaves as it, reads what is printed."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def neutral(text: str) -> str:
+    """Return ``text`` so that GitHub's runner takes no line of it for a command to itself.
+
+    A command begins with ``::`` at the beginning of a line, or with ``##[`` anywhere in it.  What is printed may hold texts of
+    evidence, and whoever writes a test's name must not set a variable of the job.
+    """
+    return _COMMAND.sub(r"\1\2: :", text.replace("##[", "## ["))
+
+
 def print_json(value: object) -> None:
     """Print ``value`` as JSON on standard output."""
-    print_text(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+    text = json.dumps(value, indent=2, sort_keys=True, default=str)
+    # Within a JSON text the sign may be written as its number, and the runner sees no command.
+    print_text((text.replace("##[", "\\u0023#[") if is_workflow() else text) + "\n")
 
 
 def print_text(text: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dawsos.cli.console import make_console, say
-from dawsos.cli.output import here
+from dawsos.cli.console import annotate, make_console, say
+from dawsos.cli.output import here, is_workflow
 from dawsos.errors import EXIT_DONE, EXIT_WAITING, BadInput
 
 if TYPE_CHECKING:
@@ -61,15 +62,22 @@ def drill(*, fault: str, profile: str) -> int:
 
 
 def make_reporters(pipeline: Pipeline, stages: Sequence[Stage]) -> tuple[Reporter, ...]:
-    """Return what shows a run: a live table on a terminal, else one line a fact, with annotations on GitHub Actions."""
+    """Return what shows a run: a live table on a terminal, else one line a fact, with annotations and a summary of the step on
+    GitHub Actions.
+    """
     from dawsos.adapters.clock import SystemClock
+    from dawsos.reporting.step_summary import StepSummary
     from dawsos.reporting.terminal import TerminalReporter
 
     console = make_console()
     live = console.is_terminal and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
     titles = [(stage.id, stage.title or stage.id, stage.budget) for stage in stages]
-    annotate = os.environ.get("GITHUB_ACTIONS") == "true"
-    return (TerminalReporter(titles, console, SystemClock(), live, annotate=annotate),)
+    shown = TerminalReporter(titles, console, SystemClock(), live, annotate=annotate if is_workflow() else None)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary:
+        return (shown,)
+    project = here()
+    return (shown, StepSummary(Path(summary), titles, lambda run: str(project.report(run))))
 
 
 def _end(ended: RunOutcome) -> int:

@@ -28,11 +28,18 @@ _ANNOTATIONS = 50
 class TerminalReporter:
     """Implements ``ports.Reporter``.  ``titles`` are (id, title, budget in seconds) in the pipeline's order.
 
-    ``annotate`` prints the findings of a red gate as workflow commands, which GitHub Actions shows beside the lines.
+    ``annotate`` writes the findings of a red gate as workflow commands, which GitHub Actions shows beside the lines, past the
+    console, whose other lines are none.
     """
 
     def __init__(
-        self, titles: Sequence[tables.Title], console: Console, clock: Clock, live: bool, *, annotate: bool = False
+        self,
+        titles: Sequence[tables.Title],
+        console: Console,
+        clock: Clock,
+        live: bool,
+        *,
+        annotate: Callable[[str], object] | None = None,
     ) -> None:
         self._titles = titles
         self._console = console
@@ -98,9 +105,9 @@ class TerminalReporter:
             at = datetime.fromtimestamp(event.at, UTC).strftime("%H:%M:%S")
             # On one line: in a CI log a line of its own could be a command to the service.
             self._console.print(f"{at}  {event.stage:12} {formatting.one_line(text)}", markup=False, soft_wrap=True)
-        if self._annotate and isinstance(fact, events.GateEvaluated) and not fact.verdict.passed:
+        if self._annotate is not None and isinstance(fact, events.GateEvaluated) and not fact.verdict.passed:
             for place in fact.verdict.places[:_ANNOTATIONS]:
-                self._console.print(formatting.clean(annotation(place)), markup=False, soft_wrap=True, highlight=False)
+                self._annotate(formatting.one_line(annotation(place)))
 
     def _sample(self, at: float, sample: events.RolloutSampled) -> str:
         started = self._run.rollout.started_at if self._run.rollout else at
