@@ -30,6 +30,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
         "backend/.importlinter",
     ),
     "dependencies": ("deptry", "src"),
+    "exported": ("python", "-m", "dawsos.cli", "export", "--check"),
     "unit": ("python", "-m", "pytest", "-q", "-m", "not e2e and not slow", "--timeout=60"),
     "e2e": ("python", "-m", "pytest", "-q", "-m", "e2e and not slow", "--timeout=900", "--durations=25"),
 }
