@@ -125,6 +125,7 @@ def test_every_fixture_is_run_by_a_test() -> None:
     unused = [
         folder.name
         for folder in (Path(__file__).parent / "pipelines").iterdir()
-        if f'"{folder.name}"' not in source and folder.name not in ("adopter", "defects", "keyless", "older")
+        if f'"{folder.name}"' not in source
+        and folder.name not in ("adopter", "alerted", "defects", "keyless", "older", "watched")
     ]
     assert unused == []

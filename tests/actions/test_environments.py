@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.actions.environments import has_settings_of, open_environment, serving_profile
+from dawsos.actions.environments import deployments_of, has_settings_of, open_environment, serving_profile
+from dawsos.adapters.files import write_json
 from dawsos.errors import BadInput
 from dawsos.model.environment import EnvironmentChanges, EnvironmentSettings
 from dawsos.model.observability import Observability
@@ -88,3 +89,15 @@ def test_an_environment_is_given_what_it_takes_from_whoever_ships(
 
     assert asyncio.run(variables()) == {"POLYGON_KEY": "a real key"}
     assert paper.tools.masker.clean("it is a real key") == "it is ***"
+
+
+def test_a_deployment_on_another_machine_says_nothing_of_what_serves_here(tmp_path: Path) -> None:
+    """Its run came with the results of another job, and may go on here: what it does from then on counts."""
+    paper = Paper(tmp_path)
+    session = paper.session("20260301-120000-c0ffee0-aa", profile="laptop")
+    deployed = fact("deployed", environment="staging", release="r", deployment="d", url="", replicas=1)
+    session.record(deployed, "staging")
+    write_json(paper.project.taken(session.id), {"events": session.state.last_seq})
+    assert deployments_of(paper.tools, "staging") == []
+    session.record(deployed, "staging")
+    assert [profile for _, profile in deployments_of(paper.tools, "staging")] == ["laptop"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.exporters.grafana import render
-from dawsos.model.exports import GrafanaOptions
+from dawsos.model.exports import AlertsOptions, GrafanaOptions
 from dawsos.model.pipeline import Pipeline
 from dawsos.runs.project import load
 
@@ -22,9 +22,13 @@ def dawsos() -> Pipeline:
     return load(ROOT)
 
 
-def boards(pipeline: Pipeline | None = None, **options: Any) -> dict[str, dict[str, Any]]:
-    """Return the dashboards by the names of their files."""
-    files = render(pipeline or dawsos(), GrafanaOptions(**options))
+def boards(pipeline: Pipeline | None = None, **alerts: Any) -> dict[str, dict[str, Any]]:
+    """Return the dashboards by the names of their files; ``alerts`` are options of the alerts."""
+    pipeline = pipeline or dawsos()
+    if alerts:
+        exports = pipeline.exports.model_copy(update={"alerts": AlertsOptions(**alerts)})
+        pipeline = pipeline.model_copy(update={"exports": exports})
+    files = render(pipeline, GrafanaOptions())
     return {Path(path).stem: json.loads(text) for path, text in files.items()}
 
 

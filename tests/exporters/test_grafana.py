@@ -30,7 +30,7 @@ def test_labels_that_series_are_named_by_are_kept_by_the_query(name: str) -> Non
 
 
 def test_every_runbook_section_exists() -> None:
-    headings = re.findall(r"^## (.+)$", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE)
+    headings = re.findall(r"^###? (.+)$", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE)
     assert {section.value for section in Section} <= set(headings)
 
 

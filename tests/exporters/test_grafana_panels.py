@@ -20,7 +20,7 @@ from dawsos.exporters.grafana_panels import (
     document,
     uid,
 )
-from exporters.boards import RUNBOOKS, boards, limits, panel
+from exporters.boards import boards, limits, panel
 
 
 def board(*made: Panel, variables: tuple[Variable, ...] = ()) -> dict[str, object]:
@@ -103,11 +103,7 @@ def test_the_address_of_a_dashboard_is_no_longer_than_grafana_allows(project: st
 
 def test_the_anchor_is_that_of_the_heading() -> None:
     page = Runbook("https://example.org/r")
-    assert page.address(Section.RUN_WAITS) == "https://example.org/r#the-run-waits-exit-code-75"
-    assert (
-        page.address(Section.REFUSED)
-        == "https://example.org/r#production-refuses-a-release-may-not-go-to-production-stage-"
-    )
-    assert f"## {Section.RUN_WAITS}\n" in RUNBOOKS.read_text(encoding="utf-8")
-    (link,) = page.links(Section.RUN_WAITS)
+    assert page.address(Section.BAD_NOW) == "https://example.org/r#production-is-bad-bring-it-back-now"
+    assert page.address(Section.SLOW) == "https://example.org/r#pipelineslow"
+    (link,) = page.links(Section.BAD_NOW)
     assert link["targetBlank"] is True

@@ -9,7 +9,7 @@ BOARD = boards()["pipeline"]
 
 def test_the_target_of_a_ship_is_drawn() -> None:
     assert limits(panel(BOARD, "Time of a ship, p95")) == [("green", None), ("red", 1500.0)]
-    other = boards(duration="10m")["pipeline"]
+    other = boards(duration=600)["pipeline"]
     assert limits(panel(other, "Time of a ship", "timeseries")) == [("green", None), ("red", 600.0)]
 
 
@@ -38,3 +38,12 @@ def test_absence_has_a_meaning_only_where_there_may_be_no_data() -> None:
     assert panel(BOARD, "Approvals that wait")["fieldConfig"]["defaults"]["noValue"] == "nothing waits"
     # Without this one, nothing else on the page means anything.
     assert "noValue" not in panel(BOARD, "Age of the numbers")["fieldConfig"]["defaults"]
+
+
+def test_what_an_alert_tells_is_red_here() -> None:
+    other = boards(failure_rate=0.2, approval=3600, waiver=86400, stale=7200)["pipeline"]
+    assert limits(panel(BOARD, "Runs that succeeded")) == [("red", None), ("green", 0.9)]
+    assert limits(panel(other, "Runs that succeeded")) == [("red", None), ("green", 0.8)]
+    assert limits(panel(other, "Approvals that wait")) == [("orange", None), ("red", 3600.0)]
+    assert limits(panel(other, "Waivers that end")) == [("red", None), ("orange", 0), ("green", 86400.0)]
+    assert limits(panel(other, "Age of the numbers")) == [("green", None), ("red", 7200.0)]

@@ -74,3 +74,9 @@ def test_an_objective_of_no_error_at_all_has_no_budget() -> None:
     assert titles.isdisjoint({"Error budget left", "Burn of the error budget"})
     assert limits(panel(service, "Error rate", "timeseries")) == [("green", None), ("red", 0.0)]
     assert not any("/ 0" in expr for expr in expressions(service))
+
+
+def test_too_many_rollbacks_are_as_many_as_an_alert_tells() -> None:
+    changed = boards(rollback_rate=0.2)["rollout"]
+    assert limits(panel(ROLLOUT, "Rollouts that were taken back")) == [("green", None), ("red", 0.05)]
+    assert limits(panel(changed, "Rollouts that were taken back")) == [("green", None), ("red", 0.2)]

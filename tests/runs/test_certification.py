@@ -374,8 +374,8 @@ def test_of_kept_results_only_those_of_unknown_keys_are_asked_about(tmp_path: Pa
     keep("unit", other, FIRST, pair(other))
     keep("chaos", other, second, pair(other, FIRST))
     keep("build", told.tools.signer(), second, pair(other, second))  # type: ignore[arg-type]
-    found = asyncio.run(earlier_keys(told.tools, BELIEVED, tmp_path, cache))
+    found = asyncio.run(earlier_keys(told.tools, BELIEVED, tmp_path, told.tools.project.home))
     assert found == {FIRST.id: other.public_key}
     # The certificate of two stages was checked once, that of a run with another name as well, that of a known key not at all.
     assert len(library.instances) == 2
-    assert asyncio.run(earlier_keys(told.tools, OFF, tmp_path, cache)) == {}
+    assert asyncio.run(earlier_keys(told.tools, OFF, tmp_path, told.tools.project.home)) == {}

@@ -220,3 +220,27 @@ def test_a_full_disk_is_named_and_the_journal_takes_facts_again_when_there_is_ro
     journal.append("r1", fact("run_finished", result="failed", reason="x" * 200_000))
     assert journal.verify("r1") == []
     journal.close()
+
+
+def test_a_run_of_another_journal_is_taken_in_whole(journal: Journal, tmp_path: Path) -> None:
+    _fill(journal)
+    other = Journal(tmp_path / "other", VirtualClock())
+    other.append("r0", fact("run_started", command="run"))
+    other.take_in(journal.rows("r1"))
+    assert other.events("r1") == journal.events("r1")
+    assert (other.head("r1"), other.verify("r1"), other.runs()) == (journal.head("r1"), [], ["r0", "r1"])
+    with pytest.raises(ValueError, match="r1 is known already"):
+        other.take_in(journal.rows("r1"))
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_run_with_an_altered_row_is_not_taken_in(number: int, journal: Journal, tmp_path: Path) -> None:
+    _fill(journal)
+    rows = [list(row) for row in journal.rows("r1")]
+    rows[1][number] = {1: 5, 2: 1.5, 5: "{}"}.get(number, "other")
+    other = Journal(tmp_path / "other", VirtualClock())
+    with pytest.raises(ValueError, match="event 2 is missing or was altered"):
+        other.take_in([tuple(row) for row in rows])  # type: ignore[misc]
+    with pytest.raises(ValueError, match="no event"):
+        other.take_in([])
+    assert other.runs() == []

@@ -190,12 +190,12 @@ def no_result(folder: Path) -> None:
 
 
 def no_key(folder: Path) -> None:
-    (path,) = folder.glob("keys/*.pub")
+    (path,) = folder.glob("strangers/*.pub")
     path.write_bytes(path.read_bytes()[:40])
 
 
 def another_key(folder: Path) -> None:
-    (path,) = folder.glob("keys/*.pub")
+    (path,) = folder.glob("strangers/*.pub")
     path.rename(path.with_name(f"{'0' * 64}.pub"))
 
 
@@ -205,6 +205,7 @@ def no_release(folder: Path) -> None:
 
 
 def private(folder: Path) -> None:
+    (folder / "keys").mkdir()
     (folder / "keys" / "signing.pem").write_text("a key for the next ship")
 
 
@@ -280,7 +281,7 @@ def test_the_file_is_an_ordinary_compressed_tar(jobs: Jobs) -> None:
     jobs.saved("first", "lint")
     listed = subprocess.run(["tar", "-tzf", jobs.file], capture_output=True, text=True, check=True).stdout.split()
     assert listed[0] == "results.json"
-    assert {name.split("/")[0] for name in listed[1:]} == {"cache", "keys"}
+    assert {name.split("/")[0] for name in listed[1:]} == {"cache", "strangers", "runs", "journal"}
 
 
 def test_json_tells_each_result(jobs: Jobs) -> None:

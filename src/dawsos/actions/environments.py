@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from dawsos.actions.passed import passed
+from dawsos.adapters.files import read_json
 from dawsos.errors import BadInput
 from dawsos.model.environment import EnvironmentSettings
 from dawsos.model.events import Deployed, RunStarted
@@ -55,10 +56,14 @@ def deployments_of(tools: Tools, name: str) -> list[tuple[Deployed, str]]:
     """Return each deployment to the environment with the profile of its run, the oldest first."""
     profiles: dict[str, str] = {}
     found = []
+    elsewhere: dict[str, int] = {}
     for event in tools.journal.of_kinds(("run_started", "deployed")):
+        if event.run not in elsewhere:
+            # What another machine did before the run came here was done to that machine's environment.
+            elsewhere[event.run] = int((read_json(tools.project.taken(event.run)) or {}).get("events", 0))
         if isinstance(event.fact, RunStarted):
             profiles[event.run] = event.fact.profile
-        elif isinstance(event.fact, Deployed) and event.fact.environment == name:
+        elif isinstance(event.fact, Deployed) and event.fact.environment == name and event.seq > elsewhere[event.run]:
             found.append((event.fact, profiles.get(event.run, "")))
     return found
 

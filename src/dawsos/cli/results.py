@@ -27,6 +27,8 @@ def save(*, target: Path, as_json: bool) -> None:
     say(console, f"saved    {_stages(one.stage for one in saved.results)} of commit {saved.commit[:8]}")
     for release in saved.releases:
         say(console, f"release  {release[:12]}")
+    for run in saved.runs:
+        say(console, f"run      {run}")
     for line in saved.left_out:
         say(console, f"left out {line}")
     say(console, f"file     {target}, {target.stat().st_size:,} bytes")
@@ -51,6 +53,10 @@ def _tell(source: Path, one: Loaded) -> None:
         say(console, f"         {one.here} of them were here already")
     for release in one.releases:
         say(console, f"release  {release[:12]}")
+    for run in one.runs:
+        say(console, f"run      {run}")
+    for foreign in one.doubted:
+        say(console, f"doubted  run {foreign.run}: {foreign.doubt}")
     # A stage that runs again for this is slow and not wrong, so it is told and no error.
     for doubt, amount in Counter(kept.doubt for kept in one.results if kept.doubt).items():
         stages = ", ".join(kept.stage for kept in one.results if kept.doubt == doubt)

@@ -9,16 +9,18 @@ from dawsos.exporters.grafana_panels import Runbook, document
 from dawsos.exporters.grafana_pipeline import pipeline_board
 from dawsos.exporters.grafana_traffic import rollout_board, service_board
 from dawsos.exporters.text import header
-from dawsos.model.exports import GrafanaOptions
+from dawsos.model.exports import AlertsOptions, GrafanaOptions
 from dawsos.model.pipeline import Pipeline
 
 
 def render(pipeline: Pipeline, options: GrafanaOptions) -> dict[str, str]:
     """Return path -> JSON of the dashboards; a pipeline that deploys nothing has that of the pipeline only."""
-    boards = [pipeline_board(pipeline, options)]
+    # Written once: what an alert tells is red in the dashboard.
+    limits = pipeline.exports.alerts or AlertsOptions()
+    boards = [pipeline_board(pipeline, limits)]
     if any(stage.uses in ("deploy", "rollout") for stage in pipeline.stages):
-        boards += [rollout_board(pipeline), service_board(pipeline)]
-    runbook = Runbook(options.runbooks)
+        boards += [rollout_board(pipeline, limits), service_board(pipeline)]
+    runbook = Runbook(limits.runbooks)
     files = {}
     for board in boards:
         value = document(board, runbook)

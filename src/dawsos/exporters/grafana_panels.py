@@ -24,15 +24,22 @@ _SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 class Section(StrEnum):
     """The sections of docs/runbooks.md to which panels point."""
 
-    RUN_WAITS = "The run waits (exit code 75)"
-    INFRASTRUCTURE = "Exit code 3: infrastructure"
-    ROLLED_BACK = "A rollout was rolled back by itself (exit code 4)"
-    BAD_NOW = "Production is bad: bring it back now"
     INTERRUPTED = "A ship, drill or rollback was interrupted, or the machine was restarted"
-    REFUSED = 'Production refuses a release: "may not go to production: stage ..."'
+    BAD_NOW = "Production is bad: bring it back now"
     CRASHES = "A process crashes again and again"
-    OBJECTIVES = "SLOs and where each is checked"
-    NIGHT = "The night failed"
+    # Of the alerts on the same numbers.
+    RUNS_FAIL = "PipelineFailureRate"
+    RUNS_FAIL_OFTEN = "PipelineFailsOften"
+    SLOW = "PipelineSlow"
+    NEAR_BUDGET = "StageNearBudget"
+    APPROVAL = "ApprovalWaiting"
+    WAIVER = "WaiverExpires"
+    STALE = "PipelineMetricsStale"
+    ROLLBACK = "CanaryRollback"
+    ROLLBACK_RATE = "CanaryRollbackRate"
+    ERRORS = "ErrorBudgetBurn"
+    LATENCY = "LatencyBudgetBurn"
+    FAILURES = "ServiceFailureCounter"
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dawsos.exporters.grafana_panels import Board, Limit, Panel, Row, Section, Series, Target, uid
 from dawsos.exporters.grafana_queries import ONE, grown, job, quantile, share, tool
-from dawsos.model.exports import GrafanaOptions
+from dawsos.model.exports import AlertsOptions
 from dawsos.model.pipeline import Pipeline
 
 _DAY = 86400.0
 
 
-def age() -> Panel:
+def age(limits: AlertsOptions) -> Panel:
     return Panel(
         "Age of the numbers", "stat",
         "Time since the tool wrote what is shown here. If it grows, nobody writes it any more, and the rest of this page is old.",
         (Target(f"time() - max({tool('dawsos_metrics_written_timestamp_seconds')})"),),
-        unit="s", width=4, height=4, section=Section.INFRASTRUCTURE,
+        unit="s", limits=(Limit(limits.stale),), width=4, height=4, section=Section.STALE,
     )  # fmt: skip
 
 
@@ -25,18 +25,17 @@ def last_run() -> Panel:
         "Last ship", "stat", "How the last ship ended, and when.",
         (Target(f"topk(1, max by (result) ({ships})) * 1000", "{{result}}"),),
         unit="dateTimeFromNow", width=4, height=4, names=True, none="nothing was shipped",
-        section=Section.ROLLED_BACK,
+        section=Section.RUNS_FAIL,
     )  # fmt: skip
 
 
-def pipeline_board(pipeline: Pipeline, options: GrafanaOptions) -> Board:
+def pipeline_board(pipeline: Pipeline, limits: AlertsOptions) -> Board:
     """Runs, stages, gates, approvals and DORA's five."""
-    target = options.duration
     has_rollout = any(stage.uses == "rollout" for stage in pipeline.stages)
     return Board(
         "pipeline", uid(pipeline.name, "pipeline"), f"{pipeline.name}: pipeline",
         "Runs of the pipeline: what fails, what waits, how long it takes, and how often a change gets to the users.",
-        (_runs_now(target, has_rollout), _runs_over_time(target, has_rollout), _stages(pipeline), _delivery()), (job(),),
+        (_runs_now(limits, has_rollout), _runs_over_time(limits, has_rollout), _stages(pipeline), _delivery()), (job(),),
         since="7d", refresh="1m", tag=pipeline.name,
     )  # fmt: skip
 
@@ -52,35 +51,35 @@ def _until(has_rollout: bool) -> str:
     return "until the rollout began, waiting for people left out" if has_rollout else "from start to end"
 
 
-def _runs_now(target: float, has_rollout: bool) -> Row:
+def _runs_now(limits: AlertsOptions, has_rollout: bool) -> Row:
     runs, succeeded = tool("ci_pipeline_runs_total"), tool("ci_pipeline_runs_total", 'result="success"')
     waiting = tool("ci_pipeline_approval_waiting_since_timestamp_seconds")
     return Row("What is wrong now", (
         Panel(
-            "Runs that succeeded", "stat", "Share of the runs that ended as they should. Red below 90 %.",
-            (Target(share(succeeded, runs)),), unit="percentunit", base="red", limits=(Limit(0.9, "green"),),
-            width=4, height=4, none="no run ended", section=Section.INFRASTRUCTURE,
+            "Runs that succeeded", "stat", "Share of the runs that ended as they should.",
+            (Target(share(succeeded, runs)),), unit="percentunit", base="red", limits=(Limit(1 - limits.failure_rate, "green"),),
+            width=4, height=4, none="no run ended", section=Section.RUNS_FAIL,
         ),
         Panel(
             "Time of a ship, p95", "stat", f"95 of 100 ships took at most so long {_until(has_rollout)}.",
-            (Target(quantile(0.95, _work(has_rollout))),), unit="s", limits=(Limit(target),),
-            width=4, height=4, none="no ship so far", section=Section.INFRASTRUCTURE,
+            (Target(quantile(0.95, _work(has_rollout))),), unit="s", limits=(Limit(limits.duration),),
+            width=4, height=4, none="no ship so far", section=Section.SLOW,
         ),
         Panel(
             "Approvals that wait", "stat", "For how long each stage has been waiting for a person.",
             (Target(f"time() - max by (stage) ({waiting})", "{{stage}}"),), unit="s", base="orange",
-            width=4, height=4, names=True, none="nothing waits", section=Section.RUN_WAITS,
+            limits=(Limit(limits.approval),), width=4, height=4, names=True, none="nothing waits", section=Section.APPROVAL,
         ),
         Panel(
             "Unfinished runs", "stat", "Runs that have begun and not ended: under way, waiting, or interrupted.",
             (Target(f"sum({tool('ci_pipeline_runs_unfinished')})"),), base="blue", width=4, height=4, section=Section.INTERRUPTED,
         ),
         last_run(),
-        age(),
+        age(limits),
     ))  # fmt: skip
 
 
-def _runs_over_time(target: float, has_rollout: bool) -> Row:
+def _runs_over_time(limits: AlertsOptions, has_rollout: bool) -> Row:
     runs = tool("ci_pipeline_runs_total")
     whole = tool("ci_pipeline_duration_seconds_bucket", 'command="ship"')
     ends = tool("ci_waiver_expires_timestamp_seconds")
@@ -88,7 +87,7 @@ def _runs_over_time(target: float, has_rollout: bool) -> Row:
         Panel(
             "Runs by how they ended", "bargauge", "Runs that ended, by command and outcome.",
             (Target(f"topk(8, {grown(runs, 'command, outcome')})", "{{command}}: {{outcome}}"),), whole=True, base="blue",
-            section=Section.INFRASTRUCTURE,
+            section=Section.RUNS_FAIL_OFTEN,
         ),
         Panel(
             "Time of a ship", "timeseries",
@@ -99,12 +98,12 @@ def _runs_over_time(target: float, has_rollout: bool) -> Row:
                 Target(quantile(0.5, _work(has_rollout)), "median"),
                 Target(quantile(0.95, whole), "p95, start to end"),
             ),
-            unit="s", limits=(Limit(target),), none="no ship so far", section=Section.INFRASTRUCTURE,
+            unit="s", limits=(Limit(limits.duration),), none="no ship so far", section=Section.SLOW,
         ),
         Panel(
             "Waivers that end", "bargauge", "Time until a waiver of a finding ends; from then on its gate fails.",
             (Target(f"sort(min by (stage, gate) ({ends}) - time())", "{{stage}}: {{gate}}"),), unit="s", base="red",
-            limits=(Limit(7 * _DAY, "green"),), none="no waiver", section=Section.REFUSED,
+            limits=(Limit(0, "orange"), Limit(limits.waiver, "green")), none="no waiver", section=Section.WAIVER,
         ),
     ))  # fmt: skip
 
@@ -118,18 +117,18 @@ def _stages(pipeline: Pipeline) -> Row:
         Panel(
             "Stages that fail most", "bargauge", "How often a stage did not pass.",
             (Target(f"topk(10, {grown(failed, 'stage')})", "{{stage}}"),), whole=True,
-            limits=(Limit(ONE, "orange"),), height=10, section=Section.INFRASTRUCTURE,
+            limits=(Limit(ONE, "orange"),), height=10, section=Section.RUNS_FAIL_OFTEN,
         ),
         Panel(
             "Gates that fail most", "bargauge", "How often a gate failed, had no data or met an error.",
             (Target(f"topk(10, {grown(gates, 'stage, gate, result')})", "{{stage}}: {{gate}} ({{result}})"),), whole=True,
-            limits=(Limit(ONE, "orange"),), height=10, section=Section.REFUSED,
+            limits=(Limit(ONE, "orange"),), height=10, section=Section.RUNS_FAIL_OFTEN,
         ),
         Panel(
             "Duration of stages, p95", "bargauge",
             "95 of 100 attempts of a stage took at most so long. A full bar is the stage's budget: it is then stopped.",
             (Target(f"sort_desc({quantile(0.95, buckets, 'stage')})", "{{stage}}"),), unit="s", series=budgets, height=10,
-            none="no stage ended", section=Section.INFRASTRUCTURE,
+            none="no stage ended", section=Section.NEAR_BUDGET,
         ),
     ))  # fmt: skip
 

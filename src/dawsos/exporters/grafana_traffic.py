@@ -17,6 +17,7 @@ from dawsos.exporters.grafana_queries import (
     share,
     tool,
 )
+from dawsos.model.exports import AlertsOptions
 from dawsos.model.pipeline import Pipeline
 
 _HERE = 'environment="$environment"'
@@ -29,17 +30,18 @@ _CANARY, _STABLE = Series("/-canary$/", "orange"), Series("/-stable$/", "blue")
 _BURNS = (Limit(1, "yellow"), Limit(3, "orange"), Limit(6, "red"), Limit(14.4, "dark-red"))
 
 
-def rollout_board(pipeline: Pipeline) -> Board:
+def rollout_board(pipeline: Pipeline, limits: AlertsOptions) -> Board:
     """The canary beside the stable release, the evidence of the judge, and what was rolled back."""
     return Board(
         "rollout", uid(pipeline.name, "rollout"), f"{pipeline.name}: rollout",
         "The rollout that is under way: its weight, what the judge knows, the canary beside the stable release, and rollbacks.",
-        (_rollout_now(pipeline), _judge(pipeline), _canary(pipeline), _rollbacks()), (job(), environment(pipeline), deployment()),
+        (_rollout_now(pipeline, limits), _judge(pipeline), _canary(pipeline), _rollbacks(limits)),
+        (job(), environment(pipeline), deployment()),
         since="1h", refresh="5s", tag=pipeline.name,
     )  # fmt: skip
 
 
-def _rollout_now(pipeline: Pipeline) -> Row:
+def _rollout_now(pipeline: Pipeline, limits: AlertsOptions) -> Row:
     weight = tool("canary_weight_ratio", _HERE)
     known, limit = tool("canary_evidence", _AGAINST), tool("canary_evidence_limit", _AGAINST)
     return Row("What is wrong now", (
@@ -50,18 +52,18 @@ def _rollout_now(pipeline: Pipeline) -> Row:
         Panel(
             "Measures over their limit", "stat", "How many measures of the canary are beyond what the judge allows.",
             (Target(f"sum({known} >= bool {limit})"),), limits=(Limit(1),),
-            width=4, height=4, none="no rollout", section=Section.ROLLED_BACK,
+            width=4, height=4, none="no rollout", section=Section.ROLLBACK,
         ),
         _errors_now(pipeline),
         _latency_now(pipeline),
         Panel(
             "Rollbacks", "stat", "Rollouts that were taken back in the time shown.",
             (Target(grown(tool("canary_rollbacks_total"))),), whole=True, limits=(Limit(ONE),), width=4, height=4,
-            section=Section.ROLLED_BACK,
+            section=Section.ROLLBACK,
         ),
         _replicas_now(pipeline),
         last_run(),
-        age(),
+        age(limits),
     ))  # fmt: skip
 
 
@@ -69,7 +71,7 @@ def _errors_now(pipeline: Pipeline) -> Panel:
     return Panel(
         "Error rate", "stat", "Share of the requests that were answered with 5xx. Red from the SLO on.",
         (Target(error_rate(CHOSEN, "deployment"), "{{deployment}}"),), unit="percentunit",
-        limits=(Limit(pipeline.slo.error_rate),), width=4, height=4, names=True, none="no traffic", section=Section.ROLLED_BACK,
+        limits=(Limit(pipeline.slo.error_rate),), width=4, height=4, names=True, none="no traffic", section=Section.ERRORS,
     )  # fmt: skip
 
 
@@ -77,7 +79,7 @@ def _latency_now(pipeline: Pipeline) -> Panel:
     return Panel(
         "p95", "stat", "95 of 100 requests were answered within this time. Red from the SLO on.",
         (Target(latency(0.95, CHOSEN, "deployment"), "{{deployment}}"),), unit="s",
-        limits=(Limit(pipeline.slo.warm_p95),), width=4, height=4, names=True, none="no traffic", section=Section.ROLLED_BACK,
+        limits=(Limit(pipeline.slo.warm_p95),), width=4, height=4, names=True, none="no traffic", section=Section.LATENCY,
     )  # fmt: skip
 
 
@@ -99,13 +101,13 @@ def _judge(pipeline: Pipeline) -> Row:
             "Evidence against the canary", "timeseries",
             "What the judge has against the canary, as a part of what it needs to hold it or to roll it back: that is 1, the line.",
             (Target(f"{against} / {its_limit}", "{{measure}}"),), limits=(Limit(1),), none="no rollout",
-            section=Section.ROLLED_BACK,
+            section=Section.ROLLBACK,
         ),
         Panel(
             "Evidence for the canary", "timeseries",
             "How far the canary is shown to be within its limits: at 1, the line, it is. `advance: evidence` waits for it.",
             (Target(f"{good} / {shown}", "{{measure}}"),), base="orange", limits=(Limit(1, "green"),),
-            none="no rollout, or a judge that compares with limits only", section=Section.ROLLED_BACK,
+            none="no rollout, or a judge that compares with limits only", section=Section.ROLLBACK,
         ),
         Panel(
             "Weight and ladder", "timeseries", "The canary's share of the traffic. The lines are the steps of the ladder.",
@@ -128,7 +130,7 @@ def _canary(pipeline: Pipeline) -> Row:
             series=sides,
             width=12,
             none="no traffic",
-            section=Section.ROLLED_BACK,
+            section=Section.ERRORS,
         ),
         Panel(
             "p95",
@@ -140,7 +142,7 @@ def _canary(pipeline: Pipeline) -> Row:
             series=sides,
             width=12,
             none="no traffic",
-            section=Section.ROLLED_BACK,
+            section=Section.LATENCY,
         ),
         Panel(
             "Requests",
@@ -164,11 +166,11 @@ def _failures(counters: tuple[str, ...]) -> Panel:
     return Panel(
         "Failure counters", "timeseries", "Failures that the service itself counts, in the time shown. One rolls a canary back.",
         tuple(Target(grown(f"{name}{{{CHOSEN}}}", "deployment"), f"{name} {{{{deployment}}}}") for name in counters),
-        limits=(Limit(1),), width=12, none="the service does not export them", section=Section.NIGHT,
+        limits=(Limit(1),), width=12, none="the service does not export them", section=Section.FAILURES,
     )  # fmt: skip
 
 
-def _rollbacks() -> Row:
+def _rollbacks(limits: AlertsOptions) -> Row:
     causes = tool("canary_rollbacks_by_cause_total")
     deployments = tool("deployments_total", _HERE)
     begun, undone = tool("canary_deployments_total"), tool("canary_rollbacks_total")
@@ -176,17 +178,17 @@ def _rollbacks() -> Row:
         Panel(
             "Rollbacks by cause", "bargauge", "Why rollouts were taken back in the time shown.",
             (Target(f"topk(6, {grown(causes, 'cause')})", "{{cause}}"),), whole=True, limits=(Limit(ONE, "orange"),),
-            section=Section.ROLLED_BACK,
+            section=Section.ROLLBACK_RATE,
         ),
         Panel(
-            "Rollouts that were taken back", "stat", "Share of the rollouts of the last 30 days. Red from 5 % on.",
-            (Target(share(undone, begun)),), unit="percentunit", limits=(Limit(0.05),), none="no rollout", over="30d",
-            section=Section.ROLLED_BACK,
+            "Rollouts that were taken back", "stat", "Share of the rollouts of the last 30 days.",
+            (Target(share(undone, begun)),), unit="percentunit", limits=(Limit(limits.rollback_rate),), none="no rollout", over="30d",
+            section=Section.ROLLBACK_RATE,
         ),
         Panel(
             "Deployments by how they ended", "bargauge", "Deployments to the environment in the time shown.",
             (Target(f"sort_desc({grown(deployments, 'result')})", "{{result}}"),), whole=True, base="blue",
-            section=Section.ROLLED_BACK,
+            section=Section.ROLLBACK_RATE,
         ),
     ))  # fmt: skip
 
@@ -220,7 +222,7 @@ def _budget(allowed: float) -> Panel:
         "Error budget left", "stat",
         f"Of the {allowed:.4g} of the requests of the last 30 days that may fail, so much is left. Below 0 the SLO is broken.",
         (Target(left),), unit="percentunit", base="red", limits=(Limit(0, "orange"), Limit(0.25, "green")),
-        width=4, height=4, none="no traffic", over="30d", section=Section.OBJECTIVES,
+        width=4, height=4, none="no traffic", over="30d", section=Section.ERRORS,
     )  # fmt: skip
 
 
@@ -236,7 +238,7 @@ def _service_over_time(pipeline: Pipeline) -> Row:
             series=(Series("/^5/", "red"), Series("/^2/", "green")),
             width=12,
             none="no traffic",
-            section=Section.BAD_NOW,
+            section=Section.ERRORS,
             stacked=True,
         ),
         Panel(
@@ -248,7 +250,7 @@ def _service_over_time(pipeline: Pipeline) -> Row:
             limits=(Limit(slo.error_rate),),
             width=12,
             none="no traffic",
-            section=Section.OBJECTIVES,
+            section=Section.ERRORS,
         ),
         Panel(
             "Latency",
@@ -259,7 +261,7 @@ def _service_over_time(pipeline: Pipeline) -> Row:
             limits=(Limit(slo.warm_p95),),
             width=12,
             none="no traffic",
-            section=Section.OBJECTIVES,
+            section=Section.LATENCY,
         ),
     ]
     if slo.error_rate > 0:
@@ -276,5 +278,5 @@ def _burn(allowed: float) -> Panel:
     return Panel(
         "Burn of the error budget", "timeseries",
         "How many times faster than allowed the error budget is spent. At 1 it lasts 30 days; at 14.4 an hour costs 2 % of it.",
-        rates, limits=_BURNS, width=12, none="no traffic", section=Section.OBJECTIVES,
+        rates, limits=_BURNS, width=12, none="no traffic", section=Section.ERRORS,
     )  # fmt: skip

@@ -172,15 +172,9 @@ class AlertsOptions(ExportOptions):
 
 
 class GrafanaOptions(ExportOptions):
-    """Grafana dashboards."""
+    """Grafana dashboards.  The limits that no SLO gives, and the page of the runbooks, are those of the alerts."""
 
     folder: str = Field(default="deploy/grafana", pattern=_FOLDER, description="Where the dashboards lie.")
-    runbooks: str = Field(
-        default="docs/runbooks.md", description="The page of the runbooks; panels link to a web address."
-    )
-    duration: PositiveDuration = Field(
-        default=25 * 60.0, description="A ship should take no longer before its rollout begins."
-    )
 
 
 class Exports(Strict):

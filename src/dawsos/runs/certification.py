@@ -31,6 +31,7 @@ from dawsos.provenance.certificate import (
     key_of_earlier,
 )
 from dawsos.provenance.sigstore import Keyless
+from dawsos.runs.evidence import SUMMARY_FILE
 from dawsos.runs.project import Tools
 from dawsos.runs.recorder import Session
 
@@ -114,18 +115,21 @@ class _Pair:
     note: str
 
 
-async def earlier_keys(tools: Tools, signing: Signing, root: Path, cache: Path) -> dict[str, bytes]:
-    """Return run -> key for the kept results below ``cache`` whose key only a certificate proves; needs no network.
+async def earlier_keys(tools: Tools, signing: Signing, root: Path, home: Path) -> dict[str, bytes]:
+    """Return run -> key for the kept results and the runs below ``home`` whose key only a certificate proves; needs no network.
 
     Raises InfrastructureError when a certificate cannot be checked here.
     """
     if _wanted(signing) is None:
         return {}
     keyring, pairs = tools.keyring(), []
-    for path in sorted(cache.glob("*/*/result.json")):
+    for path in sorted(home.glob("cache/*/*/result.json")):
         kept = read_result(path)
         if kept is not None and not keyring.knows(dsse.signer_of(str(kept["statement"]))):
             pairs += _pair(str(kept["run"]), path.parent)
+    for path in sorted(home.glob(f"runs/*/evidence/{SUMMARY_FILE}")):
+        if not keyring.knows(dsse.signer_of(path.read_bytes().decode(errors="replace"))):
+            pairs += _pair(path.parents[1].name, path.parent)
     return await _keys(tools, signing, root, pairs)
 
 

@@ -201,15 +201,20 @@ def examine(tools: Tools, run: Run, wanted: list[Demand], certified: Confirmed =
     return [*certificate.findings(given, certified, keyring), *found]
 
 
-def summary_problems(tools: Tools, run: Run, certified: Confirmed = NOBODY) -> list[str]:
-    """Return what is wrong with the end of ``run``: its chain, its signed summary and the files that the summary lists."""
+def summary_problems(
+    tools: Tools, run: Run, certified: Confirmed = NOBODY, keyring: Keyring | None = None
+) -> list[str]:
+    """Return what is wrong with the end of ``run``: its chain, its signed summary and the files that the summary lists.
+
+    ``keyring`` has the keys that are believed; default: those of ``tools``, and the certified one.
+    """
     problems = tools.journal.verify(run.id, tools.project.summary(run.id))
     path = tools.project.evidence(run.id) / SUMMARY_FILE
     if not path.exists():
         missing = "its signed summary is missing: removed, or older than signed evidence"
         return problems + ([missing] if run.result else [])
     try:
-        keyring = tools.keyring(certified.key)
+        keyring = keyring or tools.keyring(certified.key)
         statement = dsse.open_envelope(path.read_bytes().decode(errors="replace"), keyring).statement
     except dsse.Untrusted as reason:
         return [*problems, f"its summary cannot be trusted: {reason}"]

@@ -46,6 +46,8 @@ WHERE known.run NOT IN (SELECT run FROM runs) ORDER BY events.at, events.run
 FOLLOWED: frozenset[str] = frozenset({"step_started", "step_finished", "gate_evaluated"})
 # Seconds to wait for another process that opens or writes the journal.
 _TIMEOUT = 30.0
+# As ``Row``, with the hash before it and its own.
+KeptRow = tuple[str, int, float, str, str, str, str, str]
 _COLUMNS = "run, seq, at, kind, stage, body"
 
 
@@ -131,6 +133,33 @@ class Journal:
         except sqlite3.Error as error:
             raise InfrastructureError(f"the journal refused an event: {error}", fix="check the disk") from error
         return event
+
+    def rows(self, run: str) -> list[KeptRow]:
+        """Return the rows of the run as they are kept: the columns of each event, the hash before it and its own."""
+        query = f"SELECT {_COLUMNS}, prev, hash FROM events WHERE run = ? ORDER BY seq"  # noqa: S608 - constant columns
+        return list(self._db.execute(query, (run,)))
+
+    def take_in(self, rows: Sequence[KeptRow]) -> None:
+        """Take in the whole journal of one run, which another machine kept.
+
+        Raises ValueError when its chain does not hold or the run is known, InfrastructureError when the disk refuses.
+        """
+        prev = GENESIS
+        for expected, row in enumerate(rows, start=1):
+            if row[1] != expected or row[0] != rows[0][0] or row[6] != prev or not _fits(prev, row):
+                raise ValueError(f"event {expected} is missing or was altered")
+            prev = row[7]
+        if not rows:
+            raise ValueError("it holds no event")
+        try:
+            self._sync(True)
+            with self._transaction():
+                if self._db.execute("SELECT 1 FROM events WHERE run = ?", (rows[0][0],)).fetchone():
+                    raise ValueError(f"run {rows[0][0]} is known already")
+                self._db.execute("INSERT OR IGNORE INTO runs (run) VALUES (?)", (rows[0][0],))
+                self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        except sqlite3.Error as error:
+            raise InfrastructureError(f"the journal refused a run: {error}", fix="check the disk") from error
 
     def events(self, run: str, after: int = 0) -> list[Event]:
         """Return the run's events with a number above ``after``, in order."""

@@ -108,6 +108,10 @@ class Project:
     def evidence(self, run: str) -> Path:
         return self.run_folder(run) / "evidence"
 
+    def taken(self, run: str) -> Path:
+        """The file that says how many events of the run came from another machine."""
+        return self.run_folder(run) / "taken.json"
+
     def run_lock(self, run: str) -> Path:
         return self.run_folder(run) / "owner.lock"
 

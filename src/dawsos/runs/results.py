@@ -2,7 +2,8 @@
 
     cache/STAGE/FINGERPRINT/   a kept result: its evidence, its signed statement, the certificate of the key where there is one
     releases/DIGEST/           each release that a kept result built
-    keys/KEY.pub               the public keys of the signers, to compare or to name; nothing is believed because it is here
+    strangers/KEY.pub          the public keys of the signers, to compare or to name; nothing is believed because it is here
+    runs/RUN/, journal/RUN.json   what the runs did (see ``foreign``)
 
 No private key, no variable and no data of an environment is in it.  Whoever made a file may have written anything into it: what
 is loaded is checked as a whole before any of it gets to its place, replaces nothing that counts, and counts itself only by its
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,18 +25,21 @@ from dawsos.adapters.digests import tree_digests
 from dawsos.adapters.files import read_json
 from dawsos.adapters.scratch import owned_folder
 from dawsos.errors import BadInput, InfrastructureError
+from dawsos.model.run import Run
 from dawsos.model.status import StageState
 from dawsos.provenance.certificate import BUNDLE_FILE, CERTIFICATE_FILE
 from dawsos.provenance.envelope import signer_of
 from dawsos.provenance.keys import key_id_of
 from dawsos.releases import bundle as releases
+from dawsos.runs import evidence, foreign
+from dawsos.runs.foreign import Foreign
 from dawsos.runs.project import Tools, load_run
 
 VERSION = 1
 _HEX = "[0-9a-f]{64}"
 _KNOWN = re.compile(
     rf"cache/[a-z][a-z0-9_-]*/{_HEX}/(result\.json|{re.escape(BUNDLE_FILE)}|{re.escape(CERTIFICATE_FILE)}|artifacts/.+)"
-    rf"|releases/{_HEX}/(release\.json|site/.+)|keys/{_HEX}\.pub",
+    rf"|releases/{_HEX}/(release\.json|site/.+)|strangers/{_HEX}\.pub|{foreign.NAMES}/.+|{foreign.JOURNALS}",
     re.DOTALL,
 )
 _FIX = "save it again: dawsos results save FILE"
@@ -54,22 +58,27 @@ class Kept:
 
 @dataclass(frozen=True)
 class Saved:
-    """What was saved: the kept results, the releases, and what was left out with the reason."""
+    """What was saved: the kept results, the releases, the runs, and what was left out with the reason."""
 
     commit: str
     results: tuple[Kept, ...]
     releases: tuple[str, ...]
+    runs: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was loaded of the results of ``commit``: each result, how many of them were here already, and the new releases."""
+    """What was loaded of the results of ``commit``: each result, how many of them were here already, the new releases and runs,
+    and the runs that are not believed.
+    """
 
     commit: str
     results: tuple[Kept, ...]
     here: int
     releases: tuple[str, ...]
+    runs: tuple[str, ...] = ()
+    doubted: tuple[Foreign, ...] = ()
 
 
 def save(tools: Tools, doubts: Doubts, commit: str, target: Path) -> Saved:
@@ -94,21 +103,32 @@ def save(tools: Tools, doubts: Doubts, commit: str, target: Path) -> Saved:
             left_out.append(f"{stage}: {reason}")
             continue
         results.append(Kept(stage, fingerprint, found["run"], signer_of(found["statement"])))
+    runs = []
+    for run in filter(foreign.travels, _runs_of(tools, commit)):
+        try:
+            files |= foreign.packed(tools, run)
+            runs.append(run.id)
+        except ValueError as reason:
+            left_out.append(f"run {run.id}: {reason}")
     known = tools.public_keys()
-    files |= {f"keys/{one.key}.pub": known[one.key] for one in results if one.key in known}
+    files |= {f"strangers/{one.key}.pub": known[one.key] for one in results if one.key in known}
     try:
         archive.pack(target, files, {"version": VERSION, "commit": commit, "dawsos": __version__})
     except OSError as error:
         raise InfrastructureError(f"cannot write {target}: {error.strerror}", fix="name a file in a folder") from error
-    return Saved(commit, tuple(results), tuple(built), tuple(left_out))
+    return Saved(commit, tuple(results), tuple(built), tuple(runs), tuple(left_out))
 
 
 def _kept_by(tools: Tools, commit: str) -> list[tuple[str, str]]:
     """Return (stage, fingerprint) of each stage that passed or was restored in a run of the commit."""
-    runs = (load_run(tools, run) for run in tools.journal.runs())
     done = (StageState.PASSED, StageState.RESTORED)
-    stages = [stage for run in runs if run.commit == commit for stage in run.stages.values()]
+    stages = [stage for run in _runs_of(tools, commit) for stage in run.stages.values()]
     return list(dict.fromkeys((stage.id, stage.fingerprint) for stage in stages if stage.state in done))
+
+
+def _runs_of(tools: Tools, commit: str) -> list[Run]:
+    runs = (load_run(tools, run) for run in tools.journal.runs())
+    return [run for run in runs if run.commit == commit]
 
 
 def _packed(prefix: str, folder: Path) -> dict[str, Path]:
@@ -120,10 +140,10 @@ def _packed(prefix: str, folder: Path) -> dict[str, Path]:
     return found
 
 
-def load(tools: Tools, source: Path, believe: Callable[[Path], Doubts]) -> Loaded:
-    """Take in the file ``source``: results and releases that are not here yet.
+def load(tools: Tools, source: Path, certified: Callable[[Path], Mapping[str, bytes]]) -> Loaded:
+    """Take in the file ``source``: results, releases and runs that are not here yet.
 
-    ``believe`` looks at the certificates beside the results below a folder, and returns what is to be doubted.
+    ``certified`` looks at the certificates below an unpacked folder, and returns run -> the key that one proves for it.
 
     Raises BadInput, and changes nothing, when anything in it is damaged, or does not belong there.
     """
@@ -134,17 +154,24 @@ def load(tools: Tools, source: Path, believe: Callable[[Path], Doubts]) -> Loade
             raise BadInput(
                 f"{source} is of another version ({facts.get('version')!r})", fix="use one version of dawsos"
             )
-        cache = StageCache(tools.project.cache, believe(folder / "cache"))
+        keys = certified(folder)
+        cache = StageCache(tools.project.cache, evidence.doubts(tools, keys))
         results = _results(source, folder, cache)
         built = _releases(source, folder)
         _keys(source, folder)
+        try:
+            runs = foreign.check(tools, folder, keys)
+        except foreign.Damaged as reason:
+            raise BadInput(f"{source} is refused: {reason}", fix=_FIX) from reason
         # Everything is as it should be; from here on the home changes.
         here = sum(not _take(folder, home, cache, one) for one in results)
         new = [digest for digest in built if _take_release(folder / "releases" / digest, tools.project.releases)]
-        for path in sorted(folder.glob("keys/*.pub")):
+        told = [one.run for one in runs if not one.doubt and foreign.take(tools, folder, one.run)]
+        for path in sorted(folder.glob("strangers/*.pub")):
             tools.project.strangers.mkdir(exist_ok=True)
             path.replace(tools.project.strangers / path.name)
-    return Loaded(str(facts.get("commit", "")), results, here, tuple(new))
+    doubted = tuple(one for one in runs if one.doubt)
+    return Loaded(str(facts.get("commit", "")), results, here, tuple(new), tuple(told), doubted)
 
 
 def _results(source: Path, folder: Path, cache: StageCache) -> tuple[Kept, ...]:
@@ -173,13 +200,13 @@ def _releases(source: Path, folder: Path) -> list[str]:
 
 
 def _keys(source: Path, folder: Path) -> None:
-    for path in folder.glob("keys/*.pub"):
+    for path in folder.glob("strangers/*.pub"):
         try:
             same = key_id_of(path.read_bytes()) == path.stem
         except BadInput:
             same = False
         if not same:
-            raise BadInput(f"{source} is refused: keys/{path.name} is not that key", fix=_FIX)
+            raise BadInput(f"{source} is refused: strangers/{path.name} is not that key", fix=_FIX)
 
 
 def _take(folder: Path, home: Path, cache: StageCache, one: Kept) -> bool:

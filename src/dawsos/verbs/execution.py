@@ -148,7 +148,7 @@ async def _run_all(context: RunContext, options: Options, chosen: Sequence[Stage
     if session.state.command == "ship":
         await certify(session, context.pipeline.signing, context.root)
     tools = context.tools
-    earlier = await earlier_keys(tools, context.pipeline.signing, context.root, tools.project.cache)
+    earlier = await earlier_keys(tools, context.pipeline.signing, context.root, tools.project.home)
     executor = _executor(context, options, chosen, StageCache(tools.project.cache, evidence.doubts(tools, earlier)))
     # An earlier owner may have been killed between the end of a stage and its statement.
     executor.attest()

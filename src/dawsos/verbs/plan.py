@@ -32,7 +32,7 @@ def plan(project: Project, wanted: tuple[str, ...], profile: str = "", *, of_shi
         pipeline = load(root)
         must_know_profile(pipeline, profile)
         chosen = select(pipeline, wanted, "ship" if of_ship else "run")
-        earlier = asyncio.run(earlier_keys(tools, pipeline.signing, root, project.cache))
+        earlier = asyncio.run(earlier_keys(tools, pipeline.signing, root, project.home))
         cache = StageCache(project.cache, evidence.doubts(tools, earlier))
         planner = Planner(pipeline, Source(root, hashes, commit.sha, profile=profile), cache, project.releases)
         return planner.plan(chosen, PlanOptions(named=wanted if of_ship else ()), tools.clock.now())

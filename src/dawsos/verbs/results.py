@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dawsos.adapters import git
-from dawsos.adapters.cache import Doubts
 from dawsos.runs import evidence
 from dawsos.runs import results as files
 from dawsos.runs.certification import earlier_keys
@@ -19,24 +18,24 @@ from dawsos.runs.results import Loaded, Saved
 def save(project: Project, target: Path) -> Saved:
     """Write what the runs of HEAD kept or restored to ``target``; raises BadInput, InfrastructureError."""
     tools, commit = open_tools(project), git.commit(project.root)
-    return files.save(tools, _doubts(tools, project.cache), commit.sha, target)
+    return files.save(tools, evidence.doubts(tools, _certified(tools, project.home)), commit.sha, target)
 
 
 def load(project: Project, sources: Iterable[Path]) -> list[Loaded]:
     """Take in the files ``sources``, one after the other; raises BadInput for the first that is not as it should be."""
     tools = open_tools(project)
-    return [files.load(tools, source, lambda folder: _doubts(tools, project.cache, folder)) for source in sources]
+    return [files.load(tools, source, lambda folder: _certified(tools, project.home, folder)) for source in sources]
 
 
-def _doubts(tools: Tools, *caches: Path) -> Doubts:
-    """Return what to doubt of the kept results below ``caches``, with the certificates that lie beside them."""
+def _certified(tools: Tools, *homes: Path) -> dict[str, bytes]:
+    """Return run -> the key that a certificate below ``homes`` proves for it, as far as it is not known anyway."""
     root = tools.project.root
     signing = load_pipeline(root).signing
 
     async def keys() -> dict[str, bytes]:
         found: dict[str, bytes] = {}
-        for cache in caches:
-            found |= await earlier_keys(tools, signing, root, cache)
+        for home in homes:
+            found |= await earlier_keys(tools, signing, root, home)
         return found
 
-    return evidence.doubts(tools, asyncio.run(keys()))
+    return asyncio.run(keys())

@@ -9,6 +9,7 @@ from dawsos.actions import passed
 from dawsos.adapters import git
 from dawsos.errors import BadInput
 from dawsos.model.run import Run
+from dawsos.model.status import StageState
 from dawsos.planning.selection import must_know_profile
 from dawsos.runs.context import RunContext
 from dawsos.runs.lifecycle import RunOutcome, deploying, take_over
@@ -42,7 +43,8 @@ def _go_on(tools: Tools, run: Run, root: Path, make_reporters: MakeReporters) ->
     chosen = [pipeline.stage(stage) for stage in run.stages]
     must_know_profile(pipeline, run.profile)
     # As when it began: only what a stage that is still to come was asked for needs its variables here.
-    ahead = [one for one in chosen if not run.stages[one.id].done and (not options.stages or one.id in options.stages)]
+    ended = {stage.id for stage in run.stages.values() if stage.done or stage.state is StageState.WAITING}
+    ahead = [one for one in chosen if one.id not in ended and (not options.stages or one.id in options.stages)]
     passed.take(tools.project, pipeline, ahead, run.profile, os.environ, fresh=False)
     reporters = make_reporters(pipeline, pipeline.stages)
     if run.command == "ship":

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from dawsos.actions.environments import serving_profile
 from dawsos.actions.verification import verify_deployment
 from dawsos.model.events import CheckResult
+from dawsos.provenance.certificate import Confirmed
 from dawsos.runs import evidence
+from dawsos.runs.certification import earlier_keys
 from dawsos.runs.project import Project, load, load_run, open_tools
 
 
@@ -35,14 +37,16 @@ def verify(project: Project) -> Verification:
     pipeline = load(project.root, accept_old=True)
     environment = pipeline.rollout_stage().environment
 
-    async def look() -> list[CheckResult]:
+    async def look() -> tuple[list[CheckResult], dict[str, bytes]]:
         profile = await serving_profile(tools, pipeline, environment)
-        return await verify_deployment(tools, pipeline, (environment, profile), project.home / "verify", project.root)
+        checks = await verify_deployment(tools, pipeline, (environment, profile), project.home / "verify", project.root)
+        # Runs that came from other machines may be signed by keys that only a certificate proves.
+        return checks, await earlier_keys(tools, pipeline.signing, project.root, project.home)
 
-    found = asyncio.run(look())
+    found, keys = asyncio.run(look())
     broken = [
         CheckResult(f"journal {run}", "fail", "; ".join(problems), "intact")
         for run in tools.journal.runs()
-        if (problems := evidence.summary_problems(tools, load_run(tools, run)))
+        if (problems := evidence.summary_problems(tools, load_run(tools, run), Confirmed(keys.get(run, b""))))
     ]
     return Verification((*found, *(broken or [CheckResult("journals", "pass", "intact", "intact")])))

@@ -1,1 +1,4 @@
-"""A shop of one page that tells what it answered."""
+"""A shop of one page that counts its requests, and answers every so many with an error when its release is a bad one."""
+
+# So often, in a thousand requests, the shop fails: a test changes it to make a bad release.
+FAILURES = 0

@@ -1,4 +1,4 @@
-"""Serve the shop.  /broken answers 500 in every release, /items in one whose ``BROKEN`` says so."""
+"""Serve the shop with the metrics that monitoring asks for: requests by status, the time that they took, and failed packs."""
 
 import json
 import os
@@ -7,42 +7,42 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-BROKEN = False
-BUCKETS = (0.1, 1.0, 10.0)
+from shop import FAILURES
+
+LIMITS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 PAGES = {
-    "/health": {"status": "healthy", "version": os.environ["GIT_SHA"]},
-    "/health/ready": {},
-    "/items": [{"name": f"item {number}", "price": str(number)} for number in range(20)],
+    "/health": json.dumps({"status": "healthy", "version": os.environ["GIT_SHA"]}),
+    "/health/ready": "{}",
+    "/items": json.dumps([{"name": f"item {number}", "price": str(number)} for number in range(20)]),
 }
+LOCK = threading.Lock()
+STATUSES: Counter[int] = Counter()
+BUCKETS: Counter[float] = Counter()
+SPENT = 0.0
 
 
-class Told:
-    """What was answered, as a page of metrics."""
-
-    def __init__(self):
-        self._lock = threading.Lock()
-        # Prometheus sees no increase of a series that appears at 1.
-        self._requests = Counter({200: 0, 404: 0, 500: 0})
-        self._buckets = Counter()
-        self._seconds = 0.0
-
-    def count(self, status, seconds):
-        with self._lock:
-            self._requests[status] += 1
-            self._seconds += seconds
-            self._buckets.update(edge for edge in (*BUCKETS, "+Inf") if edge == "+Inf" or seconds <= edge)
-
-    def page(self):
-        name = "http_request_duration_seconds"
-        with self._lock:
-            requests = [f'http_requests_total{{status="{status}"}} {n}' for status, n in self._requests.items()]
-            buckets = [f'{name}_bucket{{le="{edge}"}} {self._buckets[edge]}' for edge in (*BUCKETS, "+Inf")]
-            rest = [f"{name}_sum {self._seconds}", f"{name}_count {self._buckets['+Inf']}"]
-        types = ["# TYPE http_requests_total counter", *requests, f"# TYPE {name} histogram", *buckets, *rest]
-        return "\n".join(types) + "\n"
+def count(status: int, seconds: float) -> int:
+    """Count one answer; return which it is."""
+    global SPENT
+    with LOCK:
+        STATUSES[status] += 1
+        SPENT += seconds
+        BUCKETS.update(limit for limit in LIMITS if seconds <= limit)
+        return STATUSES.total()
 
 
-TOLD = Told()
+def metrics() -> str:
+    """Return the page for Prometheus."""
+    with LOCK:
+        total = STATUSES.total()
+        lines = ["# TYPE http_requests_total counter"]
+        lines += [f'http_requests_total{{status="{status}"}} {number}' for status, number in sorted(STATUSES.items())]
+        lines += ["# TYPE http_request_duration_seconds histogram"]
+        lines += [f'http_request_duration_seconds_bucket{{le="{limit}"}} {BUCKETS[limit]}' for limit in LIMITS]
+        lines += [f'http_request_duration_seconds_bucket{{le="+Inf"}} {total}']
+        lines += [f"http_request_duration_seconds_sum {SPENT:.6f}", f"http_request_duration_seconds_count {total}"]
+        lines += ["# TYPE pack_failures_total counter", "pack_failures_total 0"]
+    return "\n".join(lines) + "\n"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -51,28 +51,30 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Header and body in one write: with two, each answer waits for the other side's delayed acknowledgement.
     wbufsize = -1
+    answered = 0
 
-    def do_GET(self):
-        began = time.monotonic()
+    def do_GET(self) -> None:
+        begun = time.monotonic()
         if self.path == "/metrics":
-            self.answer(200, TOLD.page(), "text/plain; version=0.0.4")
+            self.answer(200, metrics(), "text/plain; version=0.0.4")
             return
-        broken = self.path == "/broken" or (BROKEN and self.path == "/items")
-        status = 500 if broken else 200 if self.path in PAGES else 404
-        # Counted before it is sent: who has the answer finds it on the page of metrics.
-        TOLD.count(status, time.monotonic() - began)
-        self.answer(status, json.dumps(PAGES.get(self.path, "")), "application/json")
+        body = PAGES.get(self.path, "")
+        status = 200 if body else 404
+        if self.path == "/items" and (Handler.answered * FAILURES) % 1000 + FAILURES > 999:
+            status, body = 500, "{}"
+        self.answer(status, body, "application/json")
+        Handler.answered = count(status, time.monotonic() - begun)
 
-    def answer(self, status, text, kind):
-        body = text.encode()
+    def answer(self, status: int, body: str, kind: str) -> None:
+        content = body.encode()
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(content)
         self.wfile.flush()
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         """Write nothing: hundreds of lines a second are no news."""
 
 

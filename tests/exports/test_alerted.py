@@ -1,6 +1,6 @@
 """A real Prometheus and a real Alertmanager watch real runs of a small service by the exported rules, and the right alerts arrive.
 
-`tests/pipelines/watched` is shipped by the real command line; `dawsos metrics --listen` gives Prometheus the runs and the replicas.
+`tests/pipelines/alerted` is shipped by the real command line; `dawsos metrics --listen` gives Prometheus the runs and the replicas.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Watched:
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
     path = tmp_path / "project"
-    shutil.copytree(ROOT / "tests" / "pipelines" / "watched", path)
+    shutil.copytree(ROOT / "tests" / "pipelines" / "alerted", path)
     (path / "tools.txt").write_text(locked(*BUILDING))
     (path / "requirements.txt").write_text(locked("pluggy"))
     (path / ".gitignore").write_text(".dawsos/\n")

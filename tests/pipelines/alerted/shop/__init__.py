@@ -1,0 +1,1 @@
+"""A shop of one page that tells what it answered."""
