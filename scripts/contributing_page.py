@@ -34,6 +34,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("Where are staging's replicas set?", "pipeline.yaml", "environments"),
     ("Where does `approve` write?", "src/dawsos/runs/approvals.py", "decide"),
     ("Which facts are in the journal?", "src/dawsos/model/events.py", "FACTS"),
+    ("Where do I add a metric?", "src/dawsos/model/metrics.py", "FAMILIES"),
     ("Where is an atomic write, and where is a file lock?", "src/dawsos/adapters/files.py", ""),
 )
 

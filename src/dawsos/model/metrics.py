@@ -33,6 +33,7 @@ class Family(NamedTuple):
     buckets: tuple[float, ...] = ()
 
 
+# A new metric is one entry here, what counts it in ``metrics_fold``, and its row in docs/metrics.md.
 FAMILIES: dict[str, Family] = {
     "ci_pipeline_runs_total": Family(
         "counter", "Runs that ended; outcome is the run's own word for it.", ("command", "hotfix", "outcome", "result")

@@ -51,26 +51,27 @@ class _Folding:
         self.counters = {name: dict(values) for name, values in before.counters.items()}
         self.histograms = {name: dict(values) for name, values in before.histograms.items()}
         self.runs = dict(before.runs)
+        # The last event of each run that was taken: (number, time).
+        self.reached: dict[str, tuple[int, float]] = {}
         self.last_ended = dict(before.last_ended)
         self.serving = dict(before.serving)
         self.valid_until = dict(before.valid_until)
 
     def done(self) -> Metrics:
+        for name, (seq, at) in self.reached.items():
+            if name in self.runs:
+                self.runs[name] = replace(self.runs[name], seq=seq, last_at=at)
         return Metrics(self.counters, self.histograms, self.runs, self.last_ended, self.serving, self.valid_until)
 
     def take(self, event: Event) -> None:
-        if isinstance(event.fact, events.RunStarted):
-            self.runs[event.run] = _begun(event, event.fact)
-            return
-        run = self.runs.get(event.run)
+        run = _begun(event, event.fact) if isinstance(event.fact, events.RunStarted) else self.runs.get(event.run)
         if run is None:
             return
         handler = _HANDLERS.get(type(event.fact))
-        run = handler(self, run, event, event.fact) if handler else run
+        self.runs[event.run] = handler(self, run, event, event.fact) if handler else run
+        self.reached[event.run] = (event.seq, event.at)
         if isinstance(event.fact, events.RunFinished) and event.fact.result is not RunResult.WAITING:
             del self.runs[event.run]
-        else:
-            self.runs[event.run] = replace(run, seq=event.seq, last_at=event.at)
 
     def count(self, name: str, *labels: str) -> None:
         """Count one more in the series of the family ``name`` with these labels."""
@@ -116,8 +117,6 @@ def _begun(event: Event, fact: events.RunStarted) -> OpenRun:
     return OpenRun(
         command=fact.command,
         started_at=event.at,
-        seq=event.seq,
-        last_at=event.at,
         commit=fact.commit,
         committed_at=fact.committed_at,
         hotfix=bool(fact.options.get("hotfix")),
@@ -137,9 +136,10 @@ def _folds(kind: type[_F]) -> Callable[[Callable[[_Folding, OpenRun, Event, _F],
 
 
 @_folds(events.RunResumed)
-def _run_resumed(_folding: _Folding, run: OpenRun, event: Event, _fact: events.RunResumed) -> OpenRun:
+def _run_resumed(folding: _Folding, run: OpenRun, event: Event, _fact: events.RunResumed) -> OpenRun:
     # An owner that was killed recorded no end: nothing went on since its last event.
-    return resumed(replace(run, paused_at=run.last_at if run.paused_at is None else run.paused_at), event.at)
+    _, last_at = folding.reached.get(event.run, (run.seq, run.last_at))
+    return resumed(replace(run, paused_at=last_at if run.paused_at is None else run.paused_at), event.at)
 
 
 @_folds(events.RunFinished)
@@ -164,6 +164,8 @@ def _stage_finished(folding: _Folding, run: OpenRun, event: Event, fact: events.
         run = replace(resumed(run, event.at), approvals=cleared(run.approvals, stage))
     if run.command == "ship" and run.rollout is None and stage not in run.settled:
         _stage_deployed(folding, run, event, fact)
+    if stage not in run.deployed and stage not in run.settled:
+        return run
     deployed = {key: release for key, release in run.deployed.items() if key != stage}
     return replace(run, deployed=deployed, settled=tuple(name for name in run.settled if name != stage))
 
