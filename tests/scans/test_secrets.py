@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from dataclasses import asdict
 
@@ -72,6 +73,21 @@ def test_a_special_character_as_a_url_writes_it_makes_no_variable_of_a_password(
 def test_a_secret_is_found_wherever_it_lies_in_a_long_line(before: int) -> None:
     secret, line = SEEDED["GitHub Token"]
     assert ("GitHub Token", secret) in list(secrets_in("; " * (before // 2) + line + "; " * 10))
+
+
+def test_the_hash_of_a_package_in_a_lock_file_is_no_key_and_a_key_beside_it_is_one() -> None:
+    digest = base64.b64encode(hashlib.sha512(b"package").digest()).decode()
+    assert list(secrets_in(f'"integrity": "sha512-{digest}",')) == []
+    assert [kind for kind, _ in secrets_in(f'"key": "{digest}", "integrity": "sha512-{digest}"')] == [
+        "Azure Storage Account access key"
+    ]
+
+
+def test_a_key_that_is_whole_on_its_line_and_shorter_than_any_is_an_example() -> None:
+    begin, end = (f"-----{word} " + "PRIVATE KEY-----" for word in ("BEGIN", "END"))
+    for body, found in (("\\nshort\\n", []), (f"\\n{'M' * 64}\\n", ["Private Key"]), ("", [])):
+        assert [kind for kind, _ in secrets_in(f'KEY = "{begin}{body}{end}"')] == found
+    assert [kind for kind, _ in secrets_in(begin)] == ["Private Key"]
 
 
 def test_a_line_may_say_that_it_is_allowed() -> None:

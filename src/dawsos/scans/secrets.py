@@ -46,6 +46,11 @@ _FORMATS = {
     "Anthropic Key": re.compile(r"\bsk-ant-[a-z0-9]+-[A-Za-z0-9_-]{40,}"),
 }
 _KEY_BEGIN = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File[-]2")
+# A whole key on one line needs more than this many characters between its markers: the shortest (Ed25519) has 64 of Base64.
+_SHORTEST_KEY = 60
+_KEY_END = re.compile(r"-----END (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----")
+# The hash of a package in a lock file of npm, or of a script in a page (W3C Subresource Integrity), looks like an Azure key.
+_INTEGRITY = re.compile(r"\bsha(?:256-[A-Za-z0-9+/]{43}=|384-[A-Za-z0-9+/]{64}|512-[A-Za-z0-9+/]{86}==)")
 _ALLOWED = re.compile(r"pragma: ?allowlist[ -]secret", re.IGNORECASE)
 # A password in a URL is not a secret when it is a placeholder: {password}, $PASSWORD, <password>, ***, or the word itself in
 # capitals (smtps://USER:PASSWORD@HOST).  A percent sign before two hexadecimal digits is an encoded character, not a placeholder.
@@ -107,7 +112,7 @@ def secrets_in(text: str) -> Iterator[tuple[str, str]]:
         return
     seen: set[str] = set()
     for start in range(0, max(1, len(text) - _AGAIN), _LONGEST - _AGAIN):
-        part = text[start : start + _LONGEST]
+        part = _INTEGRITY.sub("", text[start : start + _LONGEST])
         for kind, detect in _detectors():
             for value in detect(part):
                 if value and value not in seen and not (kind == "Basic Auth Credentials" and _harmless(part, value)):
@@ -137,4 +142,8 @@ def _finder(pattern: re.Pattern[str]) -> Callable[[str], Iterable[str]]:
 def _private_key(text: str) -> Iterable[str]:
     """Return the line from the beginning of a private key: its other lines are not seen here, so this is what is hashed."""
     begin = _KEY_BEGIN.search(text)
-    return [text[begin.start() :].strip()] if begin else []
+    if begin is None:
+        return []
+    end = _KEY_END.search(text, begin.end())
+    whole_but_short = end is not None and end.start() - begin.end() < _SHORTEST_KEY
+    return [] if whole_but_short else [text[begin.start() :].strip()]
