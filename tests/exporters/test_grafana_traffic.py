@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from dawsos.analysis.statistical.judge import Statistical
+from dawsos.exporters.grafana import render
 from dawsos.exporters.grafana_traffic import _GOOD
+from dawsos.model.exports import GrafanaOptions
 from dawsos.model.pipeline import Slo
 from exporters.boards import boards, dawsos, expressions, limits, panel
 from fakes import sample
@@ -80,3 +84,12 @@ def test_too_many_rollbacks_are_as_many_as_an_alert_tells() -> None:
     changed = boards(rollback_rate=0.2)["rollout"]
     assert limits(panel(ROLLOUT, "Rollouts that were taken back")) == [("green", None), ("red", 0.05)]
     assert limits(panel(changed, "Rollouts that were taken back")) == [("green", None), ("red", 0.2)]
+
+
+def test_pages_are_told_apart_by_the_label_that_the_service_has() -> None:
+    assert "sum by (endpoint, le)" in panel(SERVICE, "Slowest endpoints, p95")["targets"][0]["expr"]
+    assert limits(panel(SERVICE, "Slowest endpoints, p95")) == [("green", None), ("red", 1.2)]
+    (text,) = (text for path, text in render(dawsos(), GrafanaOptions(endpoint="route")).items() if "service" in path)
+    (target,) = panel(json.loads(text), "Endpoints that fail most")["targets"]
+    assert target["expr"].startswith("topk(10, (sum by (route) (rate(")
+    assert target["legendFormat"] == "{{route}}"

@@ -180,6 +180,9 @@ def test_a_canary_that_fails_is_seen_beside_the_stable_release(story: Story) -> 
     assert causes["worse_than_stable"] + causes["error_rate"] == pytest.approx(1, abs=0.3)
     assert seen.value("rollout: Rollouts that were taken back") == pytest.approx(1 / 3, abs=0.01)
     assert seen.value("service: Error budget left") < 1
+    pages = seen.by("endpoint", "service: Endpoints that fail most")
+    assert pages["/health"] == 0
+    assert pages["/items"] > 0.01
 
 
 def test_the_pipeline_tells_what_failed_and_what_waits(story: Story) -> None:

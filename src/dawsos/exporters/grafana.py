@@ -19,7 +19,7 @@ def render(pipeline: Pipeline, options: GrafanaOptions) -> dict[str, str]:
     limits = pipeline.exports.alerts or AlertsOptions()
     boards = [pipeline_board(pipeline, limits)]
     if any(stage.uses in ("deploy", "rollout") for stage in pipeline.stages):
-        boards += [rollout_board(pipeline, limits), service_board(pipeline)]
+        boards += [rollout_board(pipeline, limits), service_board(pipeline, options)]
     runbook = Runbook(limits.runbooks)
     files = {}
     for board in boards:

@@ -17,7 +17,7 @@ from dawsos.exporters.grafana_queries import (
     share,
     tool,
 )
-from dawsos.model.exports import AlertsOptions
+from dawsos.model.exports import AlertsOptions, GrafanaOptions
 from dawsos.model.pipeline import Pipeline
 
 _HERE = 'environment="$environment"'
@@ -193,13 +193,14 @@ def _rollbacks(limits: AlertsOptions) -> Row:
     ))  # fmt: skip
 
 
-def service_board(pipeline: Pipeline) -> Board:
+def service_board(pipeline: Pipeline, options: GrafanaOptions) -> Board:
     """What the users see: requests, errors and latency against the SLOs."""
     return Board(
         # The name by which people know the page of a service that they look at first.
         "service", uid(pipeline.name, "overview"), f"{pipeline.name}: service",
         "What the users of the service see, against the objectives of pipeline.yaml.",
-        (_service_now(pipeline), _service_over_time(pipeline)), (environment(pipeline), deployment()),
+        (_service_now(pipeline), _service_over_time(pipeline), _endpoints(pipeline, options.endpoint)),
+        (environment(pipeline), deployment()),
         since="6h", refresh="30s", tag=pipeline.name,
     )  # fmt: skip
 
@@ -280,3 +281,20 @@ def _burn(allowed: float) -> Panel:
         "How many times faster than allowed the error budget is spent. At 1 it lasts 30 days; at 14.4 an hour costs 2 % of it.",
         rates, limits=_BURNS, width=12, none="no traffic", section=Section.ERRORS,
     )  # fmt: skip
+
+
+def _endpoints(pipeline: Pipeline, label: str) -> Row:
+    """Where users are hit.  A service without the label has one bar for all of its pages."""
+    slo, named = pipeline.slo, f"{{{{{label}}}}}"
+    return Row("Endpoints", (
+        Panel(
+            "Endpoints that fail most", "bargauge", "Share of the requests of a page that were answered with 5xx; red from the SLO.",
+            (Target(f"topk(10, {error_rate(CHOSEN, label)})", named),), unit="percentunit", limits=(Limit(slo.error_rate),),
+            width=12, height=10, none="no traffic", section=Section.ERRORS,
+        ),
+        Panel(
+            "Slowest endpoints, p95", "bargauge", "95 of 100 requests of a page were answered within this time. Red from the SLO on.",
+            (Target(f"topk(10, {latency(0.95, CHOSEN, label)})", named),), unit="s", limits=(Limit(slo.warm_p95),),
+            width=12, height=10, none="no traffic", section=Section.LATENCY,
+        ),
+    ))  # fmt: skip

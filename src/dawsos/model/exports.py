@@ -175,6 +175,9 @@ class GrafanaOptions(ExportOptions):
     """Grafana dashboards.  The limits that no SLO gives, and the page of the runbooks, are those of the alerts."""
 
     folder: str = Field(default="deploy/grafana", pattern=_FOLDER, description="Where the dashboards lie.")
+    endpoint: LabelName = Field(
+        default="endpoint", description="The label by which the service's metrics tell one page from another."
+    )
 
 
 class Exports(Strict):

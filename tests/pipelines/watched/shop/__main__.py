@@ -1,10 +1,10 @@
-"""Serve the shop with the metrics that monitoring asks for: requests by status, the time that they took, and failed packs."""
+"""Serve the shop with the metrics that monitoring asks for: requests by page and status, the time that they took, and failed packs."""
 
 import json
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from shop import FAILURES
@@ -16,31 +16,33 @@ PAGES = {
     "/items": json.dumps([{"name": f"item {number}", "price": str(number)} for number in range(20)]),
 }
 LOCK = threading.Lock()
-STATUSES: Counter[int] = Counter()
-BUCKETS: Counter[float] = Counter()
-SPENT = 0.0
+ANSWERS: Counter[tuple[str, int]] = Counter()
+BUCKETS: Counter[tuple[str, float]] = Counter()
+SPENT: defaultdict[str, float] = defaultdict(float)
 
 
-def count(status: int, seconds: float) -> int:
+def count(page: str, status: int, seconds: float) -> int:
     """Count one answer; return which it is."""
-    global SPENT
     with LOCK:
-        STATUSES[status] += 1
-        SPENT += seconds
-        BUCKETS.update(limit for limit in LIMITS if seconds <= limit)
-        return STATUSES.total()
+        ANSWERS[page, status] += 1
+        SPENT[page] += seconds
+        BUCKETS.update((page, limit) for limit in LIMITS if seconds <= limit)
+        return ANSWERS.total()
 
 
 def metrics() -> str:
     """Return the page for Prometheus."""
+    name = "http_request_duration_seconds"
     with LOCK:
-        total = STATUSES.total()
         lines = ["# TYPE http_requests_total counter"]
-        lines += [f'http_requests_total{{status="{status}"}} {number}' for status, number in sorted(STATUSES.items())]
-        lines += ["# TYPE http_request_duration_seconds histogram"]
-        lines += [f'http_request_duration_seconds_bucket{{le="{limit}"}} {BUCKETS[limit]}' for limit in LIMITS]
-        lines += [f'http_request_duration_seconds_bucket{{le="+Inf"}} {total}']
-        lines += [f"http_request_duration_seconds_sum {SPENT:.6f}", f"http_request_duration_seconds_count {total}"]
+        for (page, status), number in sorted(ANSWERS.items()):
+            lines.append(f'http_requests_total{{endpoint="{page}",status="{status}"}} {number}')
+        lines.append(f"# TYPE {name} histogram")
+        for page, seconds in sorted(SPENT.items()):
+            total = sum(number for (answered, _), number in ANSWERS.items() if answered == page)
+            lines += [f'{name}_bucket{{endpoint="{page}",le="{limit}"}} {BUCKETS[page, limit]}' for limit in LIMITS]
+            lines.append(f'{name}_bucket{{endpoint="{page}",le="+Inf"}} {total}')
+            lines += [f'{name}_sum{{endpoint="{page}"}} {seconds:.6f}', f'{name}_count{{endpoint="{page}"}} {total}']
         lines += ["# TYPE pack_failures_total counter", "pack_failures_total 0"]
     return "\n".join(lines) + "\n"
 
@@ -63,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/items" and (Handler.answered * FAILURES) % 1000 + FAILURES > 999:
             status, body = 500, "{}"
         self.answer(status, body, "application/json")
-        Handler.answered = count(status, time.monotonic() - begun)
+        Handler.answered = count(self.path if body else "other", status, time.monotonic() - begun)
 
     def answer(self, status: int, body: str, kind: str) -> None:
         content = body.encode()
