@@ -10,7 +10,8 @@ import pytest
 
 from dawsos.config.load import load_pipeline
 from dawsos.model.pipeline import Pipeline
-from dawsos.runs.project import gate_options
+from dawsos.runs.project import find_project, gate_options
+from dawsos.verbs.export import export
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "pipeline.yaml").read_text()
@@ -82,3 +83,9 @@ def test_on_one_machine_everything_outside_is_played(profile: str) -> None:
 
 def test_the_release_has_no_worker_that_plays_the_world() -> None:
     assert [worker.name for worker in load().service.workers] == ["worker"]
+
+
+def test_the_files_of_other_tools_are_what_the_pipeline_gives() -> None:
+    found = export(find_project(ROOT), (), check=True)
+    assert [(file.path, file.state) for file in found.files if file.state != "same"] == [], "run dawsos export"
+    assert found.files

@@ -41,7 +41,10 @@ def test_init_says_what_it_found_and_wrote(
     monkeypatch.chdir(tmp_path)
     said = called(monkeypatch, capsys, "init")
     assert (said.code, said.err) == (0, "")
-    assert said.out.endswith("written   pipeline.yaml\nnext      commit them, then dawsos run\n")
+    assert "written   pipeline.yaml\nnext      commit them, then dawsos run\n" in said.out
+    assert said.out.splitlines()[-1].startswith(
+        "CI        fill in service and stages, then dawsos export github-actions"
+    )
     assert "shop" in said.out
     again = called(monkeypatch, capsys, "init")
     assert (again.code, "already" in again.err) == (2, True)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dawsos.errors import BadInput
-from dawsos.exporters.ci_jobs import CiJob, ci_jobs, home, locks, to_install, turn, variables, waiting
+from dawsos.exporters.ci_jobs import CiJob, approving, ci_jobs, home, locks, to_install, turn, variables, waiting
 from dawsos.model.exports import CiEnvironment, CiOptions
 from dawsos.model.observability import Observability, TraceServer
 from dawsos.model.pipeline import Stage
@@ -182,8 +182,27 @@ def test_a_cache_is_named_by_the_locks_that_fill_it() -> None:
 
 @pytest.mark.parametrize(("ended", "seen"), [(0, 0), (75, 0), (1, 1), (4, 4)])
 def test_a_job_that_waits_for_an_approval_passes_and_a_red_one_does_not(ended: int, seen: int) -> None:
-    done = subprocess.run(["sh", "-eu", "-c", waiting(f"(exit {ended})")], check=False)
-    assert done.returncode == seen
+    script = waiting(f"(exit {ended})", "echo told")
+    done = subprocess.run(["sh", "-eu", "-c", script], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (seen, "told\n" if ended in (0, 75) and seen == 0 and ended else "")
+
+
+@pytest.mark.parametrize(
+    ("approves", "resumes", "ended", "said"),
+    [
+        (0, 0, 0, "approve r1 --as ada --reason seen\nresume r1\n"),
+        (2, 0, 0, "approve r1 --as ada --reason seen\n"),
+        (0, 1, 1, None),
+    ],
+    ids=["approved", "decided already", "red after it"],
+)
+def test_what_waits_is_approved_and_goes_on(approves: int, resumes: int, ended: int, said: str | None) -> None:
+    tool = f'tool() {{ echo "$@"; case "$1" in approve) return {approves} ;; *) return {resumes} ;; esac; }}'
+    script = f"{tool}; {approving(CiOptions(command='tool'), '$RUN', '$WHO', '$WHY')}"
+    variables = {"RUN": "r1", "WHO": "ada", "WHY": "seen"}
+    done = subprocess.run(["sh", "-eu", "-c", script], env=variables, check=False, capture_output=True, text=True)
+    assert done.returncode == ended, done.stderr
+    assert said is None or done.stdout == said
 
 
 def test_refused_options_are_told() -> None:

@@ -22,7 +22,8 @@ from dawsos.model.exports import CiOptions
 from exporters.pipelines import LINT, WHOLE, pipeline
 
 MADE, OPTIONS = pipeline(*WHOLE), CiOptions()
-GATES, BUILD, STAGING, PRODUCTION = ci_jobs(MADE)
+JOBS = ci_jobs(MADE)
+GATES, BUILD, STAGING, PRODUCTION = JOBS
 
 
 def named(found: list[steps.Step], name: str) -> steps.Step:
@@ -90,11 +91,15 @@ def test_where_a_folder_is_kept_the_tool_lies_with_it_and_nothing_is_cached() ->
 
 def test_a_job_ships_its_stages_and_says_who_approved() -> None:
     assert steps.ship(GATES, MADE, OPTIONS)["run"] == "dawsos ship --profile production lint"
-    shipped = steps.ship(PRODUCTION, MADE, OPTIONS)
-    assert shipped["run"].endswith('--reason "reviewed the environment production of $RUN_URL" canary')
-    assert shipped["env"]["APPROVER"] == "${{ steps.approver.outputs.name }}"
-    assert shipped["env"]["API_KEY"] == "${{ secrets.API_KEY }}"
-    assert "75" in steps.ship(STAGING, MADE, OPTIONS)["run"]
+    assert steps.ship(PRODUCTION, MADE, OPTIONS)["env"]["API_KEY"] == "${{ secrets.API_KEY }}"
+    asks, approves = steps.approvals(PRODUCTION, JOBS, MADE, OPTIONS)
+    assert asks["if"] == approves["if"] == "needs.deploy-staging.outputs.waiting == 'true'"
+    assert 'dawsos approve "$RUN" --as "$APPROVER"' in approves["run"]
+    assert approves["env"]["RUN"] == "${{ needs.deploy-staging.outputs.run }}"
+    assert "waiting=true" in steps.ship(STAGING, MADE, OPTIONS)["run"]
+    assert set(steps.outputs(STAGING)) == {"waiting", "run"}
+    assert steps.approvals(STAGING, JOBS, MADE, OPTIONS) == []
+    assert steps.outputs(PRODUCTION) == {}
 
 
 def test_the_reason_of_a_hotfix_is_a_variable_of_the_command() -> None:
@@ -129,7 +134,7 @@ def collected(tmp_path: Path, *runs: str) -> dict[str, str]:
 
 def test_the_report_is_that_of_the_newest_run_of_this_job(tmp_path: Path) -> None:
     found = collected(tmp_path, "20261130-010000-a", "20261130-020000-b")
-    assert (found["report.html"], found["told"]) == ("20261130-020000-b", "findings=true\n")
+    assert (found["report.html"], found["told"]) == ("20261130-020000-b", "run=20261130-020000-b\nfindings=true\n")
 
 
 def test_a_job_that_ran_nothing_has_no_report_and_no_findings(tmp_path: Path) -> None:
@@ -190,7 +195,7 @@ def review(login: str, state: str = "approved", environment: str = "production")
     ids=["one", "of this environment", "the last", "nobody", "rejected", "no login"],
 )
 def test_who_approved_is_who_reviewed_the_environment(reviews: Any, told: str, tmp_path: Path) -> None:
-    step = steps.approver(PRODUCTION)
+    step = steps.approvals(PRODUCTION, JOBS, MADE, OPTIONS)[0]
     with github(reviews) as variables:
         environment = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "TOKEN": "secret",

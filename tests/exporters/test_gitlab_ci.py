@@ -57,9 +57,13 @@ def test_a_newer_commit_ends_what_comes_before_a_deployment_and_nothing_else() -
 def test_an_approval_is_the_start_of_the_job_by_a_person() -> None:
     made = document()
     assert made["deploy-production"]["rules"][-1] == {"if": '$CI_COMMIT_BRANCH == "main"', "when": "manual"}
-    assert '--approve-as "$GITLAB_USER_LOGIN"' in made["deploy-production"]["script"][-1]
+    assert 'dawsos approve "$run" --as "$GITLAB_USER_LOGIN"' in made["deploy-production"]["script"][-2]
     assert "when" not in made["deploy-staging"]["rules"][-1]
     assert "75" in made["deploy-staging"]["script"][-1]
+    note = ".dawsos/ci/waits-deploy-staging"
+    assert note in made["deploy-staging"]["script"][-1]
+    assert note in made["deploy-staging"]["artifacts"]["paths"]
+    assert note in made["deploy-production"]["script"][-2]
 
 
 def test_a_merge_request_deploys_nothing() -> None:

@@ -20,6 +20,7 @@ def init() -> None:
     for what, value in adopted.found.describe():
         say(console, f"{what:9} {value}")
     say(console, f"written   {', '.join(adopted.written)}\nnext      commit them, then dawsos run")
+    say(console, "CI        fill in service and stages, then dawsos export github-actions, or gitlab-ci")
 
 
 def lint(*, manifest: str, traffic: str, fix: bool, as_json: bool) -> int | None:

@@ -216,10 +216,22 @@ def locks(pipeline: Pipeline, options: CiOptions) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*toolchains, *given, *own))) or ("pipeline.yaml",)
 
 
-def waiting(line: str) -> str:
-    """Return a script that runs ``line`` and passes when only an approval is missing, which the next environment asks for."""
+def waiting(line: str, note: str) -> str:
+    """Return a script that runs ``line`` and passes when only an approval is missing, which the next environment asks for.
+
+    The command ``note`` tells that job so.  Nobody types in a job, even where the CI service gives it a terminal.
+    """
     return (
-        f"code=0\n{line} || code=$?\n"
+        f"code=0\n{line} < /dev/null || code=$?\n"
         "# 75: every gate passed and the approval is missing; who reviews the next environment gives it.\n"
-        'if [ "$code" -ne 75 ]; then exit "$code"; fi\n'
+        f'if [ "$code" -ne 75 ]; then exit "$code"; fi\n{note}\n'
     )
+
+
+def approving(options: CiOptions, run: str, name: str, reason: str) -> str:
+    """Return the script that approves the waiting ``run`` of an earlier job over what was shown there, and lets it go on.
+
+    A run that is decided already, because this job is tried again, is left as it is: what is not approved is not restored.
+    """
+    approve = f'{options.command} approve "{run}" --as "{name}" --reason "{reason}"'
+    return f'if {approve}; then {options.command} resume "{run}"; fi'

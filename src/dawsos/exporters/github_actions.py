@@ -86,14 +86,17 @@ def _ship_job(pipeline: Pipeline, options: GithubActionsOptions, job: CiJob, job
         made["environment"] = guarded
     if kept is not None:
         made["env"] = {"DAWSOS_HOME": kept}
+    if job.waits:
+        made["outputs"] = steps.outputs(job)
     needed = any(job.name in other.needs for other in jobs)
     made["steps"] = [
         *steps.prepared(pipeline, options, kept),
         *steps.results_before(job, pipeline, options, kept),
-        *([steps.approver(job)] if job.approves else []),
+        *steps.approvals(job, jobs, pipeline, options),
         steps.ship(job, pipeline, options),
         *steps.results_after(job, pipeline, options, kept, needed=needed),
         *steps.report(job.name, kept, sarif=options.sarif and job.environment is None),
+        *([steps.down(options)] if job.environment is not None and kept is None else []),
     ]
     return made
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from dawsos.exporters.ci_jobs import CiJob, locks, to_install, variables, waiting
+from dawsos.exporters.ci_jobs import CiJob, approving, locks, to_install, variables, waiting
 from dawsos.model.exports import CiOptions
 from dawsos.model.pipeline import Pipeline
 
@@ -106,7 +106,7 @@ def _installed(options: CiOptions, home: str | None) -> list[Step]:
     place = f"{WORK}/tool" if home is None else f"{home}/installed/{which}-py{options.python}"
     lines = [
         'python -m venv "$TOOL"',
-        f'"$TOOL/bin/python" -m pip install --quiet --no-input --disable-pip-version-check {shlex.join(wanted)}',
+        f'"$TOOL/bin/python" -m pip install --quiet --no-input --no-compile --disable-pip-version-check {shlex.join(wanted)}',
         'echo "$TOOL/bin" >> "$GITHUB_PATH"',
     ]
     return [{"name": "Install dawsos", "env": {"TOOL": place}, "run": "\n".join(lines) + "\n"}]
@@ -173,10 +173,33 @@ def results_after(job: CiJob, pipeline: Pipeline, options: CiOptions, home: str 
     return steps
 
 
-def approver(job: CiJob) -> Step:
-    """Return the step that asks GitHub who reviewed the environment of this job in this run."""
-    variables = {"TOKEN": "${{ github.token }}", "ENVIRONMENT": job.environment}
-    return {"name": "Ask who approved", "id": "approver", "env": variables, "run": _APPROVER}
+def approvals(job: CiJob, jobs: Sequence[CiJob], pipeline: Pipeline, options: CiOptions) -> list[Step]:
+    """Return the steps that ask GitHub who reviewed the environment of this job, and approve what waits for that."""
+    asked = {stage.id for stage in job.approves}
+    steps: list[Step] = []
+    for other in jobs:
+        if asked.isdisjoint(other.ids):
+            continue
+        waits = {"if": f"needs.{other.name}.outputs.waiting == 'true'"}
+        variables = {"TOKEN": "${{ github.token }}", "ENVIRONMENT": job.environment}
+        if not steps:
+            steps.append({"name": "Ask who approved", "id": "approver", **waits, "env": variables, "run": _APPROVER})
+        given = {
+            **trust(pipeline), "APPROVER": "${{ steps.approver.outputs.name }}", "RUN": f"${{{{ needs.{other.name}.outputs.run }}}}",
+            "RUN_URL": "${{ github.server_url }}/${{ github.repository }}/actions/runs/${{ github.run_id }}",
+        }  # fmt: skip
+        reason = f"reviewed the environment {job.environment} of $RUN_URL"
+        steps.append(
+            {"name": f"Approve {', '.join(sorted(asked & set(other.ids)))}", **waits, "env": given}
+            | {"run": approving(options, "$RUN", "$APPROVER", reason)}
+        )
+    return steps
+
+
+def outputs(job: CiJob) -> dict[str, str]:
+    """Return what a job that may wait for an approval tells the job that gives it."""
+    told = {"waiting": "${{ steps.ship.outputs.waiting }}", "run": "${{ steps.report.outputs.run }}"}
+    return told if job.waits else {}
 
 
 def ship(job: CiJob, pipeline: Pipeline, options: CiOptions) -> Step:
@@ -186,12 +209,8 @@ def ship(job: CiJob, pipeline: Pipeline, options: CiOptions) -> Step:
     if any(stage.hotfix_skips for stage in pipeline.stages):
         given["HOTFIX"] = "${{ inputs.hotfix }}"
         line += ' ${HOTFIX:+--hotfix "$HOTFIX"}'
-    if job.approves:
-        given["APPROVER"] = "${{ steps.approver.outputs.name }}"
-        given["RUN_URL"] = "${{ github.server_url }}/${{ github.repository }}/actions/runs/${{ github.run_id }}"
-        line += f' --approve-as "$APPROVER" --reason "reviewed the environment {job.environment} of $RUN_URL"'
     line += f" {shlex.join(job.ids)}"
-    run = waiting(line) if job.waits else line
+    run = waiting(line, 'echo "waiting=true" >> "$GITHUB_OUTPUT"') if job.waits else line
     return {"name": f"Ship {', '.join(job.ids)}", "id": "ship", "env": given, "run": run}
 
 
@@ -201,6 +220,7 @@ def report(name: str, home: str | None, *, sarif: bool) -> list[Step]:
         f'newest=$(find "{home or ".dawsos"}/runs" -mindepth 1 -maxdepth 1 -type d -newer "$BEGUN" | sort | tail -n 1)',
         'if [ -z "$newest" ]; then echo "nothing was run"; exit 0; fi',
         'cp -R "$newest" "$REPORT"',
+        'echo "run=$(basename "$newest")" >> "$GITHUB_OUTPUT"',
         'if [ -e "$REPORT/findings.sarif" ]; then echo "findings=true" >> "$GITHUB_OUTPUT"; fi',
     ]
     places = {"BEGUN": f"{WORK}/begun", "REPORT": f"{WORK}/report"}
@@ -213,6 +233,11 @@ def report(name: str, home: str | None, *, sarif: bool) -> list[Step]:
         there = {"if": "${{ !cancelled() && steps.report.outputs.findings == 'true' }}"}
         steps.append(uses("github/codeql-action/upload-sarif", "Show the findings", found, **there))
     return steps
+
+
+def down(options: CiOptions) -> Step:
+    """Return the step that ends an environment which nobody keeps: also a runner that stays has nothing left of it."""
+    return {"name": "Take the environment down", **_ALWAYS, "run": f"{options.command} down --purge"}
 
 
 def secrets(names: Iterable[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from dawsos.exporters.ci_jobs import (
     CiJob,
+    approving,
     ci_jobs,
     home,
     locks,
@@ -89,10 +90,12 @@ def _ship_job(pipeline: Pipeline, options: GitlabCiOptions, job: CiJob, jobs: Se
     if pipeline.signing.sigstore != "off":
         made["id_tokens"] = {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}
     loads = [f"{options.command} results load {_WORK}/results-{name}.tar.gz" for name in job.needs]
-    made["script"] = [*_prepared(pipeline, options, job.environment), *loads, _ship(pipeline, options, job)]
+    before = [*_prepared(pipeline, options, job.environment), *loads, *_approvals(options, job, jobs)]
+    made["script"] = [*before, _ship(pipeline, options, job)]
     needed = any(job.name in other.needs for other in jobs)
     made["after_script"] = _after(pipeline, options, job, needed=needed)
-    made["artifacts"] = _artifacts(*([f"{_WORK}/results-{job.name}.tar.gz"] if needed else []))
+    handed = [f"{_WORK}/results-{job.name}.tar.gz"] if needed else []
+    made["artifacts"] = _artifacts(*handed, *([_waits(job)] if job.waits else []))
     return made
 
 
@@ -131,7 +134,7 @@ def _prepared(pipeline: Pipeline, options: GitlabCiOptions, environment: str | N
     return [
         *lines,
         f"python3 -m venv {tool}",
-        f"{tool}/bin/python -m pip install --quiet --no-input --disable-pip-version-check {shlex.join(wanted)}",
+        f"{tool}/bin/python -m pip install --quiet --no-input --no-compile --disable-pip-version-check {shlex.join(wanted)}",
         f'export PATH="$(cd {tool}/bin && pwd):$PATH"',
     ]
 
@@ -140,26 +143,49 @@ def _ship(pipeline: Pipeline, options: GitlabCiOptions, job: CiJob) -> str:
     line = shlex.join([options.command, "ship", "--profile", options.profile])
     if any(stage.hotfix_skips for stage in pipeline.stages):
         line += ' ${HOTFIX:+--hotfix "$HOTFIX"}'
-    if job.approves:
-        # Of a job that was started by hand, GitLab names the person who started it.
-        line += ' --approve-as "$GITLAB_USER_LOGIN" --reason "started the job $CI_JOB_URL"'
     line += f" {shlex.join(job.ids)}"
-    return waiting(line) if job.waits else line
+    note = f'basename "$({_newest(home(pipeline, options, job.environment))})" > {_waits(job)}'
+    return waiting(line, note) if job.waits else line
+
+
+def _waits(job: CiJob) -> str:
+    """Return the file by which a job tells the next one which run waits for an approval."""
+    return f"{_WORK}/waits-{job.name}"
+
+
+def _approvals(options: GitlabCiOptions, job: CiJob, jobs: Sequence[CiJob]) -> list[str]:
+    """Return the commands that approve what waits for the start of this job.
+
+    Of a job that was started by hand, GitLab names the person who started it.
+    """
+    asked = {stage.id for stage in job.approves}
+    lines = []
+    for other in jobs:
+        if not asked.isdisjoint(other.ids):
+            approve = approving(options, "$run", "$GITLAB_USER_LOGIN", "started the job $CI_JOB_URL")
+            lines.append(f"if [ -s {_waits(other)} ]; then run=$(cat {_waits(other)}); {approve}; fi")
+    return lines
 
 
 def _after(pipeline: Pipeline, options: GitlabCiOptions, job: CiJob, *, needed: bool) -> list[str]:
     """Return what runs also after a failure, in a shell of its own: results for later jobs, and the report."""
     command = options.command if not to_install(options) else f"{_tool(pipeline, options, job.environment)}/bin/dawsos"
     saved = [f"{command} results save {_WORK}/results-{job.name}.tar.gz"] if needed else []
-    return [*saved, *_report(home(pipeline, options, job.environment))]
+    kept = home(pipeline, options, job.environment)
+    # An environment that nobody keeps ends with its job, also on a runner that stays.
+    ended = [f"{command} down --purge"] if job.environment is not None and kept is None else []
+    return [*saved, *_report(kept), *ended]
 
 
 def _report(kept: str | None) -> list[str]:
-    found = f'find "{kept or ".dawsos"}/runs" -mindepth 1 -maxdepth 1 -type d -newer {_WORK}/begun | sort | tail -n 1'
     return [
-        f"newest=$({found})",
+        f"newest=$({_newest(kept)})",
         f'if [ -n "$newest" ]; then rm -rf {_WORK}/report; cp -R "$newest" {_WORK}/report; fi',
     ]
+
+
+def _newest(kept: str | None) -> str:
+    return f'find "{kept or ".dawsos"}/runs" -mindepth 1 -maxdepth 1 -type d -newer {_WORK}/begun | sort | tail -n 1'
 
 
 def _artifacts(*more: str) -> Job:
