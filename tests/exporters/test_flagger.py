@@ -111,6 +111,12 @@ def test_a_profile_may_have_other_intervals_and_flagger_has_none_below_ten_secon
         assert (analysis["interval"], analysis["metrics"][0]["interval"]) == (interval, window)
 
 
+@pytest.mark.parametrize(("no_data", "deadline"), [(600.0, 300), (120.0, 120), (20.0, 60)])
+def test_a_replica_may_be_not_ready_as_long_as_the_policy_says_but_for_its_start(no_data: float, deadline: int) -> None:
+    pipeline = DAWSOS.model_copy(update={"rollout": DAWSOS.rollout.model_copy(update={"no_data_deadline": no_data})})
+    assert of_kind("Canary", documents("traefik", pipeline=pipeline))["spec"]["progressDeadlineSeconds"] == deadline
+
+
 def test_each_provider_has_the_route_that_flagger_needs() -> None:
     of = {provider: documents(provider) for provider in PROVIDERS}
     spec = {provider: of_kind("Canary", found)["spec"] for provider, found in of.items()}

@@ -22,7 +22,7 @@ from dawsos.analysis.simulation.contest import SimulationResult, contest
 from dawsos.analysis.simulation.scenarios import World, parse_scenario
 from dawsos.exporters.flagger import render
 from dawsos.importers.flagger import Manifest
-from dawsos.model.exports import FlaggerOptions, FlaggerProvider, GatewayName
+from dawsos.model.exports import FlaggerAlert, FlaggerOptions, FlaggerProvider, GatewayName
 from dawsos.model.pipeline import Pipeline, Profile
 from dawsos.runs.project import load as load_project
 from dawsos.verbs.policies import manifests
@@ -62,7 +62,7 @@ RELEASES = {
 }
 if INTERVAL >= 60:
     # Three starts within five minutes take longer than a rollout at Flagger's shortest interval.
-    RELEASES["crash"] = Release({"CRASH_AFTER": "20"}, "Failed", "", "canary-restarts|success.rate|deadline")
+    RELEASES["crash"] = Release({"CRASH_AFTER": "20"}, "Failed", "", "canary-(restarts|scraped)|not ready")
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class Rollout:
     name: str
     statuses: tuple[Status, ...]
     events: tuple[str, ...]
+    alerts: str
     manifest: Manifest
 
     @property
@@ -129,7 +130,10 @@ def _rolled_out(
     (manifest,) = manifests(path, PRODUCTION_RATE)[1]
     assert [finding for finding in manifest.findings if finding.level != "note"] == []
     real.kubectl("create", "namespace", namespace)
-    real.apply(*_service(real, namespace))
+    real.apply(*_deployment(real, namespace, "shop"), *_deployment(real, namespace, "told"))
+    # Flagger may run outside of the cluster, where the names of Services mean nothing.
+    address = real.kubectl("get", "service", "-n", namespace, "told", "-o", "jsonpath={.spec.clusterIP}")
+    real.kubectl("create", "secret", "generic", "-n", namespace, "slack", f"--from-literal=address=http://{address}/")
     real.kubectl("apply", "-n", namespace, "-f", str(path))
     watch.until(namespace, ["Initialized"], 0.0, WITHIN)
     since = time.monotonic()
@@ -138,7 +142,8 @@ def _rolled_out(
     real.kubectl("set", "env", "-n", namespace, "deployment/shop", *changes)
     watch.until(namespace, ["Succeeded", "Failed"], since, WITHIN)
     statuses = tuple(status for status in watch.seen[namespace] if status.at > since)
-    return Rollout(name, statuses, tuple(real.events(namespace)), manifest)
+    told = real.kubectl("logs", "-n", namespace, "deployment/told")
+    return Rollout(name, statuses, tuple(real.events(namespace)), told, manifest)
 
 
 def _pipeline() -> Pipeline:
@@ -160,15 +165,16 @@ def _manifest(real: Cluster, provider: FlaggerProvider, namespace: str) -> str:
         hosts=(f"{namespace}.test",),
         gateway=GatewayName(name=gateway.name, namespace=gateway.namespace) if gateway.name else None,
         prometheus=real.prometheus,
+        alert=FlaggerAlert(type="slack", secret="slack", channel="deployments"),
     )
     (text,) = render(_pipeline(), options).values()
     return text
 
 
-def _service(real: Cluster, namespace: str) -> list[dict[str, object]]:
+def _deployment(real: Cluster, namespace: str, name: str) -> list[dict[str, object]]:
     script = (ROOT / "tests/support/canary_service.py").read_text()
     container = {
-        "name": "shop",
+        "name": name,
         "image": real.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "/service/canary_service.py", str(PORT)],
@@ -178,23 +184,22 @@ def _service(real: Cluster, namespace: str) -> list[dict[str, object]]:
         "volumeMounts": [{"name": "service", "mountPath": "/service"}],
     }
     scraped = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)}
-    spec = {"containers": [container], "volumes": [{"name": "service", "configMap": {"name": "service"}}]}
-    template = {"metadata": {"labels": {"app": "shop"}, "annotations": scraped}, "spec": spec}
-    deployment = {"replicas": 1, "selector": {"matchLabels": {"app": "shop"}}, "template": template}
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": "service", "namespace": namespace},
-            "data": {"canary_service.py": script},
-        },
+    spec = {"containers": [container], "volumes": [{"name": "service", "configMap": {"name": name}}]}
+    template = {"metadata": {"labels": {"app": name}, "annotations": scraped}, "spec": spec}
+    metadata = {"name": name, "namespace": namespace}
+    objects: list[dict[str, object]] = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "data": {"canary_service.py": script}},
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": "shop", "namespace": namespace},
-            "spec": deployment,
+            "spec": {"selector": {"matchLabels": {"app": name}}, "template": template},
         },
     ]
+    # The Service of a Canary's Deployment is Flagger's.
+    if name != "shop":
+        ports = [{"port": 80, "targetPort": PORT}]
+        objects.append({"apiVersion": "v1", "kind": "Service", "spec": {"selector": {"app": name}, "ports": ports}})
+    return [{**one, "metadata": metadata} for one in objects]
 
 
 @pytest.mark.parametrize("name", RELEASES)
@@ -211,6 +216,12 @@ def test_a_healthy_release_takes_the_steps_of_the_pipeline(rollouts: dict[str, R
 @pytest.mark.parametrize("name", [name for name, release in RELEASES.items() if release.ends == "Failed"])
 def test_a_bad_release_gets_no_more_than_the_first_step(rollouts: dict[str, Rollout], name: str) -> None:
     assert rollouts[name].weights == [5]
+
+
+def test_a_rollback_is_told_where_alerts_go_and_a_promotion_is_not(rollouts: dict[str, Rollout]) -> None:
+    assert "Failed checks threshold reached 5" in rollouts["errors"].alerts
+    assert '"channel":"deployments"' in rollouts["errors"].alerts
+    assert rollouts["healthy"].alerts == ""
 
 
 @pytest.mark.parametrize("name", [name for name, release in RELEASES.items() if release.scenario])

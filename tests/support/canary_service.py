@@ -2,7 +2,7 @@
 
 Its variables are its faults: FAIL is the share of requests that it answers with 500, SLOW the seconds that it takes for every
 second request, PACK_FAILURES what pricing_pack_build_failures_total says, CRASH_AFTER seconds of life, MUTE=1 leaves out the
-metrics of requests.
+metrics of requests.  What is posted to it stands in its log.
 """
 
 import os
@@ -67,6 +67,12 @@ class Handler(BaseHTTPRequestHandler):
             requests[self.path, str(status)] += 1
             for edge in (*EDGES, float("inf")):
                 buckets[self.path, edge] += seconds <= edge
+
+    def do_POST(self) -> None:
+        print(self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         pass

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -71,6 +71,8 @@ class Telemetry:
 
     def __init__(self, version: str, deployment_id: str) -> None:
         self.registry = CollectorRegistry()
+        # When it started, memory, processor time: Flagger's check for a crash loop reads the first (docs/exports.md).
+        ProcessCollector(registry=self.registry)
         self.requests = Counter(
             "http_requests_total", "Requests answered.", ["method", "endpoint", "status"], registry=self.registry
         )

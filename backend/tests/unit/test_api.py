@@ -284,6 +284,13 @@ async def test_metrics_count_by_route_template(site: Site) -> None:
     assert 'dawsos_app_info{deployment_id="unit",version="sha-1"} 1.0' in text
 
 
+async def test_metrics_tell_when_the_process_started(site: Site) -> None:
+    text = (await site.http.get("/metrics")).text
+    started = [float(line.split()[1]) for line in text.splitlines() if line.startswith("process_start_time_seconds ")]
+    assert len(started) == 1
+    assert 0 < started[0] <= datetime.now(UTC).timestamp()
+
+
 async def test_metrics_tell_builds_from_the_job_record(site: Site, tmp_path: Path) -> None:
     before = (await site.http.get("/metrics")).text
     assert "pricing_pack_build_failures_total 0.0" in before

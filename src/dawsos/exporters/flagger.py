@@ -6,6 +6,7 @@ the same format.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -80,7 +81,7 @@ class _Canary:
         spec: Values = {
             "provider": provider,
             "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": self.name},
-            "progressDeadlineSeconds": max(1, round(self.policy.no_data_deadline)),
+            "progressDeadlineSeconds": self._deadline(),
             "service": self._service(provider),
             "analysis": self._analysis(provider),
         }
@@ -89,6 +90,11 @@ class _Canary:
         if provider == "nginx":
             spec["ingressRef"] = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": self.name}
         return {"apiVersion": _VERSION, "kind": "Canary", "metadata": self._metadata(), "spec": spec}
+
+    def _deadline(self) -> int:
+        """Return for how many seconds a replica may not be ready: Flagger checks nothing meanwhile, also in a crash loop."""
+        held = min(self.policy.no_data_deadline, self.policy.crash_loop.window)
+        return math.ceil(max(held, self.service.ready_within))
 
     def _analysis(self, provider: FlaggerProvider) -> Values:
         metrics = [{**_metric(check), "templateRef": self._reference(check.name)} for check in self.checks]
