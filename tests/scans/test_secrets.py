@@ -83,13 +83,6 @@ def test_the_hash_of_a_package_in_a_lock_file_is_no_key_and_a_key_beside_it_is_o
     ]
 
 
-def test_a_key_that_is_whole_on_its_line_and_shorter_than_any_is_an_example() -> None:
-    begin, end = (f"-----{word} " + "PRIVATE KEY-----" for word in ("BEGIN", "END"))
-    for body, found in (("\\nshort\\n", []), (f"\\n{'M' * 64}\\n", ["Private Key"]), ("", [])):
-        assert [kind for kind, _ in secrets_in(f'KEY = "{begin}{body}{end}"')] == found
-    assert [kind for kind, _ in secrets_in(begin)] == ["Private Key"]
-
-
 def test_a_line_may_say_that_it_is_allowed() -> None:
     _, line = SEEDED["AWS Access Key"]
     assert list(secrets_in(line))

@@ -46,9 +46,6 @@ _FORMATS = {
     "Anthropic Key": re.compile(r"\bsk-ant-[a-z0-9]+-[A-Za-z0-9_-]{40,}"),
 }
 _KEY_BEGIN = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File[-]2")
-# A whole key on one line needs more than this many characters between its markers: the shortest (Ed25519) has 64 of Base64.
-_SHORTEST_KEY = 60
-_KEY_END = re.compile(r"-----END (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----")
 # The hash of a package in a lock file of npm, or of a script in a page (W3C Subresource Integrity), looks like an Azure key.
 _INTEGRITY = re.compile(r"\bsha(?:256-[A-Za-z0-9+/]{43}=|384-[A-Za-z0-9+/]{64}|512-[A-Za-z0-9+/]{86}==)")
 _ALLOWED = re.compile(r"pragma: ?allowlist[ -]secret", re.IGNORECASE)
@@ -142,8 +139,4 @@ def _finder(pattern: re.Pattern[str]) -> Callable[[str], Iterable[str]]:
 def _private_key(text: str) -> Iterable[str]:
     """Return the line from the beginning of a private key: its other lines are not seen here, so this is what is hashed."""
     begin = _KEY_BEGIN.search(text)
-    if begin is None:
-        return []
-    end = _KEY_END.search(text, begin.end())
-    whole_but_short = end is not None and end.start() - begin.end() < _SHORTEST_KEY
-    return [] if whole_but_short else [text[begin.start() :].strip()]
+    return [text[begin.start() :].strip()] if begin else []
