@@ -26,7 +26,7 @@ from dawsos.model.run import Run
 from dawsos.model.status import RunResult
 from dawsos.ports import Reporter
 from dawsos.runs.evidence import sign_summary
-from dawsos.runs.metrics import MetricsFile
+from dawsos.runs.metrics_file import MetricsFile
 from dawsos.runs.project import Project, Tools, load_run, new_run
 from dawsos.runs.recorder import Session
 

@@ -8,28 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.files import read_json, write_text
 from dawsos.errors import InfrastructureError
-from dawsos.model.events import Event, RolloutSampled
-from dawsos.model.metrics import Histogram, Known, Metrics, OpenRollout, OpenRun, PendingApproval, Serving
+from dawsos.model.metrics import Histogram, Metrics, OpenRollout, OpenRun, PendingApproval, Serving
 from dawsos.model.metrics_fold import fold_metrics
-from dawsos.model.pipeline import Pipeline
 from dawsos.model.rollout import Reading
-from dawsos.reporting.prometheus import render_metrics
 from dawsos.runs.journal import Journal
-from dawsos.runs.project import Project, Tools
+from dawsos.runs.project import Project
 
 # Raised when the fold counts otherwise than before, or other things: what was kept is then counted anew.
 _VERSION = 1
-# The kinds that change a live rollout's numbers; the textfile follows them.
-_SHOWN = frozenset({"rollout_started", "weight_confirmed", "rollout_finished", "approval_requested"})
-# Seconds between two writings of the textfile while a rollout goes on.
-_EVERY = 15.0
 
 
 class MetricsReader:
@@ -61,39 +53,6 @@ class MetricsReader:
         run, seq, digest = self._journal.mark(self._number)
         mark = {"version": _VERSION, "number": self._number, "run": run, "seq": seq, "hash": digest}
         write_text(self._kept, json.dumps({**mark, "metrics": _plain(self._metrics)}))
-
-
-class MetricsFile:
-    """Implements ``ports.Reporter``: keeps the textfile of node_exporter up to date while a run goes on."""
-
-    def __init__(self, tools: Tools, pipeline: Pipeline) -> None:
-        self._tools, self._known = tools, Known.of(pipeline)
-        self._reader: MetricsReader | None = None
-        self._written = 0.0
-
-    def notice(self, event: Event) -> None:
-        late = event.kind == RolloutSampled.KIND and self._tools.clock.monotonic() - self._written >= _EVERY
-        if late or event.kind in _SHOWN:
-            self.write()
-
-    def suspend(self) -> None:
-        """Do nothing: it uses no terminal."""
-
-    def close(self) -> None:
-        """Do nothing: the end of a run is recorded before the reporters are closed, and written by ``write``."""
-
-    def write(self) -> None:
-        """Write the metrics as the journal has them now.
-
-        Neither a full disk nor an altered event of another run may stop this run; the page then says when it was written.
-        """
-        with suppress(OSError, InfrastructureError):
-            # Made late: the start of a run needs no metrics.
-            self._reader = self._reader or MetricsReader(self._tools.project, self._tools.journal)
-            text = render_metrics(self._reader.read(), self._known, self._tools.clock.now())
-            write_text(self._tools.project.metrics, text)
-            self._reader.keep()
-            self._written = self._tools.clock.monotonic()
 
 
 def _load(path: Path, journal: Journal) -> tuple[Metrics, int] | None:
