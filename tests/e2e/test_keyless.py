@@ -129,6 +129,73 @@ def test_the_token_is_nowhere_and_no_step_had_it(world: World) -> None:
         assert not set(process.environ()) & set(world.ci.variables()), process.cmdline()
 
 
+def job_of(world: World, path: Path) -> Clone:
+    """Return a fresh checkout with a home, and so with a key, of its own."""
+    git(path.parent, "clone", "--quiet", str(world.project.path), str(path))
+    # The link to the toolchains was committed with the rest.
+    assert [one.name for one in (path / ".dawsos").iterdir()] == ["toolchains"]
+    return Clone(path)
+
+
+def test_what_one_job_did_counts_in_the_next_by_the_certificate_of_its_key(world: World, tmp_path: Path) -> None:
+    """No secret is shared: each job has a key of its own, and the identity of the workflow."""
+    first, second, file = (
+        job_of(world, tmp_path / "first"),
+        job_of(world, tmp_path / "second"),
+        tmp_path / "results.tar.gz",
+    )
+    try:
+        first.dawsos("ship", "lint", check=0, **world.ci.variables())
+        first.dawsos("results", "save", str(file), check=0)
+        assert "doubted" not in second.dawsos("results", "load", str(file), check=0).out
+        second.dawsos("ship", "production", check=0, **world.ci.variables())
+        told = second.show()
+        assert {name: stage["state"] for name, stage in told["stages"].items()} == {
+            "lint": "restored", "build": "passed", "production": "passed",
+        }  # fmt: skip
+        assert verified(second, told["id"]).json()["problems"] == []
+        assert second.dawsos("verify").code == 0
+        # The certificate of the first job's key lies in the evidence of the second's run, where production looked at it.
+        copied = (
+            second.path
+            / ".dawsos"
+            / "runs"
+            / told["id"]
+            / "evidence"
+            / f"{told['stages']['lint']['from_run']}.{BUNDLE_FILE}"
+        )
+        good = copied.read_text()
+        copied.write_text(good.replace("{", "{ ", 1))
+        assert any(
+            "lint.original.json, cannot be trusted" in problem for problem in wrong(verified(second, told["id"]))
+        )
+        copied.write_text(good)
+    finally:
+        left = [*first.end(), *second.end()]
+    assert left == []
+
+
+def test_what_a_job_of_another_service_did_does_not_count(world: World, tmp_path: Path) -> None:
+    first, second, file = (
+        job_of(world, tmp_path / "first"),
+        job_of(world, tmp_path / "second"),
+        tmp_path / "results.tar.gz",
+    )
+    demand(first, "auto", world.other)
+    first.commit("a job that believes itself")
+    try:
+        first.dawsos("ship", "lint", check=0, **world.other.variables())
+        first.dawsos("results", "save", str(file), check=0)
+        assert (
+            "1 of them will not be restored: it is signed by the key"
+            in second.dawsos("results", "load", str(file), check=0).out
+        )
+        assert {row["action"] for row in second.dawsos("plan", "--json", check=0).json()["stages"]} == {"run"}
+    finally:
+        left = [*first.end(), *second.end()]
+    assert left == []
+
+
 @pytest.mark.parametrize("name", ["identity", "issuer"])
 def test_the_wrong_one_is_refused_and_both_are_named(world: World, name: str) -> None:
     wanted = "https://somebody.example/else"
