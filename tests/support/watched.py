@@ -16,8 +16,7 @@ from typing import Any
 
 from e2e.clone import ROOT, Clone, git
 from support import monitoring
-
-_BUILD_BACKEND = ("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers")
+from support.locked import BUILDING, locked
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,8 @@ def watched(folder: Path) -> Iterator[Watched]:
 
 def _project(path: Path) -> Clone:
     shutil.copytree(ROOT / "tests" / "pipelines" / "watched", path)
-    lock = (ROOT / "requirements" / "dev.txt").read_text()
-    (path / "tools.txt").write_text("".join(_locked(lock, name) for name in _BUILD_BACKEND))
-    (path / "requirements.txt").write_text(_locked(lock, "pluggy"))
+    (path / "tools.txt").write_text(locked(*BUILDING))
+    (path / "requirements.txt").write_text(locked("pluggy"))
     git(path.parent, "init", "--quiet", "--initial-branch=main", str(path))
     toolchains = ROOT / ".dawsos" / "toolchains"
     toolchains.mkdir(parents=True, exist_ok=True)
@@ -63,12 +61,6 @@ def _project(path: Path) -> Clone:
     project = Clone(path)
     project.commit("the shop")
     return project
-
-
-def _locked(lock: str, name: str) -> str:
-    found = re.search(rf"^{name}==.*?(?=^\S|\Z)", lock, re.MULTILINE | re.DOTALL)
-    assert found, f"the lock has no {name}"
-    return found.group()
 
 
 def _address(listening: subprocess.Popen[str]) -> str:
