@@ -13,8 +13,8 @@ from dawsos.actions.verification import verify_deployment
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.exporters.registry import EXPORTERS
 from dawsos.model.events import CheckResult
-from dawsos.model.exports import Exports, GrafanaOptions
-from dawsos.model.observability import Observability
+from dawsos.model.exports import AlertsOptions, Exports, GrafanaOptions
+from dawsos.model.observability import Observability, matchers
 from dawsos.observability.asking import Question, Serving
 from support.paper import URL, Paper
 from support.world import COMMIT
@@ -192,9 +192,9 @@ def test_what_serves_is_what_is_observed(tmp_path: Path, monkeypatch: pytest.Mon
     release = paper.release()
     paper.serve(release)
     serving, question, _ = handed_over(paper, monkeypatch)
-    assert serving == Serving("production", URL, release.digest, COMMIT, "old", 1, "/health")
+    assert serving == Serving("production", URL, release.digest, COMMIT, "tiny-stable", 1, "/health")
     assert "QUEUE_PORT" in question.variables
-    assert (question.tokens, question.dashboards) == ({}, {})
+    assert (question.tokens, question.dashboards, question.silent) == ({}, {}, ())
 
 
 def test_a_token_is_handed_over_and_never_shown(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,3 +219,16 @@ def test_dashboards_are_files_or_those_of_the_export(paper: Paper, monkeypatch: 
     made = EXPORTERS["grafana"].render(paper.pipeline, GrafanaOptions())
     assert handed_over(paper, monkeypatch)[1].dashboards == made
     assert made
+
+
+def test_alerts_about_the_service_must_be_silent_and_not_those_about_the_pipeline(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observing(paper, {}, Exports(alerts=AlertsOptions(labels={"team": 'a "b"'})))
+    silent = handed_over(paper, monkeypatch)[1].silent
+    assert 'alertname="ErrorBudgetBurn14x", team="a \\"b\\""' in silent
+    assert not [one for one in silent if "Canary" in one or "Pipeline" in one or "SloTrafficLow" in one]
+    # Each can be read, and the export has a rule of that name.
+    rules = EXPORTERS["alerts"].render(paper.pipeline, AlertsOptions())["deploy/alerts/rules.yml"]
+    for one in silent:
+        assert f"alert: {matchers(one)[0].value}\n" in rules

@@ -39,8 +39,13 @@ def found(active: list[Any], at_prometheus: Told | None = None, **settings: Any)
 def test_silence_with_rules_that_are_evaluated() -> None:
     said = found([alert("Other", environment="staging")], prometheus())
     assert said == CheckResult(
-        "alerts", "pass", "none of 1 active alert; 1 rule evaluated", 'no active alert with environment="production"'
+        "alerts", "pass", "none of 1 active alert; 1 rule evaluated", 'none active of: environment=~"production|"'
     )
+
+
+def test_an_alert_that_does_not_say_its_environment_counts() -> None:
+    """A sum over series has no labels: silence about it would be a guess."""
+    assert found([{"labels": {"alertname": "High"}, "status": {"state": "active"}}], prometheus()).result == "fail"
 
 
 def test_silence_alone_says_that_the_rules_were_not_seen() -> None:
@@ -111,3 +116,11 @@ def test_without_alertmanager_nothing_is_checked() -> None:
         "not_checked",
         "not configured: environments.production.observability.alertmanager",
     )
+
+
+def test_what_the_exported_rules_say_is_the_default() -> None:
+    servers = {"alertmanager": Told(lambda path, params: [alert("PipelineFailureRate"), alert("Burn")])}
+    said = checked(check, {"alertmanager": {}}, servers, silent=("High", "Slow"))
+    assert (said.result, said.limit) == ("pass", "none active of: High, Slow")
+    named = checked(check, {"alertmanager": {"silent": ["Burn"]}}, servers, silent=("High", "Slow"))
+    assert (named.result, named.limit) == ("fail", "none active of: Burn")

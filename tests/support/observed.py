@@ -50,13 +50,14 @@ def checked(
     servers: Mapping[str, Server] | None = None,
     dashboards: Mapping[str, str | None] | None = None,
     clock: VirtualClock | None = None,
+    silent: tuple[str, ...] = (),
 ) -> CheckResult:
     """Return what ``check`` says with the ``settings`` of ``observability``; a server that they name has an address."""
     named = {
         key: {"url": "http://127.0.0.1:9", **value} if isinstance(value, dict) else value
         for key, value in settings.items()
     }
-    question = Question(clock or VirtualClock(), dashboards=dashboards or {})
+    question = Question(clock or VirtualClock(), dashboards=dashboards or {}, silent=silent)
     return asyncio.run(_run(check, Asking(SERVING, Observability.model_validate(named), question, servers or {})))
 
 

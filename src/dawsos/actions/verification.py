@@ -12,6 +12,8 @@ from dawsos.actions import passed
 from dawsos.actions.environments import open_environment
 from dawsos.adapters.http import get
 from dawsos.errors import BadInput, InfrastructureError
+from dawsos.exporters.alerts_rule import Scope, quoted
+from dawsos.exporters.alerts_service import service_rules
 from dawsos.exporters.registry import EXPORTERS
 from dawsos.model.events import CheckResult
 from dawsos.model.observability import Observability
@@ -57,9 +59,10 @@ async def verify_deployment(
         found.append(_check(job.name, f"exit {outcome.exit_code}", "exit 0"))
     if service.latest:
         found.append(await _latest(tools.clock, commands, status.url, service.latest, logs))
-    serving = Serving(name, status.url, release.digest, release.commit, stable, settings.replicas, service.health)
+    role = f"{pipeline.service_name}-stable"
+    serving = Serving(name, status.url, release.digest, release.commit, role, settings.replicas, service.health)
     dashboards = _dashboards(pipeline, settings.observability, root)
-    question = Question(tools.clock, tokens, await platform.variables(stable), dashboards)
+    question = Question(tools.clock, tokens, await platform.variables(stable), dashboards, _silent(pipeline))
     observed = await observe(serving, settings.observability, question)
     return [*found, *(replace(one, measured=tools.masker.clean(one.measured)) for one in observed)]
 
@@ -84,6 +87,19 @@ def _dashboards(pipeline: Pipeline, settings: Observability, root: Path) -> dict
         return {path: _text(root / path) for path in settings.dashboards}
     options = pipeline.exports.grafana
     return {} if options is None else dict(EXPORTERS["grafana"].render(pipeline, options))
+
+
+def _silent(pipeline: Pipeline) -> tuple[str, ...]:
+    """Return matchers of the alerts about the service that the export makes: what they say is about the users, now.
+
+    Those about the pipeline tell of its past, also of a rollback before this release; low traffic is no fault of a release.
+    """
+    options = pipeline.exports.alerts
+    if options is None:
+        return ()
+    rules = service_rules(Scope(pipeline, options))
+    own = "".join(f", {label}={quoted(value)}" for label, value in options.labels.items())
+    return tuple(f'alertname="{rule.name}"{own}' for rule in rules if rule.severity != "info")
 
 
 def _text(path: Path) -> str | None:

@@ -128,7 +128,7 @@ class AlertServer(ObservabilityServer):
     """Alertmanager.  An alert that meets one of ``silent`` must not be active."""
 
     silent: tuple[Annotated[str, AfterValidator(_is_matcher)], ...] = Field(
-        default=(), description='Names of alerts, or matchers; without any: environment="NAME" of this environment.'
+        default=(), description="Names of alerts, or matchers; by default the exported rules about the service."
     )
 
 

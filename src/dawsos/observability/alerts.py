@@ -15,8 +15,8 @@ NAME = "alerts"
 async def check(asking: Asking) -> CheckResult:
     """Return whether no alert is active that meets one of ``silent``, and whether that says anything."""
     settings = asking.settings.alertmanager
-    silent = (settings.silent if settings else ()) or (f'environment="{asking.serving.environment}"',)
-    limit = f"no active alert with {' or '.join(silent)}"
+    silent = (settings.silent if settings else ()) or asking.question.silent or (_own(asking.serving.environment),)
+    limit = f"none active of: {some(silent)}"
     if settings is None:
         return asking.not_checked(NAME, "alertmanager", limit)
 
@@ -32,6 +32,11 @@ async def check(asking: Asking) -> CheckResult:
         return rules[0], f"{count}; {rules[1]}"
 
     return await asking.until(NAME, limit, look)
+
+
+def _own(environment: str) -> str:
+    """Return the matcher of alerts that are about the environment, or do not say about which: a sum over series has no labels."""
+    return f'environment=~"{environment}|"'
 
 
 def _meets(labels: Mapping[str, str], text: str) -> bool:

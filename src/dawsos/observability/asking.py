@@ -25,7 +25,7 @@ Look: TypeAlias = Callable[[], Awaitable[tuple[bool, str]]]
 
 @dataclass(frozen=True)
 class Serving:
-    """What serves an environment: its address, and the release behind it."""
+    """What serves an environment: its address, and the release behind it; ``deployment`` as ``dawsos metrics --listen`` calls it."""
 
     environment: str
     url: str
@@ -47,13 +47,15 @@ class Question:
     """What the checks need besides: the time, the tokens, the variables of the environment with its ports, the dashboards by
     their paths.
 
-    A dashboard without a text is one whose file is not there.
+    A dashboard without a text is one whose file is not there.  ``silent`` says which alerts must not be active where
+    pipeline.yaml does not.
     """
 
     clock: Clock
     tokens: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     dashboards: Mapping[str, str | None] = field(default_factory=dict)
+    silent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
