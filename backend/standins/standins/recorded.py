@@ -1,7 +1,8 @@
 """The HTTP pages: Polygon, FMP and FRED in their own formats, a trace collector, and the control of faults.
 
 `POST /faults {"provider": "polygon", "mode": "down" | "timeout" | "ok"}` makes a provider fail: with a 503, or without
-an answer. `GET /mail` and `GET /traces/{id}` return what the mail server and the collector have received.
+an answer. `GET /mail` and `GET /traces/{id}` return what the mail server and the collector have received,
+`GET /api/traces/{id}` as Jaeger does.
 """
 
 from __future__ import annotations
@@ -48,14 +49,15 @@ class Inbox:
             attributes = _attributes(resource.get("resource", {}))
             for scope in resource.get("scopeSpans", []):
                 for span in scope.get("spans", []):
-                    self._add(span, attributes.get("service.name", ""))
+                    self._add(span, attributes)
 
-    def _add(self, span: dict[str, Any], service: str) -> None:
+    def _add(self, span: dict[str, Any], resource: dict[str, Any]) -> None:
         trace_id = str(span["traceId"])
         if trace_id not in self.traces and len(self.traces) >= MAX_TRACES:
             self.traces.popitem(last=False)
         known = {
-            "service": service,
+            "service": resource.get("service.name", ""),
+            "version": resource.get("service.version", ""),
             "name": span["name"],
             "span": span["spanId"],
             "parent": span.get("parentSpanId", ""),
@@ -148,6 +150,21 @@ class Pages:
         self._inbox.modes[wanted["provider"]] = wanted["mode"]
         return JSONResponse(self._inbox.modes)
 
+    def jaeger_trace(self, request: Request) -> Response:
+        """A trace as Jaeger's query API gives it: each span with the process that sent it."""
+        trace_id = request.path_params["trace_id"]
+        kept = self._inbox.traces.get(trace_id)
+        if kept is None:
+            return JSONResponse({"data": None, "errors": [{"code": 404, "msg": "trace not found"}]}, 404)
+        spans, processes = [], {}
+        for number, span in enumerate(kept, 1):
+            process = f"p{number}"
+            tags = [{"key": "service.version", "type": "string", "value": span["version"]}]
+            processes[process] = {"serviceName": span["service"], "tags": tags}
+            named = {"traceID": trace_id, "spanID": span["span"], "operationName": span["name"]}
+            spans.append(named | {"processID": process})
+        return JSONResponse({"data": [{"traceID": trace_id, "spans": spans, "processes": processes}], "errors": None})
+
     async def collect(self, request: Request) -> Response:
         """Accept an OTLP export."""
         self._inbox.add_spans(await request.json())
@@ -167,6 +184,7 @@ def create_app(recording: Recording, inbox: Inbox) -> Starlette:
             Route("/faults", pages.faults, methods=["POST"]),
             Route("/mail", lambda _: JSONResponse(list(inbox.mails))),
             Route("/v1/traces", pages.collect, methods=["POST"]),
+            Route("/api/traces/{trace_id}", pages.jaeger_trace),
             Route("/traces/{trace_id}", lambda r: JSONResponse(inbox.traces.get(r.path_params["trace_id"], []))),
         ]
     )

@@ -76,6 +76,20 @@ async def test_spans_are_kept_by_trace_and_the_oldest_trace_is_dropped(
     assert (span["service"], span["name"], span["attributes"]) == ("dawsos-job", "job", {"job": "build_pack"})
 
 
+async def test_a_trace_is_found_as_at_jaeger(http: httpx.AsyncClient) -> None:
+    span = {"traceId": "c" * 32, "spanId": "1" * 16, "name": "http.request"}
+    resource = {"attributes": [_attribute("service.name", "dawsos-api"), _attribute("service.version", "abc1234")]}
+    await http.post("/v1/traces", json={"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]})
+    (found,) = (await http.get(f"/api/traces/{'c' * 32}")).json()["data"]
+    (seen,) = found["spans"]
+    assert (seen["traceID"], seen["spanID"], seen["operationName"]) == ("c" * 32, "1" * 16, "http.request")
+    process = found["processes"][seen["processID"]]
+    assert process["serviceName"] == "dawsos-api"
+    assert process["tags"] == [{"key": "service.version", "type": "string", "value": "abc1234"}]
+    unknown = await http.get(f"/api/traces/{'d' * 32}")
+    assert (unknown.status_code, unknown.json()["errors"][0]["msg"]) == (404, "trace not found")
+
+
 def _attribute(key: str, value: str) -> dict[str, object]:
     return {"key": key, "value": {"stringValue": value}}
 
