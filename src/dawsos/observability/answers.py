@@ -20,15 +20,17 @@ _FINAL = frozenset({301, 302, 303, 307, 308, 400, 401, 403, 405})
 
 
 class Unusable(Exception):
-    """No usable answer; the message says why.  ``status`` is that of an answer whose status was the reason, else 0.
+    """No usable answer; the message says which server, where that is known, and the ``reason``.
 
-    ``final``: to ask again changes nothing, as with a token that is refused.
+    ``status`` is that of an answer whose status was the reason, else 0.  ``final``: to ask again changes nothing, as with a
+    token that is refused.
     """
 
-    def __init__(self, reason: str, *, status: int = 0, final: bool = False) -> None:
-        super().__init__(told(reason))
+    def __init__(self, reason: str, *, status: int = 0, final: bool = False, server: str = "") -> None:
+        self.reason = told(reason)
         self.status = status
         self.final = final or status in _FINAL
+        super().__init__(f"{server}: {self.reason}" if server else self.reason)
 
 
 def told(text: str) -> str:

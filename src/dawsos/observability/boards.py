@@ -85,7 +85,7 @@ async def _lack(asking: Asking, one: Query) -> str:
         return _of(await query(asking, one.expression))
     except Unusable as error:
         if error.status in _EXPRESSION_AT_FAULT:
-            return str(error)
+            return error.reason
         raise
 
 

@@ -18,6 +18,7 @@ class Server:
     """Asks the server at ``url``.  The token goes to that server only: no redirect is followed."""
 
     def __init__(self, url: str, token: str = "") -> None:
+        self._url = url
         self._client = HttpClient(url, timeout=_TIMEOUT, connections=_CONNECTIONS, largest=_LARGEST)
         self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
 
@@ -25,16 +26,23 @@ class Server:
         """Return the JSON document of a page; raises Unusable."""
         try:
             answer = await self._client.request("GET", path, params=params, headers=self._headers)
+            return document(answer.status, answer.headers, answer.text)
         except HttpError as error:
-            raise Unusable(str(error), final=error.kind in ("too large", "invalid address")) from error
-        return document(answer.status, answer.headers, answer.text)
+            raise self._unusable(error) from error
+        except Unusable as error:
+            raise Unusable(error.reason, status=error.status, final=error.final, server=self._url) from error
 
     async def send(self, path: str, headers: Mapping[str, str]) -> int:
         """Send a request whose answer does not matter and return its status; raises Unusable when there is none."""
         try:
             return (await self._client.request("GET", path, headers=headers)).status
         except HttpError as error:
-            raise Unusable(str(error)) from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: HttpError) -> Unusable:
+        # What there is to know of a server that cannot be reached is its address, which is said already.
+        reason = error.kind if error.kind == "cannot connect" else str(error)
+        return Unusable(reason, final=error.kind in ("too large", "invalid address"), server=self._url)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -38,7 +38,7 @@ async def check(asking: Asking) -> CheckResult:
         except Unusable as error:
             if error.status != _NOT_FOUND:
                 raise
-            return False, f"no span, the request was answered with {status} ({error})"
+            return False, f"no span, the request was answered with {status} ({error.reason})"
         passed, measured = _judged(found, traces, asking.serving)
         took = format_duration(asking.question.clock.monotonic() - started)
         return passed, f"{measured} after {took}, the request was answered with {status}"
