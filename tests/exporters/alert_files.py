@@ -13,6 +13,7 @@ from dawsos.exporters.alerts_rule import Rule, Scope
 from dawsos.exporters.alerts_service import service_rules
 from dawsos.model.exports import AlertsOptions
 from dawsos.model.pipeline import Pipeline
+from dawsos.runs.project import load
 from exporters.boards import ROOT, dawsos
 
 # The folders whose file is refused hold no pipeline.
@@ -21,6 +22,11 @@ TINY = sorted(
     for path in (ROOT / "tests" / "pipelines").glob("*/pipeline.yaml")
     if path.parent.name not in ("cycle", "older", "unknown-gate")
 )
+
+
+def tiny(name: str) -> Pipeline:
+    """Return the pipeline of ``tests/pipelines/NAME``."""
+    return load(next(folder for folder in TINY if folder.name == name))
 
 
 def with_slo(pipeline: Pipeline, **changes: Any) -> Pipeline:

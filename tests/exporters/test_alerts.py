@@ -11,8 +11,7 @@ import pytest
 
 from dawsos.exporters.alerts import render
 from dawsos.model.exports import AlertsOptions
-from dawsos.runs.project import load
-from exporters.alert_files import TINY, rules, with_slo, written
+from exporters.alert_files import rules, tiny, with_slo, written
 from exporters.boards import ROOT, dawsos
 
 RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
@@ -92,8 +91,7 @@ def test_who_changes_an_objective_changes_rules_and_tests(changes: dict[str, flo
 
 
 def test_a_pipeline_that_deploys_nothing_has_no_alerts_on_a_service() -> None:
-    good = next(folder for folder in TINY if folder.name == "good")
-    (group,) = written(load(good))["rules.yml"]["groups"]
+    (group,) = written(tiny("good"))["rules.yml"]["groups"]
     assert group["name"] == "good-pipeline"
     assert "CanaryRollback" not in {rule["alert"] for rule in group["rules"]}
 

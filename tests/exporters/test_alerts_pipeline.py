@@ -1,13 +1,11 @@
-"""The alerts on runs, rollouts, durations, approvals, waivers and the page of metrics."""
+"""The alerts on runs, rollouts, durations and what is not scraped."""
 
 from __future__ import annotations
 
 import re
 
 from dawsos.model.metrics import FAMILIES
-from dawsos.model.pipeline import Pipeline
-from dawsos.runs.project import load
-from exporters.alert_files import TINY, rules
+from exporters.alert_files import rules, tiny
 from exporters.boards import dawsos
 
 # pipeline-spec, section "Alerts", without line breaks.
@@ -22,10 +20,6 @@ REQUESTED = {
 }
 # What somebody else than dawsos exports.
 FOREIGN = {"probe_ssl_earliest_cert_expiry", "http_requests_total", "http_request_duration_seconds_bucket"}
-
-
-def tiny(name: str) -> Pipeline:
-    return load(next(folder for folder in TINY if folder.name == name))
 
 
 def test_the_rules_of_the_request_are_there_word_for_word() -> None:
@@ -65,11 +59,6 @@ def test_rollouts_are_watched_where_there_are_any() -> None:
     assert "canary_" not in without["PipelineMetricsAbsent"].expr
 
 
-def test_approvals_are_watched_where_somebody_is_asked() -> None:
-    assert "ApprovalWaiting" in rules()
-    assert "ApprovalWaiting" not in rules(tiny("keyless"))
-
-
 def test_a_stage_is_held_against_its_own_budget() -> None:
     expr = rules()["StageNearBudget"].expr
     assert '{stage="build"}[1d])) > 0.8 * 900' in expr
@@ -93,17 +82,12 @@ def test_the_limits_are_the_options() -> None:
     assert found["PipelineFailsOften"].expr.endswith("and sum(increase(ci_pipeline_runs_total[1d])) >= 3")
     assert "> 0.01" in found["CanaryRollbackRate"].expr
     limits = {
-        "PipelineSlow": "> 1200", "ApprovalWaiting": "> 3600", "WaiverExpires": "< 172800",
+        "PipelineSlow": "> 1200", "ApprovalWaiting": "> 3600",
         "CertificateExpires": "< 259200", "PipelineMetricsStale": "> 3600",
     }  # fmt: skip
     assert {
         name: found[name].expr.rpartition(" ")[0][-1] + " " + found[name].expr.rpartition(" ")[2] for name in limits
     } == limits
-
-
-def test_certificates_are_missed_where_they_should_be_scraped() -> None:
-    assert "cert" not in rules()["PipelineMetricsAbsent"].expr
-    assert "probe_ssl_earliest_cert_expiry" in rules(certificates=True)["PipelineMetricsAbsent"].expr
 
 
 def test_only_the_series_of_the_project_are_counted() -> None:

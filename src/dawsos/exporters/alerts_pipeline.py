@@ -1,10 +1,11 @@
-"""The alerts on the pipeline itself: runs, rollouts, durations, approvals, waivers, and the page of metrics.  Pure."""
+"""The alerts on the pipeline itself: runs, rollouts, durations, and what is not scraped.  Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
+from dawsos.exporters.alerts_dates import PROBED, dated_rules
 from dawsos.exporters.alerts_rule import (
     EVALUATED,
     Case,
@@ -32,8 +33,6 @@ _OF_ROLLOUTS = (
     "canary_rollbacks_by_cause_total",
     "ci_pipeline_time_to_canary_seconds_bucket",
 )
-# Of Prometheus' blackbox exporter.
-_PROBED = "probe_ssl_earliest_cert_expiry"
 
 
 def pipeline_rules(scope: Scope) -> tuple[Rule, ...]:
@@ -58,11 +57,7 @@ def _rules(scope: Scope) -> Iterator[Rule]:
         yield _rollback_rate(scope)
         yield _slow(scope)
     yield from _near_budget(scope)
-    if any(stage.approval for stage in scope.pipeline.stages):
-        yield _approval(scope)
-    yield _waiver(scope)
-    yield _certificate(scope)
-    yield _stale(scope)
+    yield from dated_rules(scope)
     yield _absent(scope)
 
 
@@ -265,93 +260,6 @@ def _near_budget(scope: Scope) -> Iterator[Rule]:
     )
 
 
-def _approval(scope: Scope) -> Rule:
-    limit = scope.options.approval
-    waiting = next(stage for stage in scope.pipeline.stages if stage.approval)
-    of = f'stage="{waiting.id}"'
-    name = "ci_pipeline_approval_waiting_since_timestamp_seconds"
-    labels = {"stage": waiting.id, **scope.options.pipeline_series}
-    series = scope.tool(name, of)
-    return Rule(
-        "ApprovalWaiting",
-        f"time() - {scope.tool(name)} > {number(limit)}",
-        "warning",
-        "Stage {{ $labels.stage }} waits for an approval",
-        f"It was asked for {_TIME} ago. `dawsos status` names the run and the report that was shown.",
-        (
-            _aged("an approval waits", series, 2 * limit, Fired(labels)),
-            _aged("an approval was just asked for", series, limit / 2),
-        ),
-        why=("The series is there only while something waits: its absence is no fault.",),
-    )
-
-
-def _aged(name: str, series: str, age: float, fired: Fired | None = None) -> Case:
-    """Return the case in which a point of time is ``age`` seconds ago; a negative age is ahead."""
-    shown = {_TIME: humanized_duration(abs(age))}
-    at = 5 * _MINUTE
-    fires = () if fired is None else (Fired(fired.labels, {**shown, **fired.shown}),)
-    return Case(name, {series: f"{number(at - age)}+0x30"}, at, fires)
-
-
-def _waiver(scope: Scope) -> Rule:
-    ahead = scope.options.waiver
-    of = {"stage": "security", "gate": "secrets"}
-    name = "ci_waiver_expires_timestamp_seconds"
-    series = scope.tool(name, *(f'{key}="{value}"' for key, value in of.items()))
-    labels = {**of, **scope.options.pipeline_series}
-    return Rule(
-        "WaiverExpires",
-        f"{scope.tool(name)} - time() < {number(ahead)}",
-        "warning",
-        "A waiver of gate {{ $labels.gate }} of stage {{ $labels.stage }} is about to end",
-        f"What the gate passed on ends in {_TIME}; after that the stage fails.",
-        (
-            _aged("it ends soon", series, -ahead / 2, Fired(labels)),
-            _aged("it ends later", series, -2 * ahead),
-        ),
-        why=("The series is there only where a gate passed on a waiver, or on data with a date.",),
-    )
-
-
-def _certificate(scope: Scope) -> Rule:
-    ahead = scope.options.certificate
-    own = "ci_certificate_expires_timestamp_seconds"
-    series, labels = scope.tool(own, 'subject="shop"'), {"subject": "shop", **scope.options.pipeline_series}
-    site = "https://shop.example"
-    return Rule(
-        "CertificateExpires",
-        f"({scope.tool(own)} or {_PROBED}) - time() < {number(ahead)}",
-        "warning",
-        "A certificate is about to end",
-        f"It ends in {_TIME}. Subject: {{{{ $labels.subject }}}}; probed at: {{{{ $labels.instance }}}}.",
-        (
-            _aged("it ends soon", series, -ahead / 2, Fired(labels)),
-            _aged("a probed one ends soon", f'{_PROBED}{{instance="{site}"}}', -ahead / 2, Fired({"instance": site})),
-            _aged("it ends later", series, -2 * ahead),
-            _aged("a probed one ends later", f'{_PROBED}{{instance="{site}"}}', -2 * ahead),
-        ),
-        why=(
-            f"{_PROBED} is of Prometheus' blackbox exporter.  Where neither is scraped, certificates are not checked;",
-            "with `certificates: true` PipelineMetricsAbsent says so.",
-        ),
-    )
-
-
-def _stale(scope: Scope) -> Rule:
-    limit = scope.options.stale
-    series = scope.tool("dawsos_metrics_written_timestamp_seconds")
-    labels = dict(scope.options.pipeline_series)
-    return Rule(
-        "PipelineMetricsStale",
-        f"time() - {series} > {number(limit)}",
-        "warning",
-        "The page of pipeline metrics is old",
-        f"It was written {_TIME} ago. Until it is written again, no alert on the pipeline means anything.",
-        (_aged("an old page", series, 2 * limit, Fired(labels)), _aged("a new page", series, limit / 2)),
-    )
-
-
 def _absent(scope: Scope) -> Rule:
     watched = [_runs(scope)[0]]
     if has_rollout(scope):
@@ -367,8 +275,8 @@ def _absent(scope: Scope) -> Rule:
     there = dict.fromkeys(watched, "0+0x30")
     if scope.options.certificates:
         own = scope.tool("ci_certificate_expires_timestamp_seconds")
-        queries[_PROBED] = f"absent({own} or {_PROBED})"
-        labels[_PROBED], there[_PROBED] = {}, "1+0x30"
+        queries[PROBED] = f"absent({own} or {PROBED})"
+        labels[PROBED], there[PROBED] = {}, "1+0x30"
     at = 5 * _MINUTE + _ABSENT_FOR
     return Rule(
         "PipelineMetricsAbsent",

@@ -216,7 +216,9 @@ def _burn_cases(scope: Scope, objective: Objective, burn: Burn) -> Iterator[Case
     # So long that the long window is over the limit all the same.
     worse = min(1.0, 2 * limit) or above
     yield case("it is over: the short window is clean again", (120, worse), (short + 5, 0.0))
-    yield case("it has just begun: the long window is still good", (long, 0.0), (short, worse))
+    # An objective without any error is missed with the first, over every window.
+    if limit:
+        yield case("it has just begun: the long window is still good", (long, 0.0), (short, worse))
     if fewest > 1:
         yield case("all is bad, of too few requests to tell", (10, 1.0), rate=fewest / 20)
 
