@@ -25,6 +25,12 @@ from support.paper import erring
 from verbs.on_paper import APPROVED, Shipping, committed, finished, interrupted, silent, states
 
 
+def passed(run: Run) -> list[str]:
+    """Return the checks after the deployment that passed; what is not configured here is not checked."""
+    assert {check.result for check in run.verified} == {"pass", "not_checked"}
+    return [check.name for check in run.verified if check.passed]
+
+
 def test_a_commit_comes_to_its_users_and_is_verified(shipping: Shipping) -> None:
     ended = ship(shipping.project, APPROVED, silent)
     assert finished(shipping, ended) == (0, "passed", "every stage passed")
@@ -32,7 +38,7 @@ def test_a_commit_comes_to_its_users_and_is_verified(shipping: Shipping) -> None
     run = load_run(shipping.tools, ended.run)
     assert (run.command, run.commit, run.ref, run.profile) == ("ship", shipping.commit.sha, "main", "production")
     assert set(states(shipping, ended.run).values()) == {"passed"}
-    assert [check.name for check in run.verified] == ["health", "version", "metrics"]
+    assert passed(run) == ["health", "version", "metrics"]
     assert shipping.serving().commit == shipping.commit.sha
 
 
@@ -154,7 +160,7 @@ def test_the_stages_of_a_commit_may_be_shipped_one_after_the_other(shipping: Shi
     }  # fmt: skip
     assert finished(shipping, last) == (0, "passed", "every stage passed")
     assert shipping.serving().commit == shipping.commit.sha
-    assert [check.name for check in load_run(shipping.tools, last.run).verified] == ["health", "version", "metrics"]
+    assert passed(load_run(shipping.tools, last.run)) == ["health", "version", "metrics"]
 
 
 def test_a_ship_that_ends_before_the_users_says_what_it_left_out_and_claims_nothing(shipping: Shipping) -> None:
