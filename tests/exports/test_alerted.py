@@ -96,7 +96,7 @@ def users_get_errors(project: Clone) -> None:
             opener.open(f"{project.status()['url']}/broken", timeout=10)
 
 
-def test_the_alert_of_a_failed_run_a_rollback_and_a_spent_budget_arrives_and_of_a_healthy_run_none(
+def test_the_alert_of_a_failed_run_and_of_a_rollback_arrives_and_of_a_healthy_run_none(
     watched: Watched,
 ) -> None:
     project, prometheus, hook = watched.project, watched.prometheus, watched.hook
@@ -125,8 +125,8 @@ def test_the_alert_of_a_failed_run_a_rollback_and_a_spent_budget_arrives_and_of_
         told = hook.arrived("CanaryRollback")
         assert told["labels"]["severity"] == "critical"
         assert "Counted causes: error_rate . " in told["annotations"]["description"]
-        assert "ErrorBudgetBurn1x" in prometheus.firing(), "the canary's users spent of the budget as well"
 
+    # The canary's errors may be seen as well; it lived for seconds, and a rate needs two scrapes of it.
     assert watched.arrived() <= {
         "PipelineFailureRate",
         "CanaryRollback",
