@@ -127,6 +127,7 @@ def test_what_a_person_types_reaches_a_command_only_as_a_variable() -> None:
     step = next(step for step in jobs("rollback")["rollback"]["steps"] if step["name"] == "Roll back")
     assert step["run"] == 'dawsos rollback --as "$ASKED_BY" --reason "$REASON" ${TO:+--to "$TO"}'
     assert step["env"]["REASON"] == "${{ inputs.reason }}"
+    assert step["env"]["DAWSOS_TRUSTED_KEYS"] == jobs("nightly")["verify"]["steps"][-1]["env"]["DAWSOS_TRUSTED_KEYS"]
     for name in ("deploy", "pull-request", "rollback", "nightly"):
         for job in jobs(name).values():
             assert not any("${{" in step.get("run", "") for step in job["steps"])

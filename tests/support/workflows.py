@@ -98,12 +98,16 @@ def run(program: str, *arguments: str, folder: Path, **more: str) -> Ran:
 
 @dataclass(frozen=True)
 class GitHub:
-    """The repository ``project`` as GitHub runs its workflows: ``store`` has caches and artifacts, ``place`` the jobs."""
+    """The repository ``project`` as GitHub runs its workflows: ``store`` has caches and artifacts, ``place`` the jobs.
+
+    ``variables`` are those of the runner, ``repository`` those of the repository.
+    """
 
     project: Path
     place: Path
     variables: Mapping[str, str]
     secrets: Mapping[str, str]
+    repository: Mapping[str, str]
 
     @property
     def store(self) -> Path:
@@ -127,7 +131,8 @@ class GitHub:
             yield from ("--platform", f"{label}=-self-hosted")
         for action, (commit, _) in PINS.items():
             yield from ("--local-repository", f"{action}@{commit}={_ACTIONS / action.rpartition('/')[2]}")
-        for flag, values in (("--env", given), ("--secret", self.secrets), ("--input", inputs)):
+        kinds = (("--env", given), ("--secret", self.secrets), ("--var", self.repository), ("--input", inputs))
+        for flag, values in kinds:
             for name, value in values.items():
                 yield from (flag, f"{name}={value}")
 

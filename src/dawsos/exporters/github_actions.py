@@ -191,7 +191,7 @@ def _rollback(pipeline: Pipeline, options: GithubActionsOptions, environment: st
     }
     variables = {"ASKED_BY": "${{ github.actor }}", "REASON": "${{ inputs.reason }}", "TO": "${{ inputs.to }}"}
     line = f'{options.command} rollback --as "$ASKED_BY" --reason "$REASON" ${{TO:+--to "$TO"}}'
-    roll_back = {"name": "Roll back", "env": variables, "run": line}
+    roll_back = {"name": "Roll back", "env": steps.TRUSTED | variables, "run": line}
     report = steps.report("rollback", home(pipeline, options, environment), sarif=False)
     job = _operation(pipeline, options, environment, [roll_back, *report])
     return {
@@ -204,7 +204,8 @@ def _rollback(pipeline: Pipeline, options: GithubActionsOptions, environment: st
 
 
 def _nightly(pipeline: Pipeline, options: GithubActionsOptions, environment: str) -> dict[str, Any]:
-    job = _operation(pipeline, options, environment, [{"name": "Verify", "run": f"{options.command} verify"}])
+    verify = {"name": "Verify", "env": steps.TRUSTED, "run": f"{options.command} verify"}
+    job = _operation(pipeline, options, environment, [verify])
     return {
         "name": f"Verify {environment}",
         "on": {"schedule": [{"cron": options.nightly}], "workflow_dispatch": {}},

@@ -35,6 +35,8 @@ _WHY = {
     "security-events: write": "upload of findings",
     "id-token: write": "the identity that sigstore certifies",
 }
+# What a job needs that only checks what others signed.
+TRUSTED = {"DAWSOS_TRUSTED_KEYS": "${{ vars.DAWSOS_TRUSTED_KEYS }}"}
 _ALWAYS, _NOT_CANCELLED = {"if": "${{ always() }}"}, {"if": "${{ !cancelled() }}"}
 _APPROVER = """\
 python - >> "$GITHUB_OUTPUT" <<'END'
@@ -114,8 +116,7 @@ def _installed(options: CiOptions, home: str | None) -> list[Step]:
 
 def trust(pipeline: Pipeline) -> dict[str, str]:
     """Return the variables by which a command signs results and knows those of others; no other step of a job gets them."""
-    trusted = {"DAWSOS_TRUSTED_KEYS": "${{ vars.DAWSOS_TRUSTED_KEYS }}"}
-    return trusted if pipeline.signing.sigstore == "required" else secrets(["DAWSOS_SIGNING_KEY"]) | trusted
+    return TRUSTED if pipeline.signing.sigstore == "required" else secrets(["DAWSOS_SIGNING_KEY"]) | TRUSTED
 
 
 def results_before(job: CiJob, pipeline: Pipeline, options: CiOptions, home: str | None) -> list[Step]:
