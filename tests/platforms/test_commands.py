@@ -158,9 +158,9 @@ def test_a_token_is_made_by_the_release_and_is_in_no_log(make: Make, tmp_path: P
     assert "key-7-ada" not in log.read_text()
 
 
-def test_a_token_lies_in_a_file_that_only_its_owner_reads(make: Make, tmp_path: Path) -> None:
-    inside = make(token=f"stat -c %a {tmp_path / 'token.out'}")
-    assert asyncio.run(inside.token({}, tmp_path / "token.log")) == oct(stat.S_IRUSR | stat.S_IWUSR)[2:]
+def test_a_token_lies_in_a_folder_that_only_its_owner_enters(make: Make, tmp_path: Path) -> None:
+    inside = make(token="sh -c 'test -f capture-*/output && stat -c %a capture-*'")
+    assert asyncio.run(inside.token({}, tmp_path / "token.log")) == f"{stat.S_IRWXU:o}"
 
 
 def test_a_service_without_tokens_has_none(make: Make, tmp_path: Path) -> None:

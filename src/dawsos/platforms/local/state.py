@@ -34,7 +34,8 @@ LOST = "put it back from a copy, or delete the environment with its data: dawsos
 class SupervisedProcess(ProcessStatus):
     """One process as the supervisor sees it; ``digest`` is of the spec that it was started from."""
 
-    digest: str = ""
+    # By name only: a field that people are shown as well may come before it.
+    digest: str = field(default="", kw_only=True)
 
     def status(self) -> ProcessStatus:
         """Return what people see of it, without the digest."""

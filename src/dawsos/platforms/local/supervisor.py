@@ -247,7 +247,7 @@ class Supervisor:
                     watched.state,
                     tuple(recent),
                     len(recent) >= desired.crash_restarts,
-                    watched.handle.digest if watched.handle else "",
+                    digest=watched.handle.digest if watched.handle else "",
                 )
             )
         status = {
