@@ -67,3 +67,17 @@ def test_the_order_of_keys_stays_and_nothing_becomes_an_alias() -> None:
     assert "&" not in text
     assert text.index("b:") < text.index("a:") < text.index("second:")
     assert text.count("\n---\n") == 1
+
+
+@pytest.mark.parametrize(
+    "value", ["a\r\nb", "a\x85b", "a\u2028b\nc", "\x7f\n", "\x01", "\ufeff\n", "\n .5", " a\n\tb", "# c\n--- \n"]
+)
+def test_no_sign_ends_a_line_or_makes_the_file_unreadable(value: str) -> None:
+    text = yaml_text("alerts", {"key": value, "list": [value]})
+    assert read(text, (1, 1)) == read(text, (1, 2)) == [{"key": value, "list": [value]}]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x85", "\u2028"])
+def test_a_text_does_not_go_on_behind_its_comment(end: str) -> None:
+    text = yaml_text("alerts", {"key": 1}, comment=[f"reads /metrics{end}evil: true"])
+    assert read(text, (1, 1)) == read(text, (1, 2)) == [{"key": 1}]

@@ -30,7 +30,8 @@ def yaml_text(name: str, *documents: Mapping[str, Any], comment: Sequence[str] =
 
     The order of keys is kept.  A text of several lines is written as a block.
     """
-    lines = [f"# {line}".rstrip() + "\n" for line in (header(name), *comment)]
+    # A comment may tell a text of pipeline.yaml, which must not go on behind the comment.
+    lines = [f"# {' '.join(line.splitlines())}".rstrip() + "\n" for line in (header(name), *comment)]
     writer = YAML()
     writer.width = _WIDTH
     writer.indent(mapping=2, sequence=4, offset=2)
@@ -49,8 +50,9 @@ def _written(value: Any) -> Any:
         return {key: _written(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_written(item) for item in value]
+    if isinstance(value, str) and (_YAML_1_1.fullmatch(value) or not value.replace("\n", "").isprintable()):
+        # Only there can a sign be written as its number: elsewhere some end the line, or must not be at all.
+        return DoubleQuotedScalarString(value)
     if isinstance(value, str) and "\n" in value:
         return LiteralScalarString(value)
-    if isinstance(value, str) and _YAML_1_1.fullmatch(value):
-        return DoubleQuotedScalarString(value)
     return value
