@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -71,6 +72,16 @@ def test_the_pages_of_probes_are_texts_and_no_patterns() -> None:
     service = DAWSOS.service.model_copy(update={"health": "/health.v1"})
     (requests,) = [one for one in checks(POLICY, service, FlaggerOptions()) if one.name == "canary-requests"]
     assert r'endpoint!~"/health\\.v1|/health/ready|/metrics"' in requests.query
+
+
+def test_a_page_ends_no_text_of_the_query() -> None:
+    health = '/"} or vector(0) #'
+    service = DAWSOS.service.model_copy(update={"health": health})
+    (requests,) = [one for one in checks(POLICY, service, FlaggerOptions()) if one.name == "canary-requests"]
+    text = r'"(?:[^"\\]|\\.)*"'
+    found = re.findall(rf",endpoint!~({text}),exported_endpoint!~{text}}}", requests.query)
+    assert found
+    assert all(re.fullmatch(json.loads(pages), health) for pages in found)
 
 
 def test_the_limits_are_those_of_the_policy() -> None:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dawsos.exporters.alerts_rule import quoted
 from dawsos.model.exports import FlaggerOptions
 from dawsos.model.pipeline import Service
 from dawsos.model.policy import RolloutPolicy
@@ -117,10 +118,8 @@ def _without_probes(service: Service, options: FlaggerOptions) -> str:
     """
     if options.route_label is None:
         return ""
-    pages = "|".join(
-        re.escape(page).replace("\\", "\\\\") for page in sorted({service.health, service.ready, service.metrics})
-    )
-    return "".join(f',{prefix}{options.route_label}!~"{pages}"' for prefix in ("", "exported_"))
+    pages = quoted("|".join(re.escape(page) for page in sorted({service.health, service.ready, service.metrics})))
+    return "".join(f",{prefix}{options.route_label}!~{pages}" for prefix in ("", "exported_"))
 
 
 def _failures(counter: str, policy: RolloutPolicy) -> Check:
