@@ -90,7 +90,9 @@ def _gauges(metrics: Metrics, known: Known, at: float) -> _Gauges:
         "canary_evidence": evidence,
         "canary_evidence_limit": limits,
         "ci_waiver_expires_timestamp_seconds": {
-            labels: until for labels, until in metrics.valid_until.items() if until is not None
+            labels: until
+            for labels, until in metrics.valid_until.items()
+            if until is not None and labels in {gate[:2] for gate in known.gates}
         },
         "dawsos_build_info": {(__version__,): 1.0},
         "dawsos_metrics_written_timestamp_seconds": {(): at},
