@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,22 @@ def test_a_changed_objective_is_a_difference_until_it_is_exported(paper: Paper) 
     assert "-error_rate: 0.01\n+error_rate: 0.03" in found.files[0].diff
     assert set(states(paper).values()) == {"written"}
     assert export(paper.project, (), check=True).current
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [(lambda text: text.replace("\n", "\r\n"), r"-error_rate: 0.01\r\n"), (str.rstrip, "-error_rate: 0.01\n")],
+)
+def test_a_difference_in_the_ends_of_lines_only_is_told_too(
+    change: Callable[[str], str], told: str, paper: Paper
+) -> None:
+    export(paper.project, (), check=False)
+    path = paper.project.root / "limits.yml"
+    path.write_bytes(change(path.read_text()).encode())
+    (found,) = [file for file in export(paper.project, (), check=True).files if file.state == "differs"]
+    assert told in found.diff
+    assert r"+error_rate: 0.01\n" in found.diff
+    assert set(states(paper).values()) == {"written", "same"}
 
 
 def test_a_file_of_somebody_else_stays_and_nothing_is_written(paper: Paper) -> None:

@@ -104,10 +104,16 @@ def _compared(root: Path, path: str, text: str) -> ExportedFile:
             f"{target} was not made by dawsos export, and is not overwritten",
             fix="move it away, or export into another folder with --out",
         )
-    diff = difflib.unified_diff(
-        there.splitlines(), text.splitlines(), path, f"{path} (from {PIPELINE_FILE})", lineterm=""
-    )
-    return ExportedFile(path, "differs", "\n".join(diff))
+    return ExportedFile(path, "differs", _diff(path, there, text))
+
+
+def _diff(path: str, there: str, text: str) -> str:
+    """Return the diff; where only the ends of lines differ, each line with its end: ``\\r\\n`` is what git may have made of it."""
+    names = (path, f"{path} (from {PIPELINE_FILE})")
+    before, after = there.splitlines(), text.splitlines()
+    if before == after:
+        before, after = ([repr(line)[1:-1] for line in each.splitlines(keepends=True)] for each in (there, text))
+    return "\n".join(difflib.unified_diff(before, after, *names, lineterm=""))
 
 
 def _stale(root: Path, texts: Mapping[str, str]) -> Iterator[str]:
