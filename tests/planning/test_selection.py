@@ -70,5 +70,9 @@ def test_a_ship_ends_before_the_users_when_it_leaves_out_the_stage_that_gives_th
     assert ends_before_users(live, select(live, ("staging",), "ship"))
     assert not ends_before_users(live, select(live, ("live",), "ship"))
     assert not ends_before_users(live, select(live, (), "ship"))
-    # Where no stage has users, no ship can end before them.
-    assert not ends_before_users(PIPELINE, select(PIPELINE, ("lint",), "ship"))
+    # Where no environment is called production, rollback acts on the last deployment.
+    assert ends_before_users(PIPELINE, select(PIPELINE, ("build",), "ship"))
+    assert not ends_before_users(PIPELINE, select(PIPELINE, ("staging",), "ship"))
+    # Where nothing is deployed, no ship can end before it.
+    nowhere = PIPELINE.model_copy(update={"stages": PIPELINE.stages[:3]})
+    assert not ends_before_users(nowhere, select(nowhere, ("lint",), "ship"))

@@ -40,9 +40,13 @@ def must_know_profile(pipeline: Pipeline, profile: str) -> None:
 
 
 def ends_before_users(pipeline: Pipeline, chosen: Sequence[Stage]) -> bool:
-    """Return whether a stage gives releases to the users and is not among ``chosen``."""
+    """Return whether a stage gives releases to the users and is not among ``chosen``.
+
+    Where no environment has users by its name or by a rollout, it is the last deployment: ``rollback`` acts on that one, and must
+    not bring back what never was there.
+    """
     ids = {stage.id for stage in chosen}
-    last = [
-        s.id for s in pipeline.stages if s.uses in ("deploy", "rollout") and pipeline.is_production(s.environment_name)
-    ]
+    deploying = [stage for stage in pipeline.stages if stage.uses in ("deploy", "rollout")]
+    last = [stage.id for stage in deploying if pipeline.is_production(stage.environment_name)]
+    last = last or [stage.id for stage in deploying]
     return bool(last) and last[-1] not in ids
