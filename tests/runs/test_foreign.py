@@ -115,13 +115,14 @@ def test_a_key_that_a_certificate_proves_is_believed_for_its_run_only(journey: J
     assert check(journey.here.tools, journey.folder, {"another-run": key})[0].doubt
 
 
-def more(kind: str, stage: str = "", **body: Any) -> Callable[[Journey], None]:
-    """Return what appends an event to the journal."""
+def more(kind: str, stage: str = "", at: float | None = None, **body: Any) -> Callable[[Journey], None]:
+    """Return what appends an event to the journal, by default at the time of the last one."""
 
     def change(journey: Journey) -> None:
         rows = journey.rows()
         said = canonical(fact(kind, **body).body())
-        journey.write_rows([*rows, [RUN, 0, rows[-1][2], kind, stage, said, "", ""]])
+        when = rows[-1][2] if at is None else at
+        journey.write_rows([*rows, [RUN, 0, when, kind, stage, said, "", ""]])
 
     return change
 
@@ -165,6 +166,12 @@ def file(name: str, text: str | None) -> Callable[[Journey], None]:
     return change
 
 
+def given_at(at: float) -> Callable[[Journey], None]:
+    """Return what appends an approval of the time ``at``, which nobody signed."""
+    return more("approval_given", "uat", at, digest="d", decision="approved", name="Eve", statement="{}")
+
+
+_NO_TIME = r"\(approval_given\) has a time at which it cannot have come"
 ATTACKS: dict[str, tuple[Callable[[Journey], None], str]] = {
     "a stage that is said to have passed": (
         more("stage_finished", "canary", result="passed", seconds=1.0, reason="", evidence={}),
@@ -172,6 +179,9 @@ ATTACKS: dict[str, tuple[Callable[[Journey], None], str]] = {
     ),
     "another end": (more("run_finished", result="passed", exit_code=0, reason=""), "came after its signed summary"),
     "a release": (more("release_built", "build", release="cd" * 32), "came after its signed summary"),
+    "an approval in the year 30000": (given_at(9e11), _NO_TIME),
+    "an approval at the end of time": (given_at(float("inf")), _NO_TIME),
+    "an approval before the run": (given_at(-1e18), _NO_TIME),
     "an event altered": (altered, "the chain does not reach the head"),
     "a hash altered": (broken, "event 2 is missing or was altered"),
     "events cut off": (cut, "the chain does not reach the head"),
@@ -204,7 +214,14 @@ def test_what_is_not_as_it_was_signed_is_damaged(
 def test_an_approval_that_came_while_it_waited_travels(journey: Journey) -> None:
     """It counts by a signature of its own, which is looked at when the run is resumed."""
     given = journey.there.session.state.approvals[-1]
-    body = {"digest": given.digest, "decision": "approved", "name": "Eve", "reason": "", "how": "", "statement": "{}"}
+    body: dict[str, Any] = {
+        "digest": given.digest,
+        "decision": "approved",
+        "name": "Eve",
+        "reason": "",
+        "how": "",
+        "statement": "{}",
+    }
     more("approval_given", "uat", **body)(journey)
     assert not check(journey.here.tools, journey.folder, {})[0].doubt
     assert take(journey.here.tools, journey.folder, RUN)

@@ -34,6 +34,8 @@ from dawsos.runs.project import Project, Tools
 
 # The files of a run's folder that its signed summary lists, beside those of the evidence.
 _SUMMED = ("report.html", "findings.sarif", "summary.json")
+# So many seconds may the clocks of two machines differ.
+_CLOCKS = 86400.0
 NAMES = r"runs/[0-9]{8}-[0-9]{6}-[0-9a-f]{7}-[0-9a-f]{2}"
 JOURNALS = NAMES.replace("runs/", "journal/") + r"\.json"
 
@@ -101,7 +103,7 @@ def _check(tools: Tools, there: Tools, run: str, certified: bytes) -> Foreign:
     try:
         rows = _rows(there.project.home, run)
         there.journal.take_in(rows)
-        _must_end_as_signed([from_row((run, *row[1:6])) for row in rows], predicate)
+        _must_end_as_signed([from_row((run, *row[1:6])) for row in rows], predicate, tools.clock.now())
         told = fold(there.journal.events(run))
     except (LookupError, TypeError, ValueError, AttributeError, InfrastructureError) as error:
         raise Damaged(f"the journal of run {run} cannot be read: {error}") from error
@@ -122,12 +124,17 @@ def _rows(folder: Path, run: str) -> list[KeptRow]:
     return [tuple(row) for row in rows]
 
 
-def _must_end_as_signed(events: Sequence[Event], summary: Mapping[str, Any]) -> None:
+def _must_end_as_signed(events: Sequence[Event], summary: Mapping[str, Any], now: float) -> None:
     """Raise ValueError for an event after the signed head of the journal that could change what the run came to.
 
-    The end of a run is recorded after its summary, and an approval, which is signed itself, may come while it waits.
+    The end of a run is recorded after its summary, and an approval, which is signed itself, may come while it waits.  Nobody signed
+    when they came: no calendar has some times, and one far ahead would stay in the metrics.
     """
-    for event in events[int(summary["journal"]["events"]) :]:
+    signed = int(summary["journal"]["events"])
+    earliest = min((event.at for event in events[:signed]), default=0.0) - _CLOCKS
+    for event in events[signed:]:
+        if not earliest <= event.at <= now + _CLOCKS:
+            raise ValueError(f"event {event.seq} ({event.kind}) has a time at which it cannot have come")
         fact = event.fact
         same = isinstance(fact, RunFinished) and (fact.result, fact.exit_code, fact.reason) == (
             summary["result"], summary["exitCode"], summary["reason"],
