@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dawsos.adapters.cache import StageCache
+from dawsos.adapters.cache import StageCache, read_result
 from dawsos.adapters.digests import tree_digests
 from dawsos.model.plan import Fingerprint
 from dawsos.model.run import StageRecord
@@ -101,6 +101,26 @@ def test_the_newest_manifest_is_compared_with(cache: StageCache, artifacts: Path
     keep(cache, artifacts, at=200.0, print_=Fingerprint("a" * 64, {"file a": "new"}))
     keep(cache, artifacts, at=100.0, print_=Fingerprint("b" * 64, {"file a": "old"}))
     assert cache.latest_manifest("unit") == {"file a": "new"}
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("finished_at", "x"), ("finished_at", 1e300), ("finished_at", float("inf")), ("finished_at", float("nan")),
+        ("finished_at", -1e18), ("finished_at", None), ("manifest", 5), ("manifest", {"file a": 1}), ("evidence", []),
+        ("run", {}), ("statement", 7), ("gates", {}), ("gates", ["x"]),
+    ],
+)  # fmt: skip
+def test_a_result_of_a_stranger_that_is_none_stands_in_nobody_s_way(
+    part: str, value: object, cache: StageCache, artifacts: Path, tmp_path: Path
+) -> None:
+    keep(cache, artifacts)
+    keep(cache, artifacts, print_=Fingerprint("a" * 64, {"file a": "old"}), at=50.0)
+    path = tmp_path / "cache" / "unit" / PRINT.digest / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), part: value}))
+    assert read_result(path) is None
+    assert cache.lookup("unit", PRINT.digest) is None
+    assert cache.latest_manifest("unit") == {"file a": "old"}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"run": "r1"}'])

@@ -189,6 +189,12 @@ def no_result(folder: Path) -> None:
     path.write_text("[]")
 
 
+def of_no_time(folder: Path) -> None:
+    """Its statement is genuine; nobody signed the time as it is written here."""
+    (path,) = folder.glob("cache/lint/*/result.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "finished_at": 1e300}))
+
+
 def no_key(folder: Path) -> None:
     (path,) = folder.glob("strangers/*.pub")
     path.write_bytes(path.read_bytes()[:40])
@@ -217,7 +223,8 @@ def elsewhere(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (altered, "its evidence was altered"), (no_result, "is not whole"), (no_key, "is not that key"),
+        (altered, "its evidence was altered"), (no_result, "is not whole"), (of_no_time, "is not whole"),
+        (no_key, "is not that key"),
         (another_key, "is not that key"), (no_release, "release aaaaaaaaaaaa was altered"),
         (private, "'keys/signing.pem' does not belong into it"),
         (elsewhere, "'environments/desired.json' does not belong into it"),

@@ -14,6 +14,8 @@ from dawsos.model.plan import Fingerprint
 from dawsos.model.run import StageRecord
 
 _PARTS = frozenset({"run", "finished_at", "gates", "manifest", "evidence", "statement"})
+# Seconds since the epoch, after the year 9998: no calendar has later times.
+_LATEST = 2.53e11
 # Takes (fingerprint, kept result); returns why the result does not count, an empty text when it does.
 Doubts = Callable[[str, dict[str, Any]], str]
 
@@ -115,6 +117,18 @@ class StageCache:
 
 
 def read_result(path: Path) -> dict[str, Any] | None:
-    """Return the result in ``path``, None when it is not one."""
+    """Return the result in ``path``, None when it is not one: it may be of a stranger, who may have written anything."""
     kept = read_json(path)
-    return kept if kept is not None and kept.keys() >= _PARTS else None
+    return kept if kept is not None and kept.keys() >= _PARTS and _typed(kept) else None
+
+
+def _typed(kept: Mapping[str, Any]) -> bool:
+    texts = all(isinstance(kept[name], str) for name in ("run", "statement"))
+    maps = all(_is_texts(kept[name]) for name in ("manifest", "evidence"))
+    gates = isinstance(kept["gates"], list) and all(isinstance(gate, dict) for gate in kept["gates"])
+    at = kept["finished_at"]
+    return texts and maps and gates and isinstance(at, int | float) and 0 <= at < _LATEST
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
