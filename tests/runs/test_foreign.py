@@ -155,6 +155,16 @@ def nonsense(journey: Journey) -> None:
     (journey.folder / "journal" / f"{RUN}.json").write_text('[["a"], 7]')
 
 
+def deep(journey: Journey) -> None:
+    (journey.folder / "journal" / f"{RUN}.json").write_text("[" * 200_000)
+
+
+def deep_within(journey: Journey) -> None:
+    rows = journey.rows()
+    rows[-1][5] = '{"a":' * 200_000
+    (journey.folder / "journal" / f"{RUN}.json").write_text(json.dumps(rows))
+
+
 def file(name: str, text: str | None) -> Callable[[Journey], None]:
     """Return what writes a file of the run, or removes it."""
 
@@ -188,6 +198,8 @@ ATTACKS: dict[str, tuple[Callable[[Journey], None], str]] = {
     "the journal of another run": (of_another_run, "it has an event of run 20260301-120000-c0ffee0-bb"),
     "no journal": (no_journal, f"run {RUN} has no journal"),
     "no events": (nonsense, "cannot be read"),
+    "a journal that is too deep": (deep, "cannot be read"),
+    "an event that is too deep": (deep_within, "cannot be read"),
     "no summary": (file("evidence/summary.json", None), "the summary of run"),
     "another summary": (file("evidence/summary.json", "{}"), "the summary of run"),
     "a statement altered": (file("evidence/lint.json", "{}"), r"evidence/lint\.json is not what was signed"),

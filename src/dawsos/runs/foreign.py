@@ -105,7 +105,7 @@ def _check(tools: Tools, there: Tools, run: str, certified: bytes) -> Foreign:
         there.journal.take_in(rows)
         _must_end_as_signed([from_row((run, *row[1:6])) for row in rows], predicate, tools.clock.now())
         told = fold(there.journal.events(run))
-    except (LookupError, TypeError, ValueError, AttributeError, InfrastructureError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError, InfrastructureError) as error:
         raise Damaged(f"the journal of run {run} cannot be read: {error}") from error
     problems = summary_problems(there, told, Confirmed(key=certified), keyring) + _files(there.project, told)
     if problems or told.id != run:
