@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -14,7 +15,7 @@ import pytest
 
 from dawsos.adapters.archive import Limits, pack, regular_files, unpack
 from dawsos.adapters.digests import sha256
-from dawsos.errors import BadInput
+from dawsos.errors import BadInput, InfrastructureError
 
 
 def anything(_name: str) -> bool:
@@ -164,6 +165,21 @@ def test_each_beginning_of_an_archive_is_damaged(tmp_path: Path, folder: Path) -
         (tmp_path / "b").write_bytes(whole[:cut])
         with pytest.raises(BadInput):
             unpack(tmp_path / "b", folder, anything)
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a")])
+def test_a_file_that_is_a_folder_as_well_is_damaged(names: tuple[str, str], tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(BadInput, match="it is damaged"):
+        unpack(hostile(tmp_path / "a.tgz", *map(entry, names)), folder, anything)
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tarfile.TarFile, "makefile", full)
+    with pytest.raises(InfrastructureError, match=r"cannot unpack .*: No space left on device"):
+        unpack(hostile(tmp_path / "a.tgz", entry("a")), folder, anything)
 
 
 def test_what_is_not_there_is_told(tmp_path: Path, folder: Path) -> None:

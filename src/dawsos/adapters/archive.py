@@ -92,11 +92,13 @@ def unpack(source: Path, folder: Path, is_known: Callable[[str], bool], limits: 
         raise BadInput(f"{source} cannot be read: it is damaged, or no file of results ({error})", fix=_FIX) from error
     except _Refused as reason:
         raise BadInput(f"{source} is refused: {reason}", fix=_FIX) from None
+    except OSError as error:
+        raise InfrastructureError(f"cannot unpack {source}: {error.strerror}", fix="check the disk") from error
 
 
 _UNREADABLE = (
-    gzip.BadGzipFile, IsADirectoryError, PermissionError, EOFError, zlib.error, tarfile.TarError, ValueError, OverflowError,
-    RecursionError,
+    gzip.BadGzipFile, IsADirectoryError, NotADirectoryError, PermissionError, EOFError, zlib.error, tarfile.TarError, ValueError,
+    OverflowError, RecursionError,
 )  # fmt: skip
 
 
