@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dawsos.adapters.digests import sha256
 from dawsos.model.events import Event
 from dawsos.model.metrics import Metrics
 from dawsos.model.metrics_fold import fold_metrics
@@ -152,8 +153,23 @@ def test_a_histogram_of_other_buckets_is_counted_anew(project: Project, journal:
     reader = MetricsReader(project, journal)
     wanted = reader.read()
     reader.keep()
+    counted = json.loads(project.counted.read_text())["metrics"]
+    counted["histograms"]["ci_pipeline_duration_seconds"][0][1] = [1, 0]
+    _change(project.counted, metrics=counted)
+    assert MetricsReader(project, journal).read() == wanted
+
+
+@pytest.mark.parametrize("value", [7, "x", None, [], float("inf")])
+def test_one_damaged_number_is_not_told_as_if_it_had_been_counted(
+    value: object, project: Project, journal: Journal
+) -> None:
+    _begin(journal, "a")
+    _end(journal, "a")
+    reader = MetricsReader(project, journal)
+    wanted = reader.read()
+    reader.keep()
     kept = json.loads(project.counted.read_text())
-    kept["metrics"]["histograms"]["ci_pipeline_duration_seconds"][0][1] = [1, 0]
+    kept["metrics"]["histograms"]["ci_pipeline_duration_seconds"][0][1][3] = value
     project.counted.write_text(json.dumps(kept))
     assert MetricsReader(project, journal).read() == wanted
 
@@ -173,4 +189,6 @@ def test_another_journal_in_the_same_place_is_counted_anew(project: Project, jou
 
 
 def _change(path: Path, **values: Any) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    """Change what was kept, as another version of dawsos would have written it."""
+    kept = {key: value for key, value in {**json.loads(path.read_text()), **values}.items() if key != "sha256"}
+    path.write_text(json.dumps({**kept, "sha256": sha256(json.dumps(kept, sort_keys=True).encode())}))

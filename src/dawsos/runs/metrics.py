@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dawsos.adapters.digests import sha256
 from dawsos.adapters.files import read_json, write_text
 from dawsos.errors import InfrastructureError
 from dawsos.model.metrics import Histogram, Metrics, OpenRollout, OpenRun, PendingApproval, Serving
@@ -52,14 +53,22 @@ class MetricsReader:
         """Write what was counted, for the next reader.  Raises OSError."""
         run, seq, digest = self._journal.mark(self._number)
         mark = {"version": _VERSION, "number": self._number, "run": run, "seq": seq, "hash": digest}
-        write_text(self._kept, json.dumps({**mark, "metrics": _plain(self._metrics)}))
+        kept = {**mark, "metrics": _plain(self._metrics)}
+        write_text(self._kept, json.dumps({**kept, "sha256": _digest(kept)}))
+
+
+def _digest(kept: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over what was kept: one damaged number would be told as if it had been counted, or end a run."""
+    return sha256(json.dumps(kept, sort_keys=True).encode())
 
 
 def _load(path: Path, journal: Journal) -> tuple[Metrics, int] | None:
-    """Return what was counted and up to which number of a run, None when it is not there or not of this journal."""
+    """Return what was counted and up to which number of a run, None when it is not there, damaged, or not of this journal."""
     raw = read_json(path)
     try:
-        if raw is None or raw["version"] != _VERSION or not journal.reaches(raw["run"], raw["seq"], raw["hash"]):
+        if raw is None or raw.pop("sha256") != _digest(raw):
+            return None
+        if raw["version"] != _VERSION or not journal.reaches(raw["run"], raw["seq"], raw["hash"]):
             return None
         return _from_plain(raw["metrics"]), int(raw["number"])
     except (LookupError, TypeError, ValueError, AttributeError):
