@@ -85,6 +85,19 @@ def test_a_long_text_is_cut_and_many_rows_are_counted() -> None:
     assert len(text.encode()) < 200_000
 
 
+def test_a_summary_is_never_larger_than_the_service_takes() -> None:
+    huge = "\U0001f525" * 400
+    finding = Finding(huge, huge, huge, huge, 1)
+    gate = GateVerdict(huge, "scan", "fail", huge, huge, huge, places=(finding,) * 50)
+    run = run_of("failed")
+    stages = {key: replace(stage, gates=(gate,) * 200) for key, stage in run.stages.items()}
+    text = step_summary(replace(run, stages=stages), STAGES, "report.html")
+    assert len(text.encode()) < 1 << 20
+    assert text.startswith("## ")
+    assert "Not all has room in a summary: the report has it." in text
+    assert "- report: <code>report&#46;html</code>" in text
+
+
 def test_a_partial_ship_says_what_it_left_out() -> None:
     options = {"left_out": ["staging", "canary"], "before_users": True}
     run = replace(run_of("passed"), rollout=None, options=options, result=RunResult.PASSED, verified=())

@@ -19,6 +19,8 @@ from dawsos.reporting.formatting import clean, look, one_line, short, span, word
 
 # Of these the report has all; a summary may have a megabyte.
 _GATES, _FINDINGS, _REMARKS, _LONGEST = 150, 50, 50, 300
+# In bytes; GitHub takes 1 MiB for a step.
+_LARGEST = 1_000_000
 
 
 def escaped(value: object) -> str:
@@ -50,14 +52,29 @@ def step_summary(run: Run, titles: Sequence[tuple[str, str, float]], report: str
     parts += ["\n".join(_stages(run, {key: title for key, title, _ in titles}))] if run.stages else []
     parts += ["\n".join(_gates(run))] if any(stage.gates for stage in run.stages.values()) else []
     red = [gate for stage in run.stages.values() for gate in stage.gates if not gate.passed]
-    parts += [_list("Why it is red", [f"{_code(gate.gate)}: {_code(gate.message)}" for gate in red if gate.message])]
+    why = [f"{_code(gate.gate)}: {_code(gate.message)}" for gate in red if gate.message]
+    parts += [_list("Why it is red", why[:_FINDINGS], len(why) - _FINDINGS)]
     places = [place for gate in red for place in gate.places]
     parts += [_list("Findings", [_finding(place) for place in places[:_FINDINGS]], len(places) - _FINDINGS)]
     remarks = story.not_checked(run) if run.result else ()
     listed = [f"{_code(remark.where)}: {_code(remark.what)}" for remark in remarks[:_REMARKS]]
     parts += [_list("What was not checked", listed, len(remarks) - _REMARKS)]
-    parts += ["\n".join(_end(run, report))]
-    return "\n\n".join(part for part in parts if part) + "\n\n"
+    return "\n\n".join(_fitting([part for part in parts if part], "\n".join(_end(run, report)))) + "\n\n"
+
+
+def _fitting(parts: Sequence[str], end: str) -> Iterator[str]:
+    """Yield ``parts`` and ``end``, without the parts that have no room: GitHub shows nothing of a summary that is too long."""
+    left, out = _LARGEST - len(end.encode()), 0
+    for part in parts:
+        size = len(part.encode()) + 2
+        if size > left:
+            out += 1
+            continue
+        left -= size
+        yield part
+    if out:
+        yield "Not all has room in a summary: the report has it."
+    yield end
 
 
 def _stages(run: Run, titles: dict[str, str]) -> Iterator[str]:
