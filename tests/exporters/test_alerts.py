@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from dawsos.exporters.alerts import render
 from dawsos.model.exports import AlertsOptions
@@ -110,3 +111,18 @@ def test_a_burn_rate_that_an_objective_is_too_wide_for_is_named() -> None:
     text = render(with_slo(dawsos(), error_rate=0.1), AlertsOptions())["deploy/alerts/rules.yml"]
     assert "# ErrorBudgetBurn14x is left out: 14.4x of 10% is almost every request.\n" in text
     assert "ErrorBudgetBurn14x" not in rules(with_slo(dawsos(), error_rate=0.1))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        # An increase over less than two scrapes is none: the rates could never be told.
+        ({"window": "59m"}, "window\n.*greater than or equal to 3600"),
+        # Prometheus would expand them, and neither a unit test nor `verify` would know the alert again.
+        ({"labels": {"team": "{{ $labels.stage }}"}}, "is a template"),
+        ({"runbooks": "https://example.org/{{ .X }}"}, "is a template"),
+    ],
+)
+def test_options_that_would_make_an_alert_that_nobody_sees_are_refused(options: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        AlertsOptions.model_validate(options)

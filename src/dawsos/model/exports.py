@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from dawsos.model.environment import Identifier
 from dawsos.model.policy import Strict, VariableName
@@ -133,14 +133,24 @@ class FlaggerOptions(ExportOptions):
     alert: FlaggerAlert | None = None
 
 
+def _no_template(value: str) -> str:
+    # Prometheus expands it in each alert: the exported tests, and those who look for the alert by its labels, expect what is written.
+    if "{{" in value:
+        raise ValueError(f"{value!r} is a template, and every alert has this text as it is written")
+    return value
+
+
+AlertText = Annotated[str, AfterValidator(_no_template)]
+
+
 class AlertsOptions(ExportOptions):
     """Prometheus alert rules with their unit tests."""
 
     folder: str = Field(default="deploy/alerts", pattern=_FOLDER, description="Where rules and tests are written.")
-    runbooks: str = Field(
+    runbooks: AlertText = Field(
         default="docs/runbooks.md", min_length=1, description="The page of the runbooks, whole, as runbook_url begins."
     )
-    labels: dict[LabelName, str] = Field(default_factory=dict, description="Put on every alert, for its route.")
+    labels: dict[LabelName, AlertText] = Field(default_factory=dict, description="Put on every alert, for its route.")
     pipeline_series: dict[LabelName, str] = Field(
         default_factory=dict, description="Labels of this project's series, where Prometheus scrapes several projects."
     )
@@ -154,7 +164,10 @@ class AlertsOptions(ExportOptions):
     rollback_rate: Annotated[Share, Field(lt=1)] = Field(
         default=0.05, description="The share of rollouts that may be rolled back in the window."
     )
-    window: PositiveDuration = Field(default=7 * 86400.0, description="The time over which rates of runs are counted.")
+    window: Annotated[Duration, Field(ge=3600)] = Field(
+        default=7 * 86400.0,
+        description="The time over which rates of runs are counted, an hour or more: an increase needs two samples.",
+    )
     min_runs: int = Field(default=10, ge=1, description="Fewer runs, or rollouts, in the window are no rate.")
     duration: Annotated[PositiveDuration, Field(lt=86400)] = Field(
         default=25 * 60.0, description="A ship should come to its rollout in this time."
