@@ -185,5 +185,19 @@ def test_what_a_provider_lacks_is_told(changes: dict[str, object], what: str) ->
     assert told.value.fix
 
 
+@pytest.mark.parametrize("name", ["my_shop", "shop-", "s" * 51])
+def test_a_name_that_kubernetes_does_not_take_is_refused_with_the_key_to_write(name: str) -> None:
+    options = OPTIONS.model_copy(update={"deployment": None})
+    pipeline = DAWSOS.model_copy(update={"name": name})
+    with pytest.raises(BadInput, match=rf"exports\.flagger\.deployment: its default '{name}' is no name of Kubernetes"):
+        render(pipeline, options)
+    assert render(pipeline, OPTIONS.model_copy(update={"deployment": "shop"}))
+    stages = tuple(
+        stage.model_copy(update={"environment": name}) if stage.uses == "rollout" else stage for stage in DAWSOS.stages
+    )
+    with pytest.raises(BadInput, match=r"exports\.flagger\.namespace"):
+        render(DAWSOS.model_copy(update={"stages": stages}), OPTIONS.model_copy(update={"namespace": None}))
+
+
 def test_the_exporter_is_this_one() -> None:
     assert (EXPORTER.options, EXPORTER.render) == (FlaggerOptions, render)

@@ -10,16 +10,19 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from dawsos.errors import BadInput
 from dawsos.exporters.contract import Exporter, Files
 from dawsos.exporters.flagger_metrics import Check, checks, interval, success_rate
 from dawsos.exporters.text import yaml_text
-from dawsos.model.exports import FlaggerAlert, FlaggerOptions, FlaggerProvider
+from dawsos.model.exports import FlaggerAlert, FlaggerOptions, FlaggerProvider, KubernetesName
 from dawsos.model.pipeline import Pipeline
 
 Values = dict[str, Any]
 
 _VERSION = "flagger.app/v1beta1"
+_NAME: TypeAdapter[str] = TypeAdapter(KubernetesName)
 
 # Flagger's own metric of the gateway sees what the replicas cannot count: refused connections.  That of gatewayapi:v1 reads
 # labels that no scraper sets by default (kubernetes_pod_name), and Flagger's README calls it unsupported.
@@ -63,6 +66,8 @@ class _Canary:
         self.policy = pipeline.policy(options.profile)
         self.name = options.deployment or pipeline.name
         self.namespace = options.namespace or pipeline.rollout_stage().environment
+        _must_be_name("deployment", self.name)
+        _must_be_name("namespace", self.namespace)
         self.checks = checks(self.policy, pipeline.service, options)
         self.window = self.checks[0].window
 
@@ -199,6 +204,17 @@ class _Canary:
             "",
             "docs/exports.md of DawsOS Pipeline says what was run for real, and what Flagger has no word for.",
         ]
+
+
+def _must_be_name(key: str, name: str) -> None:
+    """Raise BadInput for a name of pipeline.yaml that Kubernetes does not take."""
+    try:
+        _NAME.validate_python(name)
+    except ValidationError as error:
+        raise BadInput(
+            f"pipeline.yaml: exports.flagger.{key}: its default {name!r} is no name of Kubernetes",
+            fix=f"write {key}: with lower-case letters, digits and hyphens",
+        ) from error
 
 
 def _metric(check: Check) -> Values:
