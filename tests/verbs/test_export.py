@@ -73,6 +73,12 @@ def test_a_difference_in_the_ends_of_lines_only_is_told_too(
     assert set(states(paper).values()) == {"written", "same"}
 
 
+def test_an_export_that_is_named_twice_is_made_once(paper: Paper) -> None:
+    made = export(paper.project, ("grafana", "alerts", "grafana", "alerts"), check=True)
+    assert made.unlisted == ("grafana",)
+    assert len({file.path for file in made.files}) == len(made.files)
+
+
 def test_a_file_of_somebody_else_stays_and_nothing_is_written(paper: Paper) -> None:
     theirs = paper.project.root / "limits.yml"
     theirs.write_text("error_rate: mine\n")

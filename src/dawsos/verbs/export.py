@@ -52,7 +52,7 @@ def export(project: Project, names: Sequence[str], *, check: bool, out: Path | N
     """
     pipeline, root = load(project.root), (out or project.root).resolve()
     kept = {name: options for name, options in pipeline.exports if options is not None}
-    chosen = [_known(name) for name in names] or [cast("ExporterName", name) for name in kept]
+    chosen = list(dict.fromkeys(map(_known, names))) or [cast("ExporterName", name) for name in kept]
     if not chosen:
         raise BadInput(
             f"{PIPELINE_FILE} keeps no exports",
