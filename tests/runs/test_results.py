@@ -14,8 +14,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dawsos.adapters.archive import pack, regular_files, unpack
+from dawsos.adapters.cache import StageCache
 from dawsos.adapters.digests import tree_digests
+from dawsos.adapters.locks import FileLock
 from dawsos.provenance.keys import local_signer
+from dawsos.runs import results
 from projects import Said, TinyProject
 
 
@@ -297,3 +300,34 @@ def test_json_tells_each_result(jobs: Jobs) -> None:
     (one,) = jobs.dawsos("second", "results", "load", str(jobs.file), "--json", key=key).json
     kept: list[dict[str, Any]] = one["results"]
     assert [(row["stage"], row["doubt"], len(row["key"])) for row in kept] == [("lint", "", 64)]
+
+
+def test_of_two_that_load_at_once_the_second_waits_and_finds_all_of_it_here(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = private_key()
+    jobs.saved("first", key=key)
+    jobs.dawsos("second", "plan", key=key)
+    before = contents(jobs.home("second"))
+    with monkeypatch.context() as hasty, FileLock(jobs.home("second") / "results.lock") as lock:
+        hasty.setattr(results, "_PATIENCE", 0.0)
+        assert lock.take()
+        told = jobs.loaded("second", key=key)
+    assert (told.code, "results are being loaded by the process" in told.err) == (3, True)
+    (jobs.home("second") / "results.lock").unlink()
+    assert contents(jobs.home("second")) == before
+    assert jobs.loaded("second", key=key).code == 0
+    assert "were here already" in jobs.loaded("second", key=key).out
+
+
+def test_what_a_run_put_there_meanwhile_stays(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = private_key()
+    jobs.saved("first", "lint", key=key)
+    assert jobs.dawsos("second", "ship", "lint", key=key).code == 0
+    before = contents(jobs.home("second") / "cache")
+    # As if it had not been there a moment ago.
+    monkeypatch.setattr(StageCache, "lookup", lambda *_: None)
+    monkeypatch.setattr("dawsos.runs.results.shutil.rmtree", lambda *_, **__: None)
+    told = jobs.loaded("second", key=key)
+    assert (told.code, "1 of them were here already" in told.out) == (0, True)
+    assert contents(jobs.home("second") / "cache") == before

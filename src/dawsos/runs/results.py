@@ -12,9 +12,11 @@ signed statement (see ``evidence.doubts``).
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +25,9 @@ from dawsos.adapters import archive
 from dawsos.adapters.cache import Doubts, StageCache, read_result
 from dawsos.adapters.digests import tree_digests
 from dawsos.adapters.files import read_json
+from dawsos.adapters.locks import FileLock
 from dawsos.adapters.scratch import owned_folder
-from dawsos.errors import BadInput, InfrastructureError
+from dawsos.errors import BadInput, InfrastructureError, OwnedElsewhere
 from dawsos.model.run import Run
 from dawsos.model.status import StageState
 from dawsos.provenance.certificate import BUNDLE_FILE, CERTIFICATE_FILE
@@ -36,6 +39,8 @@ from dawsos.runs.foreign import Foreign
 from dawsos.runs.project import Tools, load_run
 
 VERSION = 1
+# Seconds to wait for another process that takes results in: it only moves folders.
+_PATIENCE = 60.0
 _HEX = "[0-9a-f]{64}"
 _KNOWN = re.compile(
     rf"cache/[a-z][a-z0-9_-]*/{_HEX}/(result\.json|{re.escape(BUNDLE_FILE)}|{re.escape(CERTIFICATE_FILE)}|artifacts/.+)"
@@ -164,14 +169,38 @@ def load(tools: Tools, source: Path, certified: Callable[[Path], Mapping[str, by
         except foreign.Damaged as reason:
             raise BadInput(f"{source} is refused: {reason}", fix=_FIX) from reason
         # Everything is as it should be; from here on the home changes.
-        here = sum(not _take(folder, home, cache, one) for one in results)
-        new = [digest for digest in built if _take_release(folder / "releases" / digest, tools.project.releases)]
-        told = [one.run for one in runs if not one.doubt and foreign.take(tools, folder, one.run)]
-        for path in sorted(folder.glob("strangers/*.pub")):
-            tools.project.strangers.mkdir(exist_ok=True)
-            path.replace(tools.project.strangers / path.name)
+        with _loading(home):
+            here = sum(not _take(folder, home, cache, one) for one in results)
+            new = [digest for digest in built if _take_release(folder / "releases" / digest, tools.project.releases)]
+            told = [one.run for one in runs if not one.doubt and foreign.take(tools, folder, one.run)]
+            for path in sorted(folder.glob("strangers/*.pub")):
+                tools.project.strangers.mkdir(exist_ok=True)
+                path.replace(tools.project.strangers / path.name)
     doubted = tuple(one for one in runs if one.doubt)
     return Loaded(str(facts.get("commit", "")), results, here, tuple(new), tuple(told), doubted)
+
+
+@contextmanager
+def _loading(home: Path) -> Iterator[None]:
+    """Let one process at a time take something in: of two that load one file, the second finds all of it here."""
+    with FileLock(home / "results.lock") as lock:
+        if not lock.take(_PATIENCE):
+            raise OwnedElsewhere(
+                f"results are being loaded by the process {lock.holder}, which does not finish",
+                fix=f"see what it does, or end it: kill -9 {lock.holder}",
+            )
+        yield
+
+
+def _moved(path: Path, target: Path) -> bool:
+    """Move a folder to its place; return False when a run has put another one there meanwhile."""
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise InfrastructureError(f"cannot write {target}: {error.strerror}", fix="check the disk") from error
+    return True
 
 
 def _results(source: Path, folder: Path, cache: StageCache) -> tuple[Kept, ...]:
@@ -216,8 +245,7 @@ def _take(folder: Path, home: Path, cache: StageCache, one: Kept) -> bool:
     target = cache.artifacts(one.stage, one.fingerprint).parent
     shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
-    (folder / target.relative_to(home)).rename(target)
-    return True
+    return _moved(folder / target.relative_to(home), target)
 
 
 def _take_release(path: Path, store: Path) -> bool:
@@ -227,5 +255,4 @@ def _take_release(path: Path, store: Path) -> bool:
         return False
     releases.protect(path)
     store.mkdir(parents=True, exist_ok=True)
-    path.rename(target)
-    return True
+    return _moved(path, target)
