@@ -52,6 +52,20 @@ def test_a_commit_is_described(project: Path) -> None:
     assert commit.time > 0
 
 
+def test_what_git_tracks_below_a_folder_is_told(project: Path, tmp_path: Path) -> None:
+    (project / ".dawsos" / "keys").mkdir(parents=True)
+    (project / ".dawsos" / "keys" / "a.pub").touch()
+    assert git.tracked_below(project, project / ".dawsos") == ()
+    run(project, "add", "--force", ".dawsos/keys/a.pub")
+    assert git.tracked_below(project, project / ".dawsos") == (".dawsos/keys/a.pub",)
+    assert git.tracked_below(project, project / "sub") == ("sub/two.sh",)
+    assert git.tracked_below(project, project / "s*") == ()
+    (project / "home").symlink_to("sub")
+    run(project, "add", "home")
+    assert git.tracked_below(project, project / "home") == ("home",)
+    assert git.tracked_below(tmp_path, tmp_path / "home") == ()
+
+
 def test_outside_a_repository_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="git log failed"):
         git.commit(tmp_path)

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import sqlite3
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -133,3 +134,26 @@ def test_what_killed_runs_left_behind_is_swept_wherever_it_lies(root: Path, monk
     assert [folder for folder in left if folder.exists()] == []
     assert all(folder.exists() for folder in kept)
     assert not outside.exists(), "another user had to reach it, and its note lay in the folder"
+
+
+@pytest.mark.parametrize(
+    ("names", "refused"),
+    [
+        ((".dawsos/keys/a.pub",), ".dawsos/keys/a.pub"), ((".dawsos/keys",), ".dawsos/keys"), ((".dawsos",), ".dawsos"),
+        ((".dawsos/toolchains", ".dawsos/keys.txt", "keys/a.pub"), ""), ((), ""),
+    ],
+)  # fmt: skip
+def test_keys_that_a_commit_brings_are_not_believed(names: tuple[str, ...], refused: str, root: Path) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).symlink_to(root / "deep")
+    subprocess.run(["git", "add", "--force", "--all"], cwd=root, check=True)
+    tools = open_tools(Project(root, root / ".dawsos"))
+    if not refused:
+        tools.signer()
+        assert tools.keyring().knows(tools.signer().key_id)
+        return
+    for use in (tools.signer, tools.keyring, tools.public_keys):
+        with pytest.raises(BadInput, match=f"the repository holds {re.escape(refused)}: "):
+            use()

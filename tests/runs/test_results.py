@@ -148,6 +148,25 @@ def test_a_key_within_the_repository_is_not_believed_because_of_a_variable(
     assert (said.code, "lies in the repository" in said.err) == (2, True)
 
 
+@pytest.mark.parametrize("signing", ["", "a key of the job"])
+def test_a_key_that_a_commit_puts_into_the_home_is_not_believed(
+    signing: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.saved("first", "lint")
+    (public,) = (jobs.home("first") / "keys").glob("*.pub")
+    keys = jobs.project.path / ".dawsos" / "keys"
+    keys.mkdir(parents=True)
+    shutil.copy(public, keys / "evil.pub")
+    subprocess.run(["git", "add", "--force", ".dawsos"], cwd=jobs.project.path, check=True)
+    jobs.project.commit("a key of its own")
+    monkeypatch.setenv("DAWSOS_HOME", str(jobs.project.path / ".dawsos"))
+    monkeypatch.setenv("DAWSOS_SIGNING_KEY", private_key() if signing else "")
+    for words in (["results", "load", str(jobs.file)], ["plan", "--ship", "lint"], ["ship", "lint"]):
+        told = jobs.project.dawsos(*words)
+        assert told.code != 0, words
+        assert "the repository holds .dawsos/keys/evil.pub" in told.out + told.err, words
+
+
 def forged(folder: Path) -> None:
     (path,) = folder.glob("cache/lint/*/result.json")
     kept = json.loads(path.read_text())

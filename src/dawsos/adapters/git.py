@@ -192,6 +192,15 @@ def changed_files(root: Path, sha: str) -> tuple[str, ...]:
     return tuple(path for path in out.split("\0") if path)
 
 
+def tracked_below(root: Path, folder: Path) -> tuple[str, ...]:
+    """Return the paths below ``folder``, or ``folder`` itself, that git tracks; none where there is no repository."""
+    try:
+        out = _git(root, "--literal-pathspecs", "ls-files", "-z", "--", os.path.relpath(folder, root))
+    except BadInput:
+        return ()
+    return tuple(path for path in out.split("\0") if path)
+
+
 def untracked_files(folder: Path) -> tuple[str, ...]:
     """Return the paths, from the top of the repository, of files below ``folder`` that are neither tracked nor ignored."""
     out = _git(folder, *_OWN_IGNORES, "ls-files", "-z", "--others", "--exclude-standard", "--full-name")

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,6 +162,25 @@ def load(folder: Path, *, accept_old: bool = False) -> Pipeline:
     return load_pipeline(text, PIPELINE_FILE, gate_options(), accept_old=accept_old)
 
 
+@cache
+def _must_not_come_with_a_commit(root: Path, home: Path) -> None:
+    """Raise BadInput when the repository holds keys of the home: each commit could say whose signatures count."""
+    if not home.is_relative_to(root):
+        return
+    from dawsos.adapters import git  # only who signs or checks a signature asks git
+
+    folder = os.path.relpath(home, root)
+    # The home itself may be tracked as a link.
+    keys = [
+        name for name in git.tracked_below(root, home) if name == folder or f"{name}/".startswith(f"{folder}/keys/")
+    ]
+    if keys:
+        raise BadInput(
+            f"the repository holds {keys[0]}: whoever commits to it could say which keys are believed here",
+            fix=f"git rm -r --cached {keys[0]}, commit that, and see who added it",
+        )
+
+
 @dataclass(frozen=True)
 class Tools:
     """What every verb needs: the project, its journal, the clock, the masker of secrets."""
@@ -184,7 +204,10 @@ class Tools:
         from dawsos.provenance.keys import given_signer, local_signer
 
         given = os.environ.get(SIGNING_KEY, "")
-        return given_signer(given) if given.strip() else local_signer(self.project.keys)
+        if given.strip():
+            return given_signer(given)
+        _must_not_come_with_a_commit(self.project.root, self.project.home)
+        return local_signer(self.project.keys)
 
     def keyring(self, certified: bytes = b"") -> Keyring:
         """Return the keys that are believed here, and the one that is ``certified``; raises BadInput, InfrastructureError."""
@@ -197,6 +220,7 @@ class Tools:
     def _keyring(self, certified: bytes = b"") -> LocalKeyring:
         from dawsos.provenance.keys import TRUSTED_KEYS, LocalKeyring, given_signer, trusted_keys
 
+        _must_not_come_with_a_commit(self.project.root, self.project.home)
         named = os.environ.get(TRUSTED_KEYS, "")
         given = trusted_keys(named, self.project.root, self.project.home) if named.strip() else []
         own = os.environ.get(SIGNING_KEY, "")
