@@ -19,6 +19,7 @@ import pytest
 from dawsos.exporters import github_steps as steps
 from dawsos.exporters.ci_jobs import ci_jobs
 from dawsos.model.exports import CiOptions
+from dawsos.model.pipeline import Toolchain
 from exporters.pipelines import LINT, WHOLE, pipeline
 
 MADE, OPTIONS = pipeline(*WHOLE), CiOptions()
@@ -28,6 +29,13 @@ GATES, BUILD, STAGING, PRODUCTION = JOBS
 
 def named(found: list[steps.Step], name: str) -> steps.Step:
     return next(step for step in found if step["name"] == name)
+
+
+def test_the_name_of_a_file_ends_no_text_of_an_expression() -> None:
+    tools = {"tools": Toolchain(requirements="it's', github.token, '.txt")}
+    made = MADE.model_copy(update={"toolchains": tools})
+    key = named(steps.prepared(made, OPTIONS, None), "Keep the toolchains")["with"]["key"]
+    assert "hashFiles('it''s'', github.token, ''.txt')" in key
 
 
 def test_an_action_is_called_at_a_commit_with_its_tag_beside_it() -> None:

@@ -93,7 +93,8 @@ def prepared(pipeline: Pipeline, options: CiOptions, home: str | None) -> list[S
 
 
 def _toolchains(pipeline: Pipeline, options: CiOptions) -> Step:
-    hashed = ", ".join(f"'{name}'" for name in locks(pipeline, options))
+    # A quote within a text of an expression is written twice: https://docs.github.com/actions, "Literals".
+    hashed = ", ".join("'{}'".format(name.replace("'", "''")) for name in locks(pipeline, options))
     python = "${{ steps.python.outputs.python-version }}"
     key = f"dawsos-toolchains-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-{python}-${{{{ hashFiles({hashed}) }}}}"
     return uses("actions/cache", "Keep the toolchains", {"path": ".dawsos/tool\n.dawsos/toolchains\n", "key": key})
