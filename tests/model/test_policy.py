@@ -43,6 +43,8 @@ def test_numbers_are_seconds_and_shares() -> None:
         ({"p99": "1s"}, "Extra inputs are not permitted"),
         ({"p95": "0s"}, "p95"),
         ({"error_rate": "101%"}, "error_rate"),
+        ({"failure_counters": ['builds_failed{job="x"}']}, "failure_counters.0"),
+        ({"failure_counters": ["builds failed"]}, "failure_counters.0"),
     ],
 )
 def test_what_cannot_be_is_refused(change: dict[str, Any], words: str) -> None:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from dawsos.model.rollout import JudgeName
 from dawsos.model.units import Duration, PositiveDuration, Share
 
+# A metric of Prometheus: the name becomes part of queries.
+MetricName = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -102,7 +104,7 @@ class RolloutSettings(Strict):
     min_requests: int = Field(default=1, ge=1, description="Requests a check needs; fewer are no_data.")
     no_data_deadline: PositiveDuration = 600.0
     crash_loop: CrashLoop = CrashLoop()
-    failure_counters: tuple[str, ...] = ()
+    failure_counters: tuple[MetricName, ...] = ()
     lease: PositiveDuration = Field(
         default=15.0, description="After so long without a live controller, traffic goes to stable."
     )
