@@ -48,6 +48,11 @@ def test_a_replica_without_one_is_seen(values: tuple[str, ...], measured: str) -
     assert (result.result, result.measured) == ("fail", measured)
 
 
+def test_a_replica_that_is_told_twice_is_one() -> None:
+    twice = Told(lambda path, params: vector(*[({"instance": "127.0.0.1:1"}, "1")] * 2))
+    assert (found(twice).result, found(twice).measured) == ("fail", "1 of 2 replicas, the newest 1.0s old")
+
+
 def test_a_series_of_one_s_own_is_asked_for() -> None:
     server = ages("1", "1")
     found(server, series='requests{version="{commit}"}')

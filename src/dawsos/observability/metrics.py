@@ -23,7 +23,9 @@ async def check(asking: Asking) -> CheckResult:
 
     async def look() -> tuple[bool, str]:
         # The age of each replica's newest sample by Prometheus' own clock, in seconds.
-        ages = [one.value for one in await query(asking, f"time() - max by (instance) (timestamp({selector}))")]
+        answered = await query(asking, f"time() - max by (instance) (timestamp({selector}))")
+        # A replica that is told twice is one.
+        ages = list({one.labels.get("instance"): one.value for one in answered}.values())
         fresh = sorted(age for age in ages if abs(age) <= settings.within)
         newest = f", the newest {format_duration(max(0.0, fresh[0]))} old" if fresh else ""
         stale = f"; {len(ages) - len(fresh)} with older samples" if len(ages) > len(fresh) else ""
