@@ -265,7 +265,7 @@ def test_what_the_exports_of_ci_services_name_is_there() -> None:
         ),
         (
             {"environments": {"staging": {}, "production": {**watched(token="KEY"), "env": {"KEY": "x"}}}},
-            [("environments.production.observability.prometheus.token", "'KEY' is in env as well: a token is in no file")],
+            [("environments.production.observability.prometheus.token", "'KEY' is in env as well: keep a token out of files")],
         ),
         (
             {"environments": {"staging": {}, "production": watched(token="DAWSOS_SIGNING_KEY")}},

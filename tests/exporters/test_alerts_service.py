@@ -43,7 +43,7 @@ def test_the_objectives_are_those_of_the_pipeline() -> None:
     found = rules(with_slo(dawsos(), error_rate=0.002, warm_p95=0.9))
     assert "> 6 * 0.002" in found["ErrorBudgetBurn6x"].expr
     assert "> 0.9" in found["LatencyBudgetBurn6x"].expr
-    assert "0.2% may" in found["ErrorBudgetBurn6x"].description
+    assert "the SLO allows 0.2%" in found["ErrorBudgetBurn6x"].description
     assert "0.9s" in found["LatencyBudgetBurn6x"].description
 
 

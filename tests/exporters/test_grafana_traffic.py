@@ -82,8 +82,8 @@ def test_an_objective_of_no_error_at_all_has_no_budget() -> None:
 
 def test_too_many_rollbacks_are_as_many_as_an_alert_tells() -> None:
     changed = boards(rollback_rate=0.2)["rollout"]
-    assert limits(panel(ROLLOUT, "Rollouts that were taken back")) == [("green", None), ("red", 0.05)]
-    assert limits(panel(changed, "Rollouts that were taken back")) == [("green", None), ("red", 0.2)]
+    assert limits(panel(ROLLOUT, "Rollback rate")) == [("green", None), ("red", 0.05)]
+    assert limits(panel(changed, "Rollback rate")) == [("green", None), ("red", 0.2)]
 
 
 def test_pages_are_told_apart_by_the_label_that_the_service_has() -> None:

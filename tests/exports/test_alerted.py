@@ -115,7 +115,7 @@ def test_the_alert_of_a_failed_run_and_of_a_rollback_arrives_and_of_a_healthy_ru
         told = hook.arrived("PipelineFailureRate")
         assert told["labels"]["severity"] == "warning"
         assert told["annotations"]["summary"] == "CI/CD pipeline failure rate > 10%"
-        assert told["annotations"]["description"] == "50% of the runs of the last hour failed."
+        assert told["annotations"]["description"] == "50% of the runs in the last hour failed."
         assert told["annotations"]["runbook_url"] == "docs/runbooks.md#pipelinefailurerate"
         assert prometheus.firing() == {"PipelineFailureRate"}
 
@@ -124,7 +124,7 @@ def test_the_alert_of_a_failed_run_and_of_a_rollback_arrives_and_of_a_healthy_ru
         watched.ship("a shop that sells nothing", check=4)
         told = hook.arrived("CanaryRollback")
         assert told["labels"]["severity"] == "critical"
-        assert "Counted causes: error_rate . " in told["annotations"]["description"]
+        assert told["annotations"]["description"].endswith(" Causes: error_rate")
 
     # The canary's errors may be seen as well; it lived for seconds, and a rate needs two scrapes of it.
     assert watched.arrived() <= {
@@ -146,6 +146,6 @@ def test_users_who_get_errors_from_the_release_that_serves_are_an_alert(watched:
     told = watched.hook.arrived("ErrorBudgetBurn14x")
     assert told["labels"]["severity"] == "critical"
     assert (told["labels"]["environment"], told["labels"]["slo"]) == ("production", "error_rate")
-    assert told["annotations"]["description"].endswith(" of the requests of 1h failed; 1% may.")
+    assert told["annotations"]["description"].endswith(" of the requests in the last 1h failed; the SLO allows 1%.")
     assert "CanaryRollback" not in watched.arrived()
     assert not {name for name in watched.arrived() if name.startswith("Latency")}

@@ -178,7 +178,7 @@ def test_a_canary_that_fails_is_seen_beside_the_stable_release(story: Story) -> 
     assert seen.value("rollout: Rollbacks") == pytest.approx(1, abs=0.3)
     causes = seen.by("cause", "rollout: Rollbacks by cause")
     assert causes["worse_than_stable"] + causes["error_rate"] == pytest.approx(1, abs=0.3)
-    assert seen.value("rollout: Rollouts that were taken back") == pytest.approx(1 / 3, abs=0.01)
+    assert seen.value("rollout: Rollback rate") == pytest.approx(1 / 3, abs=0.01)
     assert seen.value("service: Error budget left") < 1
     pages = seen.by("endpoint", "service: Endpoints that fail most")
     assert pages["/health"] == 0

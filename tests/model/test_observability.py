@@ -105,8 +105,8 @@ def test_matchers_are_read_as_alertmanager_writes_them(text: str, found: list[Ma
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "no matcher"), ("{}", "no matcher"), ("High Error", "no matcher"), ('a="b" c="d"', "no matcher"),
-        ("a=b", "no matcher"), ('a="b', "no matcher"), ('a=~"("', "no regular expression"),
+        ("", "not a matcher"), ("{}", "not a matcher"), ("High Error", "not a matcher"), ('a="b" c="d"', "not a matcher"),
+        ("a=b", "not a matcher"), ('a="b', "not a matcher"), ('a=~"("', "not a regular expression"),
     ],
 )  # fmt: skip
 def test_what_is_no_matcher_is_refused(text: str, problem: str) -> None:
@@ -134,7 +134,7 @@ def test_a_matcher_looks_at_one_label(operator: str, value: str, labels: dict[st
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../board.json", "a//b.json", ""])
 def test_dashboards_are_files_of_the_project(path: str) -> None:
-    with pytest.raises(ValidationError, match="is no file of the project"):
+    with pytest.raises(ValidationError, match="is not a path below the project"):
         Observability(dashboards=(path,))
 
 

@@ -248,8 +248,8 @@ def elsewhere(folder: Path) -> None:
         (altered, "its evidence was altered"), (no_result, "is not whole"), (of_no_time, "is not whole"),
         (no_key, "is not that key"),
         (another_key, "is not that key"), (no_release, "release aaaaaaaaaaaa was altered"),
-        (private, "'keys/signing.pem' does not belong into it"),
-        (elsewhere, "'environments/desired.json' does not belong into it"),
+        (private, "'keys/signing.pem' is not expected in it"),
+        (elsewhere, "'environments/desired.json' is not expected in it"),
     ],
 )  # fmt: skip
 def test_what_is_damaged_or_foreign_is_refused_and_the_home_stays_as_it_was(

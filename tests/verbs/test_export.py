@@ -118,7 +118,7 @@ def test_another_folder_takes_the_files(paper: Paper, tmp_path: Path) -> None:
 def test_an_export_that_is_not_kept_is_told(paper: Paper) -> None:
     path = paper.project.root / "pipeline.yaml"
     path.write_text(path.read_text().replace("exports: {alerts: {}}\n", ""))
-    with pytest.raises(BadInput, match="keeps no exports"):
+    with pytest.raises(BadInput, match="lists no exports"):
         export(paper.project, (), check=False)
     assert export(paper.project, ("alerts",), check=False).unlisted == ("alerts",)
 

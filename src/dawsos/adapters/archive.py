@@ -82,12 +82,14 @@ def unpack(source: Path, folder: Path, is_known: Callable[[str], bool], limits: 
     with one message for anything else; ``folder`` then holds a part.
     """
     if not hasattr(tarfile, "data_filter"):
-        raise InfrastructureError("this Python unpacks no file of strangers safely", fix="use Python 3.11.4 or newer")
+        raise InfrastructureError(
+            "this version of Python cannot unpack an untrusted file safely", fix="use Python 3.11.4 or newer"
+        )
     try:
         with source.open("rb") as raw, gzip.GzipFile(fileobj=raw) as stream:
             return _unpack(tarfile.open(fileobj=_Guarded(stream), mode="r:"), folder, is_known, limits)
     except FileNotFoundError as error:
-        raise BadInput(f"there is no {source}", fix=_FIX) from error
+        raise BadInput(f"there is no {source}", fix="name a file that dawsos results save FILE wrote") from error
     except _UNREADABLE as error:
         raise BadInput(f"{source} cannot be read: it is damaged, or no file of results ({error})", fix=_FIX) from error
     except _Refused as reason:
@@ -139,7 +141,7 @@ class _Guarded(io.RawIOBase):
             # tarfile looks at the last byte of a file once more, to see whether it is there.
             self._at, self._again = offset, self._last
         if whence or offset < self._at:
-            raise _Refused("it goes back within itself")
+            raise _Refused("its files are not one after the other")
         while self._at < offset and self.read(min(offset - self._at, _LONGEST_HEADER)):
             pass
         return self._at
@@ -159,7 +161,7 @@ def _unpack(tar: tarfile.TarFile, folder: Path, is_known: Callable[[str], bool],
         total += member.size
         _must_be_allowed(member, total, len(wanted), limits)
         if member.name not in left or not is_known(member.name):
-            raise _Refused(f"{member.name!r} does not belong into it")
+            raise _Refused(f"{member.name!r} is not expected in it")
         tar.extract(member, folder, filter="data")
         if _digest(folder / member.name) != left.pop(member.name):
             raise _Refused(f"{member.name} is not what its list says")
@@ -173,7 +175,7 @@ def _must_be_allowed(member: tarfile.TarInfo, total: int, files: int, limits: Li
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse is not None or member.size < 0:
         raise _Refused(f"{member.name!r} is no regular file")
     if not parts or "/".join(parts) != member.name or parts[0] == "/" or ".." in parts:
-        raise _Refused(f"the name {member.name!r} leads out of it")
+        raise _Refused(f"the name {member.name!r} points outside of it")
     if len(member.name) > limits.name or any(len(part.encode(errors="surrogateescape")) > 255 for part in parts):
         raise _Refused(f"the name {member.name[:40]!r}... is too long")
     if member.size > limits.one or total > limits.all or files > limits.files:

@@ -177,8 +177,10 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "verify", _LOOK, "reading:verify",
-        "Check production: version of /health, latest page, nightly order, metrics; and every journal's chain.", (JSON,),
-        more="An environment that is down (after dawsos down, or a restart of the machine) is started from its data first.",
+        "Check production: version of /health, latest page, nightly order, metrics, a trace, alerts, dashboards; and every journal's "
+        "chain.", (JSON,),
+        more="What observability in pipeline.yaml does not name is 'not checked'; the exit code stays 0. An environment that is "
+        "down (after dawsos down, or a restart of the machine) is started from its data first.",
     ),
     Verb(
         "metrics", _LOOK, "reading:metrics",
@@ -258,10 +260,10 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "export", _WRITE, "writing:export",
-        "Write the files of other tools that pipeline.yaml gives: CI workflow, Flagger manifests, alert rules, dashboards.",
+        "Write files for other tools from pipeline.yaml: CI workflows, Flagger manifests, alert rules, dashboards.",
         (
             Parameter(
-                "names", "", "github-actions, gitlab-ci, flagger, alerts, grafana. Default: exports of pipeline.yaml.", "NAME",
+                "names", "", "github-actions, gitlab-ci, flagger, alerts, grafana. Default: the exports in pipeline.yaml.", "NAME",
                 repeated=True,
             ),
             Parameter("check", "--check", "Write nothing; show what differs, and exit with 1 when something does."),

@@ -176,7 +176,7 @@ def _observability(pipeline: Pipeline) -> list[tuple[Place, str]]:
                     problems.setdefault((*place, key, "url"), _no_port(port, name, profile, known))
                 if server.token in settings.env:
                     problems.setdefault(
-                        (*place, key, "token"), f"{server.token!r} is in env as well: a token is in no file"
+                        (*place, key, "token"), f"{server.token!r} is in env as well: keep a token out of files"
                     )
     return list(problems.items())
 

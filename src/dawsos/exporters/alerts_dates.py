@@ -32,12 +32,12 @@ def _approval(scope: Scope) -> Rule:
         f"time() - {scope.tool(name)} > {number(limit)}",
         "warning",
         "Stage {{ $labels.stage }} waits for an approval",
-        f"It was asked for {_TIME} ago. `dawsos status` names the run and the report that was shown.",
+        f"The run asked for it {_TIME} ago. `dawsos status` names the run, `dawsos show RUN` its report.",
         (
             _aged("an approval waits", series, 2 * limit, Fired(labels)),
             _aged("an approval was just asked for", series, limit / 2),
         ),
-        why=("The series is there only while something waits: its absence is no fault.",),
+        why=("The series exists only while an approval is pending, so its absence is normal.",),
     )
 
 
@@ -70,12 +70,12 @@ def _waiver(scope: Scope) -> Rule:
         "WaiverExpires",
         expr,
         "warning",
-        "A waiver of gate {{ $labels.gate }} of stage {{ $labels.stage }} is about to end",
-        f"What the gate passed on, a waiver or data with a date, ends in {_TIME}; after that the stage fails.",
+        "A waiver of the gate {{ $labels.gate }} in stage {{ $labels.stage }} ends soon",
+        f"The waiver, or the data with a maximum age, on which the gate passed ends in {_TIME}. After that the stage fails.",
         tuple(cases),
         why=(
-            "The series is there only where a gate passed on a waiver, or on data with a date.",
-            "Where a gate has a max_age, each run begins it anew: that is told when half of it is over.",
+            "The series exists only for a gate that passed on a waiver, or on data with a maximum age.",
+            "With a max_age each run has new data and a new end, so the alert fires when half of max_age is over.",
         ),
     )
 
@@ -98,8 +98,8 @@ def _certificate(scope: Scope) -> Rule:
         "CertificateExpires",
         f"({scope.tool(own)} or {PROBED}) - time() < {number(ahead)}",
         "warning",
-        "A certificate is about to end",
-        f"It ends in {_TIME}. Subject: {{{{ $labels.subject }}}}; probed at: {{{{ $labels.instance }}}}.",
+        "A certificate expires soon",
+        f"It expires in {_TIME}. Subject: {{{{ $labels.subject }}}}; probed at: {{{{ $labels.instance }}}}.",
         (
             _aged("it ends soon", series, -ahead / 2, Fired(labels)),
             _aged("a probed one ends soon", f'{PROBED}{{instance="{site}"}}', -ahead / 2, Fired({"instance": site})),
@@ -107,8 +107,8 @@ def _certificate(scope: Scope) -> Rule:
             _aged("a probed one ends later", f'{PROBED}{{instance="{site}"}}', -2 * ahead),
         ),
         why=(
-            f"{PROBED} is of Prometheus' blackbox exporter.  Where neither is scraped, certificates are not checked;",
-            "with `certificates: true` PipelineMetricsAbsent says so.",
+            f"{PROBED} comes from Prometheus' blackbox exporter. If neither metric is scraped, no certificate is checked;",
+            "with `certificates: true` PipelineMetricsAbsent then fires.",
         ),
     )
 
@@ -121,7 +121,7 @@ def _stale(scope: Scope) -> Rule:
         "PipelineMetricsStale",
         f"time() - {series} > {number(limit)}",
         "warning",
-        "The page of pipeline metrics is old",
-        f"It was written {_TIME} ago. Until it is written again, no alert on the pipeline means anything.",
+        "The pipeline metrics are stale",
+        f"They were written {_TIME} ago. Until they are written again, the alerts on the pipeline judge old numbers.",
         (_aged("an old page", series, 2 * limit, Fired(labels)), _aged("a new page", series, limit / 2)),
     )

@@ -76,29 +76,29 @@ def _failure_rate(scope: Scope) -> Rule:
         f"sum(rate({failed}[1h]))\n/ sum(rate({runs}[1h])) > {number(limit)}",
         "warning",
         f"CI/CD pipeline failure rate > {humanized_share(limit)}",
-        f"{_SHARE} of the runs of the last hour failed.",
+        f"{_SHARE} of the runs in the last hour failed.",
         (
             Case(
-                "more runs of the hour failed than may",
+                "more runs of the last hour failed than the limit allows",
                 growing(1000 * share),
                 after,
                 (Fired(shown={_SHARE: humanized_share(share)}),),
             ),
             Case(
-                "fewer runs of the hour failed",
+                "fewer runs of the last hour failed",
                 growing(500 * limit),
                 after,
             ),
             Case(
-                "no run in the hour is 0 / 0, and says nothing",
+                "no run in the last hour: 0 / 0 is no alert",
                 {failed: f"7+0x{minutes}", passed: f"3+0x{minutes}"},
                 after,
             ),
         ),
         hold=hold,
         why=(
-            "Without a run in the hour this is 0 / 0 = NaN, and NaN is above nothing: the silence says neither good nor bad.",
-            "Of a pipeline that runs twice a day it says nothing most of the day: there is PipelineFailsOften.",
+            "Without a run in the hour this is 0 / 0 = NaN, and a comparison with NaN is false: no alert then means no data.",
+            "A pipeline that runs twice a day has no data here for most of the day: PipelineFailsOften counts over a longer window.",
         ),
     )
 
@@ -142,26 +142,26 @@ def _share_rule(scope: Scope, name: str, counters: tuple[str, str, str], limit: 
         f"sum(increase({part}[{window}]))\n/ sum(increase({whole}[{window}])) > {number(limit)}\n"
         f"and sum(increase({whole}[{window}])) >= {fewest}",
         "warning",
-        f"More than {humanized_share(limit)} of the {things} of {window} {fate}",
-        f"{_SHARE} of the {things} of the last {window} {fate}.",
+        f"More than {humanized_share(limit)} of the {things} in the last {window} {fate}",
+        f"{_SHARE} of the {things} in the last {window} {fate}.",
         (
             Case(
-                f"more of the {things} {fate} than may",
+                f"more of the {things} {fate} than the limit allows",
                 counted(bad, count),
                 15 * _MINUTE,
                 (Fired(shown={_SHARE: humanized_share(bad / count)}),),
             ),
             Case(f"fewer of the {things} {fate}", counted(math.floor(limit * count), count), 15 * _MINUTE),
-            Case(f"of so few {things} no rate is made", counted(few, few), 15 * _MINUTE),
+            Case(f"too few {things} for a rate", counted(few, few), 15 * _MINUTE),
         ),
-        why=(f"Needs {fewest} {things} in the window; fewer are no rate.",),
+        why=(f"Fires only when there are at least {fewest} {things} in the window.",),
     )
 
 
 def _rollback(scope: Scope) -> Rule:
     rollbacks, causes = scope.tool("canary_rollbacks_total"), "canary_rollbacks_by_cause_total"
     asked = f"increase({scope.tool(causes)}[5m]) > 0".replace("\\", "\\\\").replace('"', '\\"')
-    template = f'{{{{ range query "{asked}" }}}}{{{{ .Labels.cause }}}} {{{{ end }}}}'
+    template = f'{{{{ range query "{asked}" }}}} {{{{ .Labels.cause }}}}{{{{ end }}}}'
     labels = dict(scope.options.pipeline_series)
     of_cause = scope.tool(causes, 'cause="latency"')
     return Rule(
@@ -169,20 +169,20 @@ def _rollback(scope: Scope) -> Rule:
         f"increase({rollbacks}[5m]) > 0",
         "critical",
         "Canary deployment rolled back",
-        f"Traffic is on the stable release. Counted causes: {template}. `dawsos show last` has rule, value and limit.",
+        f"The canary has no traffic any more. `dawsos show last` has the rule, the value and the limit. Causes:{template}",
         (
             Case(
                 "a rollout was rolled back",
                 {rollbacks: "3+0x4 4+0x25", of_cause: "0+0x4 1+0x25"},
                 5 * _MINUTE,
-                (Fired(labels, {template: "latency "}),),
+                (Fired(labels, {template: " latency"}),),
             ),
             Case("rollbacks of the past", {rollbacks: "4+0x30"}, 5 * _MINUTE),
             Case("it is over five minutes after the rollback", {rollbacks: "3+0x4 4+0x25"}, 15 * _MINUTE),
         ),
         why=(
-            "A series that appears at 1 has no increase: dawsos writes the counter at 0 from the first page on.",
-            "A rollback while Prometheus scrapes nothing for five minutes is not seen here, but by CanaryRollbackRate.",
+            "increase() sees nothing of a series that appears at 1, so dawsos exports the counter at 0 from the start.",
+            "If Prometheus scrapes nothing for five minutes after a rollback, this rule misses it; CanaryRollbackRate counts it.",
         ),
     )
 
@@ -200,8 +200,8 @@ def _slow(scope: Scope) -> Rule:
         "PipelineSlow",
         f"histogram_quantile(0.95, sum by (le) (rate({scope.tool(bucket)}[1d]))) > {number(limit)}",
         "warning",
-        f"Ships take longer than {told(limit)} to their canary",
-        f"p95 from the start of a ship to its rollout, waiting for people left out: {_TIME}.",
+        f"Ships take longer than {told(limit)} to begin their rollout",
+        f"p95 from the start of a ship to its rollout, without the time that people took to approve: {_TIME}.",
         (
             Case(
                 "a fifth of the ships took longer",
@@ -213,8 +213,8 @@ def _slow(scope: Scope) -> Rule:
             Case("no ship that day", {scope.tool(bucket, 'le="+Inf"'): "5+0x30"}, 15 * _MINUTE),
         ),
         why=(
-            "The request's query, over a day: in an hour there is often no ship, and the quantile is NaN.",
-            "Of few ships it is the slowest; between two buckets it is an estimate.",
+            "Over a day, because in an hour there is often no ship, and the quantile is NaN.",
+            "With few ships p95 is about the slowest one. Within a bucket it is an estimate.",
         ),
     )
 
@@ -254,9 +254,9 @@ def _near_budget(scope: Scope) -> Iterator[Rule]:
         "\nor ".join(queries),
         "warning",
         f"Stage {{{{ $labels.stage }}}} needs more than {humanized_share(_NEAR)} of its budget",
-        f"Its attempts of the last day took {_TIME} on average; at the end of its budget a stage is stopped, and fails.",
+        f"Its attempts in the last day took {_TIME} on average. A stage that uses up its budget is stopped and fails.",
         (case("stages take most of their budgets", 0.9, True), case("stages take half of their budgets", 0.5, False)),
-        why=("0 / 0 is NaN: a stage that did not run that day is not judged.",),
+        why=("A stage that did not run in the last day gives 0 / 0 = NaN, and no alert.",),
     )
 
 
@@ -282,8 +282,8 @@ def _absent(scope: Scope) -> Rule:
         "PipelineMetricsAbsent",
         any_of(queries, "metric"),
         "warning",
-        "There is no metric {{ $labels.metric }}",
-        "The alerts that are made of it cannot fire: their silence means nothing until it is there again.",
+        "The metric {{ $labels.metric }} is absent",
+        "The alerts that use it cannot fire until Prometheus scrapes it again.",
         (
             Case("nothing is scraped", {}, at, tuple(Fired({"metric": key, **labels[key]}) for key in queries)),
             Case("every metric is there", there, at),

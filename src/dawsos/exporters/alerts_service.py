@@ -131,11 +131,13 @@ def _errors(scope: Scope) -> Objective:
         "ErrorBudget",
         "error_rate",
         budget,
-        lambda burn: f"{_SHARE} of the requests of {duration(burn.long)} failed; {humanized_share(budget)} may.",
+        lambda burn: (
+            f"{_SHARE} of the requests in the last {duration(burn.long)} failed; the SLO allows {humanized_share(budget)}."
+        ),
         bad,
         series,
         (
-            "There is no series of 5xx before the first: then this is empty, as it is without requests (see SloTrafficLow).",
+            "The 5xx series appears with the first error. Before that, and without requests, this has no value (see SloTrafficLow).",
         ),
     )
 
@@ -162,13 +164,13 @@ def _latency(scope: Scope) -> Objective:
         "warm_p95",
         _SLOWER,
         lambda burn: (
-            f"More than {humanized_share(nice(burn.factor * _SLOWER))} of the requests of {duration(burn.long)} took longer "
-            f"than {told(limit)}; {humanized_share(_SLOWER)} may."
+            f"More than {humanized_share(nice(burn.factor * _SLOWER))} of the requests in the last {duration(burn.long)} took longer "
+            f"than {told(limit)}; the SLO allows {humanized_share(_SLOWER)}."
         ),
         bad,
         series,
         (
-            f"warm_p95 allows {humanized_share(_SLOWER)} of the requests to be slower than {told(limit)}.  N times as many are",
+            f"The SLO allows {humanized_share(_SLOWER)} of the requests to be slower than {told(limit)}. N times as many are",
             f"when the quantile 1 - N * {number(_SLOWER)} is above it: exact with a bucket there (see ServiceMetricsAbsent).",
         ),
     )
@@ -182,7 +184,7 @@ def _burn_rule(scope: Scope, objective: Objective, burn: Burn) -> Rule:
         f"{objective.alert}{burn.name}",
         f"{objective.bad(long, burn)}\nand {objective.bad(short, burn)}\nand {requests}",
         burn.severity,
-        f"The budget of slo.{objective.slo} is spent {burn.label} too fast".replace(" 1x too fast", " too fast"),
+        f"The error budget of slo.{objective.slo} burns {burn.label} too fast".replace(" 1x too fast", " too fast"),
         objective.what(burn),
         tuple(_burn_cases(scope, objective, burn)),
         labels={"slo": objective.slo, "burn": burn.label},
@@ -211,8 +213,8 @@ def _burn_cases(scope: Scope, objective: Objective, burn: Burn) -> Iterator[Case
         fired = Fired(shown={_SHARE: humanized_share(above)})
         return Case(name, series, samples * interval, (fired,) if fires else (), interval)
 
-    yield case("more is bad than the limit, in both windows", (10, above), fires=True)
-    yield case("less is bad than the limit", (10, 0.8 * limit))
+    yield case("the share of bad requests is above the limit in both windows", (10, above), fires=True)
+    yield case("the share of bad requests is below the limit", (10, 0.8 * limit))
     # So long that the long window is over the limit all the same.
     worse = min(1.0, 2 * limit) or above
     yield case("it is over: the short window is clean again", (120, worse), (short + 5, 0.0))
@@ -220,7 +222,7 @@ def _burn_cases(scope: Scope, objective: Objective, burn: Burn) -> Iterator[Case
     if limit:
         yield case("it has just begun: the long window is still good", (long, 0.0), (short, worse))
     if fewest > 1:
-        yield case("all is bad, of too few requests to tell", (10, 1.0), rate=fewest / 20)
+        yield case("every request is bad, but there are too few to judge", (10, 1.0), rate=fewest / 20)
 
 
 def _traffic(phases: tuple[tuple[int, float], ...], rate: float) -> tuple[str, str]:
@@ -241,8 +243,8 @@ def _low_traffic(scope: Scope) -> Rule:
         "SloTrafficLow",
         f"sum(increase({scope.service(_REQUESTS)}[1h])) < {fewest}",
         "info",
-        f"Fewer than {fewest} requests an hour: slo.error_rate and slo.warm_p95 are not judged over one hour",
-        "With so few, a single error would spend the whole budget: the alerts on burn rates say nothing, neither good nor bad.",
+        f"Fewer than {fewest} requests in the last hour: its burn rates are not judged",
+        "With so few requests one error would spend the whole error budget. ErrorBudgetBurn and LatencyBudgetBurn need more.",
         (
             Case("almost no requests", {requests: f"0+{number(fewest / 600)}x200"}, 130 * _MINUTE, (Fired(),)),
             Case("enough requests", {requests: f"0+{number(2 * fewest / 60)}x200"}, 130 * _MINUTE),
@@ -261,8 +263,8 @@ def _counters(scope: Scope) -> Iterator[Rule]:
         "ServiceFailureCounter",
         any_of(queries, "counter"),
         "warning",
-        "The service counts failures in {{ $labels.counter }}",
-        "A rollout under way is rolled back for it; this is about the release that serves.",
+        "The service counted failures in {{ $labels.counter }}",
+        "A rollout under way is rolled back for it. Without a rollout, the release that serves or one of its jobs failed.",
         (
             Case(
                 "failures are counted",
@@ -272,7 +274,7 @@ def _counters(scope: Scope) -> Iterator[Rule]:
             ),
             Case("failures of the past", dict.fromkeys(counters.values(), "2+0x30"), 5 * _MINUTE),
         ),
-        why=("max, and not sum: every process of a deployment may tell the same number.",),
+        why=("max, and not sum: every process of a deployment may report the same number.",),
     )
 
 
@@ -298,8 +300,8 @@ def _absent(scope: Scope) -> Rule:
         "ServiceMetricsAbsent",
         any_of({metric: f"absent({query})" for metric, query in wanted.items()}, "metric"),
         "warning",
-        "There is no metric {{ $labels.metric }} of the service",
-        "The alerts on the service's objectives are made of it: their silence means nothing until it is there.",
+        "The service's metric {{ $labels.metric }} is absent",
+        "The alerts on the service that use it cannot fire, or only estimate, until Prometheus scrapes it.",
         (
             Case("nothing is scraped", {}, at, tuple(Fired({"metric": metric, **labels}) for metric in wanted)),
             Case("no bucket ends at the objective", other, at, (Fired({"metric": f"{_BUCKET} le {limit}", **labels}),)),
@@ -307,6 +309,6 @@ def _absent(scope: Scope) -> Rule:
         ),
         hold=_ABSENT_FOR,
         why=(
-            "A latency objective without a bucket at its limit is only estimated, and above the last bucket not seen.",
+            "Without a bucket that ends at the SLO, LatencyBudgetBurn is an estimate; above the last bucket it sees nothing.",
         ),
     )

@@ -144,7 +144,7 @@ def _must_be_asked(pipeline: Pipeline, stage: Stage, job: CiJob, jobs: Sequence[
     followers = [other for other in jobs if _direct(pipeline, stage, other)]
     if not followers or any(other is job or other.environment is None for other in followers):
         raise BadInput(
-            f"{where} cannot be asked for in CI: there the reviewers of an environment approve before the next job, and what needs "
+            f"{where} cannot be asked for in CI: a reviewer of an environment approves before the next job starts, and what needs "
             f"{stage.id} is {'in ' + followers[0].name if followers else 'nothing'}",
             fix=f"let only a stage of another environment need {stage.id}, or give the approval to a stage before a deployment",
         )
@@ -223,7 +223,7 @@ def waiting(line: str, note: str) -> str:
     """
     return (
         f"code=0\n{line} < /dev/null || code=$?\n"
-        "# 75: every gate passed and the approval is missing; who reviews the next environment gives it.\n"
+        "# Exit code 75: every gate passed, and only the approval is missing. A reviewer of the next environment gives it.\n"
         f'if [ "$code" -ne 75 ]; then exit "$code"; fi\n{note}\n'
     )
 

@@ -49,7 +49,7 @@ def render(pipeline: Pipeline, options: FlaggerOptions) -> Files:
     if not options.hosts:
         raise BadInput(
             "pipeline.yaml: exports.flagger.hosts: the name under which users reach the service is missing",
-            fix="write exports: {flagger: {hosts: [api.example.com], ...}}; docs/exports.md",
+            fix="write exports: {flagger: {hosts: [api.example.com], ...}}; docs/exports.md explains every option",
         )
     canary = _Canary(pipeline, options)
     return {
@@ -202,7 +202,7 @@ class _Canary:
             *built_in,
             *(f"  {check.name}: {check.needs}" for check in self.checks),
             "",
-            "docs/exports.md of DawsOS Pipeline says what was run for real, and what Flagger has no word for.",
+            "docs/exports.md of DawsOS Pipeline says what was run for real, and what Flagger cannot express.",
         ]
 
 

@@ -41,25 +41,31 @@ def render(pipeline: Pipeline, options: GithubActionsOptions) -> Files:
     if labels:
         runners = {"self-hosted-runner": {"labels": labels}}
         files[".github/actionlint.yaml"] = yaml_text(
-            "github_actions", runners, comment=("What actionlint cannot know.",)
+            "github_actions", runners, comment=("Labels of self-hosted runners, which actionlint cannot know.",)
         )
     return files
 
 
 _COMMENTS: Mapping[str, Sequence[str]] = {
     "deploy": (
-        "A push is shipped; docs/exports.md says what the repository on GitHub needs: reviewers of the environments, a signing",
-        "key or sigstore, and for `platform: local` a runner that keeps what runs.",
+        "Ships each push. docs/exports.md of DawsOS Pipeline says what the repository on GitHub needs: reviewers of the",
+        "environments, a signing key or sigstore, and for `platform: local` a runner that keeps what runs.",
     ),
-    "pull-request": ("The commit of a pull request is judged: no secret, no signature, no deployment.",),
-    "rollback": ("Brings production back. It waits for no reviewer and for no other workflow.",),
-    "nightly": ("Checks what serves the users.",),
+    "pull-request": (
+        "Runs the stages before a deployment: without secrets, without a signature, and nothing is deployed.",
+    ),
+    "rollback": ("Brings production back to the release before. It waits for no reviewer and for no other workflow.",),
+    "nightly": ("Checks each night what serves the users.",),
 }
 
 
 def _deploy(pipeline: Pipeline, options: GithubActionsOptions) -> dict[str, Any]:
     jobs = ci_jobs(pipeline)
-    hotfix = {"description": "Why stages are skipped; empty skips none", "required": False, "type": "string"}
+    hotfix = {
+        "description": "Reason of a hotfix, which skips some stages; empty skips none",
+        "required": False,
+        "type": "string",
+    }
     by_hand = {"inputs": {"hotfix": hotfix}} if any(stage.hotfix_skips for stage in pipeline.stages) else {}
     return {
         "name": "Deploy to production" if users_environment(pipeline) else "Ship",
@@ -186,7 +192,7 @@ def _operation(
 
 def _rollback(pipeline: Pipeline, options: GithubActionsOptions, environment: str) -> dict[str, Any]:
     inputs = {
-        "reason": {"description": "Why", "required": True, "type": "string"},
+        "reason": {"description": "Why production is rolled back", "required": True, "type": "string"},
         "to": {"description": "A release or commit; empty: the release before", "required": False, "type": "string"},
     }
     variables = {"ASKED_BY": "${{ github.actor }}", "REASON": "${{ inputs.reason }}", "TO": "${{ inputs.to }}"}

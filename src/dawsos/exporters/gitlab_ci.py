@@ -30,8 +30,8 @@ from dawsos.model.pipeline import Pipeline
 Job = dict[str, Any]
 
 _COMMENT = (
-    "A push is shipped; docs/exports.md says what the project on GitLab needs: protected environments, a signing key or",
-    "sigstore, for `platform: local` a runner with the shell executor, and for the nightly check a schedule.",
+    "Ships each push. docs/exports.md of DawsOS Pipeline says what the project on GitLab needs: protected environments, a",
+    "signing key or sigstore, for `platform: local` a runner with the shell executor, and for the nightly check a schedule.",
 )
 # Below the project, because GitLab takes artifacts from nowhere else; git ignores the folder.
 _WORK = ".dawsos/ci"
@@ -67,7 +67,10 @@ def _asked(pipeline: Pipeline, environment: str | None) -> Job:
     """Return the variables; GitLab asks for those with a description when a person starts a pipeline."""
     asked: Job = {"GIT_DEPTH": "0"}
     if any(stage.hotfix_skips for stage in pipeline.stages):
-        asked["HOTFIX"] = {"value": "", "description": "Why stages are skipped; empty skips none"}
+        asked["HOTFIX"] = {
+            "value": "",
+            "description": "Reason of a hotfix, which skips some stages; empty skips none",
+        }
     if environment is not None:
         asked["ROLLBACK_REASON"] = {"value": "", "description": f"Roll back {environment}: why; empty ships the commit"}
         asked["ROLLBACK_TO"] = {"value": "", "description": "Roll back to this release; empty: the release before"}

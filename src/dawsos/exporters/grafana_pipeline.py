@@ -61,7 +61,7 @@ def _runs_now(limits: AlertsOptions, has_rollout: bool) -> Row:
             width=4, height=4, none="no run ended", section=Section.RUNS_FAIL,
         ),
         Panel(
-            "Time of a ship, p95", "stat", f"95 of 100 ships took at most so long {_until(has_rollout)}.",
+            "Time of a ship, p95", "stat", f"95 of 100 ships took at most this long {_until(has_rollout)}.",
             (Target(quantile(0.95, _work(has_rollout))),), unit="s", limits=(Limit(limits.duration),),
             width=4, height=4, none="no ship so far", section=Section.SLOW,
         ),
@@ -91,7 +91,7 @@ def _runs_over_time(limits: AlertsOptions, has_rollout: bool) -> Row:
         ),
         Panel(
             "Time of a ship", "timeseries",
-            f"95 of 100 ships, and half of them, took at most so long {_until(has_rollout)}; the third line is from start to end. "
+            f"95 of 100 ships, and half of them, took at most this long {_until(has_rollout)}; the third line is from start to end. "
             "A point looks back over the time shown. The line is the target for p95.",
             (
                 Target(quantile(0.95, _work(has_rollout)), "p95"),
@@ -126,7 +126,7 @@ def _stages(pipeline: Pipeline) -> Row:
         ),
         Panel(
             "Duration of stages, p95", "bargauge",
-            "95 of 100 attempts of a stage took at most so long. A full bar is the stage's budget: it is then stopped.",
+            "95 of 100 attempts of a stage took at most this long. A full bar is the stage's budget: it is then stopped.",
             (Target(f"sort_desc({quantile(0.95, buckets, 'stage')})", "{{stage}}"),), unit="s", series=budgets, height=10,
             none="no stage ended", section=Section.NEAR_BUDGET,
         ),

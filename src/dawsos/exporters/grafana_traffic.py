@@ -57,7 +57,7 @@ def _rollout_now(pipeline: Pipeline, limits: AlertsOptions) -> Row:
         _errors_now(pipeline),
         _latency_now(pipeline),
         Panel(
-            "Rollbacks", "stat", "Rollouts that were taken back in the time shown.",
+            "Rollbacks", "stat", "Rollouts that were rolled back in the time shown.",
             (Target(grown(tool("canary_rollbacks_total"))),), whole=True, limits=(Limit(ONE),), width=4, height=4,
             section=Section.ROLLBACK,
         ),
@@ -86,7 +86,7 @@ def _latency_now(pipeline: Pipeline) -> Panel:
 def _replicas_now(pipeline: Pipeline) -> Panel:
     wanted = pipeline.environments[pipeline.rollout_stage().environment].replicas
     return Panel(
-        "Replicas that answer", "stat", f"Replicas whose metrics page answers. Red below {wanted}, which pipeline.yaml wants.",
+        "Replicas that answer", "stat", f"Replicas whose metrics page answers. Red below the {wanted} of pipeline.yaml.",
         (Target(f"sum by (deployment) (up{{{CHOSEN}}})", "{{deployment}}"),), base="red", limits=(Limit(wanted, "green"),),
         width=4, height=4, names=True, none="none is scraped", section=Section.CRASHES,
     )  # fmt: skip
@@ -99,13 +99,13 @@ def _judge(pipeline: Pipeline) -> Row:
     return Row("Rollout", (
         Panel(
             "Evidence against the canary", "timeseries",
-            "What the judge has against the canary, as a part of what it needs to hold it or to roll it back: that is 1, the line.",
+            "The judge's evidence against the canary, divided by its limit. At 1, the line, the canary is held or rolled back.",
             (Target(f"{against} / {its_limit}", "{{measure}}"),), limits=(Limit(1),), none="no rollout",
             section=Section.ROLLBACK,
         ),
         Panel(
             "Evidence for the canary", "timeseries",
-            "How far the canary is shown to be within its limits: at 1, the line, it is. `advance: evidence` waits for it.",
+            "The judge's evidence that the canary is within its limits. `advance: evidence` waits until it is at 1, the line.",
             (Target(f"{good} / {shown}", "{{measure}}"),), base="orange", limits=(Limit(1, "green"),),
             none="no rollout, or a judge that compares with limits only", section=Section.ROLLBACK,
         ),
@@ -176,12 +176,12 @@ def _rollbacks(limits: AlertsOptions) -> Row:
     begun, undone = tool("canary_deployments_total"), tool("canary_rollbacks_total")
     return Row("Rollbacks and deployments", (
         Panel(
-            "Rollbacks by cause", "bargauge", "Why rollouts were taken back in the time shown.",
+            "Rollbacks by cause", "bargauge", "Why rollouts were rolled back in the time shown.",
             (Target(f"topk(6, {grown(causes, 'cause')})", "{{cause}}"),), whole=True, limits=(Limit(ONE, "orange"),),
             section=Section.ROLLBACK_RATE,
         ),
         Panel(
-            "Rollouts that were taken back", "stat", "Share of the rollouts of the last 30 days.",
+            "Rollback rate", "stat", "Share of the rollouts of the last 30 days that were rolled back.",
             (Target(share(undone, begun)),), unit="percentunit", limits=(Limit(limits.rollback_rate),), none="no rollout", over="30d",
             section=Section.ROLLBACK_RATE,
         ),
@@ -221,7 +221,7 @@ def _budget(allowed: float) -> Panel:
     left = f"1 - ({error_rate(CHOSEN, window='$__range')}) / {allowed:g}"
     return Panel(
         "Error budget left", "stat",
-        f"Of the {allowed:.4g} of the requests of the last 30 days that may fail, so much is left. Below 0 the SLO is broken.",
+        f"What is left of the budget: {allowed:.4g} of the requests of the last 30 days may fail. Below 0 the SLO is missed.",
         (Target(left),), unit="percentunit", base="red", limits=(Limit(0, "orange"), Limit(0.25, "green")),
         width=4, height=4, none="no traffic", over="30d", section=Section.ERRORS,
     )  # fmt: skip
@@ -256,7 +256,7 @@ def _service_over_time(pipeline: Pipeline) -> Row:
         Panel(
             "Latency",
             "timeseries",
-            "So many of 100 requests were answered within this time. The line is the SLO of p95.",
+            "p50: half of the requests were answered within this time; p95 and p99 likewise. The line is the SLO of p95.",
             tuple(Target(latency(part, CHOSEN), f"p{part * 100:g}") for part in (0.5, 0.9, 0.95, 0.99)),
             unit="s",
             limits=(Limit(slo.warm_p95),),

@@ -57,7 +57,9 @@ class CiOptions(ExportOptions):
         if self.package is not None and self.requirements is not None:
             raise ValueError("package and requirements both say what to install: write one of them")
         if self.command != "dawsos" and (self.package or self.requirements) is not None:
-            raise ValueError(f"nothing is installed where command is {self.command}")
+            raise ValueError(
+                f"{self.command} is the tool, so nothing is installed: remove package and requirements, or command"
+            )
         return self
 
 

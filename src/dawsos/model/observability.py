@@ -22,7 +22,7 @@ def _address(value: str) -> str:
     if not _URL.fullmatch(value):
         raise ValueError(
             f"{value!r} is not the address of a server: write it like https://prometheus.example.org or "
-            "http://127.0.0.1:{SCRAPER_PORT}, without a name, a password or a query"
+            "http://127.0.0.1:{SCRAPER_PORT}, without a user name, a password or a query"
         )
     return value.rstrip("/")
 
@@ -108,13 +108,13 @@ def _matchers(inner: str, text: str) -> Iterator[Matcher]:
         found = _MATCHER.match(inner, at)
         if found is None:
             raise ValueError(
-                f'{text!r} is no matcher: write the name of an alert, or label="value" with =, !=, =~ or !~'
+                f'{text!r} is not a matcher: write the name of an alert, or label="value" with =, !=, =~ or !~'
             )
         label, operator, quoted = found[1], found[2], re.sub(r"\\(.)", r"\1", found[3])
         try:
             re.compile(quoted if "~" in operator else "")
         except re.error as error:
-            raise ValueError(f"{text!r}: {quoted!r} is no regular expression: {error}") from error
+            raise ValueError(f"{text!r}: {quoted!r} is not a regular expression: {error}") from error
         yield Matcher(label, operator, quoted)
         at = found.end()
 
@@ -134,7 +134,7 @@ class AlertServer(ObservabilityServer):
 
 def _file(value: str) -> str:
     if any(part in ("", ".", "..") for part in value.split("/")):
-        raise ValueError(f"{value!r} is no file of the project: write it from the project's root")
+        raise ValueError(f"{value!r} is not a path below the project's root, such as deploy/grafana/service.json")
     return value
 
 

@@ -55,7 +55,7 @@ def export(project: Project, names: Sequence[str], *, check: bool, out: Path | N
     chosen = list(dict.fromkeys(map(_known, names))) or [cast("ExporterName", name) for name in kept]
     if not chosen:
         raise BadInput(
-            f"{PIPELINE_FILE} keeps no exports",
+            f"{PIPELINE_FILE} lists no exports",
             fix=f"name one ({', '.join(map(_shown, EXPORTERS))}), or add exports: to {PIPELINE_FILE}",
         )
     texts: dict[str, str] = {}
