@@ -201,6 +201,27 @@ def test_a_forged_result_is_not_restored(change: Callable[[Path], None], words: 
     assert jobs.plan("second", "lint", key=key)["lint"][0] == "run"
 
 
+def test_nothing_that_nobody_signed_is_written_to_the_terminal(jobs: Jobs) -> None:
+    key, evil = private_key(), "\x1b[2J\n::x"
+    jobs.saved("first", "lint", key=key)
+    folder = jobs.folder / "forged"
+    folder.mkdir()
+    facts = unpack(jobs.file, folder, lambda name: True)
+    (path,) = folder.glob("cache/lint/*/result.json")
+    kept = json.loads(path.read_text())
+    statement = json.loads(kept["statement"])
+    statement["signatures"][0]["keyid"] = evil
+    path.write_text(json.dumps({**kept, "statement": json.dumps(statement, indent=1) + "\n"}))
+    shutil.rmtree(folder / "runs")
+    shutil.rmtree(folder / "journal")
+    pack(jobs.file, dict(regular_files(folder)), {**facts, "commit": evil})
+    told = jobs.loaded("second", key=key)
+    assert (told.code, "\x1b" in told.out, "\n::" in told.out) == (0, False, False)
+    assert "of commit unknown" in told.out
+    assert "its statement proves nothing: it does not name a key (lint)" in told.out
+    assert "\\u001b" not in jobs.dawsos("second", "results", "load", str(jobs.file), "--json", key=key).out
+
+
 def altered(folder: Path) -> None:
     (path,) = folder.glob("cache/lint/*/artifacts/steps.json")
     path.write_text("[]")

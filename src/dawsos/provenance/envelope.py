@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from dawsos.ports import Keyring, Signer
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+_KEY_ID = re.compile(r"[0-9a-f]{64}")
 
 
 class Untrusted(Exception):
@@ -67,7 +69,8 @@ def signer_of(text: str) -> str:
     """Return the id of the key by which ``text`` says that it is signed, an empty text when it says none; proves nothing."""
     try:
         (given,) = json.loads(text)["signatures"]
-        return str(given["keyid"])
+        found = str(given["keyid"])
+        return found if _KEY_ID.fullmatch(found) else ""
     except (ValueError, TypeError, LookupError, RecursionError):
         return ""
 
@@ -93,6 +96,9 @@ def open_envelope(text: str, keyring: Keyring) -> Opened:
         raise Untrusted("it is not a DSSE envelope with one signature") from error
     if not canonical:
         raise Untrusted("it was altered: it is not written as it was signed")
+    if not _KEY_ID.fullmatch(key_id):
+        # It is shown to people, and may be of anybody.
+        raise Untrusted("it does not name a key")
     if not keyring.knows(key_id):
         raise UnknownKey(key_id)
     if not keyring.verifies(key_id, signature, pae(payload)):

@@ -177,7 +177,16 @@ def load(tools: Tools, source: Path, certified: Callable[[Path], Mapping[str, by
                 tools.project.strangers.mkdir(exist_ok=True)
                 path.replace(tools.project.strangers / path.name)
     doubted = tuple(one for one in runs if one.doubt)
-    return Loaded(str(facts.get("commit", "")), results, here, tuple(new), tuple(told), doubted)
+    # Nobody signed it: only what can be the name of a commit is shown.
+    commit = str(facts.get("commit", ""))
+    return Loaded(
+        commit if re.fullmatch("[0-9a-f]{40,64}", commit) else "unknown",
+        results,
+        here,
+        tuple(new),
+        tuple(told),
+        doubted,
+    )
 
 
 @contextmanager
