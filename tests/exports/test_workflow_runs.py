@@ -8,7 +8,6 @@ in for GitHub: the actions are folders, and who reviewed a run is told by the te
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 import re
@@ -21,14 +20,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dawsos.adapters.http import get
 from e2e.clone import git
-from support.workflows import ROOT, GitHub, Ran, review
+from support.workflows import ROOT, GitHub, Ran, ended, review, signing_key
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -99,17 +95,6 @@ class Shop:
         health: dict[str, Any] = asyncio.run(get(f"{self.serving()['url']}/health"))
         return str(health["body"]["version"])
 
-    def processes(self) -> list[psutil.Process]:
-        """Return every live process of the environments."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if any(str(self.github.place) in word for word in (*process.cmdline(), process.cwd())):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
@@ -124,7 +109,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     _done([str(tool), "init"], path, PIP_CONSTRAINT=str(place / "constraints.txt"))
     pipeline = path / "pipeline.yaml"
     pipeline.write_text(_filled_in(pipeline.read_text()) + _EXPORTS.format(home=home, command=f"command: {tool}"))
-    secret, public = _key()
+    secret, public = signing_key()
     github = GitHub(path, place, {}, {"DAWSOS_SIGNING_KEY": secret}, {"DAWSOS_TRUSTED_KEYS": public})
     given = Shop(path, github, home, tool)
     given.export()
@@ -132,7 +117,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     yield given
     if home.exists():
         given.dawsos("down", "--purge")
-    for process in given.processes():
+    for process in github.processes():
         process.kill()
 
 
@@ -146,30 +131,12 @@ def _filled_in(text: str) -> str:
     return re.sub(r"^  laptop: .*\n", lambda _: laptop, text, flags=re.MULTILINE)
 
 
-def _key() -> tuple[str, str]:
-    """Return a signing key as one line, and its public half as PEM."""
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return base64.b64encode(private).decode(), public.decode()
-
-
 def _done(argv: list[str], folder: Path = Path("/"), **more: str) -> None:
     done = subprocess.run(
         argv, cwd=folder, env={**os.environ, **more}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_WITHIN,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{argv} ended {done.returncode}:\n{done.stdout}{done.stderr}"
-
-
-_ENDED = re.compile(r"^\[[^\]]*/(.+?) *\] +🏁 +Job (succeeded|failed)", re.MULTILINE)
-
-
-def ended(said: Ran) -> dict[str, str]:
-    """Return job -> how it ended, in the order in which the jobs ended."""
-    return dict(_ENDED.findall(said.text))
 
 
 def test_commits_are_rolled_out_and_a_bad_one_is_rolled_back(shop: Shop) -> None:

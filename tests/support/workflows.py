@@ -6,13 +6,16 @@ the jobs as processes of this machine, with ``tests/exports/actions`` in the pla
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +24,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dawsos.adapters.locks import FileLock
 from dawsos.exporters.github_steps import PINS
@@ -84,23 +90,33 @@ def _install(folder: Path) -> str | None:
     return None
 
 
-def run(program: str, *arguments: str, folder: Path, **more: str) -> Ran:
-    """Run one of the programs in ``folder``."""
+def run(program: str, *arguments: str, folder: Path, within: float = _WITHIN, **more: str) -> Ran:
+    """Run one of the programs in ``folder``; the test fails, with what it said, when it has not ended ``within`` seconds."""
     # As on a machine of GitHub: what this test runs with is not known there.
     ours = ("PYTHON", "PYTEST", "VIRTUAL_ENV", "DAWSOS_", "GITHUB_", "GH_", "CI")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    done = subprocess.run(
-        [str(tools() / program), *arguments], cwd=folder, env={**variables, **more}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=_WITHIN,
-    )  # fmt: skip
-    return Ran(done.returncode, done.stdout)
+    # Not a pipe: what runs on after a job may hold it open.
+    with tempfile.TemporaryFile("w+") as said:
+        try:
+            code: int | None = subprocess.run(
+                [str(tools() / program), *arguments], cwd=folder, env={**variables, **more}, stdin=subprocess.DEVNULL,
+                stdout=said, stderr=subprocess.STDOUT, check=False, timeout=within,
+            ).returncode  # fmt: skip
+        except subprocess.TimeoutExpired:
+            code = None
+        said.seek(0)
+        text = said.read()
+    if code is None:
+        pytest.fail(f"{program} took longer than {within:g} s:\n{text[-6000:]}")
+    return Ran(code, text)
 
 
 @dataclass(frozen=True)
 class GitHub:
     """The repository ``project`` as GitHub runs its workflows: ``store`` has caches and artifacts, ``place`` the jobs.
 
-    ``variables`` are those of the runner, ``repository`` those of the repository.
+    ``variables`` are those of the runner, ``repository`` those of the repository.  A run of a workflow takes ``within`` seconds at
+    most.
     """
 
     project: Path
@@ -108,6 +124,7 @@ class GitHub:
     variables: Mapping[str, str]
     secrets: Mapping[str, str]
     repository: Mapping[str, str]
+    within: float = _WITHIN
 
     @property
     def store(self) -> Path:
@@ -120,7 +137,19 @@ class GitHub:
                 "ACT_STORE": str(self.store), "ACT_PYTHON": getattr(sys, "_base_executable", sys.executable),
                 "GITHUB_API_URL": address, **self.variables,
             }  # fmt: skip
-            return run("act", *self._arguments(event, workflow, given, inputs), folder=self.project)
+            arguments = self._arguments(event, workflow, given, inputs)
+            return run("act", *arguments, folder=self.project, within=self.within)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return every live process of the jobs, and of the environments that they started below ``place``."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if any(str(self.place) in word for word in (*process.cmdline(), process.cwd())):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
 
     def _arguments(
         self, event: str, workflow: str, given: Mapping[str, str], inputs: Mapping[str, str]
@@ -165,3 +194,21 @@ def _api(reviews: Any) -> Iterator[str]:
 def review(login: str, environment: str) -> dict[str, Any]:
     """Return a review as GitHub's API tells it."""
     return {"state": "approved", "comment": "", "environments": [{"name": environment}], "user": {"login": login}}
+
+
+_ENDED = re.compile(r"^\[[^\]]*/(.+?) *\] +🏁 +Job (succeeded|failed)", re.MULTILINE)
+
+
+def ended(said: Ran) -> dict[str, str]:
+    """Return job -> how it ended, in the order in which the jobs ended."""
+    return dict(_ENDED.findall(said.text))
+
+
+def signing_key() -> tuple[str, str]:
+    """Return a signing key as one line, and its public half as PEM."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(private).decode(), public.decode()
