@@ -300,3 +300,38 @@ def test_what_observes_an_environment_can_be_asked(changes: dict[str, Any], prob
     made = dict(with_stand_ins(**changes))
     pipeline = Pipeline.model_validate({**made, "stages": (*GOOD.stages, rollout)})
     assert told(pipeline) == problems
+
+
+CLUSTER = {"platform": "kubernetes", "context": "c", "namespace": "n", "release": "r", "chart": "charts/x"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problems"),
+    [
+        ({"environments": {"staging": {}, "production": CLUSTER}}, []),
+        (
+            {"environments": {"staging": {}, "production": {"platform": "kubernetes", "context": "c"}}},
+            [("environments.production", "platform kubernetes needs namespace, release, chart as well")],
+        ),
+        (
+            {"environments": {"staging": {}, "production": {"chart": "charts/x"}}},
+            [("environments.production.chart", "platform local knows no 'chart': that is for kubernetes")],
+        ),
+        (
+            {"profiles": profile(platform="kubernetes", context="c")},
+            [
+                (
+                    "profiles.laptop.environments.production",
+                    "platform kubernetes needs namespace, release, chart as well",
+                )
+            ],
+        ),
+        ({"profiles": profile(**CLUSTER)}, []),
+        # A profile brings what runs on a cluster to this machine.
+        ({"environments": {"staging": {}, "production": CLUSTER}, "profiles": profile(platform="local")}, []),
+    ],
+)
+def test_an_environment_has_what_its_platform_needs(changes: dict[str, Any], problems: list[tuple[str, str]]) -> None:
+    rollout = {"id": "canary", "uses": "rollout", "environment": "production", "gates": GOOD.stages[0].gates}
+    pipeline = Pipeline.model_validate({**dict(with_stand_ins(**changes)), "stages": (*GOOD.stages, rollout)})
+    assert told(pipeline) == problems

@@ -76,7 +76,7 @@ class Paper:
 
     def platform(self, name: str = "production") -> MemoryPlatform:
         """Return a prepared platform of the environment."""
-        platform = self.tools.platform(name, "local")
+        platform = self.tools.platform(name, self.pipeline.environment(name))
         assert isinstance(platform, MemoryPlatform)
         asyncio.run(platform.prepare(EnvironmentSpec(self.pipeline.service, self.pipeline.environment(name))))
         return platform

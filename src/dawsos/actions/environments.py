@@ -27,7 +27,7 @@ async def open_environment(
     settings = pipeline.environment(name, profile)
     given = passed(tools.project, name, settings, os.environ)
     tools.masker.add(given.values())
-    platform = tools.platform(name, settings.platform)
+    platform = tools.platform(name, settings, root)
     stand_ins = _stand_ins(tools, pipeline, settings, root)
     await platform.prepare(EnvironmentSpec(pipeline.service, settings, given, stand_ins))
     return platform
@@ -90,8 +90,8 @@ async def serving_profile(tools: Tools, pipeline: Pipeline, name: str) -> str:
     A verb that acts on that release must give its processes the same settings.  A later canary, of a drill or one that was rolled
     back, does not count.  Raises BadInput when pipeline.yaml has no such profile any more.
     """
-    kind = pipeline.environment(name, deployed_profile(tools, pipeline, name)).platform
-    stable = (await tools.platform(name, kind).status()).roles.stable
+    settings = pipeline.environment(name, deployed_profile(tools, pipeline, name))
+    stable = (await tools.platform(name, settings).status()).roles.stable
     return deployed_profile(tools, pipeline, name, stable)
 
 

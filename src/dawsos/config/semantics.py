@@ -83,12 +83,31 @@ def _environments(pipeline: Pipeline) -> list[tuple[Place, str]]:
         for changed in profile.environments:
             if changed not in known:
                 problems.append((("profiles", name, "environments", changed), _unknown_environment(changed, known)))
+    problems += _platforms(pipeline)
     rolling_out = [number for number, stage in enumerate(pipeline.stages) if stage.uses == "rollout"]
     for number in rolling_out[1:]:
         first = pipeline.stages[rolling_out[0]].id
         message = f"{first!r} uses rollout too: a run takes its release to the users once, and rollback undoes that"
         problems.append((("stages", number, "uses"), message))
     return problems
+
+
+def _platforms(pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
+    """Find environments that lack what their platform needs, or have what it does not know."""
+    for name, settings in pipeline.environments.items():
+        for key in settings.foreign:
+            yield ("environments", name, key), f"platform {settings.platform} knows no {key!r}: that is for kubernetes"
+        if settings.missing:
+            yield ("environments", name), f"platform kubernetes needs {', '.join(settings.missing)} as well"
+    for profile, changed in pipeline.profiles.items():
+        for name, changes in changed.environments.items():
+            known = pipeline.environments.get(name)
+            if known is None:
+                continue
+            missing = known.changed_by(changes).missing
+            if missing and missing != known.missing:
+                place: Place = ("profiles", profile, "environments", name)
+                yield place, f"platform kubernetes needs {', '.join(missing)} as well"
 
 
 def _stand_ins(pipeline: Pipeline) -> list[tuple[Place, str]]:

@@ -6,14 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from dawsos.model.cluster import Delivery, Driver, Gateway, KubernetesName
 from dawsos.model.observability import Observability
 from dawsos.model.policy import Strict, VariableName
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
-PlatformName = Literal["local"]
+PlatformName = Literal["local", "kubernetes"]
 ServiceName = Literal["postgres", "redis"]
 Replicas = Annotated[int, Field(ge=1, le=16)]
 PortName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*_PORT$")]
+
+# What only an environment on Kubernetes has.
+KUBERNETES_KEYS = frozenset(
+    ("context", "namespace", "release", "chart", "values", "url", "secret", "gateway", "images", "driver")
+)
 
 
 class StandIn(Strict):
@@ -53,6 +59,36 @@ class EnvironmentSettings(Strict):
         default=Observability(), description="Where `verify` finds the metrics, traces, alerts and dashboards."
     )
 
+    context: str | None = Field(default=None, min_length=1, description="Kubernetes: the context of the kubeconfig.")
+    namespace: KubernetesName | None = Field(default=None, description="Kubernetes: where the objects are.")
+    release: KubernetesName | None = Field(default=None, description="Kubernetes: the name of the Helm release.")
+    chart: str | None = Field(default=None, min_length=1, description="Kubernetes: the folder of the chart.")
+    values: tuple[str, ...] = Field(default=(), description="Kubernetes: files with values for the chart.")
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Kubernetes: where it answers; else the address of its gateway.",
+    )
+    secret: KubernetesName | None = Field(
+        default=None, description="Kubernetes: a Secret of yours with its variables; else the tool keeps one."
+    )
+    gateway: Gateway = Field(default=Gateway(), description="Kubernetes: where the numbers of the traffic come from.")
+    images: Delivery | None = Field(default=None, description="Kubernetes: how images get to the cluster.")
+    driver: Driver = Field(default="dawsos", description="Kubernetes: who conducts a rollout.")
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The keys that the platform needs and that have no value."""
+        if self.platform != "kubernetes":
+            return ()
+        needed = {"context": self.context, "namespace": self.namespace, "release": self.release, "chart": self.chart}
+        return tuple(key for key, value in needed.items() if value is None)
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """The keys that have a value and that the platform does not know."""
+        return () if self.platform == "kubernetes" else tuple(sorted(KUBERNETES_KEYS & self.model_fields_set))
+
     def changed_by(self, changes: EnvironmentChanges) -> EnvironmentSettings:
         """Return the settings with what a profile says of this environment: ``env`` is merged, other keys replace."""
         given = {key: value for key, value in changes if value is not None}
@@ -76,3 +112,13 @@ class EnvironmentChanges(Strict):
     env: dict[VariableName, str] | None = None
     pass_env: tuple[VariableName, ...] | None = None
     observability: Observability | None = None
+    context: str | None = Field(default=None, min_length=1)
+    namespace: KubernetesName | None = None
+    release: KubernetesName | None = None
+    chart: str | None = Field(default=None, min_length=1)
+    values: tuple[str, ...] | None = None
+    url: str | None = Field(default=None, pattern=r"^https?://")
+    secret: KubernetesName | None = None
+    gateway: Gateway | None = None
+    images: Delivery | None = None
+    driver: Driver | None = None

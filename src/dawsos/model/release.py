@@ -7,11 +7,20 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class BuiltImage:
+    """A container image of a release: ``digest`` (``sha256:...``) is that of the manifest in ``layout``, a folder in OCI's layout."""
+
+    name: str
+    digest: str
+    layout: Path
+
+
+@dataclass(frozen=True)
 class Release:
     """A built release.
 
     ``digest`` is the SHA-256 over its manifest, ``size`` the bytes on disk, ``interpreter`` the Python that runs it on this
-    machine.
+    machine.  ``images`` are those that were built beside it, none where there was no builder.
     """
 
     digest: str
@@ -20,6 +29,7 @@ class Release:
     size: int
     python: str
     interpreter: str
+    images: tuple[BuiltImage, ...] = ()
 
     @property
     def site(self) -> Path:

@@ -24,13 +24,18 @@ if TYPE_CHECKING:  # only named here; the supervisor, which needs the values of 
 
 @dataclass(frozen=True)
 class PlatformHost:
-    """What a platform gets from the tool: the environment's name and folder, and the ports to the world."""
+    """What a platform gets from the tool: the environment's name, folder and settings, and the ports to the world.
+
+    ``root`` is the checkout whose files the settings name, such as a chart.
+    """
 
     name: str
     folder: Path
     clock: Clock
     runner: Runner
     redactor: Redactor
+    settings: EnvironmentSettings
+    root: Path
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from dawsos.runs.journal import Journal
 
 if TYPE_CHECKING:
     from dawsos.adapters.process import ProcessRunner
-    from dawsos.model.environment import PlatformName
+    from dawsos.model.environment import EnvironmentSettings, PlatformName
     from dawsos.model.pipeline import GateOptions, Pipeline
     from dawsos.model.verdicts import GateKindName
     from dawsos.platforms.contract import Platform, PlatformHost
@@ -192,12 +192,20 @@ class Tools:
     prompter: Prompter
     make_platform: Callable[[PlatformName, PlatformHost], Platform]
 
-    def platform(self, name: str, kind: PlatformName) -> Platform:
-        """Return the platform of the environment ``name``."""
+    def platform(self, name: str, settings: EnvironmentSettings, root: Path | None = None) -> Platform:
+        """Return the platform of the environment ``name``; ``root`` is the checkout that has its files, else the project's."""
         from dawsos.platforms.contract import PlatformHost
 
-        host = PlatformHost(name, self.project.environment(name), self.clock, self.runner(), self.masker)
-        return self.make_platform(kind, host)
+        host = PlatformHost(
+            name,
+            self.project.environment(name),
+            self.clock,
+            self.runner(),
+            self.masker,
+            settings,
+            root or self.project.root,
+        )
+        return self.make_platform(settings.platform, host)
 
     def signer(self) -> Signer:
         """Return the project's signer, whose key the caller's variables may give; raises BadInput, InfrastructureError."""

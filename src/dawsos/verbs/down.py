@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from dawsos.model.environment import EnvironmentSettings
 from dawsos.runs.lifecycle import deploying
 from dawsos.runs.project import Project, open_tools
 
@@ -20,6 +21,6 @@ async def _down(project: Project, *, purge: bool) -> tuple[str, ...]:
     tools, names = open_tools(project), []
     with deploying(project):
         for path in project.environments():
-            await tools.platform(path.name, "local").down(purge=purge)
+            await tools.platform(path.name, EnvironmentSettings()).down(purge=purge)
             names.append(path.name)
     return tuple(names)

@@ -46,7 +46,7 @@ class Operation:
     def platform(self) -> Platform:
         """Return the environment's platform, which is not prepared: it says what it can do and what is there."""
         profile = deployed_profile(self.tools, self.pipeline, self.environment)
-        return self.tools.platform(self.environment, self.pipeline.environment(self.environment, profile).platform)
+        return self.tools.platform(self.environment, self.pipeline.environment(self.environment, profile))
 
     async def context(self, session: Session, release: Release, policy_profile: str) -> RolloutContext:
         """Open the environment as it was deployed and return what a rollout of ``release`` there works with."""

@@ -101,7 +101,15 @@ class MemorySubject:
 
     def platform(self) -> MemoryPlatform:
         masker = Masker()
-        host = PlatformHost("suite", self._folder / "suite", self._clock, ProcessRunner(SystemClock(), masker), masker)
+        host = PlatformHost(
+            "suite",
+            self._folder / "suite",
+            self._clock,
+            ProcessRunner(SystemClock(), masker),
+            masker,
+            SPEC.settings,
+            self._folder,
+        )
         return MemoryPlatform(host, self._environment)
 
     def release(self, text: str, *, broken: bool = False) -> Release:
@@ -131,7 +139,13 @@ class LocalSubject:
     def platform(self) -> LocalPlatform:
         masker = Masker()
         host = PlatformHost(
-            "suite", self._folder / "suite", SystemClock(), ProcessRunner(SystemClock(), masker), masker
+            "suite",
+            self._folder / "suite",
+            SystemClock(),
+            ProcessRunner(SystemClock(), masker),
+            masker,
+            SPEC.settings,
+            self._folder,
         )
         return LocalPlatform(host)
 

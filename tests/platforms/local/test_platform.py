@@ -39,7 +39,11 @@ def platform(tmp_path: Path) -> LocalPlatform:
     paper = Paper(tmp_path / "other")
     folder = tmp_path / "environment"
     write_desired(folder, Desired(deployments={"d1": {"release": "1" * 64, "named_ports": {"QUEUE_PORT": 4711}}}))
-    made = LocalPlatform(PlatformHost("staging", folder, paper.clock, paper.tools.runner(), paper.tools.masker))
+    made = LocalPlatform(
+        PlatformHost(
+            "staging", folder, paper.clock, paper.tools.runner(), paper.tools.masker, EnvironmentSettings(), folder
+        )
+    )
     spec = EnvironmentSpec(paper.pipeline.service, paper.pipeline.environment("staging", None))
     made._prepared = _Prepared(spec, {"DATABASE": "here", "QUEUE": URL})
     return made
@@ -47,7 +51,11 @@ def platform(tmp_path: Path) -> LocalPlatform:
 
 def test_what_is_not_prepared_says_so(tmp_path: Path) -> None:
     paper = Paper(tmp_path / "project")
-    bare = LocalPlatform(PlatformHost("staging", tmp_path, paper.clock, paper.tools.runner(), paper.tools.masker))
+    bare = LocalPlatform(
+        PlatformHost(
+            "staging", tmp_path, paper.clock, paper.tools.runner(), paper.tools.masker, EnvironmentSettings(), tmp_path
+        )
+    )
     with pytest.raises(InfrastructureError, match="staging is not prepared"):
         asyncio.run(bare.variables(None))
 

@@ -1,0 +1,1 @@
+"""The platform of releases on a Kubernetes cluster, behind its gateway."""
