@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,9 @@ def test_a_watch_yields_what_changes_and_says_when_its_version_is_too_old(ask: A
     seen: list[Any] = []
 
     async def watch(cluster: Cluster) -> None:
-        async for change in cluster.watch("/api/v1/pods", "7", {"app": "x"}):
-            seen.append(change)
+        async with aclosing(cluster.watch("/api/v1/pods", "7", {"app": "x"})) as changes:
+            async for change in changes:
+                seen.append(change)
 
     with pytest.raises(ApiError) as error:
         ask(lambda _: answered(text), watch)
@@ -131,8 +133,9 @@ def test_a_server_that_hangs_is_unreachable(ask: Any) -> None:
 
 def test_a_log_in_which_nothing_comes_is_unreachable(ask: Any) -> None:
     async def follow(cluster: Cluster) -> None:
-        async for _ in cluster.lines("/log", quiet=0.1):
-            pass
+        async with aclosing(cluster.lines("/log", quiet=0.1)) as lines:
+            async for _ in lines:
+                pass
 
     with pytest.raises(Unreachable):
         ask(lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst\n", follow)
@@ -152,7 +155,10 @@ def test_one_cluster_is_asked_from_one_event_loop_after_another(
     async def talk() -> Any:
         async with serving(lambda _: as_json({"n": 1})) as (url, _):
             write(tmp_path, url, "{token: x}", monkeypatch)
-            return await cluster.get("/api")
+            try:
+                return await cluster.get("/api")
+            finally:
+                await cluster.close()
 
     assert asyncio.run(talk()) == {"n": 1}
     # Another loop has connections of its own; those of the first are not touched.

@@ -19,7 +19,6 @@ from dawsos.model.pipeline import Uses
 from dawsos.platforms.observers import OBSERVERS
 from dawsos.platforms.registry import PLATFORMS
 
-
 # Named already, while its package is written; to be removed with its line in the registries.
 COMING = {"kubernetes"}
 

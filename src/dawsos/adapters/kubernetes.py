@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -181,8 +181,8 @@ class Cluster:
 
     async def lines(
         self, path: str, params: Mapping[str, str] | None = None, *, quiet: float | None = None
-    ) -> AsyncIterator[str]:
-        """Yield the lines of an answer that does not end: a watch, the log of a pod.
+    ) -> AsyncGenerator[str]:
+        """Yield the lines of an answer that does not end: a watch, the log of a pod.  Close it (``aclosing``) when it is left early.
 
         Raises Unreachable when nothing comes for ``quiet`` seconds; without it there is no limit.
         """
@@ -198,25 +198,22 @@ class Cluster:
 
     async def watch(
         self, path: str, version: str, labels: Mapping[str, str] | None = None, *, quiet: float | None = None
-    ) -> AsyncIterator[tuple[str, Object]]:
+    ) -> AsyncGenerator[tuple[str, Object]]:
         """Yield (``ADDED``, ``MODIFIED``, ``DELETED`` or ``BOOKMARK``, object) as objects change, from ``version`` of ``listed`` on.
 
         Raises ApiError with status 410 when that version is too old: list again.
         """
         params = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version, **_selecting(labels)}
-        async for line in self.lines(path, params, quiet=quiet):
-            if not line.strip():
-                continue
-            event = json.loads(line)
-            if event["type"] == "ERROR":
+        async with aclosing(self.lines(path, params, quiet=quiet)) as lines:
+            async for line in lines:
+                if not line.strip():
+                    continue
+                event = json.loads(line)
                 told = event["object"]
-                raise ApiError(
-                    int(told.get("code", 500)),
-                    told.get("reason", ""),
-                    told.get("message", ""),
-                    where=f"the watch of {path}",
-                )
-            yield event["type"], event["object"]
+                if event["type"] == "ERROR":
+                    code, words = int(told.get("code", 500)), (told.get("reason", ""), told.get("message", ""))
+                    raise ApiError(code, *words, where=f"the watch of {path}")
+                yield event["type"], told
 
     async def allowed(self, namespace: str, verb: str, resource: str, *, group: str = "", name: str = "") -> bool:
         """Return whether the user may do ``verb`` on ``resource`` (``pods``, ``pods/log``) in the namespace."""
