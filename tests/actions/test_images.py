@@ -24,8 +24,8 @@ def test_a_demanded_bundle_leaves_the_reason_as_evidence(tmp_path: Path) -> None
         runner=lambda: ProcessRunner(told.tools.clock, told.tools.masker),
     )  # fmt: skip
     work = StageAttempt(told.pipeline.stage("build"), 1, tmp_path / "artifacts", None, told.session, told.tools.clock)
-    choice = asyncio.run(build_images(scene, work, Release("d" * 64, tmp_path, "c", 1, "py", "python")))  # type: ignore[arg-type]
-    assert choice.name == "bundle"
+    choice, built = asyncio.run(build_images(scene, work, Release("d" * 64, tmp_path, "c", 1, "py", "python")))  # type: ignore[arg-type]
+    assert (choice.name, built) == ("bundle", {})
     facts = json.loads((tmp_path / "artifacts" / "image-backend.json").read_text())
     assert facts == {"name": "backend", "not_built": "pipeline.yaml demands it"}
 

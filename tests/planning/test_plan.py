@@ -81,7 +81,10 @@ def test_an_approval_that_has_expired_makes_the_stage_run(age: float, action: Ac
 
 def test_a_release_that_is_no_longer_in_the_store_is_built_again() -> None:
     kept = KeptResult("r", 900.0, release_missing=True)
-    assert planned(StageFacts(stage("build"), MADE, kept)) == (Action.RUN, "its release is no longer in the store")
+    assert planned(StageFacts(stage("build"), MADE, kept)) == (
+        Action.RUN,
+        "its release, or an image of it, is no longer in the store",
+    )
 
 
 def test_a_result_that_does_not_count_is_not_restored_and_the_reason_is_told() -> None:

@@ -49,7 +49,7 @@ class Kept:
 
     def planner(self, files: Mapping[str, str] | None = None, commit: str = "c1", seed: int | None = None) -> Planner:
         source = Source(self.releases.parent, {"a.py": "1"} if files is None else files, commit, seed)
-        return Planner(PIPELINE, source, self.cache, self.releases)
+        return Planner(PIPELINE, source, self.cache, self.releases, self.releases.parent / "images")
 
     def plan(self, planner: Planner | None = None, release: str = "", **options: str | bool) -> Plan:
         wanted = PlanOptions(bool(options.get("no_cache")), str(options.get("hotfix", "")))
@@ -105,7 +105,7 @@ def test_a_build_without_its_release_is_built_again(kept: Kept) -> None:
     (kept.releases / RELEASE).rmdir()
     plan = kept.plan()
     assert actions(plan) == ALL_RUN
-    assert plan.stage("build").reason == "its release is no longer in the store"
+    assert plan.stage("build").reason == "its release, or an image of it, is no longer in the store"
 
 
 def test_a_build_that_does_not_say_what_it_made_is_built_again(kept: Kept) -> None:

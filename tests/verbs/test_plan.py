@@ -164,7 +164,7 @@ def test_a_release_that_is_gone_is_built_again_as_planned(shipping: Shipping) ->
     assert run(shipping.project, options, silent).exit_code == 0
     release_gone(shipping)
     planned = plan(shipping.project, ("uat",))
-    assert planned.stage("build").reason == "its release is no longer in the store"
+    assert planned.stage("build").reason == "its release, or an image of it, is no longer in the store"
     assert planned.stage("uat").reason == "its input is the release that this run builds"
     ended = run(shipping.project, options, silent)
     assert states(shipping, ended.run) == {one.stage: ENDED[one.action] for one in planned.stages}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from dawsos.adapters.files import write_json
 from dawsos.adapters.scratch import owned_folder
@@ -26,12 +27,15 @@ def docker_client(environment: Mapping[str, str], home: Path) -> dict[str, str]:
     return {"DOCKER_CONFIG": str(home / ".docker")} | named
 
 
-async def build_images(context: RunContext, attempt: StageAttempt, release: Release) -> Choice:
-    """Build the service's images from ``release``; leave ``image-NAME.json`` for each and return which builder was used and why.
+async def build_images(context: RunContext, attempt: StageAttempt, release: Release) -> tuple[Choice, dict[str, str]]:
+    """Build the service's images from ``release``; leave ``image-NAME.json`` for each and return which builder was used and why,
+    and name -> digest of the images, which are kept where an environment runs them.
 
     Raises InfrastructureError when the builder that pipeline.yaml demands is not to be had, ReleaseFailed when a build fails.
     """
     service, home = context.pipeline.service, context.tools.project.home
+    built: dict[str, str] = {}
+    store = context.tools.project.images if context.pipeline.runs_images else None
     with owned_folder(home, "images-") as folder:
         environment = base_environment(home / "home")
         environment["PATH"] += ":/usr/sbin:/sbin"
@@ -39,12 +43,11 @@ async def build_images(context: RunContext, attempt: StageAttempt, release: Rele
         tools = BuildTools(context.runner(), environment, attempt.artifacts / LOG, folder, docker)
         choice = await images.choose(service.builder, service.images, tools)
         for image in service.images:
-            facts = (
-                {"name": image.name, "not_built": choice.reason}
-                if choice.builder is None
-                else await images.build(
-                    choice.builder, ImageBuild(image, context.root, release.path, context.commit), tools
-                )
-            )
+            facts: dict[str, Any] = {"name": image.name, "not_built": choice.reason}
+            if choice.builder is not None:
+                wanted = ImageBuild(image, context.root, release.path, context.commit)
+                facts = await images.build(choice.builder, wanted, tools, store)
+                if store is not None:
+                    built[image.name] = facts["digests"][0]
             write_json(attempt.artifacts / f"image-{image.name}.json", facts)
-    return choice
+    return choice, built

@@ -40,7 +40,7 @@ async def build_release(context: RunContext, attempt: StageAttempt) -> StageOutc
         write_json(attempt.artifacts / "steps.json", steps)
         raise
     steps.append(step_record("build the release", "ok", 0, log))
-    choice = await _images(context, attempt, release, steps)
+    choice, images = await _images(context, attempt, release, steps)
     write_json(attempt.artifacts / "steps.json", steps)
     facts = {
         "release": release.digest,
@@ -49,24 +49,29 @@ async def build_release(context: RunContext, attempt: StageAttempt) -> StageOutc
         "builder": choice.name,
         "why": choice.reason,
         "python": release.python,
+        "images": images,
     }
     write_json(attempt.artifacts / "release.json", facts)
-    built = ReleaseBuilt(release.digest, release.commit, choice.name, choice.reason, str(release.path), release.size)
+    built = ReleaseBuilt(
+        release.digest, release.commit, choice.name, choice.reason, str(release.path), release.size, images
+    )
     context.session.record(built, attempt.stage.id)
     return StageOutcome(StageState.PASSED)
 
 
-async def _images(context: RunContext, attempt: StageAttempt, release: Release, steps: list[dict[str, Any]]) -> Choice:
+async def _images(
+    context: RunContext, attempt: StageAttempt, release: Release, steps: list[dict[str, Any]]
+) -> tuple[Choice, dict[str, str]]:
     """Build the images as a step of their own, so that a failed builder is reported as that and not as a missing file."""
     try:
-        choice = await build_images(context, attempt, release)
+        choice, built = await build_images(context, attempt, release)
     except ReleaseFailed:
         steps.append(step_record("build the images", "failed", 1, attempt.artifacts / LOG))
         write_json(attempt.artifacts / "steps.json", steps)
         raise
     if choice.builder is not None:
         steps.append(step_record(f"build the images with {choice.name}", "ok", 0, attempt.artifacts / LOG))
-    return choice
+    return choice, built
 
 
 def step_record(name: str, classification: str, code: int, log: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The one HTTP client: to the services, proxies and admin pages of this machine, and to the servers that observe them.
+"""The one HTTP client: to the services, proxies and admin pages of this machine, the servers that observe them, and registries.
 
 aiohttp is imported when the first request is made, so that a verb that makes none does not pay for it.
 """
@@ -9,10 +9,14 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
+    import ssl
+
     import aiohttp
 
 # As long as a client keeps a connection that is not used.
@@ -51,16 +55,23 @@ class HttpClient:
     """Requests to one server.  Sends each request once, follows no redirect, keeps no cookie and asks no proxy of the caller's.
 
     ``timeout`` is of a whole request, in seconds; ``connections`` is how many may be open at once.  A body of more than
-    ``largest`` bytes is not read to its end.
+    ``largest`` bytes is not read to its end.  ``tls`` says whose certificates are believed, by default those of this machine.
     """
 
     def __init__(
-        self, base_url: str = "", *, timeout: float, connections: int = 100, largest: int | None = None
+        self,
+        base_url: str = "",
+        *,
+        timeout: float,
+        connections: int = 100,
+        largest: int | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._timeout = timeout
         self._connections = connections
         self._largest = largest
+        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> aiohttp.ClientSession:
@@ -69,7 +80,9 @@ class HttpClient:
             import aiohttp  # costs a tenth of a second, which only those who send a request should pay
 
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE),
+                connector=aiohttp.TCPConnector(
+                    limit=self._connections, keepalive_timeout=_IDLE, ssl=True if self._tls is None else self._tls
+                ),
                 timeout=aiohttp.ClientTimeout(total=self._timeout),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
@@ -91,13 +104,22 @@ class HttpClient:
         *,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        body: bytes | Path | None = None,
     ) -> Response:
-        """Return the answer, whatever its status; raises HttpError when there is none."""
-        session = self.open()
+        """Send ``body``, of a file piece by piece, and return the answer, whatever its status; raises HttpError when there is none.
+
+        Raises OSError when the file cannot be opened.
+        """
+        session, url = self.open(), self._base_url + path
+        with ExitStack() as files:
+            sent: bytes | BinaryIO | None = files.enter_context(body.open("rb")) if isinstance(body, Path) else body
+            return await self._send(session.request(
+                method, url, params=params, headers=headers, data=sent, allow_redirects=False
+            ))  # fmt: skip
+
+    async def _send(self, request: AbstractAsyncContextManager[aiohttp.ClientResponse]) -> Response:
         try:
-            async with session.request(
-                method, self._base_url + path, params=params, headers=headers, allow_redirects=False
-            ) as answer:
+            async with request as answer:
                 body = await self._read(answer)
                 named = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
                 return Response(answer.status, named, body)

@@ -97,6 +97,11 @@ class EnvironmentSettings(Strict):
         return self.model_copy(update=given)
 
     @property
+    def runs_images(self) -> bool:
+        """Whether the images of a release run here, and not its files."""
+        return self.images is not None
+
+    @property
     def for_releases(self) -> EnvironmentSettings:
         """The settings that decide how a release runs here; who watches it is no part of them."""
         return self.model_copy(update={"observability": Observability()})

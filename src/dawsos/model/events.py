@@ -260,7 +260,7 @@ class FilesChanged(Fact):
 
 @dataclass(frozen=True)
 class ReleaseBuilt(Fact):
-    """A release was built; ``why`` says why this builder was chosen."""
+    """A release was built; ``why`` says why this builder was chosen, ``images`` maps the name of each image to its digest."""
 
     KIND: ClassVar[str] = "release_built"
     release: str = ""
@@ -269,6 +269,7 @@ class ReleaseBuilt(Fact):
     why: str = ""
     path: str = ""
     bytes: int = 0
+    images: Mapping[str, str] = _mapping()
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,14 @@ def _files_changed(run: Run, event: Event, fact: events.FilesChanged) -> Run:
 
 @_folds(events.ReleaseBuilt)
 def _release_built(run: Run, _event: Event, fact: events.ReleaseBuilt) -> Run:
-    return replace(run, release=fact.release, builder=fact.builder, builder_why=fact.why, release_bytes=fact.bytes)
+    return replace(
+        run,
+        release=fact.release,
+        builder=fact.builder,
+        builder_why=fact.why,
+        release_bytes=fact.bytes,
+        images=fact.images,
+    )
 
 
 @_folds(events.Deployed)

@@ -180,6 +180,8 @@ class Run:
     builder: str = ""
     builder_why: str = ""
     release_bytes: int = 0
+    # Name -> digest of the images that were built of the release.
+    images: Mapping[str, str] = field(default_factory=dict)
     deployments: tuple[DeploymentRecord, ...] = ()
     approval_requests: tuple[ApprovalRequest, ...] = ()
     approvals: tuple[ApprovalRecord, ...] = ()

@@ -17,7 +17,7 @@ class KeptResult:
     """What the cache has of a stage on the very same inputs.
 
     ``valid_until`` is when the first of its waivers or its data is too old (seconds since the epoch), None for never.
-    ``release_missing``: it built a release that is no longer in the store.
+    ``release_missing``: it built a release that is no longer in the store, or has an image that is not.
     """
 
     run: str
@@ -113,4 +113,4 @@ def _stale(stage: Stage, kept: KeptResult, now: float) -> str:
         return "a waiver or the data it passed on is too old"
     if stage.approval is not None and now - kept.finished_at >= stage.approval.expires:
         return "its approval is too old"
-    return "its release is no longer in the store" if kept.release_missing else ""
+    return "its release, or an image of it, is no longer in the store" if kept.release_missing else ""

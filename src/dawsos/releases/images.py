@@ -6,14 +6,18 @@ tested, and twice, so that the two can be compared.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from dawsos.adapters import oci
 from dawsos.errors import InfrastructureError
 from dawsos.model.pipeline import Image
+from dawsos.model.release import BuiltImage
 from dawsos.releases.builders import BUILDERS
 from dawsos.releases.builders.common import Builder, BuildTools, ImageBuild
-from dawsos.releases.layouts import image_facts, manifest_digest
+from dawsos.releases.layouts import image_facts, keep_layout, manifest_digest
 
 BUNDLE = "bundle"
 
@@ -54,8 +58,9 @@ async def choose(demanded: str, images: tuple[Image, ...], tools: BuildTools) ->
     return Choice(None, f"no image was built: {'; '.join(problems)}")
 
 
-async def build(builder: Builder, wanted: ImageBuild, tools: BuildTools) -> dict[str, Any]:
-    """Build ``wanted`` twice, keep the image, and return its facts, as the image gate reads them.
+async def build(builder: Builder, wanted: ImageBuild, tools: BuildTools, store: Path | None = None) -> dict[str, Any]:
+    """Build ``wanted`` twice, keep the first image below ``store``, if there is one, and return its facts, as the image
+    gate reads them.
 
     Raises ReleaseFailed with the end of the builder's words.
     """
@@ -63,8 +68,24 @@ async def build(builder: Builder, wanted: ImageBuild, tools: BuildTools) -> dict
     for layout in layouts:
         await builder.lay_out(wanted, tools, layout)
     await builder.keep(wanted, tools, layouts[0])
-    return {
+    facts = {
         **image_facts(layouts[0]), "name": wanted.image.name, "tag": wanted.name, "base": wanted.image.base,
         "base_id": await builder.base_id(wanted.image.base, tools), "builder": builder.name,
         "digests": [manifest_digest(layout) for layout in layouts],
     }  # fmt: skip
+    if store is not None:
+        keep_layout(layouts[0], store)
+    return facts
+
+
+def kept(store: Path, digests: Mapping[str, str]) -> tuple[BuiltImage, ...]:
+    """Return the images of ``digests`` (name -> digest) that are kept below ``store``, after comparing every byte with its digest.
+
+    Raises InfrastructureError when one is missing or was altered.
+    """
+    for name, digest in digests.items():
+        try:
+            oci.verify(store, digest)
+        except InfrastructureError as error:
+            raise InfrastructureError(f"{name}: {error.message}", fix=error.fix) from error
+    return tuple(BuiltImage(name, digest, store) for name, digest in digests.items())

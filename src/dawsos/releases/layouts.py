@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from dawsos.adapters import oci
 from dawsos.adapters.digests import sha256
 
 _SHELLS = frozenset({"sh", "ash", "bash", "busybox", "csh", "dash", "fish", "ksh", "mksh", "rbash", "tcsh", "zsh"})
@@ -49,6 +50,14 @@ def add_blob(folder: Path, content: bytes) -> dict[str, Any]:
 def manifest_digest(folder: Path) -> str:
     """Return the digest that names the image laid out in ``folder`` (containers/image's ``dir`` transport)."""
     return f"sha256:{sha256((folder / 'manifest.json').read_bytes())}"
+
+
+def keep_layout(folder: Path, store: Path) -> str:
+    """Move the image of ``folder`` into ``store``, the OCI image layout of all images, and return its digest."""
+    content = (folder / "manifest.json").read_bytes()
+    manifest = json.loads(content)
+    digests = (one["digest"] for one in (manifest["config"], *manifest["layers"]))
+    return oci.keep(store, content, [blob(folder, digest) for digest in dict.fromkeys(digests)])
 
 
 def image_facts(folder: Path) -> dict[str, Any]:

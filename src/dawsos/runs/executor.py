@@ -27,7 +27,7 @@ from dawsos.provenance.certificate import PAIR, earlier_name
 from dawsos.runs import approvals, evidence
 from dawsos.runs.commit_files import CommitFiles
 from dawsos.runs.context import RunContext
-from dawsos.runs.planner import Planner
+from dawsos.runs.planner import Planner, is_kept
 
 
 @dataclass(frozen=True)
@@ -150,11 +150,18 @@ class PlanExecutor:
 
     def _release_is_here(self, artifacts: Path, stage: Stage) -> bool:
         facts: dict[str, Any] = json.loads((artifacts / "release.json").read_text())
-        path = self._context.tools.project.releases / facts["release"]
-        if not path.exists():
+        project = self._context.tools.project
+        path = project.releases / facts["release"]
+        if not is_kept(self._context.pipeline, project.releases, project.images, facts):
             return False
         built = ReleaseBuilt(
-            facts["release"], facts["commit"], facts["builder"], facts.get("why", ""), str(path), facts["bytes"]
+            facts["release"],
+            facts["commit"],
+            facts["builder"],
+            facts.get("why", ""),
+            str(path),
+            facts["bytes"],
+            facts.get("images") or {},
         )
         self._context.session.record(built, stage.id)
         return True

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dawsos.adapters import oci
 from dawsos.adapters.cache import StageCache
+from dawsos.adapters.files import read_json
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.model.plan import Action, Fingerprint, Plan
 from dawsos.planning.plan import KeptResult, PlanOptions, StageFacts, cacheable, carried_out_here, plan_stage
@@ -28,13 +29,14 @@ class Source:
 
 
 class Planner:
-    """Plans the stages of ``pipeline`` for ``source``; ``releases`` is the folder of built releases."""
+    """Plans the stages of ``pipeline`` for ``source``; ``releases`` and ``images`` are the folders of what builds left."""
 
-    def __init__(self, pipeline: Pipeline, source: Source, cache: StageCache, releases: Path) -> None:
+    def __init__(self, pipeline: Pipeline, source: Source, cache: StageCache, releases: Path, images: Path) -> None:
         self._pipeline = pipeline
         self._source = source
         self._cache = cache
         self._releases = releases
+        self._images = images
 
     def plan(self, stages: Sequence[Stage], options: PlanOptions, now: float, release: str = "") -> Plan:
         """Return the plan of ``stages`` at the time ``now``; ``release`` is the one that the run has built already."""
@@ -73,13 +75,22 @@ class Planner:
         kept = KeptResult(found["run"], found["finished_at"], min(known, default=None))
         if stage.uses != "release":
             return kept
-        release = self.kept_release(stage, made)
-        return replace(kept, release_missing=not release or not (self._releases / release).exists())
+        return replace(kept, release_missing=not self._is_kept(self._built(stage, made)))
 
     def kept_release(self, stage: Stage, made: Fingerprint) -> str:
         """Return the digest of the release that a cached build made, an empty text when it cannot be read."""
-        try:
-            facts = json.loads((self._cache.artifacts(stage.id, made.digest) / "release.json").read_text())
-            return str(facts["release"])
-        except (OSError, ValueError, LookupError, TypeError):
-            return ""
+        return str(self._built(stage, made).get("release", ""))
+
+    def _is_kept(self, facts: Mapping[str, Any]) -> bool:
+        return is_kept(self._pipeline, self._releases, self._images, facts)
+
+    def _built(self, stage: Stage, made: Fingerprint) -> dict[str, Any]:
+        return read_json(self._cache.artifacts(stage.id, made.digest) / "release.json") or {}
+
+
+def is_kept(pipeline: Pipeline, releases: Path, images: Path, facts: Mapping[str, Any]) -> bool:
+    """Return whether the release of ``facts`` (a build's release.json) is still kept, and with it each image that will run."""
+    release, built = str(facts.get("release", "")), facts.get("images") or {}
+    wanted = [image.name for image in pipeline.service.images] if pipeline.runs_images else []
+    here = all(oci.is_here(images, str(built.get(name, ""))) for name in wanted)
+    return here and bool(release) and (releases / release).exists()

@@ -62,6 +62,11 @@ class Project:
         return self.home / "releases"
 
     @property
+    def images(self) -> Path:
+        """The images of all releases, as one OCI image layout."""
+        return self.home / "images"
+
+    @property
     def packages(self) -> Path:
         return self.home / "packages"
 

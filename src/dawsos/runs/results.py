@@ -2,6 +2,7 @@
 
     cache/STAGE/FINGERPRINT/   a kept result: its evidence, its signed statement, the certificate of the key where there is one
     releases/DIGEST/           each release that a kept result built
+    images/blobs/sha256/HEX    the images of these releases, where an environment runs images
     strangers/KEY.pub          the public keys of the signers, to compare or to name; nothing is believed because it is here
     runs/RUN/, journal/RUN.json   what the runs did (see ``foreign``)
 
@@ -19,13 +20,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dawsos import __version__
-from dawsos.adapters import archive
+from dawsos.adapters import archive, oci
 from dawsos.adapters.cache import Doubts, StageCache, read_result
 from dawsos.adapters.digests import tree_digests
 from dawsos.adapters.files import read_json
 from dawsos.adapters.locks import FileLock
+from dawsos.adapters.oci import Manifest
 from dawsos.adapters.scratch import owned_folder
 from dawsos.errors import BadInput, InfrastructureError, OwnedElsewhere
 from dawsos.model.run import Run
@@ -44,7 +47,7 @@ _PATIENCE = 60.0
 _HEX = "[0-9a-f]{64}"
 _KNOWN = re.compile(
     rf"cache/[a-z][a-z0-9_-]*/{_HEX}/(result\.json|{re.escape(BUNDLE_FILE)}|{re.escape(CERTIFICATE_FILE)}|artifacts/.+)"
-    rf"|releases/{_HEX}/(release\.json|site/.+)|strangers/{_HEX}\.pub|{foreign.NAMES}/.+|{foreign.JOURNALS}",
+    rf"|releases/{_HEX}/(release\.json|site/.+)|images/blobs/sha256/{_HEX}|strangers/{_HEX}\.pub|{foreign.NAMES}/.+|{foreign.JOURNALS}",
     re.DOTALL,
 )
 _FIX = "save it again: dawsos results save FILE"
@@ -100,9 +103,10 @@ def save(tools: Tools, doubts: Doubts, commit: str, target: Path) -> Saved:
         folder = cache.artifacts(stage, fingerprint).parent
         try:
             files |= _packed(f"cache/{stage}/{fingerprint}", folder)
-            release = str((read_json(folder / "artifacts" / "release.json") or {}).get("release", ""))
+            release = str(_built(folder).get("release", ""))
             if re.fullmatch(_HEX, release) and release not in built and (tools.project.releases / release).is_dir():
                 files |= _packed(f"releases/{release}", tools.project.releases / release)
+                files |= _packed_images(tools, folder)
                 built[release] = None
         except ValueError as reason:
             left_out.append(f"{stage}: {reason}")
@@ -145,6 +149,26 @@ def _packed(prefix: str, folder: Path) -> dict[str, Path]:
     return found
 
 
+def _built(result: Path) -> dict[str, Any]:
+    """Return what a kept result says of the release that it built, nothing when it built none."""
+    return read_json(result / "artifacts" / "release.json") or {}
+
+
+def _images_of(result: Path) -> list[str]:
+    """Return the digests of the images that a kept result says it built."""
+    images = _built(result).get("images")
+    digests = map(str, images.values()) if isinstance(images, dict) else ()
+    return sorted(digest for digest in digests if oci.DIGEST.fullmatch(digest))
+
+
+def _packed_images(tools: Tools, result: Path) -> dict[str, Path]:
+    """Return name in the archive -> path of each file of the images that are here; an image that is gone is built anew elsewhere."""
+    layout = tools.project.images
+    here = [oci.read_manifest(layout, digest) for digest in _images_of(result) if oci.is_here(layout, digest)]
+    paths = [oci.blob_path(layout, digest) for one in here for digest in (one.digest, *(b.digest for b in one.blobs))]
+    return {f"images/blobs/sha256/{path.name}": path for path in paths}
+
+
 def load(tools: Tools, source: Path, certified: Callable[[Path], Mapping[str, bytes]]) -> Loaded:
     """Take in the file ``source``: results, releases and runs that are not here yet.
 
@@ -163,6 +187,7 @@ def load(tools: Tools, source: Path, certified: Callable[[Path], Mapping[str, by
         cache = StageCache(tools.project.cache, evidence.doubts(tools, keys))
         results = _results(source, folder, cache)
         built = _releases(source, folder)
+        images = _images(source, folder)
         _keys(source, folder)
         try:
             runs = foreign.check(tools, folder, keys)
@@ -172,6 +197,9 @@ def load(tools: Tools, source: Path, certified: Callable[[Path], Mapping[str, by
         with _loading(home):
             here = sum(not _take(folder, home, cache, one) for one in results)
             new = [digest for digest in built if _take_release(folder / "releases" / digest, tools.project.releases)]
+            for image in images:
+                blobs = [blob.path for blob in image.blobs if blob.path.exists()]
+                oci.keep(tools.project.images, image.content, blobs)
             told = [one.run for one in runs if not one.doubt and foreign.take(tools, folder, one.run)]
             for path in sorted(folder.glob("strangers/*.pub")):
                 tools.project.strangers.mkdir(exist_ok=True)
@@ -234,6 +262,21 @@ def _releases(source: Path, folder: Path) -> list[str]:
     for digest in found:
         if not releases.is_whole(folder / "releases", digest):
             raise BadInput(f"{source} is refused: release {digest[:12]} was altered", fix=_FIX)
+    return found
+
+
+def _images(source: Path, folder: Path) -> list[Manifest]:
+    """Return the unpacked images; raises BadInput when one was altered, or when there is a file that is of none of them."""
+    layout, found = folder / "images", []
+    wanted = {digest for path in folder.glob("cache/*/*") for digest in _images_of(path)}
+    try:
+        found = [oci.verify(layout, one) for one in sorted(wanted) if oci.blob_path(layout, one).exists()]
+    except InfrastructureError as error:
+        raise BadInput(f"{source} is refused: {error.message}", fix=_FIX) from error
+    known = {digest for one in found for digest in (one.digest, *(blob.digest for blob in one.blobs))}
+    strange = [path for path in sorted(layout.glob("blobs/sha256/*")) if f"sha256:{path.name}" not in known]
+    if strange:
+        raise BadInput(f"{source} is refused: {strange[0].name[:12]} is of no image of its results", fix=_FIX)
     return found
 
 

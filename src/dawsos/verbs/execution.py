@@ -189,7 +189,7 @@ def _executor(context: RunContext, options: Options, chosen: Sequence[Stage], ca
         else git.worktree_hashes(context.root)
     )
     source = Source(context.root, hashes, context.commit.sha, options.seed, options.profile)
-    planner = Planner(context.pipeline, source, cache, tools.project.releases)
+    planner = Planner(context.pipeline, source, cache, tools.project.releases, tools.project.images)
     wanted = PlanOptions(options.no_cache, options.hotfix, options.stages)
     plan = planner.plan(chosen, wanted, tools.clock.now(), session.state.release)
     before = approvals.Preapproval(options.approve_as, options.reason) if options.approve_as else None

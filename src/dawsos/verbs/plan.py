@@ -34,7 +34,9 @@ def plan(project: Project, wanted: tuple[str, ...], profile: str = "", *, of_shi
         chosen = select(pipeline, wanted, "ship" if of_ship else "run")
         earlier = asyncio.run(earlier_keys(tools, pipeline.signing, root, project.home))
         cache = StageCache(project.cache, evidence.doubts(tools, earlier))
-        planner = Planner(pipeline, Source(root, hashes, commit.sha, profile=profile), cache, project.releases)
+        planner = Planner(
+            pipeline, Source(root, hashes, commit.sha, profile=profile), cache, project.releases, project.images
+        )
         return planner.plan(chosen, PlanOptions(named=wanted if of_ship else ()), tools.clock.now())
 
 
