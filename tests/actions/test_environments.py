@@ -7,13 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.actions.environments import deployments_of, has_settings_of, open_environment, serving_profile
+from dawsos.actions.environments import (
+    deployments_of,
+    has_settings_of,
+    load_release,
+    open_environment,
+    serving_profile,
+)
+from dawsos.adapters import oci
 from dawsos.adapters.files import write_json
-from dawsos.errors import BadInput
+from dawsos.errors import BadInput, InfrastructureError
+from dawsos.model.cluster import Delivery
 from dawsos.model.environment import EnvironmentChanges, EnvironmentSettings
 from dawsos.model.observability import Observability
 from dawsos.model.pipeline import Pipeline, Profile
+from dawsos.model.release import Release
 from support.facts import fact
+from support.images import altered, kept_image
 from support.paper import Paper
 
 
@@ -101,3 +111,22 @@ def test_a_deployment_on_another_machine_says_nothing_of_what_serves_here(tmp_pa
     assert deployments_of(paper.tools, "staging") == []
     session.record(deployed, "staging")
     assert [profile for _, profile in deployments_of(paper.tools, "staging")] == ["laptop"]
+
+
+def test_a_release_comes_with_its_images_where_images_run(tmp_path: Path) -> None:
+    paper = Paper(tmp_path)
+    release, image = paper.release(), kept_image(paper.project.images)
+    local = paper.pipeline.environment("production")
+    cluster = local.model_copy(update={"images": Delivery.model_validate({"import": "cat"})})
+
+    def loaded(settings: EnvironmentSettings, images: dict[str, str]) -> Release:
+        return asyncio.run(load_release(paper.tools, settings, release.digest, images))
+
+    assert loaded(cluster, {"backend": image.digest}).images == (image,)
+    # Processes run its files, whatever became of an image.
+    assert loaded(local, {"backend": image.digest}).images == ()
+    with pytest.raises(InfrastructureError, match="has no container image, and what runs here are images"):
+        loaded(cluster, {})
+    altered(oci.read_manifest(image.layout, image.digest).blobs[1].path)
+    with pytest.raises(InfrastructureError, match=r"backend: image sha256:.* was altered"):
+        loaded(cluster, {"backend": image.digest})

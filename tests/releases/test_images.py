@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from adapters.layers import layer, layout
+from dawsos.adapters import oci
 from dawsos.adapters.git import Commit
 from dawsos.errors import InfrastructureError
 from dawsos.model.pipeline import Image
 from dawsos.model.process import NOT_FOUND, Command, CommandOutcome
 from dawsos.releases.builders.common import BuildTools, ImageBuild
-from dawsos.releases.images import build, choose
+from dawsos.releases.images import build, choose, kept
+from support.images import altered, kept_image
 
 LOCAL = (Image(name="backend", dockerfile="Dockerfile", base="localhost/dawsos-base"),)
 PINNED = (Image(name="backend", dockerfile="Dockerfile", base="python@sha256:" + "a" * 64),)
@@ -118,8 +120,26 @@ def test_an_image_is_built_twice_and_the_digests_of_both_are_told(sloppy: bool, 
     wanted = ImageBuild(
         LOCAL[0], tmp_path, tmp_path / ("d" * 64), Commit("c" * 40, "subject", "Ada", 1_700_000_000, "main")
     )
-    facts = asyncio.run(build(mason, wanted, BuildTools(Answers(), {}, tmp_path / "log", tmp_path)))
+    store = tmp_path / "images"
+    facts = asyncio.run(build(mason, wanted, BuildTools(Answers(), {}, tmp_path / "log", tmp_path), store))
     assert mason.built == 2
     assert len(set(facts["digests"])) == different
     assert (mason.kept, facts["tag"]) == ("localhost/dawsos-backend:dddddddddddd",) * 2
     assert (facts["builder"], facts["base_id"], facts["name"]) == ("mason", "id of localhost/dawsos-base", "backend")
+    (image,) = kept(store, {"backend": facts["digests"][0]})
+    assert (image.name, image.digest, image.layout) == ("backend", facts["digests"][0], store)
+
+
+def test_where_no_image_runs_none_is_kept(tmp_path: Path) -> None:
+    wanted = ImageBuild(
+        LOCAL[0], tmp_path, tmp_path / ("d" * 64), Commit("c" * 40, "subject", "Ada", 1_700_000_000, "main")
+    )
+    asyncio.run(build(Mason(), wanted, BuildTools(Answers(), {}, tmp_path / "log", tmp_path)))
+    assert not (tmp_path / "images").exists()
+
+
+def test_an_altered_image_of_a_release_is_refused_by_its_name(tmp_path: Path) -> None:
+    image = kept_image(tmp_path / "images")
+    altered(oci.read_manifest(image.layout, image.digest).blobs[1].path)
+    with pytest.raises(InfrastructureError, match=r"backend: image sha256:.* was altered after it was built"):
+        kept(image.layout, {"backend": image.digest})

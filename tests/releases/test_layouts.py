@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from adapters.layers import layer, layout
-from dawsos.releases.layouts import image_facts, manifest_digest, normalise
+from dawsos.adapters import oci
+from dawsos.releases.layouts import image_facts, keep_layout, manifest_digest, normalise
 
 
 def test_facts_are_those_of_the_layers_laid_over_one_another(tmp_path: Path) -> None:
@@ -50,3 +51,11 @@ def test_two_builds_differ_by_more_than_their_container_or_not_at_all(tmp_path: 
         digests.append(manifest_digest(folder))
         assert image_facts(folder)["user"] == "65532"
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_an_image_is_kept_under_the_digest_that_its_evidence_has(tmp_path: Path) -> None:
+    (tmp_path / "draft").mkdir()
+    folder = layout(tmp_path / "draft", layer(tmp_path / "draft", {"app/x": (3, 0o644)}))
+    digest = manifest_digest(folder)
+    assert keep_layout(folder, tmp_path / "images") == digest
+    assert oci.verify(tmp_path / "images", digest).digest == digest

@@ -54,7 +54,9 @@ class Bench:
         self.context = RunContext(tools, shipping.pipeline, commit, self.root, self.session)
         self.cache = cache or StageCache(shipping.project.cache, evidence.doubts(tools))
         source = Source(self.root, git.tree_hashes(self.root, commit.sha), commit.sha)
-        self.planner = Planner(shipping.pipeline, source, self.cache, shipping.project.releases, shipping.project.images)
+        self.planner = Planner(
+            shipping.pipeline, source, self.cache, shipping.project.releases, shipping.project.images
+        )
         self.work: dict[str, Callable[[StageAttempt], Awaitable[None]]] = {}
         self.ran: list[str] = []
 

@@ -11,13 +11,15 @@ import pytest
 from dawsos.adapters.cache import StageCache
 from dawsos.adapters.digests import tree_digests
 from dawsos.adapters.files import write_json
-from dawsos.model.pipeline import Pipeline
+from dawsos.model.environment import EnvironmentSettings
+from dawsos.model.pipeline import Image, Pipeline
 from dawsos.model.plan import Action, Plan
 from dawsos.model.run import StageRecord
 from dawsos.model.status import StageState
 from dawsos.model.verdicts import GateVerdict
 from dawsos.planning.plan import PlanOptions
-from dawsos.runs.planner import Planner, Source
+from dawsos.runs.planner import Planner, Source, is_kept
+from support.images import kept_image
 from support.world import pipeline_of
 
 PIPELINE: Pipeline = pipeline_of("""
@@ -106,6 +108,28 @@ def test_a_build_without_its_release_is_built_again(kept: Kept) -> None:
     plan = kept.plan()
     assert actions(plan) == ALL_RUN
     assert plan.stage("build").reason == "its release, or an image of it, is no longer in the store"
+
+
+def test_a_build_whose_images_run_somewhere_is_restored_only_with_all_of_them(kept: Kept) -> None:
+    images = kept.releases.parent / "images"
+    cluster = {"context": "c", "namespace": "n", "release": "r", "chart": "charts/x", "images": {"import": "cat"}}
+    settings = EnvironmentSettings.model_validate({"platform": "kubernetes", **cluster})
+    wanted = Image(name="backend", dockerfile="Dockerfile", base="localhost/base")
+    pipeline = PIPELINE.model_copy(
+        update={
+            "environments": {"production": settings},
+            "service": PIPELINE.service.model_copy(update={"images": (wanted,)}),
+        }
+    )
+    (kept.releases / RELEASE).mkdir(exist_ok=True)
+    facts = {"release": RELEASE, "images": {"backend": kept_image(images).digest}}
+    assert is_kept(pipeline, kept.releases, images, facts)
+    # What an older version kept, and what was built where no image ran, has none.
+    assert not is_kept(pipeline, kept.releases, images, {"release": RELEASE})
+    shutil.rmtree(images)
+    assert not is_kept(pipeline, kept.releases, images, facts)
+    # Where nothing runs an image nobody misses it.
+    assert is_kept(PIPELINE, kept.releases, images, facts)
 
 
 def test_a_build_that_does_not_say_what_it_made_is_built_again(kept: Kept) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.actions.admission import admit_release
-from dawsos.actions.environments import deployments_of, open_environment
+from dawsos.actions.environments import deployments_of, load_release, open_environment
 from dawsos.actions.release import step_record
 from dawsos.adapters.files import write_json
 from dawsos.adapters.http import get
@@ -19,7 +19,6 @@ from dawsos.model.names import deployment_id
 from dawsos.model.status import StageState
 from dawsos.platforms.commands import ServiceCommands
 from dawsos.platforms.contract import EnvironmentStatus
-from dawsos.releases import bundle as releases
 from dawsos.runs.context import RunContext
 
 _SETTLED = "it serves already, deployed with the same settings: nothing to do"
@@ -36,7 +35,8 @@ async def deploy_release(context: RunContext, attempt: StageAttempt) -> StageOut
     if context.pipeline.is_production(name):
         # No canary protects the users here, so the evidence must.
         await admit_release(context, attempt.stage)
-    release = await asyncio.to_thread(releases.load, tools.project.releases, session.state.release)
+    settings = context.pipeline.environment(name, session.state.profile)
+    release = await load_release(tools, settings, session.state.release, session.state.images)
     platform = await open_environment(tools, context.pipeline, name, session.state.profile, context.root)
     status = await platform.status()
     deployment, old = deployment_id(release.digest, session.id), status.roles.stable

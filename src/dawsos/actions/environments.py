@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from dawsos.actions.passed import passed
 from dawsos.adapters.files import read_json
-from dawsos.errors import BadInput
+from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.environment import EnvironmentSettings
 from dawsos.model.events import Deployed, RunStarted
 from dawsos.model.pipeline import Pipeline
+from dawsos.model.release import Release
 from dawsos.platforms.contract import EnvironmentSpec, Platform, StandInSource
+from dawsos.releases import bundle as releases
+from dawsos.releases.images import kept
 from dawsos.runs.project import Tools
 
 
@@ -31,6 +37,23 @@ async def open_environment(
     stand_ins = _stand_ins(tools, pipeline, settings, root)
     await platform.prepare(EnvironmentSpec(pipeline.service, settings, given, stand_ins))
     return platform
+
+
+async def load_release(tools: Tools, settings: EnvironmentSettings, digest: str, images: Mapping[str, str]) -> Release:
+    """Return the release after comparing every byte of it with its digest; where images run, with those of ``images``.
+
+    ``images`` maps name -> digest, as the run whose evidence counts has built them.  Raises InfrastructureError when anything is
+    missing or was altered.
+    """
+    release = await asyncio.to_thread(releases.load, tools.project.releases, digest)
+    if not settings.runs_images:
+        return release
+    if not images:
+        raise InfrastructureError(
+            f"release {digest[:12]} has no container image, and what runs here are images",
+            fix="install a builder (docs/images.md), and ship its commit again with --no-cache",
+        )
+    return replace(release, images=await asyncio.to_thread(kept, tools.project.images, images))
 
 
 def _stand_ins(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 from dawsos.actions.admission import admit_release
-from dawsos.actions.environments import has_settings_of, open_environment
+from dawsos.actions.environments import has_settings_of, load_release, open_environment
 from dawsos.adapters.files import write_json
 from dawsos.adapters.load_process import LoadProcess
 from dawsos.engine.contract import StageAttempt, StageOutcome
@@ -19,7 +18,6 @@ from dawsos.model.release import Release
 from dawsos.model.run import RolloutRecord
 from dawsos.model.status import RolloutOutcome, StageState
 from dawsos.platforms.contract import EnvironmentStatus, Platform
-from dawsos.releases import bundle as releases
 from dawsos.rollout.controller import Finished
 from dawsos.rollout.lifecycle import RolloutContext, begin, conduct
 from dawsos.runs.context import RunContext
@@ -43,7 +41,8 @@ async def roll_out_admitted(context: RunContext, attempt: StageAttempt) -> Stage
     session, name = context.session, attempt.stage.environment_name
     profile = session.state.profile
     alike = await has_settings_of(context.tools, context.pipeline, name, profile)
-    release = await asyncio.to_thread(releases.load, context.tools.project.releases, session.state.release)
+    settings = context.pipeline.environment(name, profile)
+    release = await load_release(context.tools, settings, session.state.release, session.state.images)
     platform = await open_environment(context.tools, context.pipeline, name, profile, context.root)
     policy = context.pipeline.policy(profile)
     rollout = rollout_context(

@@ -113,7 +113,9 @@ async def _asked(helper: str, key: str, environment: Mapping[str, str], path: Pa
     """Return the answer of the helper, None when it knows nothing of ``key``; raises InfrastructureError."""
     program, fix = f"docker-credential-{helper}", f"log in again, or correct {path}"
     if "/" in helper:
-        raise InfrastructureError(f"{path} names the credential helper {helper!r}, which is a path", fix=f"correct {path}")
+        raise InfrastructureError(
+            f"{path} names the credential helper {helper!r}, which is a path", fix=f"correct {path}"
+        )
     try:
         child = await asyncio.create_subprocess_exec(
             program, "get", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,

@@ -88,7 +88,9 @@ class Registry:
 
     def __init__(self, place: Place, ask: Ask, clock: Clock, *, certificates: tuple[Path, ...] = ()) -> None:
         self._place, self._ask, self._clock = place, ask, clock
-        self._client = HttpClient(timeout=_TIMEOUT, connections=4, largest=_LONGEST_ANSWER, tls=_tls(place, certificates))
+        self._client = HttpClient(
+            timeout=_TIMEOUT, connections=4, largest=_LONGEST_ANSWER, tls=_tls(place, certificates)
+        )
         self._authorization = ""
         self._secrets: tuple[str, ...] = ()
 
@@ -122,7 +124,8 @@ class Registry:
         told = answer.headers.get("docker-content-digest", manifest.digest)
         if told != manifest.digest:
             raise Refused(
-                f"the registry {self._place.host} answers for {manifest.digest} with another digest, {told[:80]}", fix=_FIX
+                f"the registry {self._place.host} answers for {manifest.digest} with another digest, {told[:80]}",
+                fix=_FIX,
             )
         return True
 
@@ -138,15 +141,13 @@ class Registry:
         self._must(begun, (202,), "begin an upload")
         target = urljoin(f"{self._place.url}/v2/", begun.headers.get("location", ""))
         target += f"{'&' if '?' in target else '?'}{urlencode({'digest': blob.digest})}"
-        sent = await self._request("PUT", target, repository, body=blob.path, size=blob.size)
+        sent = await self._request("PUT", target, repository, body=blob.path)
         self._must(sent, (201, 204), f"take {blob.digest[:19]}")
         return True
 
     async def _manifest(self, manifest: Manifest, repository: str, tag: str) -> None:
         url = f"/v2/{repository}/manifests/{tag}"
-        kept = await self._request(
-            "PUT", url, repository, body=manifest.content, size=len(manifest.content), kind=manifest.media_type
-        )
+        kept = await self._request("PUT", url, repository, body=manifest.content, kind=manifest.media_type)
         self._must(kept, (201,), f"take the manifest of {repository}")
 
     async def _again(self, call: Callable[[], Awaitable[_T]]) -> _T:
@@ -170,13 +171,12 @@ class Registry:
         *,
         accept: str = "",
         body: bytes | Path | None = None,
-        size: int = 0,
         kind: str = "application/octet-stream",
     ) -> Response:
         """Send one request, and once more with a token or a password when the registry wants one."""
         headers = {"Accept": accept} if accept else {}
-        if method in ("POST", "PUT"):
-            headers |= {"Content-Type": kind, "Content-Length": str(size)}
+        if body is not None:
+            headers["Content-Type"] = kind
         target = urljoin(self._place.url, url)
         answer = await self._client.request(method, target, headers=headers | self._allowed(target), body=body)
         if answer.status == 401 and self._own(target):
@@ -268,7 +268,7 @@ _FIX = "see what the registry says about it, and try again"
 
 def _reach(error: Exception) -> str:
     if "certificate" in str(error).lower():
-        return "put the certificate of its authority where Docker has it (/etc/docker/certs.d/HOST/ca.crt), or name it in SSL_CERT_FILE"
+        return "put the certificate of its authority into /etc/docker/certs.d/HOST/ca.crt, or name it in SSL_CERT_FILE"
     return "does it run, and can this machine reach it?"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dawsos.actions.environments import deployed_profile, open_environment, serving_profile
 from dawsos.actions.rollout import rollout_context
-from dawsos.errors import BadInput
+from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.events import RunStarted
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.release import Release
@@ -18,12 +18,14 @@ from dawsos.model.status import RolloutDecision, RolloutOutcome, RunResult
 from dawsos.planning.selection import must_know_profile
 from dawsos.platforms.contract import Platform
 from dawsos.releases import bundle as releases
+from dawsos.releases.images import kept
 from dawsos.rollout.controller import Finished, record_decision
 from dawsos.rollout.decision import interrupted
 from dawsos.rollout.faults import NO_FAULT, Drill, parse_fault
 from dawsos.rollout.lifecycle import RolloutContext, begin, conduct, recorded
+from dawsos.runs.evidence import find_run
 from dawsos.runs.lifecycle import RunOutcome, carry_out, deploying, start, take_over
-from dawsos.runs.project import Project, Tools, load, open_tools
+from dawsos.runs.project import Project, Tools, load, load_run, open_tools
 from dawsos.runs.recorder import Session
 from dawsos.verbs.execution import MakeReporters
 
@@ -47,6 +49,23 @@ class Operation:
         """Return the environment's platform, which is not prepared: it says what it can do and what is there."""
         profile = deployed_profile(self.tools, self.pipeline, self.environment)
         return self.tools.platform(self.environment, self.pipeline.environment(self.environment, profile))
+
+    def release(self, digest: str) -> Release:
+        """Return the release, with the images that the ship which promoted it had built.
+
+        An image that is lost here is left out: what runs already needs none, and the platform says when it has to start one.
+        Raises InfrastructureError when the release is missing or was altered.
+        """
+        profile = deployed_profile(self.tools, self.pipeline, self.environment)
+        settings = self.pipeline.environment(self.environment, profile)
+        release = releases.load(self.tools.project.releases, digest)
+        if not settings.runs_images:
+            return release
+        shipped = find_run((load_run(self.tools, run) for run in self.tools.journal.runs()), digest)
+        try:
+            return replace(release, images=kept(self.tools.project.images, shipped.images if shipped else {}))
+        except InfrastructureError:
+            return release
 
     async def context(self, session: Session, release: Release, policy_profile: str) -> RolloutContext:
         """Open the environment as it was deployed and return what a rollout of ``release`` there works with."""
@@ -82,11 +101,10 @@ def drill(project: Project, fault_text: str, profile: str, make_reporters: MakeR
 
 def _serving(operation: Operation) -> Release:
     """Return the release that serves; raises BadInput when none does."""
-    tools = operation.tools
     status = asyncio.run(operation.platform().status())
     if status.roles.stable is None:
         raise BadInput(f"no release serves {operation.environment} yet", fix="dawsos ship")
-    return releases.load(tools.project.releases, status.release_of(status.roles.stable))
+    return operation.release(status.release_of(status.roles.stable))
 
 
 def _drilled(fault: str, finished: Finished) -> tuple[RunResult, str]:
@@ -113,7 +131,7 @@ def resume_drill(tools: Tools, run: Run, make_reporters: MakeReporters) -> RunOu
             if record.decision is RolloutDecision.NONE:
                 record_decision(session, operation.stage, interrupted(run.command))
                 record = recorded(session)
-            release = releases.load(tools.project.releases, record.release)
+            release = operation.release(record.release)
             context = await operation.context(session, release, run.profile)
             return _drilled(record.drill, await conduct(context, record))
 

@@ -15,7 +15,6 @@ from dawsos.model.release import Release
 from dawsos.model.run import RevertRecord, Run
 from dawsos.model.status import RolloutOutcome, RunResult
 from dawsos.platforms.contract import EnvironmentStatus
-from dawsos.releases import bundle as releases
 from dawsos.rollout.revert import finish_revert, revert
 from dawsos.runs.certification import confirm
 from dawsos.runs.evidence import admit_again
@@ -51,7 +50,7 @@ def rollback(project: Project, request: Request, make_reporters: MakeReporters) 
     status = asyncio.run(operation.platform().status())
     if status.roles.stable is None:
         raise BadInput(f"no release serves {operation.environment}", fix="dawsos ship")
-    release = releases.load(project.releases, _target(tools, status, request.to))
+    release = operation.release(_target(tools, status, request.to))
     options = {"to": release.digest, "asked_for": request.to, "name": request.name, "reason": request.reason}
     # What a rollback starts has the settings of what serves, and whoever acts on it later finds their profile by this run.
     profile = asyncio.run(serving_profile(tools, pipeline, operation.environment))
@@ -85,7 +84,7 @@ def resume_rollback(tools: Tools, run: Run, make_reporters: MakeReporters) -> Ru
     """Bring an interrupted rollback to its end."""
     pipeline = load(tools.project.root, accept_old=True)
     operation = Operation.of(tools, pipeline)
-    release = releases.load(tools.project.releases, str(run.options.get("to", "")))
+    release = operation.release(str(run.options.get("to", "")))
     asked_for = str(run.options.get("asked_for", ""))
     request = Request(str(run.options.get("name", "")), str(run.options.get("reason", "")), asked_for)
     reporters = make_reporters(pipeline, ())
