@@ -2,12 +2,13 @@
 
 `POST /faults {"provider": "polygon", "mode": "down" | "timeout" | "ok"}` makes a provider fail: with a 503, or without
 an answer. `GET /mail` and `GET /traces/{id}` return what the mail server and the collector have received,
-`GET /api/traces/{id}` as Jaeger does.
+`GET /api/traces/{id}` as Jaeger does. `POST /hooks/{name}` is a webhook receiver, and `GET /hooks/{name}` what it took.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
@@ -26,7 +27,9 @@ DATA = Path(__file__).parent / "recorded.json"
 RECORDED = {"X-Recorded-Data": "true"}
 # A provider in the mode `timeout` answers after this time: later than any client waits, sooner than a test run ends.
 TIMEOUT_SECONDS = 60.0
-MAX_MAILS, MAX_TRACES = 200, 1000
+MAX_MAILS, MAX_TRACES, MAX_HOOKS = 200, 1000, 200
+# Of one receiver: the messages that it keeps, the oldest dropped first.
+MAX_MESSAGES = 100
 Reply = Callable[[Request], Response]
 Page = Callable[[Request], Awaitable[Response]]
 MODES = ("ok", "down", "timeout")
@@ -37,11 +40,19 @@ VOLUME = 1_000_000
 
 @dataclass
 class Inbox:
-    """The mails and spans received, oldest dropped first, and the mode of each provider."""
+    """The mails, spans and webhooks received, oldest dropped first, and the mode of each provider."""
 
     mails: deque[dict[str, str]] = field(default_factory=lambda: deque(maxlen=MAX_MAILS))
     traces: OrderedDict[str, list[dict[str, Any]]] = field(default_factory=OrderedDict)
+    hooks: OrderedDict[str, deque[dict[str, Any]]] = field(default_factory=OrderedDict)
     modes: dict[str, str] = field(default_factory=dict)
+
+    def add_message(self, name: str, headers: dict[str, str], body: bytes) -> None:
+        """Add what the webhook receiver `name` was sent."""
+        if name not in self.hooks and len(self.hooks) >= MAX_HOOKS:
+            self.hooks.popitem(last=False)
+        message = {"headers": headers, "body": base64.b64encode(body).decode()}
+        self.hooks.setdefault(name, deque(maxlen=MAX_MESSAGES)).append(message)
 
     def add_spans(self, document: dict[str, Any]) -> None:
         """Add the spans of an OTLP/JSON export."""
@@ -170,6 +181,15 @@ class Pages:
         self._inbox.add_spans(await request.json())
         return JSONResponse({})
 
+    async def hook(self, request: Request) -> Response:
+        """Take a webhook's message; its body is kept byte by byte, because it is signed."""
+        self._inbox.add_message(request.path_params["name"], dict(request.headers), await request.body())
+        return JSONResponse({})
+
+    def hooked(self, request: Request) -> Response:
+        """What a receiver has taken: the headers in lower case and the body in base64 of each message."""
+        return JSONResponse(list(self._inbox.hooks.get(request.path_params["name"], ())))
+
 
 def create_app(recording: Recording, inbox: Inbox) -> Starlette:
     """The ASGI application over a recording and an inbox."""
@@ -183,6 +203,8 @@ def create_app(recording: Recording, inbox: Inbox) -> Starlette:
             Route("/fred/fred/series/observations", pages.of_provider("fred", pages.fred)),
             Route("/faults", pages.faults, methods=["POST"]),
             Route("/mail", lambda _: JSONResponse(list(inbox.mails))),
+            Route("/hooks/{name}", pages.hook, methods=["POST"]),
+            Route("/hooks/{name}", pages.hooked),
             Route("/v1/traces", pages.collect, methods=["POST"]),
             Route("/api/traces/{trace_id}", pages.jaeger_trace),
             Route("/traces/{trace_id}", lambda r: JSONResponse(inbox.traces.get(r.path_params["trace_id"], []))),

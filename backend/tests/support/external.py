@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import subprocess
@@ -34,10 +35,7 @@ class Receiver:
 
     def genuine(self, secret: str) -> bool:
         """Whether every message is signed with the secret, over its own id, time and body."""
-        return all(
-            head["webhook-signature"] == signature(secret, head["webhook-id"], int(head["webhook-timestamp"]), body)
-            for head, body in self.messages
-        )
+        return _genuine(self.messages, secret)
 
 
 @contextmanager
@@ -92,6 +90,40 @@ class StandIns:
         """What the collector has of one trace."""
         found: list[dict[str, Any]] = httpx.get(f"{self.url}/traces/{trace_id}").json()
         return found
+
+    def hooked(self, name: str) -> list[tuple[dict[str, str], bytes]]:
+        """What a webhook receiver of the stand-ins has taken: headers and body."""
+        taken = httpx.get(f"{self.url}/hooks/{name}").raise_for_status().json()
+        return [(message["headers"], base64.b64decode(message["body"])) for message in taken]
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A webhook receiver of the stand-ins: `url` is its address as the service sees it, wherever that runs."""
+
+    stand_ins: StandIns
+    name: str
+    url: str
+
+    @property
+    def messages(self) -> list[tuple[dict[str, str], bytes]]:
+        """What it took: headers and body."""
+        return self.stand_ins.hooked(self.name)
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """What it took, as JSON."""
+        return [json.loads(body) for _, body in self.messages]
+
+    def genuine(self, secret: str) -> bool:
+        """Whether every message is signed with the secret, over its own id, time and body."""
+        return _genuine(self.messages, secret)
+
+
+def _genuine(messages: list[tuple[dict[str, str], bytes]], secret: str) -> bool:
+    return all(
+        head["webhook-signature"] == signature(secret, head["webhook-id"], int(head["webhook-timestamp"]), body)
+        for head, body in messages
+    )
 
 
 @contextmanager

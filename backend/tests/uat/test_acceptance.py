@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx
@@ -13,14 +12,10 @@ import pytest
 import redis
 
 from app.services.nightly import SACRED_ORDER
-from tests.uat.world import NEW_YEAR, booked, job, journal, opened, order, required, seen
+from tests.uat.world import NEW_YEAR, JournalFile, booked, job, journal, opened, order, required, seen
 
 D = Decimal
 uat = pytest.mark.uat
-
-
-def journal_file(portfolio: str) -> Path:
-    return Path(required("LEDGER_DIR")) / "portfolios" / f"{portfolio}.bean"
 
 
 @pytest.mark.smoke
@@ -30,7 +25,7 @@ def test_a_portfolio_is_opened_and_its_journal_exists(anna: httpx.Client) -> Non
     portfolio = opened(anna)
     read = seen(anna, f"portfolios/{portfolio}")
     assert (read["name"], read["base_currency"], read["lots"]) == ("Acceptance", "USD", [])
-    assert journal_file(portfolio).read_text() == journal(anna, portfolio)
+    assert JournalFile(portfolio).read() == journal(anna, portfolio)
 
 
 @pytest.mark.smoke
@@ -215,13 +210,13 @@ def test_the_night_kept_the_sacred_order_and_reconciled(anna: httpx.Client) -> N
 def test_a_tampered_journal_fails_with_details(anna: httpx.Client) -> None:
     portfolio = opened(anna)
     order(anna, portfolio, "buy", "100", "AAPL", price="150")
-    file = journal_file(portfolio)
-    good = file.read_text()
+    file = JournalFile(portfolio)
+    good = file.read()
     try:
-        file.write_text(good.replace("100 AAPL", "90 AAPL"))
+        file.write(good.replace("100 AAPL", "90 AAPL"))
         bad = booked(anna, f"portfolios/{portfolio}/reconciliations")
     finally:
-        file.write_text(good)
+        file.write(good)
     assert bad["status"] == "FAIL"
     (position,) = [d for d in bad["discrepancies"] if d["kind"] == "position"]
     assert (position["symbol"], position["ledger_qty"], position["db_qty"]) == ("AAPL", "90", "100")

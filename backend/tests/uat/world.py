@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +59,36 @@ def journal(client: httpx.Client, portfolio: str) -> str:
     answer = client.get(f"/v1/portfolios/{portfolio}/journal")
     assert answer.status_code == 200, answer.text
     return answer.text
+
+
+class JournalFile:
+    """The ledger's file of one portfolio: on this machine, or in a replica that `REPLICA_EXEC` runs commands in."""
+
+    def __init__(self, portfolio: str) -> None:
+        self._path = Path(required("LEDGER_DIR")) / "portfolios" / f"{portfolio}.bean"
+        self._inside = shlex.split(os.environ.get("REPLICA_EXEC", ""))
+
+    def read(self) -> str:
+        """Its text."""
+        if not self._inside:
+            return self._path.read_text()
+        code = "import pathlib, sys; sys.stdout.write(pathlib.Path(sys.argv[1]).read_text())"
+        return self._run(code, str(self._path))
+
+    def write(self, text: str) -> None:
+        """Overwrite it, past the service."""
+        if not self._inside:
+            self._path.write_text(text)
+            return
+        code = "import base64, pathlib, sys; pathlib.Path(sys.argv[1]).write_bytes(base64.b64decode(sys.argv[2]))"
+        self._run(code, str(self._path), base64.b64encode(text.encode()).decode())
+
+    def _run(self, code: str, *arguments: str) -> str:
+        done = subprocess.run(
+            [*self._inside, "python", "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
 def job(name: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -131,3 +132,25 @@ def test_a_wrong_port_is_named_and_exits_2(
 ) -> None:
     assert main(env) == 2
     assert message in capsys.readouterr().err
+
+
+async def test_a_webhook_receiver_keeps_what_it_was_sent_byte_by_byte(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/hooks/a")).json() == []
+    sent = b'{"a": 1}\n \xff'
+    assert (await http.post("/hooks/a", content=sent, headers={"Webhook-Id": "7"})).status_code == 200
+    (message,) = (await http.get("/hooks/a")).json()
+    assert base64.b64decode(message["body"]) == sent
+    assert message["headers"]["webhook-id"] == "7"
+    assert (await http.get("/hooks/b")).json() == []
+
+
+async def test_a_receiver_drops_the_oldest_message_and_the_inbox_the_oldest_receiver(
+    http: httpx.AsyncClient, inbox: Inbox
+) -> None:
+    for number in range(recorded.MAX_MESSAGES + 1):
+        inbox.add_message("busy", {}, str(number).encode())
+    kept = (await http.get("/hooks/busy")).json()
+    assert (len(kept), base64.b64decode(kept[0]["body"])) == (recorded.MAX_MESSAGES, b"1")
+    for number in range(recorded.MAX_HOOKS):
+        inbox.add_message(f"other-{number}", {}, b"")
+    assert (await http.get("/hooks/busy")).json() == []
