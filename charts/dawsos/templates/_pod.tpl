@@ -121,17 +121,17 @@ affinity:
 
 {{/* Probes: (dict "health" PATH "ready" PATH) for a container with the port `http` */}}
 {{- define "dawsos.probes" -}}
-{{- $ready := .ready | default .health -}}
 startupProbe:
-  {{- include "dawsos.ask" $ready | nindent 2 }}
+  # Health alone: a database that is away makes no pod start again and again.
+  {{- include "dawsos.ask" .health | nindent 2 }}
   periodSeconds: 1
   timeoutSeconds: 3
   failureThreshold: 120
 readinessProbe:
-  {{- include "dawsos.ask" $ready | nindent 2 }}
-  periodSeconds: 5
+  {{- include "dawsos.ask" (.ready | default .health) | nindent 2 }}
+  periodSeconds: 2
   timeoutSeconds: 3
-  failureThreshold: 2
+  failureThreshold: 3
 livenessProbe:
   {{- include "dawsos.ask" .health | nindent 2 }}
   periodSeconds: 10
