@@ -87,6 +87,9 @@ class Database:
                 yield connection
         except UNAVAILABLE as error:
             raise StoreUnavailableError("the database does not answer") from error
+        except asyncpg.UndefinedTableError as error:
+            # A service may be started before its migrations have run; it waits for them as for a database that is away.
+            raise StoreUnavailableError("the database has no schema yet: run app.migrate up") from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -106,9 +109,9 @@ class Database:
                 yield connection
 
     async def ping(self) -> None:
-        """Return when the database answers; raises StoreUnavailableError."""
+        """Return when the database answers and has a schema; raises StoreUnavailableError."""
         async with self.connection() as connection:
-            await connection.execute("SELECT 1")
+            await connection.execute("SELECT FROM users LIMIT 0")
 
     async def close(self) -> None:
         """Close the connections, for at most a second."""

@@ -10,9 +10,11 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
+from app.core.errors import StoreUnavailableError
 from app.storage.db import Database
 from app.storage.migrations import Migration, MigrationError, Migrator, folder, load
 from app.storage.packs import PgPackStore
+from app.storage.tenants import PgTenantStore
 from tests.support.servers import Stack, run
 
 Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -64,6 +66,16 @@ async def scratch(stack: Stack, owner: Owner) -> str:
     await owner.execute("DROP SCHEMA IF EXISTS scratch CASCADE")
     await owner.execute("CREATE SCHEMA scratch")
     return f"{stack.owner_url}?options=-csearch_path%3Dscratch"
+
+
+async def test_a_service_that_is_started_before_its_migrations_waits_for_them(stack: Stack, scratch: str) -> None:
+    database = Database(f"{stack.database_url}?{scratch.partition('?')[2]}")
+    try:
+        for action in (database.ping, PgTenantStore(database).users):
+            with pytest.raises(StoreUnavailableError, match="no schema yet"):
+                await action()
+    finally:
+        await database.close()
 
 
 FILES = [
