@@ -9,6 +9,7 @@ import time
 
 from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.errors import InfrastructureError
+from dawsos.platforms.envoy_counters import COUNTERS
 from dawsos.platforms.local.envoy_config import FAULT_PREFIX, FAULT_ROUTES, HTTP_PREFIX, ROUTES
 
 _VERSIONS = {
@@ -18,16 +19,6 @@ _VERSIONS = {
 }
 _BUCKET = re.compile(
     r'^envoy_cluster_upstream_rq_time_bucket\{envoy_cluster_name="([^"]+)",le="([^"]+)"\} (\d+)', re.MULTILINE
-)
-
-COUNTERS = (
-    "upstream_rq_total",
-    "upstream_rq_5xx",
-    "retry.upstream_rq_5xx",
-    "upstream_rq_pending_failure_eject",
-    "upstream_rq_rx_reset",
-    "upstream_rq_active",
-    "upstream_rq_completed",
 )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +9,11 @@ from pathlib import Path
 from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.model.policy import CrashLoop
 from dawsos.model.rollout import Counts, Sample
-from dawsos.platforms.local.admin import COUNTERS, Admin, counters_of
+from dawsos.platforms.envoy_counters import reading_with_retries
+from dawsos.platforms.exposition import total
+from dawsos.platforms.local.admin import Admin, counters_of
 from dawsos.platforms.local.state import read_desired, read_roles, read_status
+from dawsos.platforms.readings import NOTHING, Reading, difference, restarted
 
 
 class EnvoyTelemetry:
@@ -24,8 +25,7 @@ class EnvoyTelemetry:
         self._crash_loop = crash_loop
         self._admin = Admin(read_desired(folder).proxy["admin"])
         self._pages = HttpClient(timeout=2.0)
-        self._before: dict[str, dict[str, float]] | None = None
-        self._latency: dict[str, dict[float, int]] = {}
+        self._before: dict[str, Reading] | None = None
         self._counters_before: dict[str, float] = {}
         self._since = time.time()
         self._last = time.monotonic()
@@ -49,14 +49,11 @@ class EnvoyTelemetry:
         except HttpError:
             self._before = None
             return base
-        before, latency_before = self._before, self._latency
-        self._before, self._latency = values, latency
-        if before is None or any(_backwards(before.get(name, {}), values[name]) for name in clusters):
+        after = {name: reading_with_retries(values[name], latency[name]) for name in clusters}
+        before, self._before = self._before, after
+        if before is None or any(restarted(before.get(name, NOTHING), after[name]) for name in clusters):
             return base
-        parts = {
-            name: _difference(before.get(name, {}), values[name], latency_before.get(name, {}), latency[name])
-            for name in clusters
-        }
+        parts = {name: difference(before.get(name, NOTHING), after[name]) for name in clusters}
         nothing = Counts()
         return replace(
             base,
@@ -97,33 +94,8 @@ class EnvoyTelemetry:
                 continue
             for name in self._names:
                 # Every replica reads the same store, so the largest is the truth, not the sum.
-                totals[name] = max(totals.get(name, 0.0), _counter(page, name))
+                totals[name] = max(totals.get(name, 0.0), total(page, name))
         # A counter that could not be read in the first sample starts from where it is first read: it counts from the
         # start of the store, not of this rollout.
         self._counters_before = totals | self._counters_before
         return {name: value - self._counters_before[name] for name, value in totals.items()}
-
-
-def _counter(page: str, name: str) -> float:
-    found = re.findall(rf"^{re.escape(name)}(?:\{{[^}}]*\}})? ([0-9.eE+-]+)$", page, re.MULTILINE)
-    return sum(float(value) for value in found)
-
-
-def _backwards(before: dict[str, float], after: dict[str, float]) -> bool:
-    return any(after[key] < before.get(key, 0.0) for key in COUNTERS if key != "upstream_rq_active")
-
-
-def _difference(
-    before: dict[str, float], after: dict[str, float], latency_before: dict[float, int], latency: dict[float, int]
-) -> Counts:
-    """Return the counts between two readings.
-
-    Retries hide errors from users, not from the judge: an answer 5xx that was retried counts, and so does a request that
-    the canary refused or reset.  Every try counts as a request.
-    """
-    delta = {key: after[key] - before.get(key, 0.0) for key in COUNTERS}
-    refused = delta["upstream_rq_pending_failure_eject"]
-    requests = int(delta["upstream_rq_total"] + refused)
-    errors = int(delta["upstream_rq_5xx"] + delta["retry.upstream_rq_5xx"] + refused + delta["upstream_rq_rx_reset"])
-    edges = tuple((edge, latency[edge] - latency_before.get(edge, 0)) for edge in sorted(latency))
-    return Counts(requests, min(errors, requests), edges if edges and math.isinf(edges[-1][0]) else ())

@@ -1,0 +1,277 @@
+"""The route of one release as the rollout controller moves it: set the weight, wait until the canary is drained, promote.
+
+The gateway gives no signal that it has taken a change over.  So what every process of it has counted is the evidence, read again
+and again: a weight is followed when the requests show it, and a canary is drained when its counters stand still.
+"""
+
+from __future__ import annotations
+
+from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.kubernetes import Cluster
+from dawsos.errors import InfrastructureError
+from dawsos.model.cluster import Gateway
+from dawsos.model.rollout import Drained
+from dawsos.platforms.kubernetes.following import Follower
+from dawsos.platforms.kubernetes.gateway_pods import GatewayPods, PodReading
+from dawsos.platforms.kubernetes.gateways.contract import Backend
+from dawsos.platforms.kubernetes.routes import Route
+from dawsos.platforms.kubernetes.routing import Live, named, selected
+from dawsos.platforms.readings import NOTHING, restarted
+from dawsos.ports import Clock
+
+CANARY, STABLE = "canary", "stable"
+# Seconds: between two readings; how long a canary without requests must be quiet; when too few requests are no reason to
+# wait any longer; how long a gateway may take to follow.
+_PAUSE, _QUIET, SETTLED, _DEADLINE = 0.02, 0.15, 2.0, 10.0
+
+
+class KubernetesTraffic:
+    """Implements ``contract.Traffic`` over the route of a release and the pods of its gateway."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        release: str,
+        gateway: Gateway,
+        *,
+        fence: str = "",
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self.routes = Route(cluster, namespace, release, fence, self._clock)
+        self._pods = GatewayPods(cluster, gateway)
+        self._before: dict[str, PodReading] = {}
+        # When the canary was seen to get a request, and to answer one: of each process, and of all.
+        self._moved: dict[str, float] = {}
+        self._received = self._answered = 0.0
+        # The processes whose requests have shown that they follow weight 0.
+        self._shown: set[str] = set()
+
+    async def close(self) -> None:
+        await self._pods.close()
+
+    async def set_weight(self, weight: int) -> float:
+        """Give the canary ``weight`` per cent; return seconds until the requests at every process of the gateway showed it, or
+        were too few to show anything for two seconds.
+
+        A gateway that does not follow raises InfrastructureError; when the weight is 0 the canary is scaled to zero instead.
+        """
+        started = self._clock.monotonic()
+        before = await self._look()
+        await self.routes.set_weight(weight)
+        followers: dict[str, Follower] = {}
+        while True:
+            missing = await self._watch_follow(followers, before.weight, weight, self._clock.monotonic() - started)
+            if not missing:
+                self._shown = set(followers) if weight == 0 else set()
+                return self._clock.monotonic() - started
+            if self._clock.monotonic() - started > _DEADLINE:
+                await self._not_followed(weight, missing)
+                return self._clock.monotonic() - started
+            await self._clock.sleep(_PAUSE)
+
+    async def _look(self) -> Live:
+        """Read the route and the counters before a change: what is counted from here on is evidence."""
+        live = await self.routes.known()
+        self._before = {}
+        await self._read(live)
+        return live
+
+    async def _watch_follow(self, followers: dict[str, Follower], old: int, new: int, elapsed: float) -> list[str]:
+        """Take one reading; return which processes of the gateway have not shown yet that they follow."""
+        live = await self.routes.known()
+        steps = await self._read(live)
+        if not steps or not self._pods.current:
+            return ["no pod of the gateway is known"]
+        missing: list[str] = []
+        for process, step in steps.items():
+            follower = followers.setdefault(process, Follower(old, new))
+            if step is None or (new and not _has_endpoints(self._before[process])):
+                missing.append(process)
+                continue
+            follower.observe(*step)
+            if not follower.follows and not (follower.silent and elapsed > SETTLED):
+                missing.append(process)
+        return missing
+
+    async def _read(self, live: Live) -> dict[str, tuple[float, float] | None]:
+        """Read every process of the gateway; return the requests of canary and stable since the last reading of it, None when it
+        could not be read, or not be compared with a reading before.
+        """
+        found = await self._pods.read(backends_of(live))
+        now = self._clock.monotonic()
+        steps = {process: self._step(process, reading, now) for process, reading in found.items()}
+        self._before = found
+        return steps
+
+    def _step(self, process: str, reading: PodReading, now: float) -> tuple[float, float] | None:
+        before = self._before.get(process)
+        if process not in self._moved:
+            self._moved[process] = now
+            self._received, self._answered = self._received or now, self._answered or now
+        if reading is None:
+            return None
+        canary, stable = (reading[role] or NOTHING for role in (CANARY, STABLE))
+        if before is None:
+            return None
+        old_canary, old_stable = (before[role] or NOTHING for role in (CANARY, STABLE))
+        if restarted(old_canary, canary) or restarted(old_stable, stable):
+            return None
+        if canary.received != old_canary.received:
+            self._received = self._moved[process] = now
+            self._shown.discard(process)
+        if (canary.answered, canary.active) != (old_canary.answered, old_canary.active):
+            self._answered = now
+        return canary.received - old_canary.received, stable.received - old_stable.received
+
+    async def _not_followed(self, weight: int, missing: list[str]) -> None:
+        where = ", ".join(process.split("/")[0] for process in missing)
+        canary = (await self.routes.live()).roles.canary
+        if weight or canary is None:
+            raise InfrastructureError(
+                f"the gateway did not follow the weight {weight} % within {_DEADLINE:g} s: {where}",
+                fix="see the controller of the gateway: kubectl get gateway,pods -A",
+            )
+        await self.routes.stop(canary)
+        self._received = self._answered = self._clock.monotonic()
+
+    async def wait_until_drained(self, deadline: float) -> Drained:
+        """Wait until the counters of the canary stand still at every process of the gateway and no request is under way.
+
+        A process that cannot be read is never still.  When the canary still gets requests at the deadline it is scaled to zero.
+        What ``set_weight`` saw before the question counts: ``received`` may be negative, so that the time from the decision to the
+        last request is right.
+        """
+        started = self._clock.monotonic()
+        live = await self.routes.live()
+        if live.roles.canary is None:
+            return Drained(0.0, 0.0)
+        while True:
+            steps = await self._read(live)
+            now = self._clock.monotonic()
+            still = (
+                bool(steps)
+                and self._pods.current
+                and all(step is not None and self._is_still(process, now) for process, step in steps.items())
+            )
+            if still and not self._under_way() and now - self._answered > _QUIET:
+                return Drained(self._received - started, self._answered - started)
+            if now - started > deadline:
+                break
+            await self._clock.sleep(_PAUSE)
+        if still:
+            return Drained(self._received - started, None)
+        await self.routes.stop(live.roles.canary)
+        ended = self._clock.monotonic() - started
+        return Drained(ended, ended)
+
+    def _is_still(self, process: str, now: float) -> bool:
+        """Return whether a process sends the canary nothing: its requests have shown it, or it was quiet for long enough."""
+        return now - self._moved[process] > (_QUIET if process in self._shown else SETTLED)
+
+    def _under_way(self) -> float:
+        """Return how many requests the canary has not answered yet, as far as the gateway tells."""
+        known = (reading[CANARY] for reading in self._before.values() if reading is not None)
+        return sum(each.active or 0.0 for each in known if each is not None)
+
+    async def route(self, stable: str | None, canary: str | None, weight: int) -> None:
+        """Set the roles and the canary's weight, without a lost request; returns when the gateway follows.
+
+        The pods of a Service change only while the route gives it nothing, or while the pods before answer as well.
+        """
+        live = await self.routes.live()
+        serving, before = selected(live.stable), selected(live.canary)
+        if canary is not None and canary == serving and stable != serving:
+            # What serves becomes the canary: its Service gets all traffic before the pods of the stable one change.
+            await self._empty(live)
+            await self._assign(serving, canary)
+            await self.set_weight(100)
+        elif live.weight and canary != before:
+            if stable is not None and stable == before:
+                await self._assign(stable, before)
+            await self._empty(live)
+        await self._assign(stable, canary)
+        if canary is not None:
+            await self.set_weight(weight)
+
+    async def promote(self) -> None:
+        """Make the canary stable: the stable Service selects its pods, then gets all traffic.  Nothing is started again."""
+        live = await self.routes.live()
+        before, serving = await self._changes(live), selected(live.stable)
+        if not await self.routes.begin_promotion():
+            return
+        live = await self.routes.known()
+        if selected(live.stable) != serving:
+            await self._wait_for_endpoints({STABLE}, before)
+        await self._empty(live)
+        await self.routes.end_promotion()
+
+    async def _empty(self, live: Live) -> None:
+        if live.weight:
+            await self.set_weight(0)
+
+    async def _assign(self, stable: str | None, canary: str | None) -> None:
+        """Let the Services select these deployments, and return when the gateway has the endpoints of those that changed."""
+        live = await self.routes.live()
+        wanted = {STABLE: (selected(live.stable), stable), CANARY: (selected(live.canary), canary)}
+        changed = {role for role, (was, is_) in wanted.items() if is_ is not None and is_ != was}
+        before = await self._changes(live)
+        await self.routes.assign(stable, canary)
+        await self._wait_for_endpoints(changed, before)
+
+    async def _changes(self, live: Live) -> dict[tuple[str, str], float]:
+        """Return how often the endpoints of each backend of the route have changed at each process of the gateway, where it tells."""
+        found = await self._pods.read(backends_of(live))
+        routed = {STABLE, CANARY} if live.routes_to_canary else {STABLE}
+        return {
+            (process, role): each.changes
+            for process, reading in found.items()
+            for role, each in (reading or {}).items()
+            if role in routed and each is not None and each.changes is not None
+        }
+
+    async def _wait_for_endpoints(self, roles: set[str], before: dict[tuple[str, str], float]) -> None:
+        started = self._clock.monotonic()
+        while roles:
+            found = await self._pods.read(backends_of(await self.routes.known()))
+            elapsed = self._clock.monotonic() - started
+            late = sorted(
+                process.split("/")[0]
+                for process, reading in found.items()
+                if not all(_has_taken(reading, role, before.get((process, role)), elapsed) for role in roles)
+            )
+            if found and not late:
+                return
+            if elapsed > _DEADLINE:
+                raise InfrastructureError(
+                    f"the gateway did not take over the endpoints of {' and '.join(sorted(roles))} within {_DEADLINE:g} s: "
+                    f"{', '.join(late) or 'no pod of it runs'}",
+                    fix="see the controller of the gateway: kubectl get gateway,pods -A",
+                )
+            await self._clock.sleep(_PAUSE)
+
+
+def backends_of(live: Live) -> dict[str, Backend]:
+    """Return the two Services as the gateway's adapters name them."""
+    stable, canary = live.names
+    namespace, route, port = live.route["metadata"]["namespace"], named(live.route), live.port
+    return {
+        STABLE: Backend(namespace, stable, port, route, live.index(stable)),
+        CANARY: Backend(namespace, canary, port, route, live.index(canary)),
+    }
+
+
+def _has_endpoints(reading: PodReading) -> bool:
+    canary = None if reading is None else reading[CANARY]
+    return canary is not None and canary.members != 0
+
+
+def _has_taken(reading: PodReading, role: str, changes: float | None, elapsed: float) -> bool:
+    """Return whether a process of the gateway has other endpoints than before; time must do where it does not tell."""
+    backend = None if reading is None else reading[role]
+    if backend is None:
+        return False
+    if backend.changes is None:
+        return elapsed > SETTLED
+    return backend.members != 0 and backend.changes != changes

@@ -1,0 +1,101 @@
+"""The pages of all pods of the gateway: one that cannot be read is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from dawsos.errors import BadInput
+from dawsos.model.cluster import Gateway
+from dawsos.platforms.kubernetes.gateway_pods import GatewayPods, process_of, serves
+from dawsos.platforms.kubernetes.gateways.contract import Backend
+from fakes import VirtualClock
+from support.memory_cluster import NAMESPACE, MemoryCluster
+from support.shop import ENVOYS, a_shop, envoy
+
+BACKENDS = {"stable": Backend(NAMESPACE, "shop-stable", 80), "canary": Backend(NAMESPACE, "shop-canary", 80)}
+
+
+def play(
+    scene: Callable[[MemoryCluster, GatewayPods], Awaitable[None]], *, envoys: int = 2, gateway: Gateway | None = None
+) -> None:
+    async def played() -> None:
+        made = a_shop(VirtualClock(), envoys=envoys)
+        pods = GatewayPods(made, gateway or Gateway())  # type: ignore[arg-type]
+        try:
+            await scene(made, pods)
+        finally:
+            await pods.close()
+
+    asyncio.run(played())
+
+
+def test_every_pod_is_read() -> None:
+    async def scene(made: MemoryCluster, pods: GatewayPods) -> None:
+        await made.clock.sleep(1)
+        found = await pods.read(BACKENDS)
+        assert len(found) == 2
+        for reading in found.values():
+            assert reading is not None
+            assert reading["canary"] is None
+            assert reading["stable"] is not None
+            assert 98 <= reading["stable"].received <= 100
+
+    play(scene)
+
+
+def test_a_pod_that_does_not_answer_is_told_beside_the_others() -> None:
+    async def scene(made: MemoryCluster, pods: GatewayPods) -> None:
+        await made.clock.sleep(1)
+        made.envoys["envoy-1"].readable = False
+        found = await pods.read(BACKENDS)
+        assert sorted((name.split("/")[0], reading is None) for name, reading in found.items()) == [
+            ("envoy-0", False),
+            ("envoy-1", True),
+        ]
+
+    play(scene)
+
+
+def test_a_pod_that_comes_or_is_started_again_is_another_process() -> None:
+    async def scene(made: MemoryCluster, pods: GatewayPods) -> None:
+        before = set(await pods.read(BACKENDS))
+        await asyncio.sleep(0)
+        restarted = envoy("envoy-0", restarts=1)
+        made.put(f"{ENVOYS}/envoy-0", restarted)
+        made.drop(f"{ENVOYS}/envoy-1")
+        await asyncio.sleep(0.01)
+        after = set(await pods.read(BACKENDS))
+        assert len(after) == 1
+        assert not after & before
+
+    play(scene)
+
+
+def test_a_gateway_that_is_not_there_is_bad_input_with_the_fix() -> None:
+    async def scene(_made: MemoryCluster, pods: GatewayPods) -> None:
+        with pytest.raises(BadInput, match=r"no pod in the namespace edge has the labels app=x") as raised:
+            await pods.read(BACKENDS)
+        assert "gateway" in raised.value.fix
+
+    play(scene, gateway=Gateway(namespace="edge", selector={"app": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("state", "runs"),
+    [({"running": {}}, True), ({"waiting": {"reason": "CrashLoopBackOff"}}, False), ({"terminated": {}}, False)],
+)
+def test_a_pod_without_a_process_has_no_connections(state: dict[str, Any], runs: bool) -> None:
+    made = envoy("a")
+    made["status"]["containerStatuses"][0]["state"] = state
+    assert serves(made) is runs
+    assert not serves({"metadata": {}, "status": {}})
+
+
+def test_a_process_is_a_pod_with_its_restarts() -> None:
+    first, second = envoy("a"), envoy("a", restarts=2)
+    first["metadata"]["uid"] = second["metadata"]["uid"] = "u"
+    assert (process_of(first), process_of(second)) == ("a/u/0", "a/u/2")

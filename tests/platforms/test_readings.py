@@ -1,0 +1,67 @@
+"""Two readings of a proxy's counters and what happened between them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from dawsos.model.rollout import Counts
+from dawsos.platforms.readings import NOTHING, Reading, added, difference, restarted
+
+
+def test_requests_and_errors_are_what_was_added() -> None:
+    assert difference(Reading(100, 1), Reading(150, 4)) == Counts(50, 3)
+
+
+def test_one_request_is_one_error_at_most() -> None:
+    assert difference(NOTHING, Reading(1, 2)) == Counts(1, 1)
+
+
+@pytest.mark.parametrize(("broken", "accounted", "errors"), [(5, 0, 7), (5, 3, 4), (5, 5, 2), (5, 9, 2)])
+def test_an_answer_that_broke_off_is_an_error_once(broken: float, accounted: float, errors: int) -> None:
+    after = Reading(50, 2, broken=broken, accounted=accounted)
+    assert difference(NOTHING, after).errors == errors
+
+
+def test_what_broke_off_before_the_first_reading_does_not_count() -> None:
+    before = Reading(50, 2, broken=9, accounted=1)
+    assert difference(before, replace(before, received=60)) == Counts(10, 0)
+
+
+def test_latency_is_the_difference_of_each_bucket() -> None:
+    before, after = Reading(latency={0.1: 5, math.inf: 9}), Reading(latency={math.inf: 19, 0.1: 7, 1.2: 10})
+    assert difference(before, after).latency == ((0.1, 2), (1.2, 10), (math.inf, 10))
+
+
+def test_buckets_without_a_last_one_prove_nothing() -> None:
+    assert difference(NOTHING, Reading(latency={0.1: 5})).latency == ()
+
+
+def test_a_counter_that_went_backwards_or_is_gone_is_a_restart() -> None:
+    before = Reading(monotone={"a": 5.0, "b": 0.0})
+    assert restarted(before, Reading(monotone={"a": 4.0, "b": 9.0}))
+    assert restarted(before, Reading(monotone={"b": 9.0}))
+    assert not restarted(before, Reading(monotone={"a": 5.0}))
+    assert not restarted(NOTHING, before)
+
+
+def test_how_many_are_under_way_may_fall() -> None:
+    assert not restarted(Reading(active=5, members=2), Reading(active=0, members=1))
+
+
+def test_processes_are_added_with_their_latency() -> None:
+    one, two = Counts(10, 1, ((0.1, 4), (math.inf, 10))), Counts(5, 2, ((0.1, 5), (math.inf, 5)))
+    assert added([one, two]) == Counts(15, 3, ((0.1, 9), (math.inf, 15)))
+    assert added([]) == Counts()
+
+
+def test_latency_with_other_edges_is_not_added_up() -> None:
+    one, two = Counts(10, 1, ((0.1, 4), (math.inf, 10))), Counts(5, 2, ((0.2, 5), (math.inf, 5)))
+    assert added([one, two]) == Counts(15, 3)
+
+
+def test_a_process_without_requests_has_no_latency_to_add() -> None:
+    one = Counts(10, 1, ((0.1, 4), (math.inf, 10)))
+    assert added([one, Counts()]) == one
