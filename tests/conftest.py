@@ -1,4 +1,6 @@
-"""Shared fixtures.  Unit tests may not reach the network: only tests marked ``e2e`` may open a socket, on loopback."""
+"""Shared fixtures.  Unit tests may not reach the network: only tests marked ``e2e`` may open a socket, on loopback,
+and those marked ``kubernetes`` to their cluster.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ collect_ignore = ["pipelines"]
 
 @pytest.fixture(autouse=True)
 def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.node.get_closest_marker("e2e") is None:
+    if not any(request.node.get_closest_marker(name) for name in ("e2e", "kubernetes")):
 
         def refuse(_self: socket.socket, address: Any) -> None:
             if isinstance(address, tuple):

@@ -24,7 +24,7 @@ version: 2
 name: demo
 slo: {error_rate: 1%, warm_p95: 1s, cold_p95: 2s}
 toolchains: {backend: {requirements: r.txt}}
-service: {project: ., requirements: r.txt, command: python -m demo}
+service: {project: ., requirements: r.txt, command: python -m demo, images: [{name: demo, dockerfile: D, base: localhost/b}]}
 stages:
   - {id: lint, steps: [{run: "true"}], gates: [exit_status]}
   - {id: canary, uses: rollout, environment: production, gates: [rollout]}

@@ -22,6 +22,7 @@ from dawsos.model.environment import EnvironmentChanges, EnvironmentSettings
 from dawsos.model.observability import Observability
 from dawsos.model.pipeline import Pipeline, Profile
 from dawsos.model.release import Release
+from dawsos.model.run import Run
 from support.facts import fact
 from support.images import altered, kept_image
 from support.paper import Paper
@@ -117,10 +118,11 @@ def test_a_release_comes_with_its_images_where_images_run(tmp_path: Path) -> Non
     paper = Paper(tmp_path)
     release, image = paper.release(), kept_image(paper.project.images)
     local = paper.pipeline.environment("production")
-    cluster = local.model_copy(update={"images": Delivery.model_validate({"import": "cat"})})
+    cluster = local.model_copy(update={"platform": "kubernetes", "images": Delivery.model_validate({"import": "cat"})})
 
     def loaded(settings: EnvironmentSettings, images: dict[str, str]) -> Release:
-        return asyncio.run(load_release(paper.tools, settings, release.digest, images))
+        run = Run(id="r", release=release.digest, images=images)
+        return asyncio.run(load_release(paper.tools, settings, run))
 
     assert loaded(cluster, {"backend": image.digest}).images == (image,)
     # Processes run its files, whatever became of an image.

@@ -6,14 +6,16 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from dawsos.adapters.http import HttpClient, Response
-from dawsos.adapters.pages import Page, serve_pages
+from dawsos.adapters.http import HttpClient, HttpError, Response
+from dawsos.adapters.pages import Endpoint, Page, serve_answers, serve_pages
 from dawsos.errors import BadInput, InfrastructureError
+from support.authority import certified
 
 pytestmark = pytest.mark.e2e  # opens sockets on loopback
 
@@ -117,5 +119,51 @@ def test_a_port_that_is_taken_is_named() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(InfrastructureError, match=f"127.0.0.1:{port}: Address already in use"):
+        with pytest.raises(InfrastructureError, match=f"port {port}: Address already in use"):
             asyncio.run(serve_pages(PAGES, port, lambda _port: None))
+
+
+def talk_to(where: Endpoint, question: Question, tls: ssl.SSLContext | None = None) -> Response:
+    """Return what a service of a cluster answers; it is ended by TERM, and must end."""
+
+    async def echo(body: bytes) -> Page:
+        return Page(f"got {body.decode()}\n", "application/json")
+
+    async def broken(_body: bytes) -> Page:
+        raise RuntimeError("a defect")
+
+    async def talk() -> Response:
+        port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        server = asyncio.create_task(serve_answers({"/echo": echo, "/broken": broken}, where, port.set_result))
+        client = HttpClient(f"{'https' if tls else 'http'}://127.0.0.1:{await port}", timeout=10.0, tls=tls)
+        try:
+            return await question(client)
+        finally:
+            await client.close()
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.wait_for(server, 10.0)
+
+    return asyncio.run(talk())
+
+
+def test_a_service_answers_what_it_is_asked_by_anybody() -> None:
+    headers = {"Host": "judge.flagger.svc"}
+    answer = talk_to(Endpoint(), lambda client: client.request("POST", "/echo", body=b"this", headers=headers))
+    assert (answer.status, answer.text, answer.headers["content-type"]) == (200, "got this\n", "application/json")
+    assert talk_to(Endpoint(), lambda client: client.request("GET", "/else")).status == 404
+
+
+def test_a_defect_of_a_service_is_no_answer_that_anybody_could_take_for_a_yes(caplog: pytest.LogCaptureFixture) -> None:
+    assert talk_to(Endpoint(), lambda client: client.request("POST", "/broken", body=b"{}")).status == 500
+
+
+def test_a_service_speaks_tls_with_its_certificate(tmp_path: Path) -> None:
+    folder = certified(tmp_path, "127.0.0.1")
+    where = Endpoint(certificate=folder / "tls.crt", key=folder / "tls.key")
+    believed = ssl.create_default_context(cafile=folder / "tls.crt")
+    assert talk_to(where, lambda client: client.request("POST", "/echo", body=b"x"), believed).text == "got x\n"
+    with pytest.raises(HttpError, match="cannot connect"):
+        talk_to(where, lambda client: client.request("GET", "/echo"), ssl.create_default_context())
+    (folder / "tls.crt").write_text("no certificate")
+    with pytest.raises(BadInput, match="cannot use the certificate"):
+        asyncio.run(serve_answers({}, where, lambda _port: None))

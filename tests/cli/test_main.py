@@ -19,8 +19,8 @@ from projects import Said, TinyProject, called
 
 Call = Callable[..., Said]
 VERBS = sorted({verb.name.partition(" ")[0] for verb in GRAMMAR})
-# What needs no project: the scanners look at what they are given.
-ANYWHERE = {"init", "scan"}
+# What needs no project: the scanners look at what they are given, and a service of a cluster has none.
+ANYWHERE = {"admission", "init", "scan"}
 READING = ["plan", "status", "history", "show", "lint", "verify"]
 # What a person needs an example for; the others take no argument that could be written wrongly.
 WITH_EXAMPLE = ["drill", "rollback", "run", "ship"]

@@ -335,3 +335,57 @@ def test_an_environment_has_what_its_platform_needs(changes: dict[str, Any], pro
     rollout = {"id": "canary", "uses": "rollout", "environment": "production", "gates": GOOD.stages[0].gates}
     pipeline = Pipeline.model_validate({**dict(with_stand_ins(**changes)), "stages": (*GOOD.stages, rollout)})
     assert told(pipeline) == problems
+
+
+IMAGE = {"name": "backend", "dockerfile": "Dockerfile", "base": "localhost/base"}
+
+
+def on_cluster(**images: Any) -> dict[str, Any]:
+    return {"environments": {"staging": {}, "production": {**CLUSTER, "images": {"import": "cat", **images}}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "service", "problems"),
+    [
+        (on_cluster(), {"images": [IMAGE]}, []),
+        (on_cluster(signed=True), {"images": [IMAGE]}, []),
+        (
+            on_cluster(),
+            {},
+            [("environments.production.images", "production runs container images, and service.images names none")],
+        ),
+        (
+            on_cluster(),
+            {"images": [IMAGE], "builder": "bundle"},
+            [(
+                "environments.production.images",
+                "production runs container images, and service.builder is bundle, which builds none",
+            )],
+        ),
+        (
+            {"profiles": profile(**CLUSTER, images={"import": "cat"})},
+            {},
+            [(
+                "profiles.laptop.environments.production.images",
+                "production runs container images, and service.images names none",
+            )],
+        ),
+        (
+            {"environments": {"staging": {**CLUSTER, "images": {"import": "cat", "signed": True}}, "production": {}}},
+            {"images": [IMAGE]},
+            [(
+                "environments.staging.images.signed",
+                "nothing is signed for staging: only what goes to users has passed all gates",
+            )],
+        ),
+        # A profile brings it to this machine, where no image runs.
+        ({**on_cluster(), "profiles": profile(platform="local")}, {"images": [IMAGE]}, []),
+    ],
+)  # fmt: skip
+def test_where_images_run_some_are_built(
+    changes: dict[str, Any], service: dict[str, Any], problems: list[tuple[str, str]]
+) -> None:
+    rollout = {"id": "canary", "uses": "rollout", "environment": "production", "gates": GOOD.stages[0].gates}
+    made = {**dict(with_stand_ins(**changes)), "stages": (*GOOD.stages, rollout)}
+    made["service"] = {**dict(made["service"]), **service}
+    assert told(Pipeline.model_validate(made)) == problems

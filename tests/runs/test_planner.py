@@ -18,7 +18,7 @@ from dawsos.model.run import StageRecord
 from dawsos.model.status import StageState
 from dawsos.model.verdicts import GateVerdict
 from dawsos.planning.plan import PlanOptions
-from dawsos.runs.planner import Planner, Source, is_kept
+from dawsos.runs.planner import Planner, Source, is_kept, needed_images
 from support.images import kept_image
 from support.world import pipeline_of
 
@@ -122,14 +122,16 @@ def test_a_build_whose_images_run_somewhere_is_restored_only_with_all_of_them(ke
         }
     )
     (kept.releases / RELEASE).mkdir(exist_ok=True)
+    needed = needed_images(pipeline, "")
+    assert needed == ("backend",)
     facts = {"release": RELEASE, "images": {"backend": kept_image(images).digest}}
-    assert is_kept(pipeline, kept.releases, images, facts)
+    assert is_kept(kept.releases, images, facts, needed)
     # What an older version kept, and what was built where no image ran, has none.
-    assert not is_kept(pipeline, kept.releases, images, {"release": RELEASE})
+    assert not is_kept(kept.releases, images, {"release": RELEASE}, needed)
     shutil.rmtree(images)
-    assert not is_kept(pipeline, kept.releases, images, facts)
+    assert not is_kept(kept.releases, images, facts, needed)
     # Where nothing runs an image nobody misses it.
-    assert is_kept(PIPELINE, kept.releases, images, facts)
+    assert is_kept(kept.releases, images, facts, needed_images(PIPELINE, ""))
 
 
 def test_a_build_that_does_not_say_what_it_made_is_built_again(kept: Kept) -> None:

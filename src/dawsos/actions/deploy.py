@@ -36,7 +36,7 @@ async def deploy_release(context: RunContext, attempt: StageAttempt) -> StageOut
         # No canary protects the users here, so the evidence must.
         await admit_release(context, attempt.stage)
     settings = context.pipeline.environment(name, session.state.profile)
-    release = await load_release(tools, settings, session.state.release, session.state.images)
+    release = await load_release(tools, settings, session.state)
     platform = await open_environment(tools, context.pipeline, name, session.state.profile, context.root)
     status = await platform.status()
     deployment, old = deployment_id(release.digest, session.id), status.roles.stable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +14,12 @@ from dawsos.model.environment import EnvironmentSettings
 from dawsos.model.events import Deployed, RunStarted
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.release import Release
+from dawsos.model.run import Run
 from dawsos.platforms.contract import EnvironmentSpec, Platform, StandInSource
 from dawsos.releases import bundle as releases
 from dawsos.releases.images import kept
 from dawsos.runs.project import Tools
+from dawsos.runs.vouching import vouched
 
 
 async def open_environment(
@@ -39,21 +40,26 @@ async def open_environment(
     return platform
 
 
-async def load_release(tools: Tools, settings: EnvironmentSettings, digest: str, images: Mapping[str, str]) -> Release:
-    """Return the release after comparing every byte of it with its digest; where images run, with those of ``images``.
+async def load_release(tools: Tools, settings: EnvironmentSettings, run: Run) -> Release:
+    """Return the release of ``run`` after comparing every byte of it with its digest; where images run, with the run's images.
 
-    ``images`` maps name -> digest, as the run whose evidence counts has built them.  Raises InfrastructureError when anything is
-    missing or was altered.
+    Raises InfrastructureError when anything is missing or was altered.
     """
-    release = await asyncio.to_thread(releases.load, tools.project.releases, digest)
+    release = await asyncio.to_thread(releases.load, tools.project.releases, run.release)
     if not settings.runs_images:
         return release
-    if not images:
+    if not run.images:
         raise InfrastructureError(
-            f"release {digest[:12]} has no container image, and what runs here are images",
+            f"release {run.release[:12]} has no container image, and what runs here are images",
             fix="install a builder (docs/images.md), and ship its commit again with --no-cache",
         )
-    return replace(release, images=await asyncio.to_thread(kept, tools.project.images, images))
+    return await asyncio.to_thread(with_images, tools, release, run)
+
+
+def with_images(tools: Tools, release: Release, run: Run) -> Release:
+    """Return ``release`` with the images that ``run`` built of it and what is signed about them; raises InfrastructureError."""
+    images, signed = kept(tools.project.images, run.images), vouched(tools, run)
+    return replace(release, images=tuple(replace(one, statement=signed.get(one.name, "")) for one in images))
 
 
 def _stand_ins(

@@ -42,7 +42,7 @@ async def roll_out_admitted(context: RunContext, attempt: StageAttempt) -> Stage
     profile = session.state.profile
     alike = await has_settings_of(context.tools, context.pipeline, name, profile)
     settings = context.pipeline.environment(name, profile)
-    release = await load_release(context.tools, settings, session.state.release, session.state.images)
+    release = await load_release(context.tools, settings, session.state)
     platform = await open_environment(context.tools, context.pipeline, name, profile, context.root)
     policy = context.pipeline.policy(profile)
     rollout = rollout_context(

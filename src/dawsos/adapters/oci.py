@@ -11,13 +11,15 @@ import io
 import json
 import os
 import re
-import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dawsos.errors import InfrastructureError
+
+if TYPE_CHECKING:
+    import tarfile
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -128,6 +130,8 @@ def write_archive(target: Path, manifest: Manifest, name: str) -> None:
 
     containerd takes the whole name from its own annotation; other tools read the reference.
     """
+    import tarfile  # every plan looks at what is kept, and none writes an archive
+
     names = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name}
     entry = {"mediaType": manifest.media_type, "digest": manifest.digest, "size": len(manifest.content)}
     index = {
@@ -149,7 +153,7 @@ def _name_of(digest: str) -> str:
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes | BinaryIO, size: int = 0) -> None:
-    info = tarfile.TarInfo(name)
+    info = archive.tarinfo(name)
     info.mode = 0o644
     info.size = len(content) if isinstance(content, bytes) else size
     archive.addfile(info, io.BytesIO(content) if isinstance(content, bytes) else content)

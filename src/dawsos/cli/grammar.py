@@ -244,6 +244,19 @@ VERBS: tuple[Verb, ...] = (
         (Parameter("purge", "--purge", "Delete the data of the environments as well: databases, folders, passwords."),),
     ),
     Verb(
+        "admission", _OPERATE, "serving:admission",
+        "Serve a cluster: refuse pods whose images nobody signed for. docs/images.md has its manifests.",
+        (
+            Parameter("keys", "--keys", "The folder of the keys to believe: *.pub.", "FOLDER", None, Path, required=True),
+            Parameter("tls", "--tls", "The folder with its certificate: tls.crt and tls.key.", "FOLDER", None, Path, required=True),
+            Parameter("environment", "--environment", "The environment whose gates count.", "NAME", "production"),
+            Parameter("allowed", "--allow", "A file with images that need no statement: NAME@sha256:... lines.", "FILE", None, Path),
+            Parameter("listen", "--listen", "The port to listen on.", "PORT", 8443, natural),
+            Parameter("context", "--context", "The context of the kubeconfig. Default: the pod's own account.", "NAME", "in-cluster"),
+        ),
+        example="dawsos admission --keys /keys --tls /tls",
+    ),
+    Verb(
         "init", _WRITE, "writing:init",
         "Write the first pipeline.yaml of the Python project in this folder, from what it has; overwrites nothing.",
         example='dawsos init && git add . && git commit -m "dawsos" && dawsos run',

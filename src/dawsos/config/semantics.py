@@ -84,12 +84,40 @@ def _environments(pipeline: Pipeline) -> list[tuple[Place, str]]:
             if changed not in known:
                 problems.append((("profiles", name, "environments", changed), _unknown_environment(changed, known)))
     problems += _platforms(pipeline)
+    problems += _images(pipeline)
     rolling_out = [number for number, stage in enumerate(pipeline.stages) if stage.uses == "rollout"]
     for number in rolling_out[1:]:
         first = pipeline.stages[rolling_out[0]].id
         message = f"{first!r} uses rollout too: a run takes its release to the users once, and rollback undoes that"
         problems.append((("stages", number, "uses"), message))
     return problems
+
+
+def _images(pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
+    """Find environments that run images which nobody builds, or want signatures that nobody gives."""
+    service = pipeline.service
+    for name, settings, place in _settings(pipeline):
+        if settings.images is None:
+            continue
+        if not service.images or service.builder == "bundle":
+            lacking = (
+                "service.images names none" if not service.images else "service.builder is bundle, which builds none"
+            )
+            yield (*place, "images"), f"{name} runs container images, and {lacking}"
+        if settings.images.signed and not pipeline.is_production(name):
+            why = "only what goes to users has passed all gates"
+            yield (*place, "images", "signed"), f"nothing is signed for {name}: {why}"
+
+
+def _settings(pipeline: Pipeline) -> Iterator[tuple[str, EnvironmentSettings, Place]]:
+    """Yield (name, settings, place) of each environment, and of each that a profile gives other images."""
+    for name, settings in pipeline.environments.items():
+        yield name, settings, ("environments", name)
+    for profile, changed in pipeline.profiles.items():
+        for name, changes in changed.environments.items():
+            known = pipeline.environments.get(name)
+            if known is not None and changes.images is not None:
+                yield name, known.changed_by(changes), ("profiles", profile, "environments", name)
 
 
 def _platforms(pipeline: Pipeline) -> Iterator[tuple[Place, str]]:

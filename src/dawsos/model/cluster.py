@@ -38,6 +38,11 @@ class Delivery(Strict):
         default=None, min_length=1, alias="import", description="A command that reads an OCI archive on standard input."
     )
 
+    signed: bool = Field(
+        default=False,
+        description="Each image comes with a signed statement that its release passed, for the admission service.",
+    )
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.registry is None) == (self.import_ is None):

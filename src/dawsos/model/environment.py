@@ -99,7 +99,7 @@ class EnvironmentSettings(Strict):
     @property
     def runs_images(self) -> bool:
         """Whether the images of a release run here, and not its files."""
-        return self.images is not None
+        return self.platform == "kubernetes" and self.images is not None
 
     @property
     def for_releases(self) -> EnvironmentSettings:

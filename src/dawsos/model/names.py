@@ -26,3 +26,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+# The key in the ConfigMap with the signed statement about an image.
+STATEMENT_KEY = "statement.json"
+
+
+def statement_name(digest: str) -> str:
+    """Return the name of the ConfigMap with the signed statement about the image ``digest``."""
+    return f"dawsos-statement-{digest.removeprefix('sha256:')}"

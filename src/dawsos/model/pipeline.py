@@ -332,11 +332,13 @@ class Pipeline(Strict):
         changes = self._profile(profile).environments.get(name)
         return settings if changes is None else settings.changed_by(changes)
 
-    @property
-    def runs_images(self) -> bool:
-        """Whether some environment, or one of a profile, runs the images of a release: they are then kept with it."""
-        profiles = (None, *self.profiles)
-        return any(self.environment(name, profile).runs_images for name in self.environments for profile in profiles)
+    def runs_images(self, profile: str | None) -> bool:
+        """Return whether some environment runs the images of a release with the profile: they are then kept with it.
+
+        A profile that pipeline.yaml does not have, which an older run may have had, changes nothing.
+        """
+        known = profile if profile in self.profiles else None
+        return any(self.environment(name, known).runs_images for name in self.environments)
 
     def policy(self, profile: str | None = None) -> RolloutPolicy:
         """Return the rollout policy with the profile's overrides; raises KeyError for an unknown profile."""

@@ -8,11 +8,15 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """A container image of a release: ``digest`` (``sha256:...``) is that of the manifest in ``layout``, a folder in OCI's layout."""
+    """A container image of a release: ``digest`` (``sha256:...``) is that of the manifest in ``layout``, a folder in OCI's layout.
+
+    ``statement`` is the signed summary that its release passed the gates of where it is going, an empty text for none.
+    """
 
     name: str
     digest: str
     layout: Path
+    statement: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ STAGE = "urn:dawsos:attestation:stage:v1"
 APPROVAL = "urn:dawsos:attestation:approval:v1"
 SUMMARY = "urn:dawsos:attestation:run-summary:v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
+# https://slsa.dev/spec/v1.1/verification_summary
+VERIFIED = "https://slsa.dev/verification_summary/v1"
 BUILD_TYPE = "urn:dawsos:build:release:v1"
 
 # How a stage can end for good; what was stopped or waits will be looked at again.
@@ -149,9 +151,40 @@ def provenance(run: Run, stage: StageRecord, materials: list[dict[str, Any]]) ->
                 "invocationId": stage.from_run if restored else run.id,
                 **({} if restored else {"startedOn": utc(stage.started_at), "finishedOn": utc(stage.finished_at)}),
             },
+            "byproducts": [_image(name, digest) for name, digest in sorted(run.images.items())],
         },
     }
     return statement(PROVENANCE, release_subject(run.release), predicate)
+
+
+def _image(name: str, digest: str) -> dict[str, Any]:
+    return {"name": f"image {name}", "digest": {"sha256": digest.removeprefix("sha256:")}}
+
+
+def verified_image(
+    run: Run, image: tuple[str, str], environment: str, at: float, inputs: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return SLSA's summary that the release with ``image`` = (name, digest) passed all that ``environment`` demands.
+
+    ``inputs`` maps the name of each statement that was verified to the SHA-256 of its file.
+    """
+    name, digest = image
+    predicate = {
+        "verifier": {"id": "urn:dawsos:verifier:production-gates", "version": {"dawsos": __version__}},
+        "timeVerified": utc(at),
+        "resourceUri": f"urn:dawsos:image:{name}@{digest}",
+        "policy": {"uri": f"urn:dawsos:policy:{environment}", "digest": {"sha256": run.definition}},
+        "inputAttestations": [{"uri": uri, "digest": {"sha256": found}} for uri, found in sorted(inputs.items())],
+        "verificationResult": "PASSED",
+        # No level of SLSA is claimed.
+        "verifiedLevels": ["DAWSOS_PRODUCTION_GATES"],
+        "slsaVersion": "1.1",
+        "environment": environment,
+        "release": run.release,
+        "commit": run.commit,
+        "run": run.id,
+    }
+    return statement(VERIFIED, (f"image {name}", "sha256", digest.removeprefix("sha256:")), predicate)
 
 
 def summary(run: Run, head: tuple[int, str], files: dict[str, str]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from dawsos.provenance.certificate import PAIR, earlier_name
 from dawsos.runs import approvals, evidence
 from dawsos.runs.commit_files import CommitFiles
 from dawsos.runs.context import RunContext
-from dawsos.runs.planner import Planner, is_kept
+from dawsos.runs.planner import Planner, is_kept, needed_images
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class PlanExecutor:
         self._planner = execution.planner
         self._cache = execution.cache
         self._preapproval = execution.preapproval
+        self._profile = execution.profile
         self._running = 0
         # One stage at a time checks the files and begins, because it must not restore files that another one uses.
         self._starting = asyncio.Lock()
@@ -150,9 +151,9 @@ class PlanExecutor:
 
     def _release_is_here(self, artifacts: Path, stage: Stage) -> bool:
         facts: dict[str, Any] = json.loads((artifacts / "release.json").read_text())
-        project = self._context.tools.project
+        project, needed = self._context.tools.project, needed_images(self._context.pipeline, self._profile)
         path = project.releases / facts["release"]
-        if not is_kept(self._context.pipeline, project.releases, project.images, facts):
+        if not is_kept(project.releases, project.images, facts, needed):
             return False
         built = ReleaseBuilt(
             facts["release"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,15 +82,20 @@ class Planner:
         return str(self._built(stage, made).get("release", ""))
 
     def _is_kept(self, facts: Mapping[str, Any]) -> bool:
-        return is_kept(self._pipeline, self._releases, self._images, facts)
+        needed = needed_images(self._pipeline, self._source.profile)
+        return is_kept(self._releases, self._images, facts, needed)
 
     def _built(self, stage: Stage, made: Fingerprint) -> dict[str, Any]:
         return read_json(self._cache.artifacts(stage.id, made.digest) / "release.json") or {}
 
 
-def is_kept(pipeline: Pipeline, releases: Path, images: Path, facts: Mapping[str, Any]) -> bool:
-    """Return whether the release of ``facts`` (a build's release.json) is still kept, and with it each image that will run."""
+def needed_images(pipeline: Pipeline, profile: str) -> tuple[str, ...]:
+    """Return the names of the images that a release must have to run with the profile."""
+    return tuple(image.name for image in pipeline.service.images) if pipeline.runs_images(profile) else ()
+
+
+def is_kept(releases: Path, images: Path, facts: Mapping[str, Any], needed: Iterable[str]) -> bool:
+    """Return whether the release of ``facts`` (a build's release.json) is still kept, and with it each image that is ``needed``."""
     release, built = str(facts.get("release", "")), facts.get("images") or {}
-    wanted = [image.name for image in pipeline.service.images] if pipeline.runs_images else []
-    here = all(oci.is_here(images, str(built.get(name, ""))) for name in wanted)
+    here = all(oci.is_here(images, str(built.get(name, ""))) for name in needed)
     return here and bool(release) and (releases / release).exists()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from dawsos.actions.environments import deployed_profile, open_environment, serving_profile
+from dawsos.actions.environments import deployed_profile, open_environment, serving_profile, with_images
 from dawsos.actions.rollout import rollout_context
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.events import RunStarted
@@ -18,7 +18,6 @@ from dawsos.model.status import RolloutDecision, RolloutOutcome, RunResult
 from dawsos.planning.selection import must_know_profile
 from dawsos.platforms.contract import Platform
 from dawsos.releases import bundle as releases
-from dawsos.releases.images import kept
 from dawsos.rollout.controller import Finished, record_decision
 from dawsos.rollout.decision import interrupted
 from dawsos.rollout.faults import NO_FAULT, Drill, parse_fault
@@ -63,7 +62,7 @@ class Operation:
             return release
         shipped = find_run((load_run(self.tools, run) for run in self.tools.journal.runs()), digest)
         try:
-            return replace(release, images=kept(self.tools.project.images, shipped.images if shipped else {}))
+            return release if shipped is None else with_images(self.tools, release, shipped)
         except InfrastructureError:
             return release
 

@@ -19,11 +19,12 @@ from dawsos.adapters.cache import StageCache
 from dawsos.adapters.git import Commit
 from dawsos.adapters.reapers import reapers
 from dawsos.config.named_files import must_have_files
-from dawsos.engine.contract import Action
+from dawsos.engine.contract import Action as StageAction
 from dawsos.engine.loop import run_stages
 from dawsos.errors import BadInput
 from dawsos.model.events import RunStarted, Verified
 from dawsos.model.pipeline import Pipeline, Stage, Uses
+from dawsos.model.plan import Action
 from dawsos.model.status import RunResult, StageState
 from dawsos.planning.plan import PlanOptions
 from dawsos.planning.selection import must_know_profile
@@ -149,7 +150,14 @@ async def _run_all(context: RunContext, options: Options, chosen: Sequence[Stage
         await certify(session, context.pipeline.signing, context.root)
     tools = context.tools
     earlier = await earlier_keys(tools, context.pipeline.signing, context.root, tools.project.home)
-    executor = _executor(context, options, chosen, StageCache(tools.project.cache, evidence.doubts(tools, earlier)))
+    cache = StageCache(tools.project.cache, evidence.doubts(tools, earlier))
+    execution = _execution(context, options, chosen, cache)
+    if any(stage.uses == "release" and execution.plan.stage(stage.id).action is Action.RUN for stage in chosen):
+        from dawsos.actions.images import must_be_buildable  # loads the builders, as only a run that builds needs them
+
+        await must_be_buildable(context)
+    actions: dict[str, StageAction] = {uses: partial(action, context) for uses, action in ACTIONS.items()}
+    executor = PlanExecutor(execution, actions, partial(prepare, context))
     # An earlier owner may have been killed between the end of a stage and its statement.
     executor.attest()
     states = {key: stage.state for key, stage in session.state.stages.items()}
@@ -181,7 +189,7 @@ _RED: tuple[tuple[StageState, RunResult], ...] = (
 )
 
 
-def _executor(context: RunContext, options: Options, chosen: Sequence[Stage], cache: StageCache) -> PlanExecutor:
+def _execution(context: RunContext, options: Options, chosen: Sequence[Stage], cache: StageCache) -> Execution:
     tools, session = context.tools, context.session
     hashes = (
         git.tree_hashes(tools.project.root, context.commit.sha)
@@ -193,9 +201,7 @@ def _executor(context: RunContext, options: Options, chosen: Sequence[Stage], ca
     wanted = PlanOptions(options.no_cache, options.hotfix, options.stages)
     plan = planner.plan(chosen, wanted, tools.clock.now(), session.state.release)
     before = approvals.Preapproval(options.approve_as, options.reason) if options.approve_as else None
-    execution = Execution(context, plan, planner, cache, options.profile, before)
-    actions: dict[str, Action] = {uses: partial(action, context) for uses, action in ACTIONS.items()}
-    return PlanExecutor(execution, actions, partial(prepare, context))
+    return Execution(context, plan, planner, cache, options.profile, before)
 
 
 async def _verify(context: RunContext, passing: str) -> tuple[RunResult, str]:

@@ -11,13 +11,16 @@ from dawsos.adapters import oci
 from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.docker_config import Credentials, credentials
 from dawsos.adapters.files import tail
+from dawsos.adapters.kubernetes import Cluster
 from dawsos.adapters.oci import Manifest
 from dawsos.adapters.registry import Registry, place_of
 from dawsos.adapters.scratch import owned_folder
 from dawsos.errors import InfrastructureError
 from dawsos.model.cluster import Delivery
+from dawsos.model.names import STATEMENT_KEY, statement_name
 from dawsos.model.process import Command
 from dawsos.model.release import BuiltImage
+from dawsos.platforms.kubernetes.names import Paths
 from dawsos.ports import Runner
 
 # Seconds for the command that imports one image.
@@ -28,7 +31,17 @@ _LOCAL = "localhost/dawsos"
 _CERTIFICATES = Path("/etc/docker/certs.d")
 # What the tools that reach the nodes of a cluster need to find it.
 _GIVEN = ("PATH", "HOME", "USER", "LANG", "KUBECONFIG", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "TMPDIR")
-_GIVEN_PREFIXES = ("DOCKER_", "CONTAINER_", "CONTAINERD_", "MINIKUBE_", "K3S_", "KIND_")
+_GIVEN_PREFIXES = (
+    "DOCKER_",
+    "CONTAINER_",
+    "CONTAINERD_",
+    "MINIKUBE_",
+    "K3S_",
+    "K8S_",
+    "KIND_",
+    "DAWSOS_CLUSTER",
+    "DAWSOS_KUBERNETES",
+)
 
 
 async def deliver(image: BuiltImage, delivery: Delivery, runner: Runner, log: Path, *, root: Path | None = None) -> str:
@@ -88,3 +101,23 @@ async def _imported(image: BuiltImage, manifest: Manifest, command: str, tools: 
 def given(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that an import command gets: how to reach the nodes, and nothing else of the caller's."""
     return {name: value for name, value in environment.items() if name in _GIVEN or name.startswith(_GIVEN_PREFIXES)}
+
+
+async def publish(image: BuiltImage, cluster: Cluster, namespace: str) -> None:
+    """Put what is signed about the image where the cluster's admission service looks for it, if anything is.
+
+    It must be there before a pod with the image is made.  Raises what ``Cluster`` raises.
+    """
+    if not image.statement:
+        return
+    name = statement_name(image.digest)
+    await cluster.patch(
+        Paths(namespace).of("configmaps", name),
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/managed-by": "dawsos"}},
+            "data": {STATEMENT_KEY: image.statement},
+        },
+        "apply",
+    )
