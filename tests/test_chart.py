@@ -327,6 +327,20 @@ def test_values_that_cannot_work_together_say_what_to_set(render: Render) -> Non
         render({})
     with pytest.raises(ValueError, match=r"worker\.image has neither tag nor digest"):
         render({"image": {"digest": DIGEST}})
+    with pytest.raises(ValueError, match='canary is "c3", and there is no such deployment: give one of a1, b2'):
+        render(TWO_RELEASES | {"canary": "c3"})
+    with pytest.raises(ValueError, match='stable and canary are both "a1"'):
+        render(TWO_RELEASES | {"canary": "a1"})
+    with pytest.raises(ValueError, match=r"autoscaling\.minReplicas is 20, more than maxReplicas 10"):
+        render({"image": {"tag": "x"}, "autoscaling": {"minReplicas": 20}})
+    with pytest.raises(ValueError, match=r"autoscaling needs backend\.resources\.requests\.cpu"):
+        render(
+            {
+                "image": {"tag": "x"},
+                "autoscaling": {"enabled": True},
+                "backend": {"resources": {"requests": {"cpu": None}}},
+            }
+        )
 
 
 def test_a_ledger_on_one_node_keeps_its_pods_together(render: Render) -> None:

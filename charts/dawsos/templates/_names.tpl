@@ -53,7 +53,7 @@ labels:
 {{/* Name of a workload of one deployment: FULLNAME-COMPONENT for main, FULLNAME-COMPONENT-ID else */}}
 {{- define "dawsos.workload" -}}
 {{- $base := printf "%s-%s" (include "dawsos.fullname" .root) .component -}}
-{{- if eq .deployment "main" -}}{{ $base }}{{- else -}}{{ printf "%s-%s" $base .deployment | trunc 63 | trimSuffix "-" }}{{- end -}}
+{{- if eq .deployment "main" -}}{{ $base }}{{- else -}}{{ $base }}-{{ .deployment }}{{- end -}}
 {{- end -}}
 
 {{/* The id of the deployment that users reach */}}
