@@ -95,8 +95,8 @@ def test_a_rate_set_before_the_start_or_after_the_end_is_no_error() -> None:
     assert asyncio.run(sender.stop()) == {}
 
 
-def test_load_to_another_machine_is_refused_before_anything_starts() -> None:
-    with pytest.raises(BadInput, match="this machine only"):
+def test_load_to_a_public_address_is_refused_before_anything_starts() -> None:
+    with pytest.raises(BadInput, match="private network"):
         LoadProcess("http://192.0.2.1:80", load(1))
 
 

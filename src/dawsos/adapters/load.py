@@ -1,10 +1,12 @@
-"""Open-loop synthetic load on loopback: requests are sent when they are due, whether or not earlier ones were answered."""
+"""Open-loop synthetic load on a network of one's own: requests are sent when they are due, whether or not earlier ones were answered."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import itertools
+import socket
 import time
 from collections import Counter, deque
 from typing import Any
@@ -16,12 +18,26 @@ from dawsos.model.policy import Load, LoadRequest
 
 _MOST_AT_ONCE = 256
 _PATIENCE = 30.0
+# This machine (RFC 1122, RFC 4291) and private networks (RFC 1918, RFC 4193).
+_OWN = tuple(
+    ipaddress.ip_network(each)
+    for each in ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+)
 
 
 def must_be_here(url: str) -> None:
-    """Raise BadInput unless ``url`` is of this machine."""
-    if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise BadInput(f"synthetic load goes to this machine only, not to {url}")
+    """Raise BadInput unless ``url`` is of this machine or of a private network, as a cluster has: a public address has users."""
+    host = urlsplit(url).hostname or ""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise BadInput(f"{url}: the name has no address: {error}", fix="set `url` of the environment") from error
+    addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
+    if not all(any(each in network for network in _OWN) for each in addresses):
+        raise BadInput(
+            f"synthetic load goes to this machine or to a private network, not to {url}",
+            fix="roll out with a profile that declares no load: real users are its traffic",
+        )
 
 
 class OpenLoopLoad:
