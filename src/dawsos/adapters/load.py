@@ -1,4 +1,4 @@
-"""Open-loop synthetic load on a network of one's own: requests are sent when they are due, whether or not earlier ones were answered."""
+"""Open-loop synthetic load on a network of one's own: requests go out when they are due, whether or not earlier ones were answered."""
 
 from __future__ import annotations
 
