@@ -31,8 +31,17 @@ CHECKS: dict[str, tuple[str, ...]] = {
     ),
     "dependencies": ("deptry", "src"),
     "exported": ("python", "-m", "dawsos.cli", "export", "--check"),
-    "unit": ("python", "-m", "pytest", "-q", "-m", "not e2e and not slow", "--timeout=60"),
-    "e2e": ("python", "-m", "pytest", "-q", "-m", "e2e and not slow", "--timeout=900", "--durations=25"),
+    "unit": ("python", "-m", "pytest", "-q", "-m", "not e2e and not slow and not kubernetes", "--timeout=60"),
+    "e2e": (
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "e2e and not slow and not kubernetes",
+        "--timeout=900",
+        "--durations=25",
+    ),
 }
 # Kept out of CI by their time; docs/testing.md says what they show.
 SLOW: dict[str, tuple[str, ...]] = {
@@ -47,11 +56,18 @@ SLOW: dict[str, tuple[str, ...]] = {
         "tests/e2e/test_red_stages.py",
         "--timeout=1800",
     ),
+    "kubernetes": ("python", "-m", "pytest", "-q", "-m", "kubernetes", "--timeout=900", "--durations=25"),
     "keyless": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/e2e/test_keyless.py", "--timeout=900"),
     "exports": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/exports", "--timeout=1800", "--durations=25"),
     "kills": ("python", "-m", "pytest", "-q", "-s", "tests/e2e/test_kill.py"),
 }
-BUDGETS = {"e2e": 2400.0, "slow": 7200.0, "exports": 7200.0, "kills": 7200.0}
+# Left out of the default where there is no cluster to be had.
+CLUSTER: dict[str, tuple[str, ...]] = {
+    "cluster": ("python", "-m", "pytest", "-q", "-m", "kubernetes and short", "--timeout=240", "--durations=10"),
+}
+# Names the folder with the programs of a cluster; tests/support/own_cluster.py.
+PROGRAMS = "DAWSOS_KUBERNETES"
+BUDGETS = {"cluster": 360.0, "kubernetes": 1500.0, "e2e": 2400.0, "slow": 7200.0, "exports": 7200.0, "kills": 7200.0}
 _BUDGET = 600.0
 # How long the tests have to stop their servers in order before the reaper ends them.
 _GRACE = 30.0
@@ -60,14 +76,14 @@ _OUT_OF_TIME = 124
 
 def main(wanted: list[str]) -> int:
     """Run the checks named in ``wanted`` (all when empty); return 0 when all are green, 2 for an unknown name."""
-    known = CHECKS | SLOW
+    known = CHECKS | CLUSTER | SLOW
     unknown = [name for name in wanted if name not in known]
     if unknown:
         print(f"unknown check {unknown[0]!r}; there are: {', '.join(known)}")
         return 2
     signal.signal(signal.SIGTERM, _stop)
     results: dict[str, tuple[int, float]] = {}
-    for name in wanted or CHECKS:
+    for name in wanted or _default():
         print(f"== {name}: {' '.join(known[name])}", flush=True)
         started = time.monotonic()
         results[name] = (_run(name), time.monotonic() - started)
@@ -75,6 +91,16 @@ def main(wanted: list[str]) -> int:
     for name, (code, seconds) in results.items():
         print(f"{'green' if code == 0 else 'RED':5}  {name:15} {seconds:6.1f} s")
     return 0 if all(code == 0 for code, _ in results.values()) else 1
+
+
+def _default() -> list[str]:
+    """Return the names of the checks that run when none is named; says so when the one with a cluster is left out."""
+    programs = os.environ.get(PROGRAMS, "")
+    if programs and (Path(programs) / "bin").is_dir():
+        return [*CHECKS, *CLUSTER]
+    why = f"{programs} has no folder bin" if programs else f"{PROGRAMS} names no folder with the programs of one"
+    print(f"== cluster: left out, {why} (docs/testing.md)", flush=True)
+    return [*CHECKS]
 
 
 def _run(name: str) -> int:
@@ -89,9 +115,15 @@ def _run(name: str) -> int:
         "--",
     )
     process = subprocess.Popen(
-        (*reaper, *(CHECKS | SLOW)[name]),
+        (*reaper, *(CHECKS | CLUSTER | SLOW)[name]),
         cwd=ROOT,
-        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")},
+        env={
+            **os.environ,
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT / "src"),
+            # There, no cluster is a failure and no reason to skip.
+            **({"DAWSOS_TEST_WANTS_CLUSTER": "1"} if name in ("cluster", "kubernetes") else {}),
+        },
         stdin=subprocess.PIPE,
         start_new_session=True,
     )

@@ -11,6 +11,7 @@ import pytest
 
 # The tests of the tiny projects are theirs: each is run in a repository of its own.
 collect_ignore = ["pipelines"]
+pytest_plugins = ["support.cluster_fixtures"]
 
 
 @pytest.fixture(autouse=True)

@@ -25,21 +25,32 @@ _WITHIN = 60.0
 
 @dataclass(frozen=True)
 class Gateway:
-    """``address`` is the URL at which it answers this machine; ``name`` and ``namespace`` those of a Gateway API's Gateway."""
+    """``address`` is the URL at which it answers this machine; ``name`` and ``namespace`` those of a Gateway API's Gateway.
+
+    ``listeners`` (name -> URL) are those that have an address of their own: a route that names one needs no host name.
+    """
 
     address: str
     name: str = ""
     namespace: str = ""
+    listeners: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """``prometheus`` is its URL as Flagger reaches it, ``image`` one with python3 that the nodes have or can pull."""
+    """``prometheus`` is its URL as Flagger reaches it, ``image`` one with python3 that the nodes have or can pull.
+
+    ``context`` is that of the kubeconfig.  ``imports`` is a command that gives the OCI archive on its standard input to the nodes.
+    ``script`` is deploy/cluster/cluster where the cluster is the tests' own, which may stop parts of it.
+    """
 
     kubeconfig: Path
-    prometheus: str
     gateways: Mapping[str, Gateway]
+    prometheus: str = ""
     image: str = "python:3.12-alpine"
+    context: str = ""
+    imports: str = ""
+    script: Path | None = None
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
         """Return what kubectl prints; fails with what it says."""
@@ -50,7 +61,16 @@ class Cluster:
         return done.stdout
 
     def argv(self, *arguments: str) -> list[str]:
-        return ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
+        context = [f"--context={self.context}"] if self.context else []
+        return ["kubectl", f"--kubeconfig={self.kubeconfig}", *context, *arguments]
+
+    def node(self, *words: str) -> str:
+        """Run ``deploy/cluster/cluster WORDS`` for the tests' own cluster and return what it prints."""
+        if self.script is None:
+            pytest.skip("the cluster is somebody else's: nothing of it is stopped")
+        done = subprocess.run([str(self.script), *words], capture_output=True, text=True, check=False, timeout=600)
+        assert done.returncode == 0, f"cluster {' '.join(words)}: {done.stderr.strip()}"
+        return done.stdout
 
     def apply(self, *documents: Mapping[str, Any]) -> None:
         items = {"apiVersion": "v1", "kind": "List", "items": documents}
