@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from dawsos.platforms.exposition import Series, series, total
+from dawsos.platforms.exposition import Series, buckets, identity, series, total
 
 PAGE = """\
 # HELP failures_total x
@@ -36,3 +38,13 @@ def test_labels_are_read_with_what_is_escaped_in_them() -> None:
 def test_what_is_no_line_of_the_format_is_left_out() -> None:
     names = {each.name for each in series(PAGE)}
     assert names == {"failures_total", "failures_total_other", "other", "exp_total", "not_total"}
+
+
+def test_a_histogram_is_added_up_over_its_series() -> None:
+    page = 'x_bucket{a="1",le="500"} 3\nx_bucket{a="2",le="500"} 4\nx_bucket{a="2",le="+Inf"} 5\nx_sum 9\ny_bucket{le="1"} 1\n'
+    assert buckets(series(page), "x", per_second=1000) == {0.5: 7, math.inf: 5}
+    assert buckets(series(page), "y") == {1.0: 1}
+
+
+def test_a_series_is_told_from_others_by_its_labels() -> None:
+    assert identity(Series("x", {"b": "2", "a": "1"}, 7.0)) == "a=1 b=2"

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dawsos.model.rollout import Counts
-from dawsos.platforms.readings import NOTHING, Reading, added, difference, restarted
+from dawsos.platforms.readings import NOTHING, Reading, added, difference, restarted, together
 
 
 def test_requests_and_errors_are_what_was_added() -> None:
@@ -65,3 +65,13 @@ def test_latency_with_other_edges_is_not_added_up() -> None:
 def test_a_process_without_requests_has_no_latency_to_add() -> None:
     one = Counts(10, 1, ((0.1, 4), (math.inf, 10)))
     assert added([one, Counts()]) == one
+
+
+def test_processes_together_are_one_that_was_restarted_when_one_was() -> None:
+    one = Reading(10, 1, answered=9, latency={0.1: 4, math.inf: 10}, monotone={"a": 10.0})
+    two = Reading(5, 2, answered=5, latency={0.1: 5, math.inf: 5}, monotone={"a": 5.0})
+    found = together({"x": one, "y": two})
+    assert (found.received, found.errors, found.answered, found.latency) == (15, 3, 14, {0.1: 9, math.inf: 15})
+    assert restarted(found, together({"x": one, "y": replace(two, monotone={"a": 4.0})}))
+    assert not restarted(found, found)
+    assert together({"x": one, "y": replace(two, latency={0.2: 5})}).latency == {}

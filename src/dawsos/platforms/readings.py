@@ -54,6 +54,21 @@ def difference(before: Reading, after: Reading) -> Counts:
     return Counts(requests, min(errors, requests), edges if edges and math.isinf(edges[-1][0]) else ())
 
 
+def together(readings: Mapping[str, Reading]) -> Reading:
+    """Return the reading of several processes as that of one: name of the process -> its reading."""
+    parts = list(readings.values())
+    edges = {tuple(sorted(part.latency)) for part in parts if part.latency}
+    shape = next(iter(edges)) if len(edges) == 1 else ()
+    return Reading(
+        received=sum(part.received for part in parts),
+        errors=sum(part.errors for part in parts),
+        unserved=sum(part.unserved for part in parts),
+        answered=sum(part.answered for part in parts),
+        latency={edge: sum(part.latency.get(edge, 0) for part in parts) for edge in shape},
+        monotone={f"{name} {key}": value for name, part in readings.items() for key, value in part.monotone.items()},
+    )
+
+
 def added(parts: Iterable[Counts]) -> Counts:
     """Return the traffic of several processes of a proxy together.
 

@@ -13,8 +13,8 @@ from dawsos.model.cluster import Gateway
 from dawsos.platforms.kubernetes.gateway_pods import GatewayPods, process_of, serves
 from dawsos.platforms.kubernetes.gateways.contract import Backend
 from fakes import VirtualClock
-from support.memory_cluster import NAMESPACE, MemoryCluster
-from support.shop import ENVOYS, a_shop, envoy
+from support.memory_cluster import NAMESPACE, PATHS, RELEASE, MemoryCluster
+from support.shop import ENVOYS, a_shop, envoy, labels_of
 
 BACKENDS = {"stable": Backend(NAMESPACE, "shop-stable", 80), "canary": Backend(NAMESPACE, "shop-canary", 80)}
 
@@ -24,7 +24,7 @@ def play(
 ) -> None:
     async def played() -> None:
         made = a_shop(VirtualClock(), envoys=envoys)
-        pods = GatewayPods(made, gateway or Gateway())  # type: ignore[arg-type]
+        pods = GatewayPods(made, NAMESPACE, RELEASE, gateway or Gateway())  # type: ignore[arg-type]
         try:
             await scene(made, pods)
         finally:
@@ -82,6 +82,35 @@ def test_a_gateway_that_is_not_there_is_bad_input_with_the_fix() -> None:
         assert "gateway" in raised.value.fix
 
     play(scene, gateway=Gateway(namespace="edge", selector={"app": "x"}))
+
+
+def test_pods_of_the_release_are_read_as_one_process_each_for_its_own_role() -> None:
+    async def scene(made: MemoryCluster, pods: GatewayPods) -> None:
+        for name in ("one-0", "one-1", "two-0", "two-1"):
+            running(made, name)
+            made.metrics[name] = f'http_requests_total{{status="200"}} {7 if name[:3] == "one" else 3}\n'
+        await asyncio.sleep(0.01)
+        backends = {
+            "stable": Backend(NAMESPACE, "shop-stable", 80, deployment="one"),
+            "canary": Backend(NAMESPACE, "shop-canary", 80, deployment="two"),
+        }
+        (before,) = (await pods.read(backends)).items()
+        assert before[1] is not None
+        assert {role: each.received for role, each in before[1].items() if each} == {"stable": 14, "canary": 6}
+        running(made, "two-0", restarts=1)
+        await asyncio.sleep(0.01)
+        (after,) = await pods.read(backends)
+        assert after != before[0]
+        del made.metrics["one-1"]
+        assert list((await pods.read(backends)).values()) == [None]
+
+    play(scene, gateway=Gateway(kind="pods"))
+
+
+def running(made: MemoryCluster, name: str, restarts: int = 0) -> None:
+    found = envoy(name, restarts)
+    found["metadata"]["labels"] = labels_of(name[:3])
+    made.put(PATHS.of("pods", name), found)
 
 
 @pytest.mark.parametrize(

@@ -205,10 +205,10 @@ def test_a_refusal_is_raised_as_it_is() -> None:
 @pytest.mark.parametrize("weight", [0, 50])
 def test_who_was_replaced_as_controller_changes_nothing_any_more(weight: int) -> None:
     async def scene(made: MemoryCluster, found: Route) -> None:
-        await found.claim("first")
+        await found.claim("first #1")
         await with_canary(found)
-        await a_route(made).claim("second")
-        with pytest.raises(Fenced, match="second conducts the rollout"):
+        await a_route(made).claim("second #2")
+        with pytest.raises(Fenced, match="is conducted by second #2 now"):
             await found.set_weight(weight)
         assert weights(made) == [("shop-stable", 75), ("shop-canary", 25)]
         with pytest.raises(Fenced):
@@ -217,15 +217,42 @@ def test_who_was_replaced_as_controller_changes_nothing_any_more(weight: int) ->
     play(scene)
 
 
+@pytest.mark.parametrize("token", ["first #1", "second #2", "third"])
+def test_a_controller_that_slept_does_not_take_the_route_back(token: str) -> None:
+    async def scene(made: MemoryCluster, found: Route) -> None:
+        await found.claim("now #2")
+        await found.claim("now #2")
+        with pytest.raises(Fenced, match="is conducted by now #2 now"):
+            await a_route(made).claim(token)
+        await a_route(made).claim("next #3")
+        assert (await found.live()).holder == "next #3"
+
+    play(scene)
+
+
+def test_of_two_that_claim_at_once_the_later_one_has_it() -> None:
+    async def scene(made: MemoryCluster, found: Route) -> None:
+        def other() -> None:
+            changed, put = made.edit(ROUTE)
+            changed["metadata"].setdefault("annotations", {})[CONTROLLER] = "other #5"
+            put(changed)
+
+        made.before_patch = [other]
+        with pytest.raises(Fenced, match="other #5"):
+            await found.claim("me #4")
+
+    play(scene)
+
+
 def test_a_note_of_the_controller_that_somebody_removed_does_not_stop_a_rollback() -> None:
     async def scene(made: MemoryCluster, found: Route) -> None:
-        await found.claim("first")
+        await found.claim("first #1")
         await with_canary(found)
         changed, put = made.edit(ROUTE)
         del changed["metadata"]["annotations"][CONTROLLER]
         put(changed)
         await found.set_weight(0)
-        assert (await found.live()).holder == "first"
+        assert (await found.live()).holder == "first #1"
         assert (await found.read()).weight == 0
 
     play(scene)

@@ -11,9 +11,9 @@ from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.cluster import Gateway
 from dawsos.platforms.kubernetes.gateways.contract import Backend, GatewayAdapter
 from dawsos.platforms.kubernetes.gateways.registry import GATEWAYS
-from dawsos.platforms.kubernetes.names import Paths
+from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT, INSTANCE, Paths
 from dawsos.platforms.kubernetes.watching import Watch
-from dawsos.platforms.readings import NOTHING, Reading
+from dawsos.platforms.readings import NOTHING, Reading, together
 
 # How long one pod may take to answer.
 _WITHIN = 2.0
@@ -25,11 +25,13 @@ PodReading = Mapping[str, Reading | None] | None
 class GatewayPods:
     """The pods of the gateway that ``settings`` name."""
 
-    def __init__(self, cluster: Cluster, settings: Gateway) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, release: str, settings: Gateway) -> None:
         self.adapter: GatewayAdapter = GATEWAYS[settings.kind]
         self._cluster, self._direct = cluster, settings.reach == "direct"
         self._namespace = settings.namespace or self.adapter.namespace
         self._labels = dict(settings.selector or self.adapter.selector)
+        if self.adapter.of_the_release:
+            self._namespace, self._labels = namespace, {INSTANCE: release, COMPONENT: BACKEND}
         self._port = settings.port or self.adapter.port
         self._path = settings.path or self.adapter.path
         self._watch = Watch(cluster, Paths(self._namespace).of("pods"), self._labels)
@@ -59,7 +61,8 @@ class GatewayPods:
         await self.start()
         pods = [pod for pod in self._watch.objects.values() if serves(pod)]
         found = await asyncio.gather(*(self._of(pod, backends) for pod in pods))
-        return {process_of(pod): each for pod, each in zip(pods, found, strict=True)}
+        read = {process_of(pod): each for pod, each in zip(pods, found, strict=True)}
+        return as_one(read) if self.adapter.of_the_release else read
 
     async def _of(self, pod: Object, backends: Mapping[str, Backend]) -> PodReading:
         query = self.adapter.query(tuple(backends.values()))
@@ -69,6 +72,12 @@ class GatewayPods:
         except (InfrastructureError, HttpError, TimeoutError):
             return None
         unknown = NOTHING if self.adapter.unused_is_nothing else None
+        if self.adapter.of_the_release:
+            mine = pod["metadata"]["labels"].get(DEPLOYMENT)
+            return {
+                role: self.adapter.read(page, backend) or unknown if backend.deployment == mine else NOTHING
+                for role, backend in backends.items()
+            }
         return {role: self.adapter.read(page, backend) or unknown for role, backend in backends.items()}
 
     async def _page(self, pod: Object, query: Mapping[str, str]) -> str:
@@ -76,6 +85,22 @@ class GatewayPods:
             address = pod.get("status", {}).get("podIP", "")
             return await self._client.page(f"http://{address}:{self._port}{self._path}", query)
         return await self._cluster.page(self._namespace, pod["metadata"]["name"], self._port, self._path, query)
+
+
+def as_one(found: Mapping[str, PodReading]) -> dict[str, PodReading]:
+    """Return pods that each tell of their own requests as one process, which is another one when a pod comes, goes or restarts."""
+    name = " ".join(sorted(found))
+    parts = list(found.values())
+    if not parts or any(part is None for part in parts):
+        return {name: None} if parts else {}
+    roles = {role for part in parts if part is not None for role in part}
+    return {name: {role: _joined(found, role) for role in roles}}
+
+
+def _joined(found: Mapping[str, PodReading], role: str) -> Reading | None:
+    readings = {process: part[role] for process, part in found.items() if part is not None}
+    known = {process: reading for process, reading in readings.items() if reading is not None}
+    return together(known) if len(known) == len(readings) else None
 
 
 def serves(pod: Object) -> bool:

@@ -17,6 +17,7 @@ from dawsos.platforms.kubernetes.routing import (
     alone_patch,
     fence_patch,
     live_of,
+    may_claim,
     must_be_as,
     named,
     selected,
@@ -69,9 +70,23 @@ class Route:
         return self._known
 
     async def claim(self, token: str) -> None:
-        """Note on the route that ``token`` conducts the rollout, whoever did before; the patches of others fail from now on."""
-        await self._patch_route(fence_patch(await self.live(), token))
-        self.fence = token
+        """Note on the route that ``token`` conducts the rollout; the patches of whoever did before fail from now on.
+
+        Raises Fenced when a token with a higher number, or another one with the same, is there.
+        """
+        for _ in range(_TRIES):
+            live = self._known = await self.live()
+            if not may_claim(token, live.holder):
+                raise self._fenced(live)
+            self.fence = token
+            try:
+                await self._patch_route(fence_patch(live, token))
+            except ApiError as error:
+                if error.status not in _CONFLICTS:
+                    raise
+            else:
+                return
+        raise InfrastructureError(f"the route of {self.release} changes too often", fix="kubectl get httproute -w")
 
     async def set_weight(self, weight: int) -> Live:
         """Give the canary ``weight`` per cent; return the objects after it.
@@ -112,9 +127,11 @@ class Route:
 
     def _must_be_ours(self, live: Live) -> None:
         if self.fence and live.holder and live.holder != self.fence:
-            raise Fenced(
-                f"{live.holder} conducts the rollout of {self.release} in {self.namespace} now", fix="dawsos status"
-            )
+            raise self._fenced(live)
+
+    def _fenced(self, live: Live) -> Fenced:
+        where = f"{self.release} in {self.namespace}"
+        return Fenced(f"the rollout of {where} is conducted by {live.holder} now", fix="dawsos status")
 
     async def withdraw(self) -> None:
         """Take the traffic from the canary, without waiting until the gateway follows."""

@@ -74,10 +74,10 @@ class Live:
         """Whether a rule has the canary's Service as a backend, with any weight."""
         return any(_index(rule, self.names[1]) is not None for _, rule in rules_of(self.route))
 
-    def index(self, service: str) -> int:
-        """The place of a Service among the backends of the first rule that has it; 0 when none has."""
+    def index(self, service: str) -> int | None:
+        """The place of a Service among the backends of the first rule that has it."""
         found = (_index(rule, service) for _, rule in rules_of(self.route))
-        return next((index for index in found if index is not None), 0)
+        return next((index for index in found if index is not None), None)
 
 
 def named(found: Object) -> str:
@@ -239,8 +239,12 @@ def service_patch(service: Object, deployment: str | None, standby: str | None =
 
 
 def fence_patch(live: Live, token: str) -> Objects:
-    """Return the JSON Patch that notes on the route who conducts the rollout; an empty ``token`` is nobody."""
-    made = [_test("/metadata/uid", live.route["metadata"]["uid"])]
+    """Return the JSON Patch that notes on the route who conducts the rollout; an empty ``token`` is nobody.
+
+    It fails when the route is not as it was read, so that of two who claim it at once one learns of the other.
+    """
+    meta = live.route["metadata"]
+    made = [_test("/metadata/uid", meta["uid"]), _test("/metadata/resourceVersion", meta["resourceVersion"])]
     path = f"/metadata/annotations/{pointer(CONTROLLER)}"
     if not annotations_of(live.route):
         made.append({"op": "add", "path": "/metadata/annotations", "value": {}})
@@ -249,6 +253,19 @@ def fence_patch(live: Live, token: str) -> Objects:
     elif CONTROLLER in annotations_of(live.route):
         made.append({"op": "remove", "path": path})
     return made
+
+
+def may_claim(token: str, holder: str) -> bool:
+    """Return whether ``token`` may take the route from ``holder``: nobody, itself, or one with a lower number (``NAME #NUMBER``).
+
+    A controller that slept must not take it back from its successor.
+    """
+    return holder in ("", token) or _number(token) > _number(holder)
+
+
+def _number(token: str) -> int:
+    _, mark, number = token.rpartition("#")
+    return int(number) if mark and number.isdecimal() else 0
 
 
 def differences(before: Live, now: Live) -> list[str]:

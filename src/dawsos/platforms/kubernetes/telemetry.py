@@ -44,7 +44,7 @@ class KubernetesTelemetry:
     ) -> None:
         self._clock = clock or SystemClock()
         self._cluster, self._namespace, self._release = cluster, namespace, release
-        self._gateway, self._direct = GatewayPods(cluster, gateway), gateway.reach == "direct"
+        self._gateway, self._direct = GatewayPods(cluster, namespace, release, gateway), gateway.reach == "direct"
         self._names = policy.failure_counters
         self._client = HttpClient(timeout=_WITHIN)
         self._history = PodHistory(policy.crash_loop, self._clock.monotonic)

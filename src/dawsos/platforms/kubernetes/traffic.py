@@ -40,7 +40,7 @@ class KubernetesTraffic:
     ) -> None:
         self._clock = clock or SystemClock()
         self.routes = Route(cluster, namespace, release, fence, self._clock)
-        self._pods = GatewayPods(cluster, gateway)
+        self._pods = GatewayPods(cluster, namespace, release, gateway)
         self._before: dict[str, PodReading] = {}
         # When the canary was seen to get a request, and to answer one: of each process, and of all.
         self._moved: dict[str, float] = {}
@@ -257,8 +257,8 @@ def backends_of(live: Live) -> dict[str, Backend]:
     stable, canary = live.names
     namespace, route, port = live.route["metadata"]["namespace"], named(live.route), live.port
     return {
-        STABLE: Backend(namespace, stable, port, route, live.index(stable)),
-        CANARY: Backend(namespace, canary, port, route, live.index(canary)),
+        STABLE: Backend(namespace, stable, port, route, live.index(stable), selected(live.stable)),
+        CANARY: Backend(namespace, canary, port, route, live.index(canary), selected(live.canary)),
     }
 
 

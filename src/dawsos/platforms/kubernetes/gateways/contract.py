@@ -10,13 +10,17 @@ from dawsos.platforms.readings import Reading
 
 @dataclass(frozen=True)
 class Backend:
-    """A Service as one of the backends of a rule; ``index`` is its place in the route's first rule."""
+    """A Service as one of the backends of a route; ``index`` is its place in a rule, None when the route does not name it.
+
+    ``deployment`` is what it selects.
+    """
 
     namespace: str
     service: str
     port: int
     route: str = ""
-    index: int = 0
+    index: int | None = None
+    deployment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class GatewayAdapter:
     that keep the page small.  ``read(page, backend)`` is what one pod has counted of a backend, None when its page does not know
     the backend: it may be that the pod has not taken it over yet, or that it never had a request.
     ``unused_is_nothing``: the gateway shows a backend only after its first request, so that one it does not know has had none.
+    ``of_the_release``: its pods are those of the release itself; each tells of its own requests only.
     ``blind`` says in a sentence what it cannot see; it is told to the person who ships.
     """
 
@@ -37,4 +42,5 @@ class GatewayAdapter:
     query: Callable[[tuple[Backend, ...]], Mapping[str, str]]
     read: Callable[[str, Backend], Reading | None]
     unused_is_nothing: bool = False
+    of_the_release: bool = False
     blind: str = ""

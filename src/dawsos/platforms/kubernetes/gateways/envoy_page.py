@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 
 from dawsos.platforms.envoy_counters import ACTIVE, CHANGES, MEMBERS
-from dawsos.platforms.exposition import Series, series
+from dawsos.platforms.exposition import Series, buckets, series
 from dawsos.platforms.readings import Reading
 
 _PREFIX, _CLUSTER, _TIME = "envoy_cluster_", "envoy_cluster_name", "upstream_rq_time"
@@ -45,20 +44,11 @@ def reading(page: str, cluster: str) -> Reading | None:
     # Envoy shows a class of answers, or a status, from its first one on.
     values["upstream_rq_5xx"] = _answers(mine, "upstream_rq_xx", "envoy_response_code_class", "5")
     values["upstream_rq_503"] = _answers(mine, "upstream_rq", "envoy_response_code", "503")
-    return as_answered(values, _latency(mine))
+    return as_answered(values, buckets(mine, _PREFIX + _TIME, per_second=1000))
 
 
 def _answers(mine: Iterable[Series], name: str, label: str, value: str) -> float:
     return sum(each.value for each in mine if each.name == _PREFIX + name and each.labels.get(label) == value)
-
-
-def _latency(mine: Iterable[Series]) -> dict[float, int]:
-    edges = (each for each in mine if each.name == f"{_PREFIX}{_TIME}_bucket")
-    return {_seconds(each.labels["le"]): int(each.value) for each in edges}
-
-
-def _seconds(edge: str) -> float:
-    return math.inf if edge == "+Inf" else float(edge) / 1000
 
 
 # Requests that Envoy answers without sending them: the connection failed, too many wait, no endpoint is there.
