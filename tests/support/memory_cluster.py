@@ -108,6 +108,10 @@ class MemoryCluster:
             raise ApiError(404, "NotFound", path, where=path)
         return copy.deepcopy(self.objects[path])
 
+    async def find(self, path: str) -> Object | None:
+        self._answering()
+        return copy.deepcopy(self.objects.get(path))
+
     async def list(self, path: str, labels: Mapping[str, str] | None = None) -> Objects:
         return (await self.listed(path, labels))[0]
 

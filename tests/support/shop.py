@@ -62,8 +62,9 @@ def a_shop(clock: VirtualClock, *, rate: float = 200.0, envoys: int = 1, stable:
 
 def put_deployment(made: MemoryCluster, deployment: str) -> None:
     path = PATHS.of("deployments", f"shop-backend-{deployment}")
-    made.put(path, {"metadata": {"name": path, "labels": labels_of(deployment)}, "spec": {"replicas": 2}})
-    made.objects[path]["metadata"]["name"] = f"shop-backend-{deployment}"
+    meta = {"name": f"shop-backend-{deployment}", "labels": labels_of(deployment)}
+    status = {"observedGeneration": 9, "readyReplicas": 2}
+    made.put(path, {"metadata": meta, "spec": {"replicas": 2}, "status": status})
     for number in range(2):
         name = f"{deployment}-{number}"
         made.put(PATHS.of("pods", name), pod(name, deployment))

@@ -12,7 +12,7 @@ from typing import Any
 
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.platforms.contract import Roles
-from dawsos.platforms.kubernetes.names import CONTROLLER, DEPLOYMENT, NOBODY, ROLE, STANDBY
+from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, CONTROLLER, DEPLOYMENT, NOBODY, ROLE, STANDBY
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -231,6 +231,9 @@ def service_patch(service: Object, deployment: str | None, standby: str | None =
         path = f"/spec/selector/{pointer(DEPLOYMENT)}"
         made += [_test(path, before)] if before is not None else []
         made.append({"op": "add", "path": path, "value": deployment or NOBODY})
+        if COMPONENT in (service["spec"].get("selector") or {}):
+            # A drill that was killed may have left its Envoy before the pods.
+            made.append({"op": "add", "path": f"/spec/selector/{pointer(COMPONENT)}", "value": BACKEND})
     if standby is not None and annotations_of(service).get(STANDBY, "") != standby:
         if not meta.get("annotations"):
             made.append({"op": "add", "path": "/metadata/annotations", "value": {}})

@@ -16,6 +16,7 @@ from dawsos.platforms.kubernetes.gateway_pods import GatewayPods, PodReading
 from dawsos.platforms.kubernetes.gateways.contract import Backend
 from dawsos.platforms.kubernetes.routes import Route
 from dawsos.platforms.kubernetes.routing import Live, named, selected
+from dawsos.platforms.kubernetes.sizing import Sizing
 from dawsos.platforms.readings import NOTHING, restarted
 from dawsos.ports import Clock
 
@@ -40,6 +41,7 @@ class KubernetesTraffic:
     ) -> None:
         self._clock = clock or SystemClock()
         self.routes = Route(cluster, namespace, release, fence, self._clock)
+        self._sizing = Sizing(cluster, namespace, release, self._clock)
         self._pods = GatewayPods(cluster, namespace, release, gateway)
         self._before: dict[str, PodReading] = {}
         # When the canary was seen to get a request, and to answer one: of each process, and of all.
@@ -58,11 +60,15 @@ class KubernetesTraffic:
         A gateway that does not follow raises InfrastructureError; when the weight is 0 the canary is scaled to zero instead.
         """
         started = self._clock.monotonic()
-        before = await self._look()
-        await self.routes.set_weight(weight)
+        known = await self.routes.known()
+        before, roles = known.weight, known.roles
+        if weight > before and roles.stable is not None and roles.canary is not None:
+            await self._sizing.match(roles.stable, roles.canary)
+        # Nothing comes before the patch: a rejected canary has the traffic until then.
+        await self._read(await self.routes.set_weight(weight))
         followers: dict[str, Follower] = {}
         while True:
-            missing = await self._watch_follow(followers, before.weight, weight, self._clock.monotonic() - started)
+            missing = await self._watch_follow(followers, before, weight, self._clock.monotonic() - started)
             if not missing:
                 self._shown = set(followers) if weight == 0 else set()
                 return self._clock.monotonic() - started
@@ -70,13 +76,6 @@ class KubernetesTraffic:
                 await self._not_followed(weight, missing)
                 return self._clock.monotonic() - started
             await self._clock.sleep(_PAUSE)
-
-    async def _look(self) -> Live:
-        """Read the route and the counters before a change: what is counted from here on is evidence."""
-        live = await self.routes.known()
-        self._before = {}
-        await self._read(live)
-        return live
 
     async def _watch_follow(self, followers: dict[str, Follower], old: int, new: int, elapsed: float) -> list[str]:
         """Take one reading; return which processes of the gateway have not shown yet that they follow."""
@@ -192,8 +191,12 @@ class KubernetesTraffic:
                 await self._assign(stable, before)
             await self._empty(live)
         await self._assign(stable, canary)
-        if canary is not None:
-            await self.set_weight(weight)
+        if canary is None:
+            await self._sizing.end(stable)
+            return
+        if stable is not None:
+            await self._sizing.begin(stable, canary)
+        await self.set_weight(weight)
 
     async def promote(self) -> None:
         """Make the canary stable: the stable Service selects its pods, then gets all traffic.  Nothing is started again."""
@@ -206,6 +209,7 @@ class KubernetesTraffic:
             await self._wait_for_endpoints({STABLE}, before)
         await self._empty(live)
         await self.routes.end_promotion()
+        await self._sizing.end(selected(live.stable))
 
     async def _empty(self, live: Live) -> None:
         if live.weight:
