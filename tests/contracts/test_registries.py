@@ -19,9 +19,6 @@ from dawsos.model.pipeline import Uses
 from dawsos.platforms.observers import OBSERVERS
 from dawsos.platforms.registry import PLATFORMS
 
-# Named already, while its package is written; to be removed with its line in the registries.
-COMING = {"kubernetes"}
-
 
 @pytest.mark.parametrize(
     ("registry", "names"),
@@ -35,8 +32,7 @@ COMING = {"kubernetes"}
     ids=["actions", "platforms", "observers", "services", "executors"],
 )
 def test_a_registry_has_what_may_be_named(registry: Mapping[str, Any], names: Any) -> None:
-    coming = COMING if registry in (PLATFORMS, OBSERVERS) else set()
-    assert set(registry) | coming == set(get_args(names))
+    assert set(registry) == set(get_args(names))
 
 
 def test_every_platform_runs_the_conformance_suite() -> None:

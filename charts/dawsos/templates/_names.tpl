@@ -63,12 +63,12 @@ labels:
 
 {{/*
 The deployments as JSON: {ID: {backend: IMAGE, worker: IMAGE, release, commit, replicas, workers, env}}.
-Without `deployments` there is `main` from the plain values.
+Without `deployments` there is `main` from the plain values, or nothing yet where `stable` is `none`.
 */}}
 {{- define "dawsos.deployments" -}}
 {{- $root := . -}}
 {{- $all := dict -}}
-{{- if .Values.deployments -}}
+{{- if or .Values.deployments (eq .Values.stable "none") -}}
 {{- range $id, $one := .Values.deployments -}}
 {{- $images := $one.images -}}
 {{- $any := index (values $images) 0 -}}

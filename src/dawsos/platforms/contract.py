@@ -116,7 +116,10 @@ class ProcessStatus:
 
 @dataclass(frozen=True)
 class EnvironmentStatus:
-    """An environment at one moment; ``running`` is False when nothing keeps it up, ``url`` is where it answers."""
+    """An environment at one moment; ``running`` is False when nothing keeps it up, ``url`` is where it answers.
+
+    ``notes`` are sentences about what was done to it beside this tool.
+    """
 
     name: str
     running: bool = False
@@ -124,6 +127,7 @@ class EnvironmentStatus:
     roles: Roles = Roles()
     deployments: Mapping[str, DeploymentStatus] = field(default_factory=dict)
     processes: tuple[ProcessStatus, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def release_of(self, deployment: str | None) -> str:
         """Return the digest of the release that a deployment runs, an empty text when it is not known."""

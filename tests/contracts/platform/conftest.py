@@ -18,10 +18,10 @@ from contracts.platform.subjects import SUBJECTS, Subject
 
 # (platform, behaviour) -> outcomes of its tests.
 _RESULTS: dict[tuple[str, str], Counter[str]] = {}
-_E2E = {"local"}
+_MARKS = {"local": [pytest.mark.e2e], "kubernetes": [pytest.mark.kubernetes]}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.e2e] if name in _E2E else []) for name in SUBJECTS])
+@pytest.fixture(params=[pytest.param(name, marks=_MARKS.get(name, [])) for name in SUBJECTS])
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
     """One environment of one platform, taken down and purged at the end, whatever the test did."""
     made = SUBJECTS[request.param](tmp_path)

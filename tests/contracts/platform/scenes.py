@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.platform.subjects import SPEC, Subject
+from contracts.platform.subjects import Subject
 from dawsos.model.release import Release
 from dawsos.platforms.contract import Platform
 
@@ -10,7 +10,7 @@ from dawsos.platforms.contract import Platform
 async def prepared(subject: Subject) -> Platform:
     """Return the environment, ready for a release."""
     platform = subject.platform()
-    await platform.prepare(SPEC)
+    await platform.prepare(subject.spec)
     return platform
 
 

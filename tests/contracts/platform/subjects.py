@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import hashlib
 import http.client
+import json
+import os
 import sys
+import uuid
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -20,9 +26,15 @@ from dawsos.model.pipeline import Service
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.release import Release
 from dawsos.platforms.contract import EnvironmentSpec, Platform, PlatformHost
+from dawsos.platforms.kubernetes.platform import KubernetesPlatform
 from dawsos.platforms.local.platform import LocalPlatform
 from fakes import VirtualClock
+from support import cluster as existing
+from support.cluster_charts import tiny_values
 from support.memory_platform import MemoryEnvironment, MemoryPlatform
+from support.oci import tiny_release
+
+CHART = Path(__file__).resolve().parents[3] / "charts" / "dawsos"
 
 SERVER = """
 import http.server, os, sys
@@ -72,6 +84,11 @@ class Subject(Protocol):
     name: str
     lease: float
 
+    @property
+    def spec(self) -> EnvironmentSpec:
+        """What the environment has to provide."""
+        ...
+
     def platform(self) -> Platform:
         """Return a platform object of the environment; a second one is what a new process has after a crash."""
         ...
@@ -98,6 +115,10 @@ class MemorySubject:
         self._environment = MemoryEnvironment()
         self._clock = VirtualClock()
         self._commits: dict[str, str] = {}
+
+    @property
+    def spec(self) -> EnvironmentSpec:
+        return SPEC
 
     def platform(self) -> MemoryPlatform:
         masker = Masker()
@@ -136,6 +157,10 @@ class LocalSubject:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def spec(self) -> EnvironmentSpec:
+        return SPEC
+
     def platform(self) -> LocalPlatform:
         masker = Masker()
         host = PlatformHost(
@@ -160,12 +185,77 @@ class LocalSubject:
         await asyncio.sleep(seconds)
 
 
-def _answers(url: str, requests: int) -> Counter[str]:
+class KubernetesSubject:
+    """Deployments behind a gateway on a cluster, in a namespace of their own."""
+
+    name = "kubernetes"
+    lease = 3.0
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._cluster = existing.cluster()
+        os.environ["KUBECONFIG"] = str(self._cluster.kubeconfig)
+        self._gateway = self._cluster.gateways["contour"]
+        self._namespace = _namespace()
+        self._host = f"{self._namespace}.test"
+        values = {**tiny_values(self._gateway, host=self._host), "drainSeconds": 1}
+        (folder / "values.json").write_text(json.dumps(values))
+
+    def platform(self) -> KubernetesPlatform:
+        masker = Masker()
+        folder = self._folder / "suite"
+        folder.mkdir(exist_ok=True)
+        return KubernetesPlatform(
+            PlatformHost(
+                "suite",
+                folder,
+                SystemClock(),
+                ProcessRunner(SystemClock(), masker),
+                masker,
+                self._settings(),
+                self._folder,
+            )
+        )
+
+    def _settings(self) -> EnvironmentSettings:
+        return EnvironmentSettings.model_validate(
+            {
+                "platform": "kubernetes", "context": self._cluster.context, "namespace": self._namespace,
+                "release": "suite", "chart": str(CHART), "values": ["values.json"], "url": self._gateway.address,
+                "images": {"import": self._cluster.imports}, "env": SPEC.settings.env,
+            }
+        )  # fmt: skip
+
+    @property
+    def spec(self) -> EnvironmentSpec:
+        return replace(SPEC, settings=self._settings())
+
+    def release(self, text: str, *, broken: bool = False) -> Release:
+        return tiny_release(self._folder, text, **({"BROKEN": True} if broken else {}))
+
+    async def ask(self, requests: int) -> Counter[str]:
+        return await asyncio.to_thread(_answers, self._gateway.address, requests, self._host)
+
+    async def wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@cache
+def _namespace() -> str:
+    """Return a namespace for the tests of this process, which is deleted at its end."""
+    cluster = existing.cluster()
+    name = f"platform-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", name)
+    atexit.register(cluster.kubectl, "delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    return name
+
+
+def _answers(url: str, requests: int, host: str = "") -> Counter[str]:
     address, answers = urlsplit(url), Counter[str]()
     for _ in range(requests):
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)
         try:
-            connection.request("GET", "/")
+            connection.request("GET", "/", headers={"Host": host or address.netloc})
             response = connection.getresponse()
             answers[response.read().decode() if response.status == 200 else "error"] += 1
         except (OSError, http.client.HTTPException):
@@ -175,4 +265,8 @@ def _answers(url: str, requests: int) -> Counter[str]:
     return answers
 
 
-SUBJECTS: dict[str, Callable[[Path], Subject]] = {"memory": MemorySubject, "local": LocalSubject}
+SUBJECTS: dict[str, Callable[[Path], Subject]] = {
+    "memory": MemorySubject,
+    "local": LocalSubject,
+    "kubernetes": KubernetesSubject,
+}

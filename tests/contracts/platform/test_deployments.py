@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.platform.scenes import prepared, serving
-from contracts.platform.subjects import SPEC, Subject
+from contracts.platform.subjects import Subject
 from dawsos.errors import ReleaseFailed
 
 
@@ -30,7 +30,7 @@ def test_the_same_deployment_again_changes_nothing(play: Any) -> None:
     async def scene(subject: Subject) -> None:
         platform, old = await serving(subject)
         before = (await platform.status()).deployments
-        await platform.prepare(SPEC)
+        await platform.prepare(subject.spec)
         await platform.deploy("stable", old)
         assert (await platform.status()).deployments == before
         assert await subject.ask(10) == {old.commit: 10}

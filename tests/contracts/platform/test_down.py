@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.platform.scenes import serving, with_canary
-from contracts.platform.subjects import SPEC, Subject
+from contracts.platform.subjects import Subject
 
 
 def test_nothing_runs_after_down_and_what_served_is_still_known(play: Any) -> None:
@@ -28,7 +28,7 @@ def test_an_environment_that_was_down_serves_again_what_it_served(play: Any) -> 
         platform, old = await serving(subject)
         await platform.down(purge=False)
         again = subject.platform()
-        await again.prepare(SPEC)
+        await again.prepare(subject.spec)
         await again.deploy("stable", old)
         assert (await again.status()).is_ready("stable")
         assert await subject.ask(10) == {old.commit: 10}

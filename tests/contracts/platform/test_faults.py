@@ -45,7 +45,7 @@ def test_a_fault_that_a_killed_drill_left_does_not_meet_the_next_canary(play: An
         await _faults(platform).set_fault(0.5, 0.0, 1.0, "/")
         # Its controller is gone; another one begins with another canary.
         again = subject.platform()
-        await again.prepare(SPEC)
+        await again.prepare(subject.spec)
         await again.route("stable", None, 0)
         await again.deploy("next", subject.release("newer"))
         await again.renew_lease(600)

@@ -20,9 +20,15 @@ COMMIT = "dawsos.dev/commit"
 STANDBY = "dawsos.dev/standby"
 CONTROLLER = "dawsos.dev/controller"
 
+# Of what `dawsos down` has scaled to zero: how many there were.
+REPLICAS = "dawsos.dev/replicas"
+# Of a Job: the command that it runs for a release.
+COMMAND = "dawsos.dev/command"
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
 INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
-BACKEND, WORKER = "backend", "worker"
+BACKEND, WORKER, JOB, STAND_INS = "backend", "worker", "job", "stand-ins"
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,20 @@ class Paths:
 
 _CORE = "/api/v1"
 _ROOTS: dict[str, str] = {
-    **dict.fromkeys(("configmaps", "endpoints", "events", "pods", "secrets", "services", "serviceaccounts"), _CORE),
-    **dict.fromkeys(("deployments", "replicasets"), "/apis/apps/v1"),
+    **dict.fromkeys(
+        (
+            "configmaps",
+            "endpoints",
+            "events",
+            "pods",
+            "persistentvolumeclaims",
+            "secrets",
+            "services",
+            "serviceaccounts",
+        ),
+        _CORE,
+    ),
+    **dict.fromkeys(("deployments", "replicasets", "statefulsets"), "/apis/apps/v1"),
     **dict.fromkeys(("jobs", "cronjobs"), "/apis/batch/v1"),
     "endpointslices": "/apis/discovery.k8s.io/v1",
     "horizontalpodautoscalers": "/apis/autoscaling/v2",

@@ -1,0 +1,137 @@
+"""The rights that this tool, and the user's helm, need in a cluster: asked all at once before anything is changed.
+
+The same list is the source of ``deploy/kubernetes/rbac.yaml``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dawsos.adapters.kubernetes import Cluster, Object
+from dawsos.errors import BadInput
+
+_READ = ("get", "list", "watch")
+_OWN = (*_READ, "create", "update", "patch", "delete")
+# In which namespace a right is needed: that of the environment, or that of the gateway's pods.
+APPLICATION, GATEWAY = "environment", "gateway"
+
+
+@dataclass(frozen=True)
+class Right:
+    """``verbs`` on ``resources`` of an API group, and what needs them."""
+
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    why: str
+    where: str = APPLICATION
+
+
+RIGHTS: tuple[Right, ...] = (
+    Right("", ("services", "configmaps", "serviceaccounts", "persistentvolumeclaims"), _OWN, "objects of the chart"),
+    Right("", ("secrets",), _OWN, "the revisions that helm keeps, and the Secret of the environment"),
+    Right("apps", ("deployments", "statefulsets"), _OWN, "objects of the chart, scaled and removed by a rollout"),
+    Right("batch", ("jobs", "cronjobs"), _OWN, "objects of the chart, and the commands of a release"),
+    Right("policy", ("poddisruptionbudgets",), _OWN, "objects of the chart"),
+    Right("autoscaling", ("horizontalpodautoscalers",), _OWN, "objects of the chart"),
+    Right("networking.k8s.io", ("networkpolicies",), _OWN, "objects of the chart"),
+    Right("gateway.networking.k8s.io", ("httproutes",), _OWN, "the weights of a rollout"),
+    Right("coordination.k8s.io", ("leases",), _OWN, "only one controller at a time"),
+    Right("", ("pods",), (*_READ, "delete"), "what is ready and why not; a canary that does not let go is stopped"),
+    Right("", ("pods/log",), ("get",), "what a release's commands print"),
+    Right("", ("events",), ("list",), "why a pod does not start"),
+    Right("apps", ("replicasets",), ("get", "list"), "which pods belong to which revision"),
+    Right("discovery.k8s.io", ("endpointslices",), _READ, "whether the Services have followed their selectors"),
+    Right("", ("pods/portforward",), ("create",), "steps on this machine that talk to the environment's database"),
+    Right("", ("pods/exec",), ("create",), "steps on this machine that look into a replica"),
+    Right("", ("pods",), ("get", "list"), "the gateway's pods", GATEWAY),
+    Right("", ("pods/proxy",), ("get",), "the statistics of each of the gateway's pods", GATEWAY),
+)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """One right that the user has not."""
+
+    namespace: str
+    verb: str
+    resource: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource} in {self.namespace} ({self.why})"
+
+
+def needed(namespace: str, gateway: str | None, rights: Iterable[Right] = RIGHTS) -> list[tuple[Right, str, str, str]]:
+    """Return (right, namespace, verb, resource) of each question; without a ``gateway`` its rights are not asked for."""
+    return [
+        (right, namespace if right.where == APPLICATION else str(gateway), verb, resource)
+        for right in rights
+        if right.where == APPLICATION or gateway is not None
+        for resource in right.resources
+        for verb in right.verbs
+    ]
+
+
+async def missing(cluster: Cluster, namespace: str, gateway: str | None) -> list[Missing]:
+    """Return the rights that the user has not, asked all at once."""
+    asked = needed(namespace, gateway)
+    # The API server answers each in a millisecond, but not a hundred connections at once.
+    few = asyncio.Semaphore(8)
+
+    async def allowed(right: Right, where: str, verb: str, resource: str) -> bool:
+        async with few:
+            return await cluster.allowed(where, verb, resource, group=right.group)
+
+    answers = await asyncio.gather(*(allowed(*one) for one in asked))
+    return [
+        Missing(where, verb, resource, right.why)
+        for (right, where, verb, resource), yes in zip(asked, answers, strict=True)
+        if not yes
+    ]
+
+
+def refusal(lacking: Iterable[Missing], context: str) -> BadInput:
+    """Return the error that lists the missing rights, those of one resource in one line."""
+    grouped: dict[tuple[str, str, str], list[str]] = {}
+    for one in lacking:
+        grouped.setdefault((one.namespace, one.resource, one.why), []).append(one.verb)
+    lines = [
+        f"  {resource} in {space}: {', '.join(verbs)} ({why})" for (space, resource, why), verbs in grouped.items()
+    ]
+    return BadInput(
+        f"the user of the context {context} lacks rights:\n" + "\n".join(lines),
+        fix="give them by deploy/kubernetes/rbac.yaml, or ask who runs the cluster",
+    )
+
+
+def manifests(namespace: str, gateway: str, user: str) -> list[Object]:
+    """Return the Roles and RoleBindings that give the ServiceAccount ``user`` of ``namespace`` these rights and no others."""
+    made: list[Object] = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": user, "namespace": namespace}}
+    ]
+    for where, place in ((APPLICATION, namespace), (GATEWAY, gateway)):
+        name = user if where == APPLICATION else f"{user}-{GATEWAY}"
+        rules = [
+            {"apiGroups": [right.group], "resources": list(right.resources), "verbs": list(right.verbs)}
+            for right in RIGHTS
+            if right.where == where
+        ]
+        made += [
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "Role",
+                "metadata": {"name": name, "namespace": place},
+                "rules": rules,
+            },
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": name, "namespace": place},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": user, "namespace": namespace}],
+            },
+        ]
+    return made

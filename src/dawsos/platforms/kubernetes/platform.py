@@ -1,0 +1,238 @@
+"""The platform of releases on Kubernetes: deployments by helm, traffic by the route of a gateway, all state in the cluster."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dawsos.adapters.kubernetes import Cluster, Object
+from dawsos.adapters.redactor import secrets_in
+from dawsos.errors import InfrastructureError
+from dawsos.model.policy import RolloutPolicy
+from dawsos.model.release import Release
+from dawsos.platforms.contract import EnvironmentSpec, EnvironmentStatus, FaultInjector, PlatformHost
+from dawsos.platforms.kubernetes import deployments, ending, inside, secrets
+from dawsos.platforms.kubernetes.connection import Connection
+from dawsos.platforms.kubernetes.delivering import entry_of, images_of
+from dawsos.platforms.kubernetes.deployments import Bed
+from dawsos.platforms.kubernetes.helm import Helm
+from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT
+from dawsos.platforms.kubernetes.observer import address_of, remember
+from dawsos.platforms.kubernetes.preflight import must_be_there
+from dawsos.platforms.kubernetes.release_commands import ClusterCommands
+from dawsos.platforms.kubernetes.rendering import pod_of
+from dawsos.platforms.kubernetes.routes import Route
+from dawsos.platforms.kubernetes.state import Seen, is_ready, label, live_deployments, named, status_of
+from dawsos.platforms.kubernetes.target import Target
+from dawsos.platforms.kubernetes.telemetry import KubernetesTelemetry
+from dawsos.platforms.kubernetes.traffic import KubernetesTraffic
+from dawsos.platforms.kubernetes.tunnels import Tunnels
+from dawsos.platforms.kubernetes.variables import filled
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """The environment once it is prepared: its spec, what its Secret holds, and the variables of ``settings.env``."""
+
+    spec: EnvironmentSpec
+    secret: Mapping[str, str]
+    env: Mapping[str, str]
+
+
+class KubernetesPlatform:
+    """Implements ``contract.Platform``.  All state is in the cluster, so any process on any machine may hold one of these."""
+
+    def __init__(self, host: PlatformHost) -> None:
+        self._host = host
+        self._target = Target.of(host.name, host.settings, host.root)
+        self._connection = Connection(self._target.context)
+        self._helm = Helm(self._target, host.runner, host.clock, host.folder, frozenset(host.settings.pass_env))
+        self._tunnels: Tunnels | None = None
+        self._prepared: _Prepared | None = None
+        self._checked = False
+
+    @property
+    def name(self) -> str:
+        return self._host.name
+
+    @asynccontextmanager
+    async def _bed(self) -> AsyncIterator[Bed]:
+        host, settings = self._host, self._host.settings
+        fixed = inside.fixed_values(self._target, settings, self._prepared.spec.stand_ins if self._prepared else None)
+        log = host.folder / "helm.log"
+        async with self._connection.open() as cluster:
+            yield Bed(cluster, self._target, self._helm, host.clock, host.redactor, fixed, log)
+
+    async def prepare(self, spec: EnvironmentSpec) -> None:
+        """Check what must be there, complete the Secret, and install the chart with its embedded services and stand-ins.
+
+        Raises BadInput for what is missing, before anything is changed.
+        """
+        host, target = self._host, self._target
+        async with self._connection.open() as cluster:
+            if not self._checked:
+                await must_be_there(cluster, target, spec.settings.gateway)
+                self._checked = True
+            remember(host.folder, spec.settings.model_dump(mode="json", by_alias=True, exclude_unset=True))
+            secret = await secrets.ensure(cluster, target, spec)
+        host.redactor.add([*secret.values(), *secrets_in({**spec.settings.env, **spec.given})])
+        self._prepared = _Prepared(spec, secret, {})
+        async with self._bed() as bed:
+            seen = await bed.seen()
+            if not inside.stands(seen, spec):
+                await bed.apply(await bed.values(seen))
+                seen = await bed.seen()
+            await ending.wake(bed, ending.parked_of(seen.deployments))
+            await inside.wait_for_services(bed)
+            ports = inside.stand_in_ports_of(seen, spec)
+        numbers = {name: port for name, (_, port) in ports.items()}
+        self._prepared = _Prepared(spec, secret, filled(spec.settings.env, numbers))
+
+    def _ready(self) -> _Prepared:
+        if self._prepared is None:
+            raise InfrastructureError(f"the environment {self.name} is not prepared", fix="this is a defect of dawsos")
+        return self._prepared
+
+    # Deployments.
+
+    async def deploy(self, deployment: str, release: Release) -> None:
+        """Run the pods of ``release`` and wait until all are ready; raises ReleaseFailed."""
+        service = self._ready().spec.service
+        inside.must_be_a_name(deployment)
+        async with self._bed() as bed:
+            entry = await self._entry(await bed.seen(), release)
+            await deployments.deploy(bed, deployment, entry, service.ready_within)
+
+    async def _entry(self, seen: Seen, release: Release) -> dict[str, Any]:
+        prepared, host = self._ready(), self._host
+        live = live_deployments(seen, {})
+        tools = (host.runner, host.folder / "images.log", host.root)
+        images = await images_of(release, prepared.spec.settings, live, tools)
+        return entry_of(
+            release, images, prepared.spec.settings.replicas, bool(prepared.spec.service.workers), prepared.env
+        )
+
+    async def remove(self, deployment: str) -> None:
+        async with self._bed() as bed:
+            await deployments.remove(bed, deployment)
+            if (await bed.seen()).routes:
+                await Route(bed.cluster, self._target.namespace, self._target.release).forget_standby(deployment)
+
+    def commands(self, deployment: str, release: Release) -> ClusterCommands:
+        """Return the runner of the release's commands, in pods like those of the deployment."""
+
+        async def template(cluster: Cluster) -> Object:
+            return await self._template(deployment, release)
+
+        env = {"GIT_SHA": release.commit, "DEPLOYMENT_ID": deployment}
+        host = self._host
+        return ClusterCommands(self._connection, self._target, template, env, host.clock, host.redactor)
+
+    async def _template(self, deployment: str, release: Release) -> Object:
+        """Return the pod template of a deployment: of the live one, else as the chart would make it."""
+        async with self._bed() as bed:
+            seen = await bed.seen()
+            live = seen.of(BACKEND).get(deployment)
+            if live is not None:
+                template: Object = live["spec"]["template"]
+                return template
+            values = await bed.values(seen)
+            entry = await self._entry(seen, release)
+            values["deployments"] = {**values["deployments"], deployment: entry}
+            return pod_of(await self._helm.template(values), deployment)
+
+    async def variables(self, deployment: str | None) -> Mapping[str, str]:
+        """Return the variables of the environment with the addresses of tunnels in them, as steps on this machine use them."""
+        prepared = self._ready()
+        if self._tunnels is None:
+            self._tunnels = Tunnels(
+                self._target.kubectl, inside.given_to_kubectl(self._host.settings), self._host.folder, self._host.clock
+            )
+        async with self._bed() as bed:
+            seen = await bed.seen()
+        return await inside.variables(prepared.spec, prepared.secret, prepared.env, seen, self._tunnels) | (
+            self._replica(seen, deployment)
+        )
+
+    def _replica(self, seen: Seen, deployment: str | None) -> dict[str, str]:
+        """Return the beginning of a command that runs in a ready replica, where there is one."""
+        own = [pod for pod in seen.pods if deployment and label(pod, DEPLOYMENT) == deployment]
+        ready = [pod for pod in own if is_ready(pod) and label(pod, COMPONENT) == BACKEND]
+        if not ready:
+            return {}
+        return {
+            "REPLICA_EXEC": shlex.join((*self._target.kubectl, "exec", f"pod/{named(ready[0])}", "-c", BACKEND, "--"))
+        }
+
+    # Traffic.
+
+    async def route(self, stable: str | None, canary: str | None, weight: int) -> None:
+        traffic = self.traffic()
+        try:
+            await traffic.route(stable, canary, weight)
+        finally:
+            await traffic.close()
+
+    async def promote(self) -> None:
+        traffic = self.traffic()
+        try:
+            await traffic.promote()
+        finally:
+            await traffic.close()
+
+    async def withdraw(self) -> None:
+        async with self._connection.open() as cluster:
+            route = Route(cluster, self._target.namespace, self._target.release)
+            if (await route.read()).weight:
+                await route.withdraw()
+
+    async def renew_lease(self, seconds: float) -> None:
+        async with self._connection.open() as cluster:
+            await inside.renew_lease(cluster, self._target, seconds, self._host.clock.now())
+
+    def traffic(self) -> ClusterTraffic:
+        cluster, target = Cluster(self._target.context), self._target
+        return ClusterTraffic(cluster, target.namespace, target.release, self._host.settings.gateway)
+
+    def telemetry(self, policy: RolloutPolicy) -> ClusterTelemetry:
+        cluster, target = Cluster(self._target.context), self._target
+        return ClusterTelemetry(cluster, target.namespace, target.release, self._host.settings.gateway, policy)
+
+    def faults(self) -> FaultInjector | None:
+        return None
+
+    # State.
+
+    async def status(self) -> EnvironmentStatus:
+        async with self._connection.open() as cluster:
+            seen = await deployments.look(cluster, self._target)
+            url = await address_of(cluster, seen, self._host.settings.url)
+        return status_of(self.name, seen, url, self._host.clock.now())
+
+    async def down(self, *, purge: bool) -> None:
+        if self._tunnels is not None:
+            self._tunnels.close()
+        async with self._bed() as bed:
+            if purge:
+                await ending.purge(bed)
+            else:
+                await ending.park(bed)
+
+
+class ClusterTraffic(KubernetesTraffic):
+    """``contract.Traffic`` with a connection of its own."""
+
+    async def close(self) -> None:
+        await super().close()
+        await self.routes.cluster.close()
+
+
+class ClusterTelemetry(KubernetesTelemetry):
+    """``contract.Telemetry`` with a connection of its own."""
+
+    async def close(self) -> None:
+        await super().close()
+        await self._cluster.close()

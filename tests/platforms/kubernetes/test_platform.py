@@ -1,0 +1,44 @@
+"""What the platform refuses without a cluster; tests/contracts/platform runs it on a real one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.process import ProcessRunner
+from dawsos.adapters.redactor import Masker
+from dawsos.errors import BadInput, InfrastructureError
+from dawsos.model.environment import EnvironmentSettings
+from dawsos.platforms.contract import PlatformHost
+from dawsos.platforms.kubernetes.platform import KubernetesPlatform
+
+
+def _platform(folder: Path, **settings: str) -> KubernetesPlatform:
+    masker = Masker()
+    found = EnvironmentSettings.model_validate({"platform": "kubernetes", **settings})
+    host = PlatformHost(
+        "production", folder, SystemClock(), ProcessRunner(SystemClock(), masker), masker, found, folder
+    )
+    return KubernetesPlatform(host)
+
+
+WHERE = {"context": "c", "namespace": "n", "release": "r", "chart": "chart"}
+
+
+def test_settings_that_lack_a_key_are_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"environments\.production lacks context, namespace, release, chart"):
+        _platform(tmp_path)
+
+
+def test_an_environment_has_to_be_prepared_first(tmp_path: Path) -> None:
+    with pytest.raises(InfrastructureError, match="the environment production is not prepared"):
+        asyncio.run(_platform(tmp_path, **WHERE).variables(None))
+
+
+def test_a_context_that_is_not_in_the_kubeconfig_is_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(BadInput, match="there is no kubeconfig"):
+        asyncio.run(_platform(tmp_path, **WHERE).status())
