@@ -63,7 +63,17 @@ SLOW: dict[str, tuple[str, ...]] = {
 }
 # Left out of the default where there is no cluster to be had.
 CLUSTER: dict[str, tuple[str, ...]] = {
-    "cluster": ("python", "-m", "pytest", "-q", "-m", "kubernetes and short", "--timeout=240", "--durations=10"),
+    "cluster": (
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "kubernetes and short",
+        "tests/kubernetes",
+        "--timeout=240",
+        "--durations=10",
+    ),
 }
 # Names the folder with the programs of a cluster; tests/support/own_cluster.py.
 PROGRAMS = "DAWSOS_KUBERNETES"

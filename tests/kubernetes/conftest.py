@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins: list[str] = []
 HERE = Path(__file__).parent
 
 
