@@ -64,6 +64,16 @@ class KubernetesTelemetry:
             if watch is not None:
                 await watch.close()
 
+    @property
+    def out_of_memory(self) -> int:
+        """How many processes of the canary were killed for their memory."""
+        return self._history.out_of_memory
+
+    @property
+    def blind(self) -> str:
+        """What this kind of gateway cannot see, in a sentence; empty when it sees all."""
+        return self._gateway.adapter.blind
+
     async def sample(self, at: float, weight: int) -> Sample:
         """Return what happened since the last call.
 

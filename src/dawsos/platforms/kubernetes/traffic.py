@@ -53,6 +53,10 @@ class KubernetesTraffic:
     async def close(self) -> None:
         await self._pods.close()
 
+    async def processes(self) -> list[str]:
+        """Return the processes of the gateway that are read: pod/uid/restarts."""
+        return sorted(await self._pods.read(backends_of(await self.routes.known())))
+
     async def set_weight(self, weight: int) -> float:
         """Give the canary ``weight`` per cent; return seconds until the requests at every process of the gateway showed it, or
         were too few to show anything for two seconds.
