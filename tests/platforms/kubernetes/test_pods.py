@@ -13,7 +13,14 @@ Object = dict[str, Any]
 
 
 def pod(
-    uid: str, restarts: int = 0, *, reason: str = "", waiting: str = "", phase: str = "Running", disrupted: bool = False
+    uid: str,
+    restarts: int = 0,
+    *,
+    reason: str = "",
+    waiting: str = "",
+    phase: str = "Running",
+    disrupted: bool = False,
+    leaving: bool = False,
 ) -> Object:
     status: Object = {"name": "backend", "restartCount": restarts, "state": {"running": {}}}
     if reason:
@@ -22,7 +29,7 @@ def pod(
         status["state"] = {"waiting": {"reason": waiting}}
     conditions = [{"type": "DisruptionTarget", "status": "True"}] if disrupted else []
     return {
-        "metadata": {"uid": uid, "name": uid},
+        "metadata": {"uid": uid, "name": uid, **({"deletionTimestamp": "now"} if leaving else {})},
         "status": {"phase": phase, "containerStatuses": [status], "conditions": conditions},
     }
 
@@ -97,6 +104,23 @@ def test_a_pod_that_was_deleted_and_replaced_is_a_restart(story: Story) -> None:
     assert story.seen == (0, False)
     story.at(2, "ADDED", pod("c"))
     assert story.seen == (1, False)
+
+
+def test_a_pod_that_leaves_slowly_is_replaced_before_it_is_gone(story: Story) -> None:
+    story.at(1, "MODIFIED", pod("a", 7, leaving=True))
+    story.at(1.1, "ADDED", pod("c"))
+    story.at(2, "MODIFIED", pod("a", 7, leaving=True))
+    assert story.seen == (1, False)
+    story.at(30, "DELETED", pod("a", 7, leaving=True))
+    story.at(31, "ADDED", pod("d"))
+    assert story.seen == (1, False)
+
+
+def test_a_pod_that_comes_later_is_one_more_that_is_wanted(story: Story) -> None:
+    story.at(1, "MODIFIED", pod("a", 7, leaving=True))
+    story.at(9, "DELETED", pod("a", 7, leaving=True))
+    story.at(10, "ADDED", pod("c"))
+    assert story.seen == (0, False)
 
 
 def test_its_restarts_stay_counted_when_a_pod_is_replaced(story: Story) -> None:

@@ -14,6 +14,8 @@ from dawsos.model.policy import CrashLoop
 _BACK_OFF = "CrashLoopBackOff"
 # The cluster takes a pod away for reasons of its own: a drained node, a pod that is more important, memory of the node.
 _DISRUPTED = "DisruptionTarget"
+# A ReplicaSet replaces a lost pod within so many seconds; a pod that comes later is one more that is wanted.
+_REPLACED = 5.0
 
 
 @dataclass
@@ -29,27 +31,27 @@ class PodHistory:
     out_of_memory: int = 0
     _restarts: dict[tuple[str, str], int] = field(default_factory=dict)
     _living: dict[str, Object] = field(default_factory=dict)
-    _lost: int = 0
+    _lost: list[float] = field(default_factory=list)
 
     def begin(self, pods: list[Object]) -> None:
         """Take these pods as the beginning: restarts before now are not the rollout's."""
-        self.times, self.out_of_memory, self._lost = [], 0, 0
+        self.times, self.out_of_memory, self._lost = [], 0, []
         self._living = {_uid(pod): pod for pod in pods}
         self._restarts = {(_uid(pod), name): count for pod in pods for name, count, _ in containers_of(pod)}
 
     def observe(self, event: str, pod: Object) -> None:
         """Take over one change of a pod, as a watch tells it."""
-        if event == "DELETED":
-            gone = self._living.pop(_uid(pod), None)
-            if gone is not None and not is_disrupted(pod) and not _has_failed(gone):
-                self._lost += 1
-            return
-        new = _uid(pod) not in self._living
         before = self._living.get(_uid(pod))
+        if before is not None and self._is_lost(event, before, pod):
+            self._lost.append(self.now())
+        if event == "DELETED":
+            self._living.pop(_uid(pod), None)
+            return
         self._living[_uid(pod)] = pod
-        if new and self._lost:
+        self._lost = [at for at in self._lost if self.now() - at <= _REPLACED]
+        if before is None and self._lost:
             # Somebody or something killed a pod, and this one takes its place.  Fewer wanted replicas bring no new pod.
-            self._lost -= 1
+            self._lost.pop()
             self.times.append(self.now())
         if _has_failed(pod) and not (before and _has_failed(before)) and not is_disrupted(pod):
             self.times.append(self.now())
@@ -59,6 +61,11 @@ class PodHistory:
                 self._restarts[_uid(pod), name] = count
                 self.times += [self.now()] * (count - earlier)
                 self.out_of_memory += killed
+
+    def _is_lost(self, event: str, before: Object, pod: Object) -> bool:
+        """Return whether a pod begins to leave that nothing of the cluster's own takes away, and that had not failed."""
+        leaves = event == "DELETED" or _is_leaving(pod)
+        return leaves and not (_is_leaving(before) or _has_failed(before) or is_disrupted(pod))
 
     @property
     def restarts(self) -> int:
@@ -94,6 +101,10 @@ def is_disrupted(pod: Object) -> bool:
     """Return whether the cluster took the pod away for a reason that is not the pod's: eviction, preemption, a lost node."""
     conditions = pod.get("status", {}).get("conditions") or []
     return any(each.get("type") == _DISRUPTED and each.get("status") == "True" for each in conditions)
+
+
+def _is_leaving(pod: Object) -> bool:
+    return "deletionTimestamp" in pod["metadata"]
 
 
 def _has_failed(pod: Object) -> bool:
