@@ -195,6 +195,41 @@ def test_nobody_answers_is_an_error_that_the_controller_tries_again() -> None:
     play(scene)
 
 
+def test_an_api_server_that_is_away_for_a_while_does_not_end_the_proof() -> None:
+    async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
+        await traffic.route("one", "two", 50)
+        await traffic.set_weight(0)
+        made.away = True
+        back = made.clock.monotonic() + 3
+        sleep = made.clock.sleep
+
+        async def sleeping(seconds: float) -> None:
+            await sleep(seconds)
+            made.away = made.clock.monotonic() < back
+
+        made.clock.sleep = sleeping  # type: ignore[method-assign]
+        drained = await traffic.wait_until_drained(10)
+        assert drained.received < 0
+        assert drained.answered is not None
+        made.away, back = True, 1e9
+        with pytest.raises(Unreachable):
+            await traffic.wait_until_drained(1)
+
+    play(scene)
+
+
+def test_a_gateway_without_any_pod_proves_nothing() -> None:
+    async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
+        await traffic.route("one", "two", 50)
+        for number in range(2):
+            made.drop(f"{ENVOYS}/envoy-{number}")
+        await asyncio.sleep(0.01)
+        assert await traffic.set_weight(0) >= 10
+        assert await traffic.routes.pods("two") == []
+
+    play(scene)
+
+
 def test_a_promotion_loses_nothing_and_starts_nothing_again() -> None:
     async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
         await traffic.route("one", "two", 100)

@@ -38,7 +38,9 @@ class GatewayPods:
         self._client = HttpClient(timeout=_WITHIN)
 
     async def start(self) -> None:
-        """Begin to watch the pods.  Raises BadInput when there is none, ApiError and Unreachable."""
+        """Begin to watch the pods.  Raises BadInput when there is none to begin with, ApiError and Unreachable."""
+        if self._watch.started:
+            return
         await self._watch.start()
         if not self._watch.objects:
             labels = ",".join(f"{key}={value}" for key, value in self._labels.items())

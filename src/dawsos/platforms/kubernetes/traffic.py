@@ -7,7 +7,7 @@ and again: a weight is followed when the requests show it, and a canary is drain
 from __future__ import annotations
 
 from dawsos.adapters.clock import SystemClock
-from dawsos.adapters.kubernetes import Cluster
+from dawsos.adapters.kubernetes import ApiError, Cluster, Unreachable
 from dawsos.errors import InfrastructureError
 from dawsos.model.cluster import Gateway
 from dawsos.model.rollout import Drained
@@ -147,7 +147,7 @@ class KubernetesTraffic:
         last request is right.
         """
         started = self._clock.monotonic()
-        live = await self.routes.live()
+        live = await self._live_within(deadline)
         if live.roles.canary is None:
             return Drained(0.0, 0.0)
         while True:
@@ -168,6 +168,17 @@ class KubernetesTraffic:
         await self.routes.stop(live.roles.canary)
         ended = self._clock.monotonic() - started
         return Drained(ended, ended)
+
+    async def _live_within(self, deadline: float) -> Live:
+        """Return the route and the Services; an API server that is away is asked again until the deadline."""
+        started = self._clock.monotonic()
+        while True:
+            try:
+                return await self.routes.live()
+            except (ApiError, Unreachable):
+                if self._clock.monotonic() - started > deadline:
+                    raise
+                await self._clock.sleep(_PAUSE)
 
     def _is_still(self, process: str, now: float) -> bool:
         """Return whether a process sends the canary nothing: its requests have shown it, or it was quiet for long enough."""

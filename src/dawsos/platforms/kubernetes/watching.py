@@ -34,6 +34,11 @@ class Watch:
         self._cluster, self._path, self._labels, self._changed = cluster, path, dict(labels), changed
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def started(self) -> bool:
+        """Whether it watches, even if nobody can be heard just now."""
+        return self._task is not None
+
     async def start(self) -> None:
         """List the objects and go on watching; does nothing when it watches already.  Raises ApiError and Unreachable."""
         if self._task is None:
