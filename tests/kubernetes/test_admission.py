@@ -24,6 +24,7 @@ from dawsos.adapters.kubernetes import ApiError, Cluster
 from dawsos.model.release import BuiltImage
 from dawsos.model.run import Run
 from dawsos.platforms.kubernetes.images import publish
+from dawsos.platforms.kubernetes.target import Target
 from dawsos.provenance import envelope as dsse
 from dawsos.provenance.keys import LocalSigner, local_signer
 from dawsos.provenance.statements import verified_image
@@ -65,7 +66,8 @@ class Admitting:
         told = verified_image(run, ("backend", f"sha256:{digest}"), environment, 1.7e9, {})
         text = dsse.sign(told, signer or self.signer)
         image = BuiltImage("backend", f"sha256:{under or digest}", Path(), text)
-        self.call(lambda cluster: publish(image, cluster, self.namespace))
+        target = Target(self.context, self.namespace, "shop", Path())
+        self.call(lambda cluster: publish(image, cluster, target))
 
     def pod(self, image: str, namespace: str = "", **spec: Any) -> str:
         """Return why a pod with ``image`` is refused, an empty text when it would be made (nothing runs)."""

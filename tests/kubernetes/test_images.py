@@ -20,6 +20,7 @@ from dawsos.adapters.redactor import Masker
 from dawsos.model.cluster import Delivery
 from dawsos.model.release import BuiltImage
 from dawsos.platforms.kubernetes.images import deliver, publish
+from dawsos.platforms.kubernetes.target import Target
 from support.images import kept_image
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(120)]
@@ -107,13 +108,14 @@ def test_an_imported_image_runs_by_its_digest(context: str, namespace: str, tmp_
 def test_a_statement_lies_where_it_is_looked_for_and_an_image_without_one_leaves_nothing(
     context: str, namespace: str
 ) -> None:
+    target = Target(context, namespace, "shop", Path())
     path, hexadecimal = f"/api/v1/namespaces/{namespace}/configmaps", "ab" * 32
 
     async def scene() -> list[Any]:
         found = []
         async with connected(context) as cluster:
             for text in ("", "first", "second"):
-                await publish(BuiltImage("backend", f"sha256:{hexadecimal}", Path(), text), cluster, namespace)
+                await publish(BuiltImage("backend", f"sha256:{hexadecimal}", Path(), text), cluster, target)
                 kept = await cluster.find(f"{path}/dawsos-statement-{hexadecimal}")
                 found.append(kept and kept["data"])
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,12 @@ from dawsos.adapters.redactor import Masker
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.cluster import Delivery
 from dawsos.model.release import BuiltImage
-from dawsos.platforms.kubernetes.images import deliver, given, tag_of
+from dawsos.platforms.kubernetes.images import deliver, given, publish, tag_of
+from dawsos.platforms.kubernetes.names import INSTANCE, MANAGED_BY
+from dawsos.platforms.kubernetes.target import Target
+from fakes import VirtualClock
 from support.images import altered, kept_image
+from support.memory_cluster import NAMESPACE, RELEASE, MemoryCluster
 from support.registry import SmallRegistry
 
 
@@ -84,3 +89,17 @@ def test_a_registry_gets_the_image_and_the_log_says_so(image: BuiltImage, tmp_pa
     assert image.digest in small.manifests
     assert tag_of(image.digest) in small.manifests
     assert "pushed" in (tmp_path / "deliver.log").read_text()
+
+
+def test_what_is_signed_about_an_image_lies_in_the_namespace_with_the_labels_of_the_release(tmp_path: Path) -> None:
+    cluster, target = MemoryCluster(VirtualClock()), Target("c", NAMESPACE, RELEASE, tmp_path)
+    image = BuiltImage("backend", "sha256:" + "ab" * 32, tmp_path)
+    asyncio.run(publish(image, cluster, target))  # type: ignore[arg-type]
+    assert cluster.objects == {}
+    for text in ("first", "second"):
+        asyncio.run(publish(replace(image, statement=text), cluster, target))  # type: ignore[arg-type]
+        ((path, kept),) = cluster.objects.items()
+        assert path.endswith(f"/{NAMESPACE}/configmaps/dawsos-statement-{'ab' * 32}")
+        assert kept["data"] == {"statement.json": text}
+        # By these the end of the environment finds it.
+        assert kept["metadata"]["labels"] == {INSTANCE: RELEASE, MANAGED_BY: "dawsos"}

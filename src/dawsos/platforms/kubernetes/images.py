@@ -20,7 +20,8 @@ from dawsos.model.cluster import Delivery
 from dawsos.model.names import STATEMENT_KEY, statement_name
 from dawsos.model.process import Command
 from dawsos.model.release import BuiltImage
-from dawsos.platforms.kubernetes.names import Paths
+from dawsos.platforms.kubernetes.names import INSTANCE, MANAGED_BY, Paths
+from dawsos.platforms.kubernetes.target import Target
 from dawsos.ports import Runner
 
 # Seconds for the command that imports one image.
@@ -103,20 +104,20 @@ def given(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name in _GIVEN or name.startswith(_GIVEN_PREFIXES)}
 
 
-async def publish(image: BuiltImage, cluster: Cluster, namespace: str) -> None:
+async def publish(image: BuiltImage, cluster: Cluster, target: Target) -> None:
     """Put what is signed about the image where the cluster's admission service looks for it, if anything is.
 
     It must be there before a pod with the image is made.  Raises what ``Cluster`` raises.
     """
     if not image.statement:
         return
-    name = statement_name(image.digest)
+    name, labels = statement_name(image.digest), {INSTANCE: target.release, MANAGED_BY: "dawsos"}
     await cluster.patch(
-        Paths(namespace).of("configmaps", name),
+        Paths(target.namespace).of("configmaps", name),
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/managed-by": "dawsos"}},
+            "metadata": {"name": name, "namespace": target.namespace, "labels": labels},
             "data": {STATEMENT_KEY: image.statement},
         },
         "apply",

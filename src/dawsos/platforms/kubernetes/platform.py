@@ -19,6 +19,7 @@ from dawsos.platforms.kubernetes.connection import Connection
 from dawsos.platforms.kubernetes.delivering import entry_of, images_of
 from dawsos.platforms.kubernetes.deployments import Bed
 from dawsos.platforms.kubernetes.helm import Helm
+from dawsos.platforms.kubernetes.images import publish
 from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT
 from dawsos.platforms.kubernetes.observer import address_of, remember
 from dawsos.platforms.kubernetes.preflight import must_be_there
@@ -103,14 +104,17 @@ class KubernetesPlatform:
         service = self._ready().spec.service
         inside.must_be_a_name(deployment)
         async with self._bed() as bed:
-            entry = await self._entry(await bed.seen(), release)
+            entry = await self._entry(bed, await bed.seen(), release)
             await deployments.deploy(bed, deployment, entry, service.ready_within)
 
-    async def _entry(self, seen: Seen, release: Release) -> dict[str, Any]:
+    async def _entry(self, bed: Bed, seen: Seen, release: Release) -> dict[str, Any]:
         prepared, host = self._ready(), self._host
         live = live_deployments(seen, {})
         tools = (host.runner, host.folder / "images.log", host.root)
         images = await images_of(release, prepared.spec.settings, live, tools)
+        for image in release.images:
+            # Before any pod of it: of the deployment, or of a command.
+            await publish(image, bed.cluster, self._target)
         return entry_of(
             release, images, prepared.spec.settings.replicas, bool(prepared.spec.service.workers), prepared.env
         )
@@ -140,7 +144,7 @@ class KubernetesPlatform:
                 template: Object = live["spec"]["template"]
                 return template
             values = await bed.values(seen)
-            entry = await self._entry(seen, release)
+            entry = await self._entry(bed, seen, release)
             values["deployments"] = {**values["deployments"], deployment: entry}
             return pod_of(await self._helm.template(values), deployment)
 
