@@ -29,8 +29,9 @@ from dawsos.provenance import envelope as dsse
 from dawsos.provenance.keys import LocalSigner, local_signer
 from dawsos.provenance.statements import verified_image
 from support.authority import certified
+from support.cluster import Cluster as Existing
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).parents[2]
 HEX, OTHER = "a1" * 32, "b2" * 32
@@ -83,10 +84,6 @@ class Admitting:
         return ""
 
 
-def kubectl(*words: str) -> str:
-    return subprocess.run(("kubectl", *words), check=True, capture_output=True, text=True).stdout.strip()
-
-
 def address_for(server: str) -> str:
     """Return the address by which the API server reaches this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -102,14 +99,10 @@ def listening(service: subprocess.Popen[str]) -> int:
 
 
 @pytest.fixture(scope="module")
-def admitting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admitting]:
-    if not os.environ.get("DAWSOS_KUBERNETES") or shutil.which("kubectl") is None:
-        pytest.skip("DAWSOS_KUBERNETES and a kubeconfig with a cluster are needed")
+def admitting(cluster: Existing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admitting]:
     folder = tmp_path_factory.mktemp("admission")
-    context, server = (
-        kubectl("config", "current-context"),
-        kubectl("config", "view", "--minify", "-o", "jsonpath={..server}"),
-    )
+    server = cluster.kubectl("config", "view", "--minify", "-o", "jsonpath={..server}").strip()
+    context = cluster.context or cluster.kubectl("config", "current-context").strip()
     host = address_for(server)
     tls, signer = certified(folder / "tls", host), local_signer(folder / "home")
     (folder / "keys").mkdir()

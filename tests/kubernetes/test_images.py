@@ -3,64 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.kubernetes import connected
-from dawsos.adapters.process import ProcessRunner
-from dawsos.adapters.redactor import Masker
-from dawsos.model.cluster import Delivery
 from dawsos.model.release import BuiltImage
-from dawsos.platforms.kubernetes.images import deliver, publish
+from dawsos.platforms.kubernetes.images import publish
 from dawsos.platforms.kubernetes.target import Target
+from support.cluster import Cluster as Existing
 from support.images import kept_image
+from support.oci import given
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(120)]
-
-
-def importing() -> str:
-    """Return the command that gives an image to the nodes; skips where there is none."""
-    tools = Path(os.environ.get("DAWSOS_KUBERNETES") or "/nowhere")
-    given = os.environ.get("DAWSOS_CLUSTER_IMPORT")
-    if given:
-        return given
-    if not (tools / "nin").exists():
-        pytest.skip("DAWSOS_KUBERNETES or DAWSOS_CLUSTER_IMPORT is needed")
-    return f"{tools / 'nin'} ctr -n k8s.io images import -"
-
-
-@pytest.fixture(scope="module")
-def context() -> str:
-    if not os.environ.get("DAWSOS_KUBERNETES") or shutil.which("kubectl") is None:
-        pytest.skip("DAWSOS_KUBERNETES and a kubeconfig with a cluster are needed")
-    argv = ("kubectl", "config", "current-context")
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
-def namespace(context: str) -> Iterator[str]:
-    name = f"images-{secrets.token_hex(3)}"
-
-    async def change(*, make: bool) -> None:
-        async with connected(context) as cluster:
-            if make:
-                await cluster.create("/api/v1/namespaces", {"metadata": {"name": name}})
-            else:
-                await cluster.delete(f"/api/v1/namespaces/{name}")
-
-    asyncio.run(change(make=True))
-    try:
-        yield name
-    finally:
-        asyncio.run(change(make=False))
+def context(cluster: Existing) -> str:
+    return cluster.context or cluster.kubectl("config", "current-context").strip()
 
 
 async def status_of(context: str, namespace: str, image: str) -> dict[str, Any]:
@@ -90,14 +53,13 @@ async def status_of(context: str, namespace: str, image: str) -> dict[str, Any]:
     raise AssertionError(f"the pod does not start: {found['status']}")
 
 
-def test_an_imported_image_runs_by_its_digest(context: str, namespace: str, tmp_path: Path) -> None:
+def test_an_imported_image_runs_by_its_digest(cluster: Existing, context: str, namespace: str, tmp_path: Path) -> None:
     busybox = shutil.which("busybox")
-    if busybox is None:
-        pytest.skip("a static busybox is needed")
+    if busybox is None or not cluster.imports:
+        pytest.skip("a static busybox and a command that imports images are needed")
     files = {"bin/busybox": Path(busybox).read_bytes(), "unique": secrets.token_bytes(16)}
     image = kept_image(tmp_path / "images", files=files)
-    runner, log = ProcessRunner(SystemClock(), Masker(())), tmp_path / "log"
-    name = asyncio.run(deliver(image, Delivery.model_validate({"import": importing()}), runner, log, root=tmp_path))
+    name = given(cluster, image, tmp_path)
     found = asyncio.run(status_of(context, namespace, name))
     assert "running" in found["state"], found
     # The kubelet says which image it really runs.
