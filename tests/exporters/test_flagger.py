@@ -171,6 +171,32 @@ def test_dawsos_has_a_bucket_at_the_limit_and_one_above() -> None:
     assert DAWSOS.slo.warm_p95 in numbers[:-1]
 
 
+JUDGED = OPTIONS.model_copy(update={"judge": "http://judge.shop"})
+
+
+def test_the_judge_answers_two_webhooks_of_the_canary_whose_route_it_can_cut() -> None:
+    canary = of_kind("Canary", documents("gatewayapi:v1", JUDGED))
+    assert problems(canary) == []
+    hooks = {hook["type"]: hook["url"] for hook in canary["spec"]["analysis"]["webhooks"]}
+    assert hooks == {
+        "rollback": "http://judge.shop/rollback",
+        "confirm-traffic-increase": "http://judge.shop/confirm-traffic-increase",
+    }
+    # The checks of Flagger stay: they end a bad canary when the judge is not there.
+    assert canary["spec"]["analysis"]["metrics"]
+    (text,) = render(DAWSOS, JUDGED.model_copy(update={"providers": ("gatewayapi:v1",)})).values()
+    assert "holds each weight for its time (5 min, 10 min" in text
+
+
+@pytest.mark.parametrize("provider", [each for each in PROVIDERS if each != "gatewayapi:v1"])
+def test_where_there_is_no_http_route_there_is_no_judge(provider: FlaggerProvider) -> None:
+    both = JUDGED.model_copy(update={"providers": ("gatewayapi:v1", provider)})
+    texts = render(DAWSOS, both)
+    assert [name for name, text in texts.items() if "judge.shop" in text] == ["deploy/flagger/gatewayapi-v1.yaml"]
+    with pytest.raises(BadInput, match=r"exports\.flagger\.judge: the judge cuts HTTPRoutes"):
+        render(DAWSOS, JUDGED.model_copy(update={"providers": (provider,)}))
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [

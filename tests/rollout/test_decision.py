@@ -10,7 +10,15 @@ from dawsos.model.events import RolloutDecided
 from dawsos.model.policy import LadderStep, RolloutPolicy
 from dawsos.model.rollout import Judgement, Verdict
 from dawsos.model.status import Cause, RolloutDecision
-from dawsos.rollout.decision import LadderState, decide, dimmed_weight, ended, requested
+from dawsos.rollout.decision import (
+    LadderState,
+    decide,
+    dimmed_weight,
+    ended,
+    flagger_failed,
+    flagger_promoted,
+    requested,
+)
 
 POLICY = RolloutPolicy(
     ladder=(LadderStep(weight=5, duration=10), LadderStep(weight=100, duration=7)),
@@ -122,3 +130,31 @@ def test_a_rollback_at_the_deadline_is_for_want_of_a_verdict_and_not_for_what_wa
 @pytest.mark.parametrize(("name", "told"), [("Ada", "asked for by Ada: odd"), ("", "asked for by somebody: odd")])
 def test_a_rollback_that_a_person_asked_for_names_the_person(name: str, told: str) -> None:
     assert requested(name, "odd") == RolloutDecided(RolloutDecision.ROLLBACK, Cause.REQUESTED, told)
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("Halt shop.a advancement success-rate 90.00 < 99", Cause.ERROR_RATE),
+        ("Halt shop.a advancement success rate 90.00% < 99%", Cause.ERROR_RATE),
+        ("Halt shop.a advancement request-duration-p95 1500.00 > 1200", Cause.LATENCY),
+        (
+            "Halt shop.a advancement no values found for custom metric: canary-requests: no values found",
+            Cause.NO_VERDICT,
+        ),
+        ("Halt shop.a advancement canary-restarts 3.00 > 2", Cause.CRASH_LOOP),
+        ("Halt shop.a advancement pricing-pack-build-failures 1.00 > 0", Cause.FAILURE_COUNTER),
+        ("canary deployment shop.a not ready: waiting for rollout to finish", Cause.NOT_RUNNING),
+        ("Advance shop.a canary weight 25", Cause.UNKNOWN),
+    ],
+)
+def test_flaggers_last_finding_is_the_cause(said: str, cause: Cause) -> None:
+    gate = "Halt shop.a advancement waiting for traffic increase approval judge-step"
+    decided = flagger_failed(["Halt shop.a advancement request-duration 9", "x", said, gate, "Canary failed!"][1:])
+    assert (decided.decision, decided.cause) == (RolloutDecision.ROLLBACK, cause)
+    assert (said in decided.reason) is (cause is not Cause.UNKNOWN)
+
+
+def test_a_promotion_by_flagger_says_whether_anything_was_checked() -> None:
+    assert flagger_promoted(first=False).cause is Cause.HEALTHY
+    assert "nothing of it was checked" in flagger_promoted(first=True).reason

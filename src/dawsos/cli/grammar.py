@@ -18,6 +18,8 @@ DESCRIPTION = "Takes a commit to production: gated stages, a canary rollout, aut
 
 # Where the metrics are served.
 METRICS_PORT = 9845
+# Where the judge listens for Flagger.
+JUDGE_ADDRESS = "0.0.0.0:8080"
 _LAST_PORT = 65535
 
 
@@ -311,6 +313,21 @@ VERBS: tuple[Verb, ...] = (
             Parameter("policy", "--policy", "production, a profile, or a Flagger manifest. Default: the run's.", "POLICY"),
             JSON,
         ),
+    ),
+    Verb(
+        "judge", _JUDGE, "judging:judge",
+        "Judge Flagger's canary every second, beside Flagger: answer its webhooks, and cut the route on proof.",
+        (
+            Parameter(
+                "listen", "--listen", f"Where Flagger reaches it: {JUDGE_ADDRESS} is every address of this machine or pod.",
+                "ADDRESS:PORT", JUDGE_ADDRESS,
+            ),
+            Parameter(
+                "context", "--context", "The context of the kubeconfig. Default: the pod's own rights, or the environment's.", "NAME",
+            ),
+        ),
+        more="What to watch stands in exports.flagger of pipeline.yaml, and how in its rollout. docs/exports.md says what it needs.",
+        example="dawsos judge --listen 0.0.0.0:8080",
     ),
     Verb(
         "scan secrets", "Make evidence for the gates", "scan:secrets",

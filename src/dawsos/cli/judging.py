@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from dawsos.analysis.replay import Replay
 from dawsos.analysis.simulation.contest import SimulationResult
 from dawsos.cli.console import make_console, say
-from dawsos.cli.output import here, print_json
+from dawsos.cli.output import here, print_json, print_text
 from dawsos.cli.tables import simulation_table
 from dawsos.errors import EXIT_DONE, EXIT_GATE_FAILED
 from dawsos.verbs import lint_manifest as manifest_verb
@@ -134,3 +134,10 @@ def _show_manifest(path: Path, one: LintedCanary, console: Console) -> None:
         console.print(
             f"{path}:{line}: {finding.level}: {finding.message}{fix}", style=_LEVELS[finding.level], markup=False
         )
+
+
+def judge(*, listen: str, context: str | None) -> None:
+    """``dawsos judge``."""
+    from dawsos.verbs import judge as verb
+
+    verb.judge(here(), listen, context, lambda line: print_text(line + "\n"))

@@ -31,6 +31,8 @@ _GATEWAY_METRICS: dict[FlaggerProvider, str] = {
     "istio": "istio_requests_total of the replicas' sidecars",
     "nginx": "nginx_ingress_controller_requests of ingress-nginx",
 }
+# The judge answers within milliseconds; a refusal is no failure of Flagger's, and no alert.
+_HOOK = {"timeout": "5s", "muteAlert": True}
 _MAKES: dict[FlaggerProvider, str] = {
     "traefik": "a TraefikService, which the IngressRoute names",
     "gatewayapi:v1": "an HTTPRoute of the Gateway",
@@ -50,6 +52,11 @@ def render(pipeline: Pipeline, options: FlaggerOptions) -> Files:
         raise BadInput(
             "pipeline.yaml: exports.flagger.hosts: the name under which users reach the service is missing",
             fix="write exports: {flagger: {hosts: [api.example.com], ...}}; docs/exports.md explains every option",
+        )
+    if options.judge is not None and "gatewayapi:v1" not in options.providers:
+        raise BadInput(
+            "pipeline.yaml: exports.flagger.judge: the judge cuts HTTPRoutes, and no provider makes one",
+            fix='write providers: ["gatewayapi:v1"], or remove judge',
         )
     canary = _Canary(pipeline, options)
     return {
@@ -113,7 +120,20 @@ class _Canary:
         }
         if self.options.alert:
             analysis["alerts"] = [{"name": "rollback", "severity": "error", "providerRef": self._reference("rollback")}]
+        if self._judged(provider):
+            analysis["webhooks"] = [
+                # Flagger asks this one first at each tick, and before each step and the promotion the other one.
+                {"name": "judge-rollback", "type": "rollback", "url": f"{self.options.judge}/rollback", **_HOOK},
+                {
+                    "name": "judge-step", "type": "confirm-traffic-increase",
+                    "url": f"{self.options.judge}/confirm-traffic-increase", **_HOOK,
+                },
+            ]  # fmt: skip
         return analysis
+
+    def _judged(self, provider: FlaggerProvider) -> bool:
+        """Whether `dawsos judge` watches: it can cut only an HTTPRoute of the Gateway API."""
+        return self.options.judge is not None and provider == "gatewayapi:v1"
 
     def _service(self, provider: FlaggerProvider) -> Values:
         options = self.options
@@ -184,14 +204,13 @@ class _Canary:
         return {"name": f"{self.name}-{part}" if part else self.name, "namespace": self.namespace}
 
     def _comment(self, provider: FlaggerProvider) -> list[str]:
-        policy, seconds, options = self.policy, interval(self.policy), self.options
+        policy, options = self.policy, self.options
         weights = " ".join(str(step.weight) for step in policy.ladder)
         built_in = [f"  request-success-rate: {_GATEWAY_METRICS[provider]}"] if provider in _GATEWAY_METRICS else []
         return [
             "",
             f"Flagger (https://flagger.app) with provider {provider} takes the Deployment {self.name} to its users: {weights} %.",
-            f"Each weight lasts {_span(seconds)}. A healthy release is promoted after {_span(len(policy.ladder) * seconds)};",
-            f"one that is bad from the start is rolled back after {_span((policy.failed_checks + 1) * seconds)}.",
+            *self._pace(provider),
             f"Flagger makes {_MAKES[provider]}, and the Deployment {self.name}-primary, which serves from then on.",
             "",
             f"Needed: the Deployment {self.name} in {self.namespace}, whose replicas answer on port {options.target_port},",
@@ -203,6 +222,20 @@ class _Canary:
             *(f"  {check.name}: {check.needs}" for check in self.checks),
             "",
             "docs/exports.md of DawsOS Pipeline says what was run for real, and what Flagger cannot express.",
+        ]
+
+    def _pace(self, provider: FlaggerProvider) -> list[str]:
+        policy, seconds = self.policy, interval(self.policy)
+        if not self._judged(provider):
+            return [
+                f"Each weight lasts {_span(seconds)}. A healthy release is promoted after {_span(len(policy.ladder) * seconds)};",
+                f"one that is bad from the start is rolled back after {_span((policy.failed_checks + 1) * seconds)}.",
+            ]
+        steps = ", ".join(_span(round(step.duration)) for step in policy.ladder)
+        return [
+            f"`dawsos judge` at {self.options.judge} holds each weight for its time ({steps}) and until the release is healthy.",
+            "With proof it takes the traffic from the canary at once; Flagger says Failed at its next tick. Without an answer",
+            "of the judge Flagger raises no weight; its own checks below go on.",
         ]
 
 

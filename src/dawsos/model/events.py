@@ -37,6 +37,7 @@ EventKind = Literal[
     "weight_intended",
     "weight_confirmed",
     "rollout_sampled",
+    "driver_told",
     "rollback_requested",
     "rollout_decided",
     "rollout_finished",
@@ -439,6 +440,15 @@ class RolloutSampled(Fact):
 
 
 @dataclass(frozen=True)
+class DriverTold(Fact):
+    """What the driver of a rollout that is not the tool itself (Flagger) said of it, in its own words."""
+
+    KIND: ClassVar[str] = "driver_told"
+    message: str = ""
+    phase: str = ""
+
+
+@dataclass(frozen=True)
 class RollbackRequested(Fact):
     """A person asks for a rollback."""
 
@@ -555,7 +565,7 @@ class RunFinished(Fact):
 _FACTS: tuple[type[Fact], ...] = (
     RunStarted, RunResumed, KeyCertified, StageStarted, StepStarted, StepFinished, GateEvaluated, StageRestored, StageFinished,
     StageSkipped, FilesChanged, ReleaseBuilt, Deployed, ApprovalRequested, ApprovalGiven, RolloutStarted, PowerEstimated,
-    WeightIntended, WeightConfirmed, RolloutSampled, RollbackRequested, RolloutDecided, RolloutFinished, RevertStarted,
+    WeightIntended, WeightConfirmed, RolloutSampled, DriverTold, RollbackRequested, RolloutDecided, RolloutFinished, RevertStarted,
     RevertFinished, Verified, RunFinished,
 )  # fmt: skip
 FACTS: dict[str, type[Fact]] = {fact.KIND: fact for fact in _FACTS}

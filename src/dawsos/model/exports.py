@@ -133,6 +133,11 @@ class FlaggerOptions(ExportOptions):
         default="process", description="Whose metric tells of a crash loop; off: only the progress deadline does."
     )
     alert: FlaggerAlert | None = None
+    judge: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#]+$",
+        description="Where `dawsos judge` answers Flagger; for gatewayapi:v1.",
+    )
 
 
 def _no_template(value: str) -> str:

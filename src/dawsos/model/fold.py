@@ -262,6 +262,11 @@ def _rollout_sampled(run: Run, event: Event, fact: events.RolloutSampled) -> Run
     return _rollout(run, samples=(*run.rollout.samples, replace(fact, recorded_at=event.at)))
 
 
+@_folds(events.DriverTold)
+def _driver_told(run: Run, event: Event, fact: events.DriverTold) -> Run:
+    return run if run.rollout is None else _rollout(run, told=(*run.rollout.told, (event.at, fact)))
+
+
 @_folds(events.RollbackRequested)
 def _rollback_requested(run: Run, _event: Event, fact: events.RollbackRequested) -> Run:
     return _rollout(run, requested=f"{fact.name}: {fact.reason}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dawsos.model.events import CheckResult, KeyCertified, PowerEstimated, RolloutSampled
+from dawsos.model.events import CheckResult, DriverTold, KeyCertified, PowerEstimated, RolloutSampled
 from dawsos.model.status import ApprovalDecision, Cause, RolloutDecision, RolloutOutcome, RunResult, StageState
 from dawsos.model.verdicts import GateVerdict
 
@@ -107,7 +107,8 @@ class RolloutRecord:
     """A rollout as it stands.
 
     ``step`` is the weight of the step, ``weight_intended`` what the canary is to have, less while it is dimmed, ``weight``
-    what the proxies confirmed.  ``cause``, ``metric``, ``measured`` and ``limit`` are those of the decision.
+    what the proxies confirmed.  ``cause``, ``metric``, ``measured`` and ``limit`` are those of the decision.  ``told`` is what another
+    driver (Flagger) said, with the time.
     """
 
     release: str
@@ -138,6 +139,7 @@ class RolloutRecord:
     samples: tuple[RolloutSampled, ...] = ()
     weights: tuple[tuple[float, int], ...] = ()
     power: PowerEstimated | None = None
+    told: tuple[tuple[float, DriverTold], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ With ``advance: evidence`` the step's time is over as soon as the canary is show
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -149,3 +150,57 @@ def load_failed(reason: str) -> RolloutDecided:
 def interrupted(command: str) -> RolloutDecided:
     """A drill was interrupted: it is rolled back and not continued."""
     return _rollback(Cause.INTERRUPTED, f"the {command} was interrupted")
+
+
+# Flagger's words for a check that failed: "Halt NAME advancement SENTENCE".
+_FLAGGER_CAUSES: tuple[tuple[str, Cause], ...] = (
+    ("no values found", Cause.NO_VERDICT),
+    ("query", Cause.NO_VERDICT),
+    ("canary-scraped", Cause.NO_VERDICT),
+    ("canary-requests", Cause.NO_VERDICT),
+    ("canary-restarts", Cause.CRASH_LOOP),
+    ("success-rate", Cause.ERROR_RATE),
+    ("success rate", Cause.ERROR_RATE),
+    ("request-duration", Cause.LATENCY),
+    ("request duration", Cause.LATENCY),
+    ("advancement", Cause.FAILURE_COUNTER),
+    ("not ready", Cause.NOT_RUNNING),
+    ("progress deadline", Cause.NOT_RUNNING),
+)
+
+
+def flagger_promoted(*, first: bool) -> RolloutDecided:
+    """Flagger took the release to all users; a first one without any analysis."""
+    if first:
+        reason = "Flagger took the first release to all users at once: nothing of it was checked"
+        return RolloutDecided(RolloutDecision.PROMOTE, Cause.UNKNOWN, reason)
+    return RolloutDecided(
+        RolloutDecision.PROMOTE, Cause.HEALTHY, "Flagger's analysis passed, and it promoted the release"
+    )
+
+
+def flagger_failed(told: Sequence[str]) -> RolloutDecided:
+    """Flagger rolled the release back; ``told`` is what it said, the oldest first."""
+    for message in reversed(told):
+        # A gate that holds the weight is no finding.
+        if "approval" not in message and any(word in message for word in ("Halt", "not ready", "progress deadline")):
+            cause = next((cause for words, cause in _FLAGGER_CAUSES if words in message), Cause.UNKNOWN)
+            return _rollback(cause, f"Flagger rolled it back: {message}")
+    return _rollback(Cause.UNKNOWN, "Flagger rolled it back and gave no reason")
+
+
+def rejected(cause: Cause, reason: str, metric: str, measured: float | None, limit: float | None) -> RolloutDecided:
+    """The judge beside Flagger rejected the canary, and Flagger rolled it back."""
+    return RolloutDecided(RolloutDecision.ROLLBACK, cause, reason, metric, measured, limit)
+
+
+def overtaken(what: str) -> RolloutDecided:
+    """Flagger follows another revision than the one that was shipped."""
+    return _rollback(Cause.SUPERSEDED, f"Flagger judges another revision now: {what}")
+
+
+def stood_still(weight: int, seconds: float) -> RolloutDecided:
+    """Flagger held the weight for too long."""
+    return _rollback(
+        Cause.NO_VERDICT, f"Flagger held the canary at {weight} % for {seconds:.0f} s, and said neither yes nor no"
+    )

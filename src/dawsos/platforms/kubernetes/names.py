@@ -67,4 +67,5 @@ _ROOTS: dict[str, str] = {
     "leases": "/apis/coordination.k8s.io/v1",
     "canaries": "/apis/flagger.app/v1beta1",
     "metrictemplates": "/apis/flagger.app/v1beta1",
+    "alertproviders": "/apis/flagger.app/v1beta1",
 }

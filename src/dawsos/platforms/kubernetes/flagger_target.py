@@ -1,0 +1,170 @@
+"""The Deployment that a Canary of Flagger targets: it gets a release's image by digest, and can be given back what it had.
+
+Flagger keys a run to the hash of the pod template.  Each release gets a ``DEPLOYMENT_ID`` of its own, so that its template is new
+even when its image is not.  What was there before is kept as a JSON Patch in an annotation of the Deployment, written in the same
+request, so that any later process can undo it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from dawsos.adapters.kubernetes import ApiError, Cluster, Object
+from dawsos.errors import BadInput, InfrastructureError
+from dawsos.platforms.kubernetes.flagger import CanaryState
+from dawsos.platforms.kubernetes.names import COMMIT, DEPLOYMENT, RELEASE, Paths
+
+# Annotations of the Deployment: the JSON Patch back, and what Flagger said before the change.
+UNDO, BEFORE = "dawsos.dev/undo", "dawsos.dev/before"
+_TEMPLATE = "/spec/template"
+_TRIES = 8
+_CONFLICTS = (409, 422)
+_PatchOf = Callable[[Object], list[Object]]
+
+
+@dataclass(frozen=True)
+class NewTemplate:
+    """What a release changes of a pod template: ``images`` maps a container, or the name of an image, to ``repo@sha256:...``."""
+
+    deployment: str
+    release: str
+    commit: str
+    images: Mapping[str, str]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {"GIT_SHA": self.commit, "DEPLOYMENT_ID": self.deployment}
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        return {RELEASE: self.release, COMMIT: self.commit, DEPLOYMENT: self.deployment}
+
+
+@dataclass(frozen=True)
+class TargetState:
+    """The Deployment as it is: whose template it has, and what Flagger said before that template came."""
+
+    deployment: str = ""
+    release: str = ""
+    before: CanaryState = field(default_factory=CanaryState)
+
+
+class FlaggerTarget:
+    """The Deployment ``name`` of ``namespace``."""
+
+    def __init__(self, cluster: Cluster, namespace: str, name: str) -> None:
+        self._cluster, self.namespace, self.name = cluster, namespace, name
+        self._paths = Paths(namespace)
+        self._path = self._paths.of("deployments", name)
+
+    async def state(self) -> TargetState | None:
+        """Return the Deployment's state, None when there is none."""
+        found = await self._cluster.find(self._path)
+        return None if found is None else target_of(found)
+
+    async def change(self, new: NewTemplate, before: CanaryState) -> None:
+        """Give the pod template the release, in one request; nothing happens when it has it already.  Raises BadInput."""
+        await self._patched(
+            lambda found: [] if target_of(found).deployment == new.deployment else change_patch(found, new, before)
+        )
+
+    async def undo(self, deployment: str) -> None:
+        """Give the pod template back what it had before ``deployment``; nothing happens when it has another one by now."""
+        await self._patched(lambda found: undo_patch(found, deployment))
+
+    async def _patched(self, patch_of: _PatchOf) -> None:
+        for _ in range(_TRIES):
+            found = await self._cluster.find(self._path)
+            if found is None:
+                raise BadInput(
+                    f"there is no Deployment {self.name} in the namespace {self.namespace}, which the Canary targets",
+                    fix="install the chart once (helm upgrade --install), or set exports.flagger.deployment",
+                )
+            patch = patch_of(found)
+            if not patch:
+                return
+            version = {"op": "test", "path": "/metadata/resourceVersion", "value": found["metadata"]["resourceVersion"]}
+            try:
+                await self._cluster.patch(self._path, [version, *patch], "json")
+            except ApiError as error:
+                if error.status not in _CONFLICTS:
+                    raise
+            else:
+                return
+        raise InfrastructureError(
+            f"the Deployment {self.namespace}/{self.name} changes too often",
+            fix=f"kubectl -n {self.namespace} get deployment -w",
+        )
+
+    async def apply(self, documents: Sequence[Object]) -> None:
+        """Make the objects of the export what the export says: server-side, and only these kinds."""
+        for document in documents:
+            kind = f"{str(document['kind']).lower()}s".replace("canarys", "canaries")
+            await self._cluster.patch(self._paths.of(kind, document["metadata"]["name"]), document, "apply")
+
+
+def target_of(deployment: Object) -> TargetState:
+    """Return what the object says."""
+    annotations = deployment["spec"]["template"].get("metadata", {}).get("annotations") or {}
+    try:
+        kept = json.loads((deployment["metadata"].get("annotations") or {}).get(BEFORE, "{}"))
+        before = CanaryState(**kept)
+    except (ValueError, TypeError):
+        before = CanaryState()
+    return TargetState(annotations.get(DEPLOYMENT, ""), annotations.get(RELEASE, ""), before)
+
+
+def change_patch(deployment: Object, new: NewTemplate, before: CanaryState) -> list[Object]:
+    """Return the JSON Patch that brings the release into the pod template; raises BadInput when no container takes its image."""
+    template = deployment["spec"]["template"]
+    changes: list[tuple[str, Object | list[Object] | str, object]] = []
+    for index, image in _containers(template, new.images, deployment["metadata"]["name"]):
+        container = template["spec"]["containers"][index]
+        where = f"{_TEMPLATE}/spec/containers/{index}"
+        changes.append((f"{where}/image", image, container["image"]))
+        changes.append((f"{where}/env", _with(container.get("env") or [], new.variables), container.get("env")))
+    metadata = template.get("metadata") or {}
+    kept = metadata.get("annotations")
+    changes.append((f"{_TEMPLATE}/metadata/annotations", {**(kept or {}), **new.annotations}, kept))
+    undo = [
+        {"op": "remove", "path": path} if old is None else {"op": "add", "path": path, "value": old}
+        for path, _, old in changes
+    ]
+    own = {
+        **(deployment["metadata"].get("annotations") or {}),
+        UNDO: json.dumps(undo),
+        BEFORE: json.dumps(asdict(before)),
+    }
+    patch: list[Object] = [{"op": "add", "path": path, "value": value} for path, value, _ in changes]
+    return [*patch, {"op": "add", "path": "/metadata/annotations", "value": own}]
+
+
+def undo_patch(deployment: Object, ours: str) -> list[Object]:
+    """Return the JSON Patch back, an empty one when the template is not that of the deployment ``ours``."""
+    annotations = deployment["metadata"].get("annotations") or {}
+    if target_of(deployment).deployment != ours or UNDO not in annotations:
+        return []
+    undo: list[Object] = json.loads(annotations[UNDO])
+    return undo
+
+
+def _containers(template: Object, images: Mapping[str, str], name: str) -> list[tuple[int, str]]:
+    """Return which container gets which image: that of its name, or the only one to the only one."""
+    names = [str(container["name"]) for container in template["spec"]["containers"]]
+    found = [(index, images[each]) for index, each in enumerate(names) if each in images]
+    if not found and len(names) == 1 and len(images) == 1:
+        found = [(0, next(iter(images.values())))]
+    if not found:
+        raise BadInput(
+            f"no container of the Deployment {name} has the name of an image of the release: it has {', '.join(names)}, "
+            f"the release {', '.join(images) or 'no image'}",
+            fix="call the container as the image is called in pipeline.yaml",
+        )
+    return found
+
+
+def _with(env: Sequence[Object], variables: Mapping[str, str]) -> list[Object]:
+    kept = [each for each in env if each.get("name") not in variables]
+    return [*kept, *({"name": name, "value": value} for name, value in variables.items())]
