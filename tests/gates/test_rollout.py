@@ -56,3 +56,11 @@ def test_no_file_is_no_data() -> None:
 )  # fmt: skip
 def test_a_malformed_file_is_an_error(content: Any) -> None:
     assert ask("rollout", {"rollout.json": content}).result == "error"
+
+
+def test_a_promotion_that_nobody_looked_at_passes_and_says_so() -> None:
+    verdict = ask("rollout", {"rollout.json": {**GOOD, "checked": False, "error_rate": None, "p95": None}})
+    assert (verdict.result, verdict.unchecked) == ("pass", True)
+    assert verdict.message == "warning: NOT CHECKED: climbed"
+    rolled_back = ask("rollout", {"rollout.json": {**GOOD, "outcome": "rolled_back", "checked": False}})
+    assert (rolled_back.result, rolled_back.unchecked) == ("fail", False)

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from dawsos.errors import BadInput
+from dawsos.model.cluster import Gateway
 from dawsos.model.exports import FlaggerOptions
 from dawsos.model.pipeline import Pipeline
 from dawsos.runs.project import load
-from dawsos.verbs.judge import _first_of, address_of, context_of, options_of
+from dawsos.verbs.judge import _first_of, address_of, context_of, gateway_of, options_of
 
 DAWSOS = load(Path(__file__).resolve().parents[2])
 JUDGED = FlaggerOptions(judge="http://judge.shop", hosts=("shop.test",))
@@ -55,6 +56,15 @@ def test_the_rights_are_those_asked_for_then_the_pods_then_the_environments(monk
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
     with pytest.raises(BadInput, match="names no context"):
         context_of(on_a_cluster(None), options, None)
+
+
+def test_pods_are_no_gateway_whose_two_services_could_be_compared() -> None:
+    pipeline = on_a_cluster("mine")
+    assert gateway_of(pipeline, JUDGED).kind == "contour"
+    name = pipeline.rollout_stage().environment
+    settings = pipeline.environments[name].model_copy(update={"gateway": Gateway(kind="pods")})
+    with pytest.raises(BadInput, match="needs the counters of a gateway"):
+        gateway_of(pipeline.model_copy(update={"environments": {name: settings}}), JUDGED)
 
 
 def test_a_judge_that_does_not_look_any_more_does_not_answer_either() -> None:

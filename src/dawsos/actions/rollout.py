@@ -7,6 +7,7 @@ from typing import Any
 
 from dawsos.actions.admission import admit_release
 from dawsos.actions.environments import has_settings_of, load_release, open_environment
+from dawsos.actions.rollout_flagger import roll_out_with_flagger
 from dawsos.adapters.files import write_json
 from dawsos.adapters.load_process import LoadProcess
 from dawsos.engine.contract import StageAttempt, StageOutcome
@@ -16,7 +17,7 @@ from dawsos.model.pipeline import Pipeline
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.release import Release
 from dawsos.model.run import RolloutRecord
-from dawsos.model.status import RolloutOutcome, StageState
+from dawsos.model.status import Cause, RolloutDecision, RolloutOutcome, StageState
 from dawsos.platforms.contract import EnvironmentStatus, Platform
 from dawsos.rollout.controller import Finished
 from dawsos.rollout.lifecycle import RolloutContext, begin, conduct
@@ -40,19 +41,29 @@ async def roll_out_admitted(context: RunContext, attempt: StageAttempt) -> Stage
     """Roll out a release that may go to production."""
     session, name = context.session, attempt.stage.environment_name
     profile = session.state.profile
-    alike = await has_settings_of(context.tools, context.pipeline, name, profile)
     settings = context.pipeline.environment(name, profile)
     release = await load_release(context.tools, settings, session.state)
+    if settings.driver == "flagger":
+        finished = await roll_out_with_flagger(context, attempt, release, settings)
+    else:
+        finished = await _roll_out_here(context, attempt, release)
+    write_json(attempt.artifacts / EVIDENCE, evidence(session, finished, release))
+    if finished.outcome is RolloutOutcome.PROMOTED:
+        return StageOutcome(StageState.PASSED)
+    return StageOutcome(StageState.ROLLED_BACK, finished.reason)
+
+
+async def _roll_out_here(context: RunContext, attempt: StageAttempt, release: Release) -> Finished:
+    """Conduct the rollout ourselves."""
+    session, name = context.session, attempt.stage.environment_name
+    profile = session.state.profile
+    alike = await has_settings_of(context.tools, context.pipeline, name, profile)
     platform = await open_environment(context.tools, context.pipeline, name, profile, context.root)
     policy = context.pipeline.policy(profile)
     rollout = rollout_context(
         session, context.pipeline, (platform, release, policy), attempt.stage.id, attempt.artifacts
     )
-    finished = await _finish(rollout, session, attempt, alike=alike)
-    write_json(attempt.artifacts / EVIDENCE, evidence(session, finished, release))
-    if finished.outcome is RolloutOutcome.PROMOTED:
-        return StageOutcome(StageState.PASSED)
-    return StageOutcome(StageState.ROLLED_BACK, finished.reason)
+    return await _finish(rollout, session, attempt, alike=alike)
 
 
 async def _admit(context: RunContext, attempt: StageAttempt) -> None:
@@ -123,7 +134,15 @@ def evidence(session: Session, finished: Finished, release: Release) -> dict[str
     record = session.state.rollout
     check = record.samples[-1].check if record and record.samples else CheckNumbers()
     promoted = finished.outcome is RolloutOutcome.PROMOTED
+    told = record.told if record else ()
+    # What Flagger said; a promotion without a cause was of a release that nobody checked.
+    driver: dict[str, Any] = (
+        {"told": [{"at": at, "phase": one.phase, "message": one.message} for at, one in told]} if told else {}
+    )
+    if promoted and record is not None and record.cause is Cause.UNKNOWN and record.decision is RolloutDecision.PROMOTE:
+        driver["checked"] = False
     return {
+        **driver,
         "outcome": finished.outcome,
         "reason": finished.reason,
         "rollback_seconds": finished.seconds,

@@ -65,6 +65,12 @@ def render(pipeline: Pipeline, options: FlaggerOptions) -> Files:
     }
 
 
+def namespace_of(pipeline: Pipeline, options: FlaggerOptions) -> str:
+    """Return where the Canary is: as the options say, else the environment's namespace, else its name."""
+    environment = pipeline.rollout_stage().environment
+    return options.namespace or pipeline.environments[environment].namespace or environment
+
+
 class _Canary:
     """The Canary of one pipeline, and what goes with it."""
 
@@ -72,7 +78,7 @@ class _Canary:
         self.options, self.service = options, pipeline.service
         self.policy = pipeline.policy(options.profile)
         self.name = options.deployment or pipeline.name
-        self.namespace = options.namespace or pipeline.rollout_stage().environment
+        self.namespace = namespace_of(pipeline, options)
         _must_be_name("deployment", self.name)
         _must_be_name("namespace", self.namespace)
         self.checks = checks(self.policy, pipeline.service, options)

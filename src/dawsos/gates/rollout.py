@@ -30,12 +30,16 @@ def evaluate(_options: Options, evidence: Evidence) -> Measurement:
     good = outcome == "promoted" and weight == 100
     if outcome == "promoted" and not good:
         reason = f"the outcome is promoted, but the canary has {weight:g} % of the traffic"
+    if good and facts.get("checked") is False:
+        reason = f"warning: NOT CHECKED: {reason}"
     return Measurement(
         "pass" if good else "fail",
         ", ".join(measured),
         "promoted at 100 %",
         message=reason,
         evidence=(EVIDENCE,),
+        # A driver may take a first release to everybody without any look at it, as Flagger does.
+        unchecked=good and facts.get("checked") is False,
         findings=() if good else (f"release {str(facts.get('release', '?'))[:12]}: {reason}",),
     )
 

@@ -114,7 +114,8 @@ class FlaggerOptions(ExportOptions):
         default=None, description="Name of the Deployment; default: the pipeline's."
     )
     namespace: KubernetesName | None = Field(
-        default=None, description="Default: the environment of the stage that uses rollout."
+        default=None,
+        description="Default: the namespace of the environment of the stage that uses rollout, or its name.",
     )
     port: Port = Field(default=80, description="Port of the Service.")
     target_port: Port = Field(default=8000, description="Port on which a replica listens.")

@@ -41,6 +41,10 @@ def canary_view(rollout: RolloutRecord, now: float) -> dict[str, Any]:
         "power": [formatting.one_line(line) for line in rollout.power.steps] if rollout.power else [],
         "warnings": [formatting.one_line(line) for line in rollout.power.warnings] if rollout.power else [],
         "readings": _readings(rollout),
+        "told": [
+            (formatting.clock(at), formatting.clean(one.phase), formatting.one_line(one.message))
+            for at, one in rollout.told
+        ],
         "merged": len(found) > _POINTS,
         "samples": len(found),
     }

@@ -12,6 +12,8 @@ from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.kubernetes import IN_CLUSTER, connected
 from dawsos.adapters.pages import Endpoint, serve_answers
 from dawsos.errors import BadInput
+from dawsos.exporters.flagger import namespace_of
+from dawsos.model.cluster import Gateway
 from dawsos.model.exports import FlaggerOptions
 from dawsos.model.pipeline import Pipeline
 from dawsos.platforms.kubernetes.flagger import FlaggerCanary
@@ -65,13 +67,23 @@ def context_of(pipeline: Pipeline, options: FlaggerOptions, context: str | None)
     return settings.context
 
 
+def gateway_of(pipeline: Pipeline, options: FlaggerOptions) -> Gateway:
+    """Return where the numbers come from; raises BadInput for pods, whose Services Flagger names otherwise than a chart."""
+    gateway = pipeline.environment(pipeline.rollout_stage().environment, options.profile or "production").gateway
+    if gateway.kind == "pods":
+        raise BadInput(
+            "the judge beside Flagger needs the counters of a gateway, and the environment says gateway: {kind: pods}",
+            fix="set gateway: {kind: contour}, traefik, istio or envoy-gateway",
+        )
+    return gateway
+
+
 async def _serve(
     pipeline: Pipeline, options: FlaggerOptions, place: tuple[tuple[str, int], str], say: Callable[[str], None]
 ) -> None:
     (address, context), policy = place, pipeline.policy(options.profile)
-    environment = pipeline.rollout_stage().environment
-    namespace, name = options.namespace or environment, options.deployment or pipeline.name
-    gateway = pipeline.environment(environment, options.profile or "production").gateway
+    namespace, name = namespace_of(pipeline, options), options.deployment or pipeline.name
+    gateway = gateway_of(pipeline, options)
     clock, ports = SystemClock(), (options.port, options.target_port)
     async with connected(context) as cluster:
         telemetry = FlaggerTelemetry(cluster, (namespace, name), gateway, ports, policy, clock)

@@ -40,7 +40,7 @@ class FlaggerTelemetry:
         clock: Clock,
     ) -> None:
         self._cluster, (self._namespace, name) = cluster, canary
-        self._gateway = GatewayPods(cluster, gateway)
+        self._gateway = GatewayPods(cluster, *canary, gateway)
         self._backends = {
             role: Backend(self._namespace, f"{name}-{role}", ports[0], name, index)
             for index, role in enumerate((PRIMARY, CANARY))
