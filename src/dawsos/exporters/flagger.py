@@ -68,7 +68,8 @@ def render(pipeline: Pipeline, options: FlaggerOptions) -> Files:
 def namespace_of(pipeline: Pipeline, options: FlaggerOptions) -> str:
     """Return where the Canary is: as the options say, else the environment's namespace, else its name."""
     environment = pipeline.rollout_stage().environment
-    return options.namespace or pipeline.environments[environment].namespace or environment
+    settings = pipeline.environments.get(environment)
+    return options.namespace or (settings and settings.namespace) or environment
 
 
 class _Canary:
