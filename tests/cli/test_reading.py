@@ -73,7 +73,7 @@ def test_status_in_words_and_in_json(paper: Paper, call: Call) -> None:
     assert set(told) == {"environments", "unfinished"}
     assert told["environments"][0] == {
         "name": "production", "processes": [], "roles": {"canary": OLDER, "stable": NEWER}, "running": False,
-        "url": "http://127.0.0.1:7", "weight": 25,
+        "url": "http://127.0.0.1:7", "weight": 25, "platform": "local", "notes": [],
     }  # fmt: skip
     assert told["unfinished"] == [{"command": "ship", "owner": None, "reason": "", "result": "", "run": RUN}]
 

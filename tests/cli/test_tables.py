@@ -206,3 +206,10 @@ def test_a_simulation_names_each_scenario_once() -> None:
     assert head == "scenario judge rolled back median p95 failed requests promoted after undecided"
     assert first == "errors=5% statistical 100.00% 9 s 12 s 31.5 0.0% - 0.0%"
     assert second == "statistical 100.00% 9 s 12 s 31.5 0.0% - 0.0%"
+
+
+def test_what_was_done_beside_the_tool_stands_below_the_environment() -> None:
+    pod = ProcessStatus("shop-1", "d1", 0, "ready")
+    environment = ShownEnvironment("production", "http://shop", True, {}, 0, (pod,), "kubernetes", ("helm rollback",))
+    lines = shown(tables.status_text(Status((environment,), ()), ascii_only=True))
+    assert lines[1:4] == ["helm rollback", "process pid state restarts", "shop-1 ready 0"]

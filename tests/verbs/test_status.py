@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
+
+import pytest
 
 from dawsos.adapters.locks import FileLock, owned
 from dawsos.model.events import RunFinished
@@ -11,6 +14,7 @@ from dawsos.model.status import RunResult
 from dawsos.platforms.contract import Roles
 from dawsos.platforms.local.locking import SUPERVISOR_LOCK
 from dawsos.platforms.local.state import Desired, write_desired, write_json, write_roles
+from dawsos.platforms.remembered import CLUSTER_FILE
 from dawsos.verbs.status import status
 from support.paper import Paper
 
@@ -66,3 +70,33 @@ def test_before_the_first_ship_there_is_nothing(tmp_path: Path) -> None:
     paper = Paper(tmp_path / "project")
     assert status(paper.project).environments == ()
     assert status(paper.project).unfinished == ()
+
+
+CLUSTER = "{platform: kubernetes, context: none, namespace: n, release: r, chart: charts/x}"
+
+
+def test_an_environment_on_a_cluster_says_why_it_cannot_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    paper = Paper(tmp_path / "project")
+    folder = started(paper)
+    write_json(folder / CLUSTER_FILE, {"platform": "kubernetes", "context": "none", "namespace": "n", "release": "r"})
+    shown = status(paper.project).environments
+    assert [(one.name, one.platform) for one in shown] == [("production", "local"), ("production", "kubernetes")]
+    assert "there is no kubeconfig" in shown[1].notes[0]
+
+
+def test_a_machine_that_never_deployed_finds_the_clusters_of_pipeline_yaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    paper = Paper(tmp_path / "project")
+    path = paper.project.root / "pipeline.yaml"
+    environments = re.compile(r"^environments:.*$", re.MULTILINE)
+    text = path.read_text()
+    assert environments.search(text)
+    path.write_text(environments.sub(f"environments: {{staging: {{}}, production: {CLUSTER}}}", text))
+    (shown,) = status(paper.project).environments
+    assert (shown.name, shown.platform, shown.running) == ("production", "kubernetes", False)
+    assert "there is no kubeconfig" in shown.notes[0]

@@ -27,9 +27,11 @@ def _decide(run_id: str, decision: ApprovalDecision, name: str, reason: str) -> 
     )
 
 
-def down(*, purge: bool) -> None:
+def down(*, environment: str, purge: bool) -> None:
     """``dawsos down``."""
     from dawsos.verbs.down import down as take_down
 
-    names = take_down(here(), purge=purge)
-    say(make_console(), f"down: {', '.join(names) or 'nothing was running'}")
+    ended = take_down(here(), purge=purge, name=environment)
+    told = f"down: {', '.join(ended.stopped) or 'nothing was running'}"
+    left = [f"left alone on its cluster: {name}; dawsos down {name} takes it down" for name in ended.left]
+    say(make_console(), "\n".join([told, *left]))

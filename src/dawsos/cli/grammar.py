@@ -242,8 +242,12 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "down", _OPERATE, "deciding:down",
-        "Stop every process of every environment. Journal, cache and data stay; --purge deletes the data.",
-        (Parameter("purge", "--purge", "Delete the data of the environments as well: databases, folders, passwords."),),
+        "Stop every process of every environment of this machine, or one environment wherever it is: a cluster is left alone unless "
+        "its environment is named. Journal, cache and data stay; --purge deletes the data.",
+        (
+            Parameter("environment", "", "The environment to take down. Default: all of this machine.", "NAME"),
+            Parameter("purge", "--purge", "Delete the data of the environments as well: databases, folders, passwords."),
+        ),
     ),
     Verb(
         "admission", _OPERATE, "serving:admission",

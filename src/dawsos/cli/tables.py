@@ -119,11 +119,12 @@ def _environment(environment: ShownEnvironment, ascii_only: bool) -> list[Render
     if not environment.running:
         text += "  (down)"
     parts: list[RenderableType] = [Text.assemble(mark(state, ascii_only=ascii_only), (text, "bold"))]
+    parts += [Text(f"    {formatting.one_line(note)}", style="yellow") for note in environment.notes]
     table = _table("process", "pid", "state", "restarts")
     for process in environment.processes:
         style = "" if process.state == "ready" else "yellow"
         table.add_row(
-            process.name, str(process.pid), Text(process.state, style=style),
+            process.name, str(process.pid) if environment.platform == "local" else "", Text(process.state, style=style),
             f"{len(process.restarts)}{'  crash loop' if process.crash_looping else ''}",
         )  # fmt: skip
     return [*parts, table] if environment.processes else parts

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from dawsos.adapters.locks import owner_of
-from dawsos.platforms.contract import ProcessStatus
-from dawsos.platforms.observers import OBSERVERS
-from dawsos.runs.project import Project, load_run, open_tools
+from dawsos.errors import BadInput
+from dawsos.platforms.contract import EnvironmentStatus, ProcessStatus
+from dawsos.platforms.observers import OBSERVERS, observe_cluster
+from dawsos.platforms.remembered import kept_on
+from dawsos.runs.project import PIPELINE_FILE, Project, load, load_run, open_tools
 
 
 @dataclass(frozen=True)
 class ShownEnvironment:
-    """An environment: ``roles`` maps stable, canary and standby to release digests, ``weight`` is the canary's per cent."""
+    """An environment: ``roles`` maps stable, canary and standby to release digests, ``weight`` is the canary's per cent.
+
+    ``notes`` are sentences about what was done to it beside this tool, or why it could not be looked at.
+    """
 
     name: str
     url: str
@@ -21,6 +27,8 @@ class ShownEnvironment:
     roles: dict[str, str]
     weight: int
     processes: tuple[ProcessStatus, ...]
+    platform: str = "local"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class UnfinishedRun:
 
 @dataclass(frozen=True)
 class Status:
-    """Every environment that was ever started, and the unfinished runs, the newest first."""
+    """Every environment that was started here or is on a cluster of pipeline.yaml, and the unfinished runs, the newest first."""
 
     environments: tuple[ShownEnvironment, ...]
     unfinished: tuple[UnfinishedRun, ...]
@@ -51,11 +59,48 @@ def status(project: Project) -> Status:
         for run in runs
         if run.unfinished
     )
-    return Status(tuple(_environment(path) for path in project.environments()), unfinished)
+    return Status(tuple(_environments(project)), unfinished)
 
 
-def _environment(path: Path) -> ShownEnvironment:
-    seen = OBSERVERS["local"](path)
+def _environments(project: Project) -> Iterator[ShownEnvironment]:
+    """Yield each environment; one that different profiles put on different platforms is there once for each."""
+    on_cluster: set[str] = set()
+    for path in project.environments():
+        for platform in kept_on(path):
+            on_cluster |= {path.name} if platform == "kubernetes" else set()
+            yield _shown(platform, OBSERVERS[platform](path))
+    yield from _never_opened_here(project, on_cluster)
+
+
+# The part of pipeline.yaml that has the environments, without what profiles make of them.
+_PART = re.compile(r"^environments:.*?(?=^[^\s#]|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def _never_opened_here(project: Project, known: set[str]) -> Iterator[ShownEnvironment]:
+    """Yield the environments that pipeline.yaml has on a cluster and that this machine has never opened.
+
+    The file is read whole only where it names a cluster: most projects have none, and a status must start at once.
+    """
+    try:
+        part = _PART.search((project.root / PIPELINE_FILE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return
+    if part is None or "kubernetes" not in part[0]:
+        return
+    try:
+        environments = load(project.root, accept_old=True).environments
+    except BadInput:
+        # Other verbs tell what is wrong with it; what runs is still shown.
+        return
+    for name, settings in environments.items():
+        if settings.platform == "kubernetes" and name not in known:
+            kept = settings.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            yield _shown("kubernetes", observe_cluster(name, kept))
+
+
+def _shown(platform: str, seen: EnvironmentStatus) -> ShownEnvironment:
     parts = {"stable": seen.roles.stable, "canary": seen.roles.canary, "standby": seen.roles.standby}
     roles = {role: seen.release_of(deployment) for role, deployment in parts.items() if deployment is not None}
-    return ShownEnvironment(seen.name, seen.url, seen.running, roles, seen.roles.weight, seen.processes)
+    return ShownEnvironment(
+        seen.name, seen.url, seen.running, roles, seen.roles.weight, seen.processes, platform, seen.notes
+    )

@@ -1,4 +1,4 @@
-"""What an environment has beside its releases: embedded services, stand-ins, its Lease, and the ways to them."""
+"""What an environment has beside its releases: embedded services, stand-ins, and the ways to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dawsos.model.environment import EnvironmentSettings
 from dawsos.platforms.contract import EnvironmentSpec, StandInSource
 from dawsos.platforms.kubernetes import inside
 from dawsos.platforms.kubernetes.deployments import Bed
-from dawsos.platforms.kubernetes.names import COMPONENT, DEPLOYMENT, INSTANCE, STAND_INS, Paths
+from dawsos.platforms.kubernetes.names import COMPONENT, DEPLOYMENT, INSTANCE, STAND_INS
 from dawsos.platforms.kubernetes.state import Seen
 from fakes import VirtualClock
 from support.workloads import NOW, SERVICE, TARGET, PaperCluster, pod, serving
@@ -103,16 +103,6 @@ def test_steps_get_the_variables_of_the_pods_with_addresses_of_tunnels() -> None
 def test_before_a_release_there_are_the_secret_and_the_settings() -> None:
     found = asyncio.run(inside.variables(_spec(), {"JWT": "2"}, {"A": "b"}, Seen(), Ways()))
     assert found == {"JWT": "2", "A": "b"}
-
-
-def test_a_lease_says_until_when_somebody_watches() -> None:
-    async def scene() -> None:
-        cluster = PaperCluster(VirtualClock())
-        await inside.renew_lease(cluster, TARGET, 2.5, NOW)  # type: ignore[arg-type]
-        (lease,) = await cluster.list(Paths(TARGET.namespace).of("leases"), {INSTANCE: TARGET.release})
-        assert lease["spec"] == {"leaseDurationSeconds": 3, "renewTime": "2001-09-09T01:46:40.000000Z"}
-
-    asyncio.run(scene())
 
 
 def test_kubectl_gets_no_secret_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,10 @@ from dawsos.platforms.kubernetes.observer import (
     address_of,
     gateway_url,
     newest_revision,
-    observe,
-    remember,
-    remembered,
 )
 from dawsos.platforms.kubernetes.state import Seen
+from dawsos.platforms.observers import OBSERVERS
+from dawsos.platforms.remembered import remember
 from fakes import VirtualClock
 from support.workloads import PaperCluster, route, service, serving
 
@@ -35,23 +34,14 @@ def _kept(version: int, told: Object) -> Object:
     return {"metadata": {"labels": {"version": str(version)}}, "data": {"release": packed}}
 
 
-def test_the_settings_of_the_last_opening_are_kept(tmp_path: Path) -> None:
-    folder = tmp_path / "production"
-    assert remembered(folder) is None
-    remember(folder, {"context": "c"})
-    remember(folder, {"context": "d"})
-    assert remembered(folder) == {"context": "d"}
-    assert (folder / "cluster.json").stat().st_mode & 0o077 == 0
-
-
 def test_an_environment_that_was_never_opened_here_is_empty(tmp_path: Path) -> None:
-    assert observe(tmp_path / "staging") == EnvironmentStatus("staging")
+    assert OBSERVERS["kubernetes"](tmp_path / "staging") == EnvironmentStatus("staging")
 
 
 def test_a_cluster_that_is_not_there_is_a_note_and_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     remember(tmp_path, {"context": "c", "namespace": "n", "release": "r", "chart": "x"})
-    status = observe(tmp_path)
+    status = OBSERVERS["kubernetes"](tmp_path)
     assert not status.running
     assert "there is no kubeconfig" in status.notes[0]
 

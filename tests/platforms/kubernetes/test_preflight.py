@@ -109,6 +109,7 @@ def test_a_refusal_of_another_kind_is_the_cluster_s() -> None:
 
 def test_rights_at_a_gateway_that_is_asked_directly_are_not_needed() -> None:
     assert gateway_namespace(Gateway(namespace="gw")) == "gw"
+    assert gateway_namespace(Gateway()) == "projectcontour"
     assert gateway_namespace(Gateway(namespace="gw", reach="direct")) is None
 
 

@@ -12,11 +12,11 @@ from dawsos.adapters.kubernetes import Cluster
 
 
 class Connection:
-    """The cluster of one context, opened when it is needed."""
+    """The cluster of one context, opened when it is needed; ``cluster`` is for what is used while it is open."""
 
     def __init__(self, context: str) -> None:
         self.context = context
-        self._cluster = Cluster(context)
+        self.cluster = Cluster(context)
         self._users = 0
 
     @asynccontextmanager
@@ -24,8 +24,8 @@ class Connection:
         """Give the cluster; its connections are closed when nobody uses it any more."""
         self._users += 1
         try:
-            yield self._cluster
+            yield self.cluster
         finally:
             self._users -= 1
             if not self._users:
-                await self._cluster.close()
+                await self.cluster.close()

@@ -61,7 +61,7 @@ async def purge(bed: Bed) -> None:
         await bed.cluster.delete(paths.of("jobs", named(one)))
     for kind in ("persistentvolumeclaims", "leases", "configmaps", "secrets"):
         for one in await bed.cluster.list(paths.of(kind), bed.labels):
-            if kind == "persistentvolumeclaims" or made_by_us(one):
+            if kind in ("persistentvolumeclaims", "leases") or made_by_us(one):
                 await bed.cluster.delete(paths.of(kind, named(one)))
     await wait_until_gone(bed, bed.labels)
 

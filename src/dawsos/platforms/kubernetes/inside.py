@@ -1,20 +1,18 @@
-"""What an environment on a cluster has beside its releases: embedded services, stand-ins, its Lease, and the ways to them."""
+"""What an environment on a cluster has beside its releases: embedded services, stand-ins, and the ways to them."""
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from dawsos.adapters.kubernetes import Cluster, Objects
+from dawsos.adapters.kubernetes import Objects
 from dawsos.errors import InfrastructureError
 from dawsos.model.environment import EnvironmentSettings
 from dawsos.platforms.contract import EnvironmentSpec, StandInSource
 from dawsos.platforms.kubernetes.deployments import Bed
-from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, MAIN, NOBODY, STAND_INS, Paths
+from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, MAIN, NOBODY, STAND_INS
 from dawsos.platforms.kubernetes.state import Seen, label, named, selected
 from dawsos.platforms.kubernetes.target import Target, given
 from dawsos.platforms.kubernetes.variables import port_name, rewritten, stand_in_ports, variables_of
@@ -126,19 +124,3 @@ async def _opened(services: Objects, ways: Ways) -> dict[tuple[str, int], int]:
 def given_to_kubectl(settings: EnvironmentSettings) -> dict[str, str]:
     """Return the variables that kubectl gets."""
     return given(os.environ, frozenset(settings.pass_env))
-
-
-async def renew_lease(cluster: Cluster, target: Target, seconds: float, now: float) -> None:
-    """Note in the Lease of the rollout that a live controller watches the canary for ``seconds`` more."""
-    name = f"{target.release}-rollout"
-    paths = Paths(target.namespace)
-    body = {
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/instance": target.release, "app.kubernetes.io/managed-by": "dawsos"}},
-        "spec": {
-            "leaseDurationSeconds": max(1, math.ceil(seconds)),
-            "renewTime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        },
-    }  # fmt: skip
-    await cluster.patch(paths.of("leases", name), body, "apply")

@@ -5,41 +5,18 @@ The environment's folder has the settings with which it was opened last; nothing
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dawsos.adapters.files import read_json, write_json
 from dawsos.adapters.kubernetes import ApiError, Cluster, Object, connected
 from dawsos.errors import DawsosError
 from dawsos.platforms.contract import EnvironmentStatus
 from dawsos.platforms.kubernetes.state import Seen, done_beside, status_of
 
-_FILE = "cluster.json"
 # A status is asked by a person, who waits.
 _WITHIN = 5.0
-
-
-def remember(folder: Path, settings: dict[str, Any]) -> None:
-    """Keep the settings with which the environment of ``folder`` was opened."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if read_json(folder / _FILE) != settings:
-        write_json(folder / _FILE, settings, durable=False, mode=0o600)
-
-
-def remembered(folder: Path) -> dict[str, Any] | None:
-    """Return the settings with which the environment was opened last, None for one that is on no cluster."""
-    return read_json(folder / _FILE)
-
-
-def observe(folder: Path) -> EnvironmentStatus:
-    """Return the status of the environment ``folder`` as its cluster has it; what hinders that is in its notes."""
-    kept = remembered(folder)
-    if kept is None:
-        return EnvironmentStatus(folder.name)
-    return asyncio.run(observed(folder.name, kept))
 
 
 async def observed(name: str, settings: dict[str, Any]) -> EnvironmentStatus:

@@ -13,15 +13,17 @@ from dawsos.adapters.redactor import secrets_in
 from dawsos.errors import InfrastructureError
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.release import Release
-from dawsos.platforms.contract import EnvironmentSpec, EnvironmentStatus, FaultInjector, PlatformHost
+from dawsos.platforms.contract import EnvironmentSpec, EnvironmentStatus, PlatformHost
 from dawsos.platforms.kubernetes import deployments, ending, inside, secrets
 from dawsos.platforms.kubernetes.connection import Connection
 from dawsos.platforms.kubernetes.delivering import entry_of, images_of
 from dawsos.platforms.kubernetes.deployments import Bed
+from dawsos.platforms.kubernetes.drilling import ClusterFaults
 from dawsos.platforms.kubernetes.helm import Helm
 from dawsos.platforms.kubernetes.images import publish
+from dawsos.platforms.kubernetes.lease import Lease, holder_name
 from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT
-from dawsos.platforms.kubernetes.observer import address_of, remember
+from dawsos.platforms.kubernetes.observer import address_of
 from dawsos.platforms.kubernetes.preflight import must_be_there
 from dawsos.platforms.kubernetes.release_commands import ClusterCommands
 from dawsos.platforms.kubernetes.rendering import pod_of
@@ -32,6 +34,7 @@ from dawsos.platforms.kubernetes.telemetry import KubernetesTelemetry
 from dawsos.platforms.kubernetes.traffic import KubernetesTraffic
 from dawsos.platforms.kubernetes.tunnels import Tunnels
 from dawsos.platforms.kubernetes.variables import filled
+from dawsos.platforms.remembered import forget, remember
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class KubernetesPlatform:
         self._target = Target.of(host.name, host.settings, host.root)
         self._connection = Connection(self._target.context)
         self._helm = Helm(self._target, host.runner, host.clock, host.folder, frozenset(host.settings.pass_env))
+        where = (self._target.namespace, self._target.release)
+        self._lease = Lease(self._connection.cluster, *where, holder_name(), clock=host.clock)
         self._tunnels: Tunnels | None = None
         self._prepared: _Prepared | None = None
         self._checked = False
@@ -174,18 +179,23 @@ class KubernetesPlatform:
     # Traffic.
 
     async def route(self, stable: str | None, canary: str | None, weight: int) -> None:
+        await self.faults().clear()
         traffic = self.traffic()
         try:
             await traffic.route(stable, canary, weight)
         finally:
             await traffic.close()
+        if canary is None:
+            await self._let_go()
 
     async def promote(self) -> None:
+        await self.faults().clear()
         traffic = self.traffic()
         try:
             await traffic.promote()
         finally:
             await traffic.close()
+        await self._let_go()
 
     async def withdraw(self) -> None:
         async with self._connection.open() as cluster:
@@ -194,19 +204,27 @@ class KubernetesPlatform:
                 await route.withdraw()
 
     async def renew_lease(self, seconds: float) -> None:
+        """Renew the lease; whoever gets it anew is from then on the only one whose patches of the route are taken."""
         async with self._connection.open() as cluster:
-            await inside.renew_lease(cluster, self._target, seconds, self._host.clock.now())
+            if await self._lease.renew(seconds):
+                await Route(cluster, self._target.namespace, self._target.release).claim(self._lease.token)
+
+    async def _let_go(self) -> None:
+        """Give the lease up at the end of a rollout, so that the next one need not wait."""
+        async with self._connection.open():
+            await self._lease.release()
 
     def traffic(self) -> ClusterTraffic:
         cluster, target = Cluster(self._target.context), self._target
-        return ClusterTraffic(cluster, target.namespace, target.release, self._host.settings.gateway)
+        gateway, fence = self._host.settings.gateway, self._lease.token
+        return ClusterTraffic(cluster, target.namespace, target.release, gateway, fence=fence)
 
     def telemetry(self, policy: RolloutPolicy) -> ClusterTelemetry:
         cluster, target = Cluster(self._target.context), self._target
         return ClusterTelemetry(cluster, target.namespace, target.release, self._host.settings.gateway, policy)
 
-    def faults(self) -> FaultInjector | None:
-        return None
+    def faults(self) -> ClusterFaults:
+        return ClusterFaults(self._connection, self._target, self._helm, self._host.clock)
 
     # State.
 
@@ -222,6 +240,7 @@ class KubernetesPlatform:
         async with self._bed() as bed:
             if purge:
                 await ending.purge(bed)
+                forget(self._host.folder)
             else:
                 await ending.park(bed)
 

@@ -11,6 +11,7 @@ from dawsos.adapters.kubernetes import ApiError, Cluster, Objects, Unreachable
 from dawsos.errors import BadInput, DawsosError
 from dawsos.model.cluster import Gateway
 from dawsos.platforms.kubernetes import access
+from dawsos.platforms.kubernetes.gateways.registry import GATEWAYS
 from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT, INSTANCE, ROLE
 from dawsos.platforms.kubernetes.state import label
 from dawsos.platforms.kubernetes.target import Target, program
@@ -67,9 +68,10 @@ async def cluster_faults(cluster: Cluster, target: Target) -> list[str]:
 async def must_be_there(cluster: Cluster, target: Target, gateway: Gateway) -> None:
     """Raise BadInput with everything that is missing for this environment."""
     told = files(target)
+    place = target.namespace if GATEWAYS[gateway.kind].of_the_release else gateway_namespace(gateway)
     try:
         told += await cluster_faults(cluster, target)
-        lacking = await access.missing(cluster, target.namespace, gateway_namespace(gateway))
+        lacking = await access.missing(cluster, target.namespace, place)
     except BadInput as error:
         raise refused([*told, _sentence(error)], target) from error
     if lacking:
@@ -79,8 +81,8 @@ async def must_be_there(cluster: Cluster, target: Target, gateway: Gateway) -> N
 
 
 def gateway_namespace(gateway: Gateway) -> str | None:
-    """Return the namespace whose pods are asked through the API server; None when they are asked directly, or at their own."""
-    return gateway.namespace if gateway.reach == "api" else None
+    """Return the namespace whose pods are asked through the API server; None when they are asked directly."""
+    return gateway.namespace or GATEWAYS[gateway.kind].namespace if gateway.reach == "api" else None
 
 
 def chart_faults(objects: Objects, target: Target, deployment: str) -> list[str]:

@@ -5,6 +5,7 @@ Nothing here sends a request.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from dawsos.platforms.kubernetes.names import (
     BACKEND,
     COMMIT,
     COMPONENT,
+    CRASHED,
     DEPLOYMENT,
     MAIN,
     NOBODY,
@@ -134,7 +136,7 @@ def replicas(found: Object) -> int:
 def _deployment(name: str, backend: Object, worker: Object | None, pods: Objects, now: float) -> DeploymentStatus:
     own = [pod for pod in pods if label(pod, DEPLOYMENT) == name]
     ready = sum(is_ready(pod) for pod in own if label(pod, COMPONENT) == BACKEND)
-    restarts = sum(len(restarts_of(pod, now)) for pod in own)
+    restarts = sum(len(restarts_of(pod, now)) for pod in own) + len(killed(backend, now))
     lacking: tuple[str, ...] = ()
     if worker is not None:
         there = sum(is_ready(pod) for pod in own if label(pod, COMPONENT) == WORKER)
@@ -149,6 +151,15 @@ def _deployment(name: str, backend: Object, worker: Object | None, pods: Objects
         restarts=restarts,
         crash_looping=any(crash_loops(pod, now) for pod in own),
     )
+
+
+def killed(workload: Object, now: float) -> tuple[float, ...]:
+    """Return when a drill killed pods of a Deployment within the window of a crash loop; those in their place do not know."""
+    try:
+        times = [float(at) for at in json.loads(annotation(workload, CRASHED) or "[]")]
+    except (TypeError, ValueError):
+        return ()
+    return tuple(at for at in times if now - at <= CRASH_WINDOW)
 
 
 def process_of(pod: Object, now: float) -> ProcessStatus:
