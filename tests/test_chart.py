@@ -117,7 +117,7 @@ def test_the_defaults_and_what_the_tool_writes_are_valid(values: dict[str, Any],
         ("secret", {"JWT_SECRET": "x"}),
         ("secrets", {"JWT_SECRET": "x"}),
         ("canary", {"enabled": True}),
-        ("stable", "none"),
+        ("canary", "none"),
         ("deployments", {"a1": {}}),
         ("deployments", {"a1": {"images": {}}}),
         ("deployments", {"A_1": {"images": {"backend": "x"}}}),
@@ -222,6 +222,13 @@ def test_each_release_has_its_deployment_and_the_services_select_them(render: Re
         )
     # The tool runs these itself.
     assert not [each for each in made if each["kind"] == "Job"]
+
+
+def test_an_environment_without_a_release_has_services_that_select_nobody(render: Render) -> None:
+    made = render({"stable": "none", "embedded": {"postgres": True}})
+    assert not [each for each in made if each["kind"] in ("Deployment", "Job", "CronJob")]
+    assert named(made, "Service", "dawsos-stable")["spec"]["selector"]["dawsos.dev/deployment"] == "none"
+    assert named(made, "StatefulSet", "dawsos-postgres")
 
 
 def test_every_pod_is_restricted_reads_only_and_has_no_token(render: Render) -> None:
