@@ -75,3 +75,21 @@ def test_tools_and_text_files_are_counted_together() -> None:
         Finding("linter", "", "E2 bad", "app/x.py", 2, 5),
     )
     assert ask("findings", {"ruff.json": []}, tools={"ruff": "ruff.json"}).measured == "0 findings of ruff"
+
+
+def test_a_file_of_another_form_is_read_or_an_error_and_never_nothing_found() -> None:
+    text = "/srv/demo/app.py\n  /srv/demo/app.py:3:12 - error: no (reportReturnType)\n1 error, 0 warnings, 0 notes\n"
+    report = {
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": {"name": "d"}}, "results": [{"message": {"text": "bad"}}]}],
+    }
+    verdict = ask("findings", {"lint.txt": text, "more.txt": report}, files="*.txt")
+    assert (verdict.result, verdict.measured) == ("fail", "2 findings in 2 files")
+    assert ask("findings", {"lint.txt": "usage: ruff [OPTIONS]\n"}, files="*.txt").result == "error"
+    assert ask("findings", {"lint.txt": {"runs": []}}, files="*.txt").result == "error"
+
+
+def test_how_many_lines_were_not_understood_is_in_the_verdict() -> None:
+    verdict = ask("findings", {"out.txt": "All checks passed!\nwarning: something else\n"}, files="out.txt")
+    assert (verdict.result, verdict.measured) == ("pass", "0 findings; out.txt: 1 lines are not understood")
+    assert verdict.unchecked

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
-
 from pydantic import Field, model_validator
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Malformed, decode, matching_files, required_file
+from dawsos.gates.documents import EvidencePath, decode, matching_files, required_file
+from dawsos.gates.readers.lines import read_lines
 from dawsos.gates.readers.linters import LinterName, read_linter
+from dawsos.gates.readers.reports import is_structured, read_report
 from dawsos.model.findings import Finding
 from dawsos.model.pipeline import GateOptions
-
-# ruff --output-format concise, mypy, flake8, tsc --pretty false: path:line[:col]: message
-_LINE = re.compile(r"(?P<path>[^\s:][^:\n]*):(?P<line>\d+)(?::(?P<column>\d+))?: (?P<message>\S.*)")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Options(GateOptions):
     """``tools`` maps a tool to the file with its JSON (``ruff: ruff.json``).
 
-    ``files`` are text files of lines path:line:col: message, of any other linter.
+    ``files`` are of any other linter: text with lines path:line:col: message (or as black, isort, pyright, ruff, shellcheck and
+    tsc print), SARIF 2.1.0, Checkstyle, JSON of pyright, eslint, mypy, ruff, shellcheck or sqlfluff, code quality of GitHub or
+    GitLab.  A file of which nothing is understood is an error, and lines that are not understood are counted.
     """
 
     tools: dict[LinterName, EvidencePath] = Field(default_factory=dict)
@@ -46,25 +44,30 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """
     found: list[Finding] = []
     read: list[str] = []
+    unknown: list[str] = []
     for tool, path in options.tools.items():
         found += read_linter(tool, path, required_file(evidence, path))
         read.append(path)
-    lines: list[str] = []
+    shown = [str(finding) for finding in found]
     for path, content in matching_files(evidence, options.files).items() if options.files else ():
-        matches = _matches(path, content)
-        lines += [match[0] for match in matches]
-        found += [_finding(match) for match in matches]
         read.append(path)
-    shown = [str(finding) for finding in found[: len(found) - len(lines)]] + lines
+        if is_structured(decode(path, content)):
+            listed = read_report(path, content)
+            found, shown = found + listed, shown + [str(finding) for finding in listed]
+            continue
+        output = read_lines(path, content)
+        found, shown = found + output.found, shown + output.lines
+        unknown += [f"{path}: {output.unknown} lines are not understood"] if output.unknown else []
     places = len({finding.path for finding in found})
     return Measurement(
         "pass" if len(found) <= options.max else "fail",
-        _measured(found, places, options),
+        _measured(found, places, options) + (f"; {', '.join(unknown)}" if unknown else ""),
         f"at most {options.max}",
-        message=shown[0] if shown else "nothing found",
+        message=shown[0] if shown else ", ".join(["nothing found", *unknown]),
         evidence=tuple(read),
         findings=tuple(shown),
         places=tuple(found),
+        unchecked=bool(unknown),
     )
 
 
@@ -72,22 +75,6 @@ def _measured(found: list[Finding], places: int, options: Options) -> str:
     if found:
         return f"{len(found)} findings in {places} files"
     return f"0 findings of {', '.join(options.tools)}" if options.tools else "0 findings"
-
-
-def _matches(path: str, content: bytes) -> list[re.Match[str]]:
-    output = _COLOUR.sub("", decode(path, content))
-    if "\0" in output:
-        raise Malformed(f"{path} is not the text output of a linter")
-    # mypy explains a finding in notes below it: they are part of it and not findings of their own.
-    matches = (_LINE.fullmatch(line.rstrip()) for line in output.splitlines())
-    found = [match for match in matches if match and not match["message"].startswith("note:")]
-    if not found and "Traceback (most recent call last)" in output:
-        raise Malformed(f"{path} holds a traceback: the linter crashed")
-    return found
-
-
-def _finding(match: re.Match[str]) -> Finding:
-    return Finding("linter", "", match["message"], match["path"], int(match["line"]), int(match["column"] or 0))
 
 
 GATE = GateKind(Options, files, evaluate)
