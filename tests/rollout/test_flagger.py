@@ -334,3 +334,42 @@ def test_a_judge_may_hold_a_weight_for_the_time_of_its_step() -> None:
     world, recorder = initialised()
     plan = conductor(world, recorder, judged=True).plan
     assert (plan.step_limit, conductor(world, recorder).plan.step_limit) == (98.0, 100.0)
+
+
+@pytest.mark.parametrize("away", [30.0, 400.0])
+def test_an_api_server_that_is_away_for_a_while_ends_nothing(away: float) -> None:
+    world, recorder = initialised()
+    gone: list[float] = []
+
+    async def outage(now: float) -> None:
+        if not gone and world.weight == 25:
+            gone.append(now)
+        world.reachable = not gone or now - gone[0] > away
+
+    world.beside = outage
+    if away < 300:
+        assert conduct(world, recorder).outcome is RolloutOutcome.PROMOTED
+        return
+    with pytest.raises(InfrastructureError):
+        conduct(world, recorder)
+    asyncio.run(world.clock.sleep(away))
+    assert conduct(world, recorder).outcome is RolloutOutcome.PROMOTED
+
+
+def test_a_person_s_rollback_is_carried_out_once_the_api_server_is_back() -> None:
+    world, recorder = initialised()
+
+    def ask() -> None:
+        recorder.record(RollbackRequested("Ada", "no"))
+
+    gone: list[float] = []
+
+    async def outage(now: float) -> None:
+        if not gone and world.weight == 25:
+            gone.append(now)
+            ask()
+        world.reachable = not gone or now - gone[0] > 8
+
+    world.beside = outage
+    assert conduct(world, recorder).outcome is RolloutOutcome.ROLLED_BACK
+    assert (world.weight, world.status["phase"]) == (0, "Failed")

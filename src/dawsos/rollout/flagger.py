@@ -19,10 +19,11 @@ Failed                 rolled back
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from dawsos.adapters.kubernetes import ApiError, Unreachable
 from dawsos.errors import InfrastructureError
 from dawsos.model.events import (
     Deployed,
@@ -38,7 +39,7 @@ from dawsos.model.policy import RolloutPolicy
 from dawsos.model.run import RolloutRecord
 from dawsos.model.status import RolloutDecision, RolloutOutcome
 from dawsos.platforms.kubernetes.flagger import PROMOTING, RUNNING, CanaryState, FlaggerCanary
-from dawsos.platforms.kubernetes.flagger_target import FlaggerTarget, NewTemplate, TargetState
+from dawsos.platforms.kubernetes.flagger_target import FlaggerTarget, NewTemplate
 from dawsos.ports import Clock, Recorder
 from dawsos.rollout.controller import Finished, record_decision
 from dawsos.rollout.decision import flagger_failed, flagger_promoted, overtaken, rejected, requested, stood_still
@@ -47,6 +48,9 @@ Stage = Literal["unseen", "running", "promoting", "first", "promoted", "failed"]
 
 # Seconds beside some of Flagger's ticks: to notice a new revision (pods start, images are pulled), and to end after a request.
 _START, _END, _TICKS = 120.0, 60.0, 3
+# How long the API server may be away before the tool gives up waiting; `dawsos resume` goes on then.
+_AWAY = 300.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -174,31 +178,50 @@ class FlaggerConductor:
         """Wait for the end of our revision's run."""
         began = self._since = self.clock.monotonic()
         while True:
-            state = await self._look()
-            stage = stage_of(before, state)
-            if state is not None and stage != "unseen":
-                late = await self._overtaken(state)
-                if late:
-                    return self._end(late)
-            asked = self._requested()
-            if asked and stage in ("unseen", "running"):
-                return await (self._withdraw(asked) if stage == "unseen" else self._stop(asked))
-            if stage in ("first", "promoted"):
-                return self._end(flagger_promoted(first=stage == "first"))
-            if stage == "failed":
-                return self._end(await self._why())
-            limit = self._limit(stage)
-            if self.clock.monotonic() - (began if stage == "unseen" else self._since) > limit:
-                return await self._too_late(stage, limit)
+            finished = await self._insist(lambda: self._step(before, began))
+            if finished is not None:
+                return finished
             await self.clock.sleep(self.plan.policy.tick)
+
+    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``act`` returns; while the API server does not answer it is tried again, since Flagger goes on meanwhile."""
+        began = self.clock.monotonic()
+        while True:
+            try:
+                return await act()
+            except (ApiError, Unreachable) as error:
+                refused = isinstance(error, ApiError) and error.status < 500
+                if refused or self.clock.monotonic() - began > _AWAY:
+                    raise
+            await self.clock.sleep(self.plan.policy.tick)
+
+    async def _step(self, before: CanaryState, began: float) -> Finished | None:
+        """Look once, and return the end when it is reached; it may be repeated."""
+        state = await self._look()
+        stage = stage_of(before, state)
+        late = await self._overtaken(state) if state is not None and stage != "unseen" else None
+        why = await self._why() if stage == "failed" else None
+        if late is not None:
+            return self._end(late)
+        asked = self._requested()
+        if asked and stage in ("unseen", "running"):
+            return await (self._withdraw(asked) if stage == "unseen" else self._stop(asked))
+        if stage in ("first", "promoted"):
+            return self._end(flagger_promoted(first=stage == "first"))
+        if why is not None:
+            return self._end(why)
+        limit = self._limit(stage)
+        if self.clock.monotonic() - (began if stage == "unseen" else self._since) > limit:
+            return await self._too_late(stage, limit)
+        return None
 
     def _limit(self, stage: Stage) -> float:
         return _START + _TICKS * self.plan.interval if stage == "unseen" else self.plan.step_limit
 
-    async def _too_late(self, stage: Stage, limit: float) -> Finished:
+    async def _too_late(self, stage: Stage, limit: float) -> Finished | None:
         if stage == "unseen":
             said = "; ".join(self._known[-3:]) or "no event of Flagger tells of it"
-            await self.target.undo(self.plan.new.deployment)
+            await self._insist(lambda: self.target.undo(self.plan.new.deployment))
             raise InfrastructureError(
                 f"Flagger has not begun with the Canary {self._name} within {limit:.0f} s: {said}",
                 fix="see whether Flagger runs, watches this namespace, and has the provider of the Canary: "
@@ -211,7 +234,7 @@ class FlaggerConductor:
             )
         if self.plan.policy.at_deadline == "hold":
             self._since = self.clock.monotonic()
-            return await self._watch((await self.target.state() or TargetState()).before)
+            return None
         return await self._stop(stood_still(self._weight, limit))
 
     async def _look(self) -> CanaryState | None:
@@ -263,13 +286,13 @@ class FlaggerConductor:
         """
         started, seconds = self.clock.monotonic(), None
         while self.clock.monotonic() - started < _END + _TICKS * self.plan.interval:
-            await self.canary.cut()
+            await self._insist(self.canary.cut)
             seconds = seconds or round(self.clock.monotonic() - started, 4)
-            state = await self._look()
+            state = await self._insist(self._look)
             if state is None or state.phase not in RUNNING:
                 break
             if state.failed < self.plan.threshold:
-                await self.canary.fail(self.plan.threshold)
+                await self._insist(lambda: self.canary.fail(self.plan.threshold))
             await self.clock.sleep(min(1.0, self.plan.policy.tick))
         self.recorder.record(RolloutFinished(RolloutOutcome.ROLLED_BACK, reason, seconds), self.stage)
         return Finished(RolloutOutcome.ROLLED_BACK, reason, seconds)
@@ -277,7 +300,7 @@ class FlaggerConductor:
     async def _withdraw(self, decided: RolloutDecided) -> Finished:
         """End a rollout that Flagger has not begun: the Deployment gets back what it had."""
         record_decision(self.recorder, self.stage, decided)
-        await self.target.undo(self.plan.new.deployment)
+        await self._insist(lambda: self.target.undo(self.plan.new.deployment))
         self.recorder.record(RolloutFinished(RolloutOutcome.ROLLED_BACK, decided.reason), self.stage)
         return Finished(RolloutOutcome.ROLLED_BACK, decided.reason)
 
