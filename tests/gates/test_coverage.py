@@ -121,3 +121,28 @@ def test_of_a_part_that_is_short_only_the_files_below_the_limit_are_shown() -> N
     report = cobertura({"a.py": [1, 0], "b.py": [0, 0]})
     verdict = ask("coverage", {"coverage.xml": report}, total=50)
     assert verdict.findings == ("app/b.py: 0.00 %, not covered: 1-2",)
+
+
+@pytest.mark.parametrize("word", ["True", "TRUE", "1", "true"])
+def test_branches_count_however_true_is_written(word: str) -> None:
+    report = cobertura({"Cart.cs": [5, 5]}, branch="50% (1/2)").replace('branch="true"', f'branch="{word}"')
+    assert ask("coverage", {"coverage.xml": report}, total=95).measured == "75.00 % total"
+
+
+def test_branches_that_are_counted_and_not_shown_or_not_understood_are_an_error() -> None:
+    report = cobertura({"a.py": [1]})
+    counted = ask("coverage", {"coverage.xml": report.replace("<coverage", '<coverage branches-valid="4"')}, total=95)
+    assert (counted.result, "counts 4 branches" in counted.message) == ("error", True)
+    odd = report.replace("hits=", 'branch="perhaps" hits=')
+    assert ask("coverage", {"coverage.xml": odd}, total=95).result == "error"
+
+
+def test_a_report_as_coverlet_writes_it_counts_its_branches() -> None:
+    line = '<line number="{}" hits="5" branch="True" condition-coverage="50% (1/2)"/>'
+    classes = (
+        f'<class name="Shop.Cart" filename="Cart.cs"><methods/><lines>{line.format(3)}{line.format(4)}</lines></class>'
+    )
+    packages = f"<packages><package><classes>{classes}</classes></package></packages>"
+    report = f'<coverage branches-covered="2" branches-valid="4">{packages}</coverage>'
+    verdict = ask("coverage", {"coverage.xml": report}, total=95)
+    assert (verdict.result, verdict.measured) == ("fail", "66.66 % total")

@@ -132,3 +132,28 @@ def test_a_value_of_the_right_shape_is_returned() -> None:
     assert texts("f: texts", get("f", document, "texts")) == ["y"]
     assert get("f", document, "none") is None
     assert mapping("f", document) == document
+
+
+@pytest.mark.parametrize("encoding", ["ISO-8859-1", "windows-1252", "utf-16", "UTF-8"])
+def test_xml_is_read_in_the_encoding_that_it_declares(encoding: str) -> None:
+    text = f'<?xml version="1.0" encoding="{encoding}"?><a name="café"/>'
+    assert parse_xml("f", text.encode(encoding)).get("name") == "café"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'<?xml version="1.0" encoding="utf-7"?><a/>', "declares the encoding 'utf-7'"),
+        (b'<?xml version="1.0" encoding="ascii"?><a name="\xe9"/>', "is not ascii text"),
+        ('<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY b "c">]><a/>'.encode("utf-16"), "entities"),
+        (b"<a>\x00", "is not XML"),
+    ],
+)
+def test_another_encoding_hides_nothing(content: bytes, words: str) -> None:
+    with pytest.raises(Malformed, match=words):
+        parse_xml("f", content)
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x00", "&#x1b;", "&#27;", "&#0;", "\x0b"])
+def test_characters_that_xml_forbids_are_no_reason_to_know_nothing(character: str) -> None:
+    assert parse_xml("f", f"<a><b>x{character}y</b></a>".encode()).findtext("b") == "x\ufffdy"

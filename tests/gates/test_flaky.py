@@ -54,3 +54,9 @@ def test_one_malformed_report_among_three_is_an_error(content: str) -> None:
     verdict = ask("flaky", {**runs("passed", "passed"), "junit-3.xml": content})
     assert verdict.result == "error"
     assert "junit-3.xml" in verdict.message
+
+
+def test_a_test_that_passed_only_when_tried_again_within_each_run_is_flaky() -> None:
+    report = '<testsuite><testcase name="a"><flakyFailure message="no"/></testcase></testsuite>'
+    verdict = ask("flaky", {f"junit-{run}.xml": report for run in (1, 2, 3)})
+    assert (verdict.result, verdict.measured) == ("fail", "1 of 1 tests flaky over 3 runs")

@@ -84,3 +84,23 @@ def test_a_limit_that_lets_everything_pass_is_refused(options: dict[str, int]) -
     with pytest.raises(ValidationError):
         Options.model_validate(options)
     assert Options(min_tests=1, max_failures=0) == Options()
+
+
+def test_tests_that_did_not_run_are_none_that_passed() -> None:
+    suite = (
+        '<testsuite name="Orders" tests="1" disabled="1"><testcase name="DISABLED_Adds" status="notrun"/></testsuite>'
+    )
+    verdict = ask("junit", {"junit.xml": f'<testsuites tests="1" disabled="1">{suite}</testsuites>'})
+    assert (verdict.result, verdict.message, verdict.measured) == (
+        "fail",
+        "no test ran",
+        "0 tests, 0 failed, 1 skipped",
+    )
+
+
+def test_a_test_that_passed_only_when_tried_again_is_a_remark() -> None:
+    report = '<testsuite><testcase name="a"><flakyFailure message="no"/></testcase><testcase name="b"/></testsuite>'
+    verdict = ask("junit", {"junit.xml": report})
+    assert (verdict.result, verdict.measured) == ("pass", "2 tests, 0 failed, 1 passed only when tried again")
+    assert verdict.unchecked
+    assert verdict.findings == ("a: passed after an attempt that failed: no",)

@@ -36,6 +36,7 @@ class _File:
     missed: tuple[int, ...]
     covered: int
     countable: int
+    branches: int
 
 
 def files(options: Options) -> tuple[str, ...]:
@@ -74,12 +75,15 @@ def _files(name: str, root: ElementTree.Element) -> list[_File]:
     found = [_file(name, element, [base for base in bases if base]) for element in root.iter("class")]
     if not sum(file.countable for file in found):
         raise Missing(f"{name} has no line: nothing was measured")
+    announced = root.get("branches-valid") or "0"
+    if announced.isdecimal() and int(announced) and not sum(file.branches for file in found):
+        raise Malformed(f"{name} counts {announced} branches and shows none: it was cut short, or is of another form")
     return found
 
 
 def _file(name: str, element: ElementTree.Element, bases: Sequence[str]) -> _File:
     filename = element.get("filename", "")
-    missed, covered, countable = [], 0, 0
+    missed, covered, countable, all_branches = [], 0, 0, 0
     for line in element.iterfind("./lines/line"):
         number, hits = line.get("number", ""), line.get("hits", "")
         if not (number.isdecimal() and hits.isdecimal()):
@@ -88,15 +92,21 @@ def _file(name: str, element: ElementTree.Element, bases: Sequence[str]) -> _Fil
         if taken > branches:
             raise Malformed(f"{name}: {filename}:{number} has {taken} of {branches} branches taken")
         countable += 1 + branches
+        all_branches += branches
         covered += (int(hits) > 0) + taken
         if int(hits) == 0 or taken < branches:
             missed.append(int(number))
-    return _File((*(f"{base}/{filename}" for base in bases), filename), tuple(missed), covered, countable)
+    names = (*(f"{base}/{filename}" for base in bases), filename)
+    return _File(names, tuple(missed), covered, countable, all_branches)
 
 
 def _branches(place: str, line: ElementTree.Element) -> tuple[int, int]:
     """Return branches taken and branches of a line: coverage.py's own total counts both beside the lines."""
-    if line.get("branch") != "true":
+    # As bool is written in XML, in Python and in .NET.
+    word = (line.get("branch") or "false").strip().lower()
+    if word not in ("true", "1", "false", "0"):
+        raise Malformed(f"{place}: branch is {line.get('branch')!r}, neither true nor false")
+    if word in ("false", "0"):
         return 0, 0
     counts = line.get("condition-coverage", "")
     match = _BRANCHES.search(counts)

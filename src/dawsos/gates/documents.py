@@ -1,4 +1,4 @@
-"""Reading evidence: JSON, JUnit and Cobertura, with one error for what is missing and one for what cannot be read."""
+"""Reading evidence: JSON and XML, with one error for what is missing and one for what cannot be read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator
 
@@ -44,20 +43,17 @@ EvidencePath = Annotated[str, AfterValidator(_evidence_path)]
 Regex = Annotated[str, AfterValidator(_regular_expression)]
 
 
-TestOutcome = Literal["passed", "failed", "skipped"]
+# Characters that XML 1.0 forbids, as they are and as references.
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
+    "|&#(?:[0-8]|1[124-9]|2[0-9]|3[01]|x(?:0*[0-8bBcCeEfF]|0*1[0-9a-fA-F]));"
+)
+_ENCODING = re.compile(r"""\s*<\?xml[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+# Those that are no text encodings, or that hide ASCII, are none of a report.
+_ENCODINGS = re.compile(
+    r"us-ascii|ascii|iso-8859-\d+|latin-?1|windows-125\d|cp\d+|utf-16|koi8-[ru]|shift_jis|euc-(?:jp|kr)|gbk|gb2312|gb18030|big5"
+)
 WordT = TypeVar("WordT", bound=str)
-
-
-@dataclass(frozen=True)
-class TestCase:
-    """One test of a JUnit report.  ``id`` is ``classname::name``; an error counts as failed."""
-
-    __test__ = False
-
-    id: str
-    outcome: TestOutcome
-    message: str = ""
-    properties: tuple[tuple[str, str], ...] = ()
 
 
 def required_file(evidence: Mapping[str, bytes], name: str) -> bytes:
@@ -119,48 +115,35 @@ def parse_rows(name: str, content: bytes) -> list[JsonObject]:
 def parse_xml(name: str, content: bytes) -> ElementTree.Element:
     """Return the root element; raises Malformed, also for a document that declares entities (entity expansion attacks).
 
-    The text is decoded first: a search in the bytes would miss the same declaration written in UTF-16.
+    The text is decoded first, as its declaration says: a search in the bytes would miss entities that are written in UTF-16.
     """
-    document = decode(name, content)
+    document = _decode_xml(name, content)
     if "<!ENTITY" in document:
         raise Malformed(f"{name} declares entities, which no report needs")
+    problem: Exception | None = None
+    # What a test printed gets into reports as it is: its control characters are no reason to know nothing.
+    for text in (document, _FORBIDDEN.sub("\ufffd", document)):
+        try:
+            return ElementTree.fromstring(text)  # noqa: S314 - entities are refused above
+        except (ElementTree.ParseError, ValueError) as error:
+            problem = error
+    raise Malformed(f"{name} is not XML: {problem}") from problem
+
+
+def _decode_xml(name: str, content: bytes) -> str:
+    """Return the document as text, in the encoding that it declares; without a declaration it is UTF-8."""
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    begin = content[:400].decode("utf-16", "replace") if wide else content[:200].decode("latin-1")
+    declared = _ENCODING.match(begin)
+    encoding = declared[1].lower() if declared else "utf-8"
+    if encoding in ("utf-8", "utf8") or wide != (encoding == "utf-16"):
+        return decode(name, content)
+    if not _ENCODINGS.fullmatch(encoding):
+        raise Malformed(f"{name} declares the encoding {encoding!r}, which is not read")
     try:
-        return ElementTree.fromstring(document)  # noqa: S314 - entities are refused above
-    except ElementTree.ParseError as error:
-        raise Malformed(f"{name} is not XML: {error}") from error
-
-
-def junit_cases(name: str, content: bytes) -> list[TestCase]:
-    """Return the tests of a JUnit report; raises Malformed, also when the report's own totals say more failed."""
-    root = parse_xml(name, content)
-    if root.tag not in ("testsuites", "testsuite"):
-        raise Malformed(f"{name} is not a JUnit report: its root is <{root.tag}>")
-    cases = [_case(element) for element in root.iter("testcase")]
-    # pytest counts a test that fails and then fails again in its teardown twice, so only "none" can be compared.
-    # Some tools write the totals at the root alone.
-    suites = {root, *root.iter("testsuite")}
-    claimed = sum(_count(name, suite, key) for suite in suites for key in ("failures", "errors"))
-    if claimed and not any(case.outcome == "failed" for case in cases):
-        raise Malformed(f"{name} counts {claimed} failures and shows none: it was cut short or edited")
-    return cases
-
-
-def _count(name: str, suite: ElementTree.Element, key: str) -> int:
-    value = suite.get(key) or "0"
-    if not value.isdecimal():
-        raise Malformed(f"{name}: {key} is {value!r}, not a count")
-    return int(value)
-
-
-def _case(element: ElementTree.Element) -> TestCase:
-    identity = "::".join(part for part in (element.get("classname"), element.get("name")) if part)
-    properties = tuple((p.get("name", ""), p.get("value", "")) for p in element.iter("property"))
-    for tag in ("failure", "error"):
-        found = element.find(tag)
-        if found is not None:
-            lines = (found.get("message") or found.text or "").strip().splitlines()
-            return TestCase(identity, "failed", lines[0] if lines else tag, properties)
-    return TestCase(identity, "passed" if element.find("skipped") is None else "skipped", "", properties)
+        return content.decode(encoding)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise Malformed(f"{name} is not {encoding} text, as it declares") from error
 
 
 def get(place: str, value: Json, key: str) -> Json:

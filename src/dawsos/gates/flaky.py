@@ -13,7 +13,6 @@ from dawsos.gates.documents import (
     EvidencePath,
     Missing,
     get,
-    junit_cases,
     mapping,
     matching_files,
     parse_object,
@@ -21,6 +20,7 @@ from dawsos.gates.documents import (
     rows,
 )
 from dawsos.gates.readers.context import CONTEXT
+from dawsos.gates.readers.junit_reports import junit_cases
 from dawsos.gates.readers.quarantine import read_quarantine
 from dawsos.gates.readers.waivers import Waiver, earliest
 from dawsos.model.pipeline import GateOptions
@@ -87,7 +87,7 @@ def outcomes(path: str, content: bytes) -> dict[str, str]:
     """Return test -> outcome; a test that was tried again within the run has each outcome, as in ``failed+passed``."""
     seen: dict[str, set[str]] = {}
     for case in junit_cases(path, content):
-        seen.setdefault(case.id, set()).add(case.outcome)
+        seen.setdefault(case.id, set()).update([case.outcome, "failed"] if case.retried else [case.outcome])
     return {test: "+".join(sorted(found)) for test, found in seen.items()}
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, junit_cases, matching_files
+from dawsos.gates.documents import EvidencePath, matching_files
 from dawsos.gates.readers.context import CONTEXT
+from dawsos.gates.readers.junit_reports import junit_cases
 from dawsos.gates.readers.quarantine import read_quarantine
 from dawsos.gates.readers.waivers import earliest
 from dawsos.model.pipeline import GateOptions
@@ -36,10 +37,12 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     failed = [case for case in cases if case.outcome == "failed"]
     skipped = [case for case in cases if case.outcome == "skipped"]
     ran = len(cases) - len(skipped)
+    retried = [case for case in cases if case.retried]
     quarantined = [case for case in failed if quarantine.active(case.id)]
     bad = [case for case in failed if case not in quarantined] + ([] if options.allow_skipped else skipped)
     measured = f"{ran} tests, {len(failed)} failed" + (f", {len(skipped)} skipped" if skipped else "")
     measured += f", {len(quarantined)} quarantined" if quarantined else ""
+    measured += f", {len(retried)} passed only when tried again" if retried else ""
     message = "no test failed" if not quarantined else "no test failed that is not in quarantine"
     if ran < options.min_tests:
         message = "no test ran" if not ran else f"only {ran} tests ran"
@@ -53,8 +56,10 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
         message=message,
         evidence=(*reports, *files(options)[1:]),
         findings=tuple(
-            f"{case.id}: {case.message or case.outcome}{quarantine.note(case.id)}" for case in [*bad, *quarantined]
+            f"{case.id}: {case.message or case.outcome}{quarantine.note(case.id)}"
+            for case in [*bad, *quarantined, *retried]
         ),
+        unchecked=bool(retried),
         valid_until=earliest(entry for case in quarantined if (entry := quarantine.active(case.id))),
     )
 

@@ -7,7 +7,8 @@ import re
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, Missing, Regex, TestCase, junit_cases, matching_files
+from dawsos.gates.documents import EvidencePath, Missing, Regex, matching_files
+from dawsos.gates.readers.junit_reports import TestCase, junit_cases
 from dawsos.model.pipeline import GateOptions
 from dawsos.model.units import Share
 
