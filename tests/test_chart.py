@@ -247,6 +247,29 @@ def test_every_pod_is_restricted_reads_only_and_has_no_token(render: Render) -> 
                 assert container["resources"]["limits"]["memory"], name
 
 
+def test_the_guardian_may_change_one_lease_and_one_route_and_is_restricted(render: Render) -> None:
+    assert not [each for each in render({"image": {"tag": "x"}}) if "guardian" in each["metadata"]["name"]]
+    made = render({"image": {"tag": "x"}, "guardian": {"enabled": True}})
+    assert named(made, "Role", "dawsos-guardian")["rules"] == [
+        {
+            "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["dawsos-staging-rollout"],
+            "verbs": ["get", "update"],
+        },
+        {
+            "apiGroups": ["gateway.networking.k8s.io"], "resources": ["httproutes"], "resourceNames": ["dawsos"],
+            "verbs": ["get", "patch"],
+        },
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
+    ]  # fmt: skip
+    spec = named(made, "Deployment", "dawsos-guardian")["spec"]["template"]["spec"]
+    # The only pod with a token: it talks to the API server.
+    assert (spec["automountServiceAccountToken"], spec["serviceAccountName"]) == (True, "dawsos-guardian")
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    container = spec["containers"][0]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert "--release=dawsos-staging" in container["args"]
+
+
 def test_pods_leave_when_nobody_sends_any_more(render: Render) -> None:
     backend = named(
         render({"image": {"tag": "x"}, "drainSeconds": 7, "graceSeconds": 11}), "Deployment", "dawsos-backend"
