@@ -129,7 +129,7 @@ class Lease:
     def __init__(
         self, cluster: Cluster, namespace: str, release: str, holder: str, *, clock: Clock | None = None
     ) -> None:
-        self._cluster, self._paths, self._release = cluster, Paths(namespace), release
+        self.cluster, self._paths, self._release = cluster, Paths(namespace), release
         self._kind, self._path = self._paths.of("leases"), self._paths.of("leases", lease_name(release))
         self._where = f"{release} in {namespace}"
         self._clock: Clock = clock or SystemClock()
@@ -190,7 +190,7 @@ class Lease:
         for _ in range(_TRIES):
             if held is not None and LeaseState.of(held).holder == self.holder:
                 try:
-                    self._held = await self._cluster.replace(self._path, self._made(held, seconds))
+                    self._held = await self.cluster.replace(self._path, self._made(held, seconds))
                 except ApiError as error:
                     if error.status not in (404, 409):
                         raise
@@ -222,7 +222,7 @@ class Lease:
             if held is None or LeaseState.of(held).holder != self.holder or LeaseState.of(held).number != self._number:
                 return
             try:
-                await self._cluster.replace(self._path, given_up(held))
+                await self.cluster.replace(self._path, given_up(held))
                 return
             except ApiError as error:
                 if error.status not in (404, 409):
@@ -230,7 +230,7 @@ class Lease:
             held = await self._find()
 
     async def _find(self) -> Object | None:
-        return await self._cluster.find(self._path)
+        return await self.cluster.find(self._path)
 
     async def _create(self, seconds: float) -> bool:
         self._number = await self._floor() + 1
@@ -239,7 +239,7 @@ class Lease:
             "metadata": {"name": lease_name(self._release), "labels": {INSTANCE: self._release}}, "spec": {},
         }  # fmt: skip
         try:
-            self._held = await self._cluster.create(self._kind, self._made(made, seconds, transitions=0))
+            self._held = await self.cluster.create(self._kind, self._made(made, seconds, transitions=0))
         except ApiError as error:
             if error.status != 409:
                 raise
@@ -248,7 +248,7 @@ class Lease:
 
     async def _floor(self) -> int:
         """Return the number of the last controller, when the Lease itself was deleted: the route still has its token."""
-        routes = await self._cluster.list(self._paths.of("httproutes"), {INSTANCE: self._release})
+        routes = await self.cluster.list(self._paths.of("httproutes"), {INSTANCE: self._release})
         tokens = [(route["metadata"].get("annotations") or {}).get(CONTROLLER, "") for route in routes]
         return max(map(number_of, tokens), default=0)
 
@@ -257,7 +257,7 @@ class Lease:
         self._number = state.number + 1
         transitions = int((found.get("spec") or {}).get("leaseTransitions") or 0) + 1
         try:
-            self._held = await self._cluster.replace(self._path, self._made(found, seconds, transitions=transitions))
+            self._held = await self.cluster.replace(self._path, self._made(found, seconds, transitions=transitions))
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
