@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
+from dawsos.errors import InfrastructureError
 from dawsos.model.events import (
     Fact,
     PowerEstimated,
@@ -21,7 +22,7 @@ from dawsos.model.policy import LadderStep, RolloutPolicy
 from dawsos.model.rollout import Drained, Sample
 from dawsos.model.run import RolloutRecord
 from dawsos.model.status import Cause, RolloutDecision
-from dawsos.rollout.controller import Controller, Finished
+from dawsos.rollout.controller import Controller, Finished, Keeping
 from fakes import MemoryRecorder, ScriptedTraffic, VirtualClock, counts, sample
 from support.facts import fact
 
@@ -44,6 +45,7 @@ class World:
         self.promoted = 0
         self.leases = 0
         self.announced: list[int] = []
+        self.keeping: Keeping | None = None
         self.recorder.record(
             fact(
                 "rollout_started",
@@ -67,9 +69,10 @@ class World:
         async def renew(_seconds: float) -> None:
             self.leases += 1
 
+        keeping: dict[str, Any] = {"keeping": self.keeping} if self.keeping else {}
         controller = Controller(
             "canary", policy, self.traffic, self.traffic, self.recorder, self.clock, promote, renew, self.announced.append,
-            first=first, seen=seen,
+            first=first, seen=seen, **keeping,
         )  # fmt: skip
         return asyncio.run(controller.run(record))
 
@@ -111,6 +114,56 @@ def test_every_fact_is_recorded_before_it_takes_effect() -> None:
     assert seen[0][1][-1] == "weight_intended"
     assert seen[-1][0] == 0
     assert seen[-1][1][-1] == "rollout_decided"
+
+
+class Elsewhere:
+    """Keeps the kinds of the facts of ``world``; from the decision on nobody answers when it is ``lost``."""
+
+    def __init__(self, world: World, *, lost: bool = False) -> None:
+        self.world, self.lost, self.kept, self.followed = world, lost, list[str](), 0
+
+    async def keep(self) -> None:
+        if self.lost and "rollout_decided" in self.world.recorder.kinds:
+            raise InfrastructureError("nobody answers", fix="")
+        self.kept = list(self.world.recorder.kinds)
+
+    async def follow(self) -> None:
+        self.followed += 1
+
+
+def test_another_machine_finds_a_weight_and_a_promotion_before_they_take_effect() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    elsewhere = world.keeping = Elsewhere(world)
+    inner, found = world.traffic.set_weight, list[str]()
+
+    async def spy(weight: int) -> float:
+        found.append(elsewhere.kept[-1])
+        return await inner(weight)
+
+    world.traffic.set_weight = spy  # type: ignore[method-assign]
+    assert world.run().outcome == "promoted"
+    assert set(found) == {"weight_intended"}
+    assert elsewhere.kept[-1] == "rollout_decided"
+    assert elsewhere.followed > 50
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_rollback_does_not_wait_for_another_machine(lost: bool) -> None:
+    world = World(lambda at, weight: sample(at, weight, counts(20, errors=5)))
+    elsewhere = world.keeping = Elsewhere(world, lost=lost)
+    finished = world.run()
+    assert finished.outcome == "rolled_back"
+    assert finished.seconds == pytest.approx(0.02)
+    assert world.traffic.weights == [5, 0]
+    assert ("rollout_decided" in elsewhere.kept) is not lost
+
+
+def test_a_promotion_that_no_other_machine_would_find_is_not_carried_out() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    world.keeping = Elsewhere(world, lost=True)
+    with pytest.raises(InfrastructureError, match="nobody answers"):
+        world.run()
+    assert world.promoted == 0
 
 
 def test_missing_data_holds_and_then_rolls_back_at_the_deadline() -> None:

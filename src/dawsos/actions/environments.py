@@ -11,11 +11,12 @@ from dawsos.actions.passed import passed
 from dawsos.adapters.files import read_json
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.environment import EnvironmentSettings
-from dawsos.model.events import Deployed, RunStarted
+from dawsos.model.events import Deployed, ReleaseBuilt, RunStarted
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.release import Release
 from dawsos.model.run import Run
 from dawsos.platforms.contract import EnvironmentSpec, Platform, StandInSource
+from dawsos.platforms.journals import JOURNALS
 from dawsos.releases import bundle as releases
 from dawsos.releases.images import kept
 from dawsos.runs.project import Tools
@@ -43,8 +44,15 @@ async def open_environment(
 async def load_release(tools: Tools, settings: EnvironmentSettings, run: Run) -> Release:
     """Return the release of ``run`` after comparing every byte of it with its digest; where images run, with the run's images.
 
-    Raises InfrastructureError when anything is missing or was altered.
+    Raises InfrastructureError when anything is missing or was altered.  A rollout under way in a cluster needs no file of its release:
+    on another machine than the one that began it, its name is enough.
     """
+    if (
+        run.rollout is not None
+        and settings.platform in JOURNALS
+        and not (tools.project.releases / run.release).exists()
+    ):
+        return Release(run.release, tools.project.releases / run.release, run.commit, 0, "", "")
     release = await asyncio.to_thread(releases.load, tools.project.releases, run.release)
     if not settings.runs_images:
         return release
@@ -54,6 +62,21 @@ async def load_release(tools: Tools, settings: EnvironmentSettings, run: Run) ->
             fix="install a builder (docs/images.md), and ship its commit again with --no-cache",
         )
     return await asyncio.to_thread(with_images, tools, release, run)
+
+
+async def serving_release(tools: Tools, settings: EnvironmentSettings, digest: str) -> Release:
+    """Return the release that serves an environment; in a cluster one that was built elsewhere need not be here, only be known."""
+    path = tools.project.releases / digest
+    if settings.platform in JOURNALS and not path.exists():
+        for event in reversed(tools.journal.of_kinds(("release_built",))):
+            if isinstance(event.fact, ReleaseBuilt) and event.fact.release == digest:
+                return _named(tools, digest, event.fact.commit)
+    return await asyncio.to_thread(releases.load, tools.project.releases, digest)
+
+
+def _named(tools: Tools, digest: str, commit: str) -> Release:
+    """Return a release without its files."""
+    return Release(digest, tools.project.releases / digest, commit, 0, "", "")
 
 
 def with_images(tools: Tools, release: Release, run: Run) -> Release:

@@ -19,9 +19,10 @@ from dawsos.model.release import Release
 from dawsos.model.run import RolloutRecord
 from dawsos.model.status import Cause, RolloutDecision, RolloutOutcome, StageState
 from dawsos.platforms.contract import EnvironmentStatus, Platform
-from dawsos.rollout.controller import Finished
+from dawsos.rollout.controller import Finished, Keeping, NotKept
 from dawsos.rollout.lifecycle import RolloutContext, begin, conduct
 from dawsos.runs.context import RunContext
+from dawsos.runs.keeping import kept_elsewhere
 from dawsos.runs.recorder import Session
 
 # What the rollout gate reads.
@@ -60,10 +61,12 @@ async def _roll_out_here(context: RunContext, attempt: StageAttempt, release: Re
     alike = await has_settings_of(context.tools, context.pipeline, name, profile)
     platform = await open_environment(context.tools, context.pipeline, name, profile, context.root)
     policy = context.pipeline.policy(profile)
-    rollout = rollout_context(
-        session, context.pipeline, (platform, release, policy), attempt.stage.id, attempt.artifacts
-    )
-    return await _finish(rollout, session, attempt, alike=alike)
+    settings = context.pipeline.environment(name, profile)
+    async with kept_elsewhere(context.tools, settings, session.id) as keeping:
+        rollout = rollout_context(
+            session, context.pipeline, (platform, release, policy), attempt.stage.id, attempt.artifacts, keeping
+        )
+        return await _finish(rollout, session, attempt, alike=alike)
 
 
 async def _admit(context: RunContext, attempt: StageAttempt) -> None:
@@ -112,6 +115,7 @@ def rollout_context(
     parts: tuple[Platform, Release, RolloutPolicy],
     stage: str,
     logs: Path,
+    keeping: Keeping | None = None,
 ) -> RolloutContext:
     """Return what a rollout of a run works with; ``parts`` are the platform, the release and the policy."""
     platform, release, policy = parts
@@ -126,6 +130,7 @@ def rollout_context(
         redactor=session.masker,
         start_load=LoadProcess,
         logs=logs,
+        keeping=keeping or NotKept(),
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from dawsos.actions import passed
-from dawsos.actions.environments import open_environment
+from dawsos.actions.environments import open_environment, serving_release
 from dawsos.adapters.http import get
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.exporters.alerts_rule import Scope, quoted
@@ -22,7 +21,6 @@ from dawsos.observability.asking import Question, Serving
 from dawsos.observability.checks import observe
 from dawsos.platforms.commands import ServiceCommands
 from dawsos.ports import Clock
-from dawsos.releases import bundle as releases
 from dawsos.runs.project import Tools
 
 
@@ -43,7 +41,7 @@ async def verify_deployment(
     stable = status.roles.stable
     if stable is None:
         raise InfrastructureError(f"no release serves {name}", fix="dawsos ship")
-    release = await asyncio.to_thread(releases.load, tools.project.releases, status.release_of(stable))
+    release = await serving_release(tools, settings, status.release_of(stable))
     commands = ServiceCommands(service, name, platform.commands(stable, release), tools.masker)
     logs.mkdir(parents=True, exist_ok=True)
     health = await get(status.url + service.health)

@@ -194,6 +194,40 @@ class FaultInjector(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class KeptHead:
+    """The newest that is kept of a run: its signed ``statement`` (an envelope) and the number of its parts."""
+
+    run: str
+    statement: str
+    parts: int
+
+
+class RolloutJournal(Protocol):
+    """Keeps the journals of runs as numbered parts, each replaced as a whole, and one signed head for each run.
+
+    Every call raises InfrastructureError when it cannot be done.
+    """
+
+    async def put(self, run: str, part: int, content: bytes) -> None:
+        """Keep ``content`` as a part of the run, instead of what that part was."""
+        ...
+
+    async def put_head(self, head: KeptHead) -> None:
+        """Say up to where the run is kept, once all of its parts are; runs that are long over are removed."""
+        ...
+
+    async def heads(self) -> tuple[KeptHead, ...]:
+        """Return the runs that are kept, the newest first."""
+        ...
+
+    async def read(self, head: KeptHead) -> tuple[bytes, ...]:
+        """Return the parts of a run in order."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 class Platform(Protocol):
     """One environment on a platform: it runs the releases there and gives them traffic."""
 

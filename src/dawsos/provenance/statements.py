@@ -20,6 +20,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 STAGE = "urn:dawsos:attestation:stage:v1"
 APPROVAL = "urn:dawsos:attestation:approval:v1"
 SUMMARY = "urn:dawsos:attestation:run-summary:v1"
+JOURNAL = "urn:dawsos:attestation:run-journal:v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 # https://slsa.dev/spec/v1.1/verification_summary
 VERIFIED = "https://slsa.dev/verification_summary/v1"
@@ -185,6 +186,12 @@ def verified_image(
         "run": run.id,
     }
     return statement(VERIFIED, (f"image {name}", "sha256", digest.removeprefix("sha256:")), predicate)
+
+
+def kept_journal(run: tuple[str, str], head: tuple[int, str], files: dict[str, str]) -> dict[str, Any]:
+    """Return the statement that ``run`` (its id, its commit) has got to ``head`` (events, hash), with ``files`` name -> SHA-256."""
+    predicate = {"run": run[0], "journal": {"events": head[0], "head": head[1]}, "files": files}
+    return statement(JOURNAL, ("commit", "gitCommit", run[1]), predicate)
 
 
 def summary(run: Run, head: tuple[int, str], files: dict[str, str]) -> dict[str, Any]:

@@ -10,8 +10,10 @@ for longer than its lease (SIGSTOP, a machine without memory) begins its step ag
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from dawsos.analysis.judges import make_judge
 from dawsos.analysis.measures import total
@@ -50,9 +52,37 @@ class Finished:
     seconds: float | None = None
 
 
+class Keeping(Protocol):
+    """Keeps what was recorded where another machine finds it; a platform that keeps nothing elsewhere does nothing."""
+
+    async def keep(self) -> None:
+        """Return once everything recorded so far is kept; raises InfrastructureError."""
+        ...
+
+    async def follow(self) -> None:
+        """Keep what was recorded when the last time is a while ago; what fails now is kept the next time."""
+        ...
+
+
+class NotKept:
+    """Keeps nothing: the run can be resumed on this machine only."""
+
+    async def keep(self) -> None:
+        pass
+
+    async def follow(self) -> None:
+        pass
+
+
 def record_decision(recorder: Recorder, stage: str, decided: RolloutDecided) -> None:
     """Put the decision that ends a rollout into the journal, before anything of it takes effect."""
     recorder.record(decided, stage)
+
+
+async def _kept(keeping: Keeping) -> None:
+    """Keep what was recorded, as far as that can be done now."""
+    with contextlib.suppress(InfrastructureError, OSError):
+        await keeping.keep()
 
 
 async def move_to_stable(traffic: Traffic, clock: Clock) -> None:
@@ -83,6 +113,7 @@ class Controller:
     promote: Callable[[], Awaitable[None]]
     renew_lease: Callable[[float], Awaitable[None]]
     on_weight: Callable[[int], None] = lambda _weight: None
+    keeping: Keeping = field(default_factory=NotKept)
     first: bool = False
     seen: int = 0
     renewed: float = 0.0
@@ -120,6 +151,7 @@ class Controller:
                 state = await self._come_back(state, unwatched)
                 continue
             judgement = await self._tick(judge, state, started)
+            await self.keeping.follow()
             request = self._requested()
             now = self.clock.monotonic()
             decision, reason = decide(state, judgement, now, self.policy)
@@ -220,6 +252,7 @@ class Controller:
         self.recorder.record(WeightIntended(weight, step, change, why), self.stage)
         self.renewed = self.clock.monotonic()
         await self.renew_lease(self.policy.lease)
+        await self.keeping.keep()
         self.on_weight(weight)
         seconds = await self.traffic.set_weight(100 if self.first else weight)
         self.recorder.record(WeightConfirmed(weight, round(seconds, 4), change, why), self.stage)
@@ -229,8 +262,14 @@ class Controller:
         started = self.clock.monotonic()
         record_decision(self.recorder, self.stage, decided)
         if decided.decision is RolloutDecision.PROMOTE:
+            await self.keeping.keep()
             return await self._promote(decided.reason)
-        return await self._roll_back(decided.reason, started)
+        # Users do not wait for the journal: without this decision another machine would begin the step again, and see it fail.
+        kept = asyncio.ensure_future(_kept(self.keeping))
+        try:
+            return await self._roll_back(decided.reason, started)
+        finally:
+            await kept
 
     async def _promote(self, reason: str) -> Finished:
         await self.renew_lease(self.policy.lease)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dawsos.adapters.files import write_json
@@ -24,7 +24,7 @@ from dawsos.model.status import RolloutDecision, RolloutOutcome
 from dawsos.platforms.commands import ServiceCommands, substitute
 from dawsos.platforms.contract import EnvironmentStatus, Platform
 from dawsos.ports import Clock, LoadGenerator, Recorder, Redactor
-from dawsos.rollout.controller import Controller, Finished, record_decision
+from dawsos.rollout.controller import Controller, Finished, Keeping, NotKept, record_decision
 from dawsos.rollout.decision import load_failed, not_running, removed, superseded
 from dawsos.rollout.faults import Drill, end_task
 
@@ -50,6 +50,7 @@ class RolloutContext:
     redactor: Redactor
     start_load: StartLoad
     logs: Path
+    keeping: Keeping = field(default_factory=NotKept)
 
     def commands(self, deployment: str) -> ServiceCommands:
         """Return the service's commands with the variables of ``deployment``."""
@@ -91,6 +92,7 @@ async def begin(context: RolloutContext, run: str, *, drill: str = "") -> Rollou
         drill=drill,
     )
     context.recorder.record(started, context.stage)
+    await context.keeping.keep()
     return recorded(context.recorder)
 
 
@@ -118,6 +120,9 @@ async def conduct(context: RolloutContext, record: RolloutRecord, drill: Drill |
     except BaseException:
         await _let_go(context)
         raise
+    with contextlib.suppress(InfrastructureError):
+        # The end is known here; whoever finds the run elsewhere without it carries out the decision again.
+        await context.keeping.keep()
     await _clean_up(context, record, finished)
     if fault_task is not None and not fault_task.cancelled():
         # An error of the fault's injection is raised only after the drill was cleaned up.
@@ -162,6 +167,7 @@ async def _watch(
             renew_lease=platform.renew_lease,
             on_weight=_load_follows(load, context.policy.load) if first else lambda _weight: None,
             first=first,
+            keeping=context.keeping,
         )
         return await controller.run(record), fault_task
     except BaseException:
@@ -193,7 +199,7 @@ async def _let_go(context: RolloutContext) -> None:
 
     A resumed or repeated run continues from the canary's step.
     """
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, InfrastructureError):
         await context.platform.withdraw()
 
 

@@ -161,6 +161,28 @@ class Journal:
         except sqlite3.Error as error:
             raise InfrastructureError(f"the journal refused a run: {error}", fix="check the disk") from error
 
+    def take_on(self, rows: Sequence[KeptRow]) -> int:
+        """Append what another machine recorded of a run that is known here; return how many events are new.
+
+        Raises ValueError when the two do not have one beginning, or its chain does not hold, InfrastructureError when the disk
+        refuses.  When this machine has more, nothing is new.
+        """
+        try:
+            with self._transaction():
+                known = self.rows(rows[0][0])
+                both = min(len(known), len(rows))
+                if known[:both] != list(rows[:both]):
+                    raise ValueError(f"run {rows[0][0]} went on in two places")
+                prev = known[-1][7] if known else GENESIS
+                for expected, row in enumerate(rows[len(known) :], start=len(known) + 1):
+                    if row[1] != expected or row[6] != prev or not _fits(prev, row):
+                        raise ValueError(f"event {expected} is missing or was altered")
+                    prev = row[7]
+                self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows[len(known) :])
+        except sqlite3.Error as error:
+            raise InfrastructureError(f"the journal refused a run: {error}", fix="check the disk") from error
+        return max(0, len(rows) - len(known))
+
     def events(self, run: str, after: int = 0) -> list[Event]:
         """Return the run's events with a number above ``after``, in order."""
         query = f"SELECT {_COLUMNS} FROM events WHERE run = ? AND seq > ? ORDER BY seq"  # noqa: S608 - constant columns

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dawsos.errors import BadInput
 from dawsos.model.run import Run
+from dawsos.runs.elsewhere import take_kept
 from dawsos.runs.lifecycle import RunOutcome, unfinished
 from dawsos.runs.project import Project, Tools, load_run, open_tools
 from dawsos.verbs.drill import resume_drill
@@ -24,6 +25,7 @@ _RESUME: dict[str, Callable[[Tools, Run, MakeReporters], RunOutcome]] = {
 def resume(project: Project, run_name: str, make_reporters: MakeReporters) -> RunOutcome:
     """Resume the run called ``run_name``, or the newest unfinished one; raises BadInput, OwnedElsewhere."""
     tools = open_tools(project)
+    take_kept(tools, run_name)
     run = load_run(tools, run_name) if run_name else _newest_unfinished(tools)
     if not run.unfinished:
         raise BadInput(f"run {run.id} has ended: {run.result}", fix="ship again, or see dawsos show")
