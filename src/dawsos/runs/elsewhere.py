@@ -13,11 +13,11 @@ from dawsos.runs.project import PIPELINE_FILE, Tools, load
 
 
 def take_kept(tools: Tools, wanted: str) -> list[str]:
-    """Take in the newest run that a cluster keeps, or the one called ``wanted`` (a beginning or an end is enough), and what other
-    machines added to it; return the runs that have new events here.
+    """Take in the runs that clusters keep, or the one called ``wanted`` (a beginning or an end is enough), and what other machines
+    added to them; return those that have new events here.
 
-    Raises BadInput for a run that is not as a believed key signed it.  A cluster that cannot be asked matters only to a run that
-    is not known here.
+    A run that is not as a believed key signed it, and a cluster that cannot be asked, raise BadInput and InfrastructureError when
+    what is wanted is not known here.
     """
     if not (tools.project.root / PIPELINE_FILE).is_file():
         return []
@@ -26,17 +26,22 @@ def take_kept(tools: Tools, wanted: str) -> list[str]:
 
 async def _take_all(tools: Tools, wanted: str) -> list[str]:
     taken: list[str] = []
+    refused: list[InfrastructureError | BadInput] = []
     for settings in keeping_environments(load(tools.project.root, accept_old=True)):
         journal = JOURNALS[settings.platform](settings)
         try:
-            found = [one for one in await journal.heads() if _is(one.run, wanted)]
-            if found and await take(tools, journal, found[0]):
-                taken.append(found[0].run)
-        except (InfrastructureError, BadInput):
-            if not _known(tools, wanted):
-                raise
+            # The newest last, as they began: two may have begun within one second.
+            for head in reversed([one for one in await journal.heads() if _is(one.run, wanted)]):
+                try:
+                    taken += [head.run] if await take(tools, journal, head) else []
+                except BadInput as error:
+                    refused.append(error)
+        except InfrastructureError as error:
+            refused.append(error)
         finally:
             await journal.close()
+    if refused and not _known(tools, wanted):
+        raise refused[-1]
     return taken
 
 
