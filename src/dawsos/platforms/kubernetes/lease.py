@@ -234,9 +234,10 @@ class Lease:
 
     async def _create(self, seconds: float) -> bool:
         self._number = await self._floor() + 1
+        labels = {INSTANCE: self._release, "app.kubernetes.io/managed-by": "dawsos"}
         made: Object = {
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-            "metadata": {"name": lease_name(self._release), "labels": {INSTANCE: self._release}}, "spec": {},
+            "metadata": {"name": lease_name(self._release), "labels": labels}, "spec": {},
         }  # fmt: skip
         try:
             self._held = await self.cluster.create(self._kind, self._made(made, seconds, transitions=0))

@@ -15,13 +15,13 @@ from dawsos.model.policy import RolloutPolicy
 from dawsos.model.release import Release
 from dawsos.platforms.contract import EnvironmentSpec, EnvironmentStatus, PlatformHost
 from dawsos.platforms.kubernetes import deployments, ending, inside, secrets
+from dawsos.platforms.kubernetes.conducting import Conductor
 from dawsos.platforms.kubernetes.connection import Connection
 from dawsos.platforms.kubernetes.delivering import entry_of, images_of
 from dawsos.platforms.kubernetes.deployments import Bed
 from dawsos.platforms.kubernetes.drilling import ClusterFaults
 from dawsos.platforms.kubernetes.helm import Helm
 from dawsos.platforms.kubernetes.images import publish
-from dawsos.platforms.kubernetes.lease import Lease, holder_name
 from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT
 from dawsos.platforms.kubernetes.observer import address_of
 from dawsos.platforms.kubernetes.preflight import must_be_there
@@ -54,8 +54,7 @@ class KubernetesPlatform:
         self._target = Target.of(host.name, host.settings, host.root)
         self._connection = Connection(self._target.context)
         self._helm = Helm(self._target, host.runner, host.clock, host.folder, frozenset(host.settings.pass_env))
-        where = (self._target.namespace, self._target.release)
-        self._lease = Lease(self._connection.cluster, *where, holder_name(), clock=host.clock)
+        self._conductor = Conductor(self._target.namespace, self._target.release, host.clock)
         self._tunnels: Tunnels | None = None
         self._prepared: _Prepared | None = None
         self._checked = False
@@ -109,8 +108,13 @@ class KubernetesPlatform:
         service = self._ready().spec.service
         inside.must_be_a_name(deployment)
         async with self._bed() as bed:
-            entry = await self._entry(bed, await bed.seen(), release)
-            await deployments.deploy(bed, deployment, entry, service.ready_within)
+            await self._conductor.begin(bed.cluster)
+            try:
+                entry = await self._entry(bed, await bed.seen(), release)
+                await deployments.deploy(bed, deployment, entry, service.ready_within)
+            except BaseException:
+                await self._conductor.end(bed.cluster)
+                raise
 
     async def _entry(self, bed: Bed, seen: Seen, release: Release) -> dict[str, Any]:
         prepared, host = self._ready(), self._host
@@ -180,22 +184,26 @@ class KubernetesPlatform:
 
     async def route(self, stable: str | None, canary: str | None, weight: int) -> None:
         await self.faults().clear()
-        traffic = self.traffic()
-        try:
+        async with self._conducting() as traffic:
             await traffic.route(stable, canary, weight)
-        finally:
-            await traffic.close()
-        if canary is None:
-            await self._let_go()
+            if canary is None:
+                await self._conductor.end(traffic.routes.cluster)
 
     async def promote(self) -> None:
         await self.faults().clear()
+        async with self._conducting() as traffic:
+            await traffic.promote()
+            await self._conductor.end(traffic.routes.cluster)
+
+    @asynccontextmanager
+    async def _conducting(self) -> AsyncIterator[ClusterTraffic]:
+        """Give what moves the traffic, once no other process may; raises LeaseHeld with its name."""
         traffic = self.traffic()
         try:
-            await traffic.promote()
+            await self._conductor.begin(traffic.routes.cluster)
+            yield traffic
         finally:
             await traffic.close()
-        await self._let_go()
 
     async def withdraw(self) -> None:
         async with self._connection.open() as cluster:
@@ -206,18 +214,13 @@ class KubernetesPlatform:
     async def renew_lease(self, seconds: float) -> None:
         """Renew the lease; whoever gets it anew is from then on the only one whose patches of the route are taken."""
         async with self._connection.open() as cluster:
-            if await self._lease.renew(seconds):
-                await Route(cluster, self._target.namespace, self._target.release).claim(self._lease.token)
-
-    async def _let_go(self) -> None:
-        """Give the lease up at the end of a rollout, so that the next one need not wait."""
-        async with self._connection.open():
-            await self._lease.release()
+            await self._conductor.renew(cluster, seconds)
 
     def traffic(self) -> ClusterTraffic:
         cluster, target = Cluster(self._target.context), self._target
-        gateway, fence = self._host.settings.gateway, self._lease.token
-        return ClusterTraffic(cluster, target.namespace, target.release, gateway, fence=fence)
+        traffic = ClusterTraffic(cluster, target.namespace, target.release, self._host.settings.gateway)
+        self._conductor.fenced(traffic.routes)
+        return traffic
 
     def telemetry(self, policy: RolloutPolicy) -> ClusterTelemetry:
         cluster, target = Cluster(self._target.context), self._target
