@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
-from dawsos.gates.documents import EvidencePath, required_file
+from dawsos.gates.documents import EvidencePath, Malformed, Missing, required_file
 from dawsos.gates.readers.advisories import SEVERITIES, UNKNOWN, Audit, Source, Vulnerability, read_audit
 from dawsos.gates.readers.context import CONTEXT, PRODUCTION, EvaluationContext, read_context
 from dawsos.gates.readers.resolved import Resolved, read_resolved
@@ -61,14 +61,15 @@ def files(options: Options) -> tuple[str, ...]:
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
     """A vulnerability fails the gate whatever else is missing; a package that was not audited never counts as clean."""
     context = read_context(evidence)
-    resolved = read_resolved(options.resolved, required_file(evidence, options.resolved))
-    audits = [_read(source, path, evidence, resolved) for source, path in options.sources.items()]
+    resolved, audits, problem = _read_all(options, evidence)
     written = (
         read_waivers(options.waivers, required_file(evidence, options.waivers), "id", "by") if options.waivers else []
     )
     known = _merged(audits)
     blocking = [found for found in known if found.severity in (*options.fail_on, UNKNOWN)]
     unwaived, waived = _split(blocking, written, context)
+    if problem is not None and not unwaived:
+        raise problem
     every = _gaps(resolved, audits, context, options.max_age)
     gaps, waived_gaps = _waived_gaps(every, written, context)
     not_locked = _not_locked(resolved, audits)
@@ -84,17 +85,35 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
         *(_with_expired(str(gap), {NOT_AUDITED}, gap.package, written, context) for gap in gaps), *not_locked,
         *(f"{found}, {waiver}" for found, waiver in waived.items()), *(f"{gap}, {waiver}" for gap, waiver in waived_gaps.items()),
     )  # fmt: skip
-    read = files(options)
+    read = tuple(name for name in files(options) if name in evidence)
     until = earliest(used, *_stale_at(audits, options.max_age))
     gap = _summary(gaps, not_locked, audits)
     if unwaived:
-        return Measurement("fail", measured, limit, findings[0], read, findings)
+        also = () if problem is None else (f"NOT AUDITED: {problem}",)
+        return Measurement("fail", measured, limit, findings[0], read, (*findings, *also))
     if gaps or not_locked:
         if options.not_audited == "block" or context.profile == PRODUCTION:
             return Measurement("no_data", measured, limit, gap, read, findings)
         gap = f"warning: {gap}"
     message = gap or "all audited, nothing known that blocks"
     return Measurement("pass", measured, limit, message, read, findings, valid_until=until, unchecked=bool(gap))
+
+
+def _read_all(options: Options, evidence: Evidence) -> tuple[Resolved, list[Audit], Missing | Malformed | None]:
+    """Return the lock, the reports that can be read, and what stands against the first file that cannot."""
+    problems: list[Missing | Malformed] = []
+    resolved = Resolved({})
+    try:
+        resolved = read_resolved(options.resolved, required_file(evidence, options.resolved))
+    except (Missing, Malformed) as problem:
+        problems.append(problem)
+    audits = []
+    for source, path in options.sources.items():
+        try:
+            audits.append(_read(source, path, evidence, resolved))
+        except (Missing, Malformed) as problem:
+            problems.append(problem)
+    return resolved, audits, problems[0] if problems else None
 
 
 def _read(source: Source, path: str, evidence: Evidence, resolved: Resolved) -> Audit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -266,3 +267,104 @@ def test_a_report_finds_a_package_of_npm_whose_name_has_a_dot() -> None:
     lock = {"lockfileVersion": 3, "packages": {"node_modules/lodash.merge": {"version": "4.6.1"}}}
     clean = {"Results": [{"Packages": [{"Name": "lodash.merge", "Version": "4.6.1"}]}]}
     assert check("trivy", clean, lock).passed
+
+
+NPM_6: dict[str, Any] = {
+    "actions": [],
+    "advisories": {
+        "77": {
+            "id": 77, "module_name": "left-trim", "severity": "critical", "title": "code runs on parse",
+            "findings": [{"version": "1.0.0", "paths": ["left-trim"]}],
+        }
+    },
+    "metadata": {"vulnerabilities": {"critical": 1}, "totalDependencies": 1},
+}  # fmt: skip
+LEFT_LOCK = {"lockfileVersion": 3, "packages": {"": {"name": "demo"}, "node_modules/left-trim": {"version": "1.0.0"}}}
+ADVISORY = {"type": "auditAdvisory", "data": {"advisory": NPM_6["advisories"]["77"]}}
+SUMMARY = {"type": "auditSummary", "data": {"totalDependencies": 1, "vulnerabilities": {}}}
+YARN_4 = {
+    "value": "left-trim",
+    "children": {"ID": 77, "URL": "https://x/77", "Severity": "critical", "Tree Versions": ["1.0.0"]},
+}
+SCANNER: dict[str, Any] = {
+    "results": [
+        {
+            "source": {"path": "requirements.txt"},
+            "packages": [
+                {
+                    "package": {"name": "Jinja2", "version": "2.10", "ecosystem": "PyPI"},
+                    "vulnerabilities": [{"id": "GHSA-1", "aliases": ["CVE-1"]}],
+                    "groups": [{"ids": ["GHSA-1"], "max_severity": "8.6"}],
+                }
+            ],
+        }
+    ]
+}
+
+
+def lines(*rows: Any) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.mark.parametrize("not_audited", ["block", "warn"])
+@pytest.mark.parametrize(
+    ("source", "report", "resolved", "line"),
+    [
+        ("npm-audit", NPM_6, LEFT_LOCK, "left-trim 1.0.0: 77 (CRITICAL)"),
+        ("npm-audit", lines(ADVISORY, SUMMARY), LEFT_LOCK, "left-trim 1.0.0: 77 (CRITICAL)"),
+        ("npm-audit", lines(ADVISORY), LEFT_LOCK, "left-trim 1.0.0: 77 (CRITICAL)"),
+        ("npm-audit", lines(YARN_4), LEFT_LOCK, "left-trim 1.0.0: 77 (CRITICAL)"),
+        ("osv", SCANNER, LOCK, "jinja2 2.10: GHSA-1 (HIGH)"),
+        # What was found stays found, also where the report is of another lock, or the lock cannot be read.
+        (
+            "npm-audit",
+            NPM | {"metadata": {"dependencies": {"total": 9}}},
+            NPM_LOCK,
+            "lodash 4.17.20: GHSA-35jh-r3h4-6jhm (HIGH)",
+        ),
+        ("npm-audit", NPM, "{", "lodash ?: GHSA-35jh-r3h4-6jhm (HIGH)"),
+        ("osv", OSV, "# nothing", "jinja2 2.10: PYSEC-2019-217"),
+    ],
+)
+def test_a_vulnerability_blocks_whatever_else_is_missing(
+    source: str, report: Any, resolved: Any, line: str, not_audited: str
+) -> None:
+    verdict = check(source, report, resolved, not_audited=not_audited)
+    assert (verdict.result, verdict.message) == ("fail", line)
+
+
+def test_the_forms_of_yarn_and_osv_scanner_say_what_they_audited() -> None:
+    assert check("npm-audit", lines(SUMMARY), LEFT_LOCK).passed
+    assert check("npm-audit", NPM_6 | {"advisories": {}, "metadata": {"totalDependencies": 1}}, LEFT_LOCK).passed
+    package = SCANNER["results"][0]["packages"][0]
+    clean = {"results": [{"packages": [{"package": package["package"]}]}]}
+    assert check("osv", clean).passed
+    assert check("osv", {"results": []}).result == "no_data"
+    assert check("npm-audit", lines({"type": "error", "data": "no"}), LEFT_LOCK).result == "no_data"
+
+
+@pytest.mark.parametrize(
+    ("source", "report"),
+    [
+        ("npm-audit", {}), ("npm-audit", {"dependencies": []}), ("trivy", {"vulnerabilities": {}}), ("osv", NPM), ("grype", NPM),
+        ("pip-audit", NPM), ("npm-audit", NPM_6 | {"advisories": {}}), ("npm-audit", lines(ADVISORY)[:-9]),
+        ("npm-audit", NPM | {"vulnerabilities": {}, "metadata": {"vulnerabilities": {"total": 2}, "dependencies": 1}}),
+    ],
+)  # fmt: skip
+def test_a_report_of_another_tool_or_a_cut_one_is_an_error_also_where_gaps_are_a_warning(
+    source: str, report: Any
+) -> None:
+    assert check(source, report, NPM_LOCK, not_audited="warn").result == "error"
+
+
+def test_a_package_of_another_index_is_not_the_one_that_is_locked() -> None:
+    report = {"Results": [{"Type": "npm", "Packages": [{"Name": "jinja2", "Version": "2.10"}]}]}
+    assert check("trivy", report).result == "no_data"
+    assert check("trivy", {"Results": [report["Results"][0] | {"Type": "pip"}]}).passed
+
+
+def test_one_source_that_cannot_be_read_hides_nothing_that_another_found() -> None:
+    evidence = {"a.json": OSV, "b.json": "{", "resolved": LOCK, "context.json": context()}
+    verdict = ask("vulnerabilities", evidence, sources={"trivy": "b.json", "osv": "a.json"}, resolved="resolved")
+    assert (verdict.result, verdict.message) == ("fail", "jinja2 2.10: PYSEC-2019-217")
+    assert verdict.findings[-1].startswith("NOT AUDITED: b.json is not JSON")

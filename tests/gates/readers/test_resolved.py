@@ -35,12 +35,12 @@ httpx[http2,socks] == 0.28.1 \\
 
 zope.interface==7.2  # via pyramid
 """
-    assert read(lock) == Resolved({"typing-extensions": "4.0", "httpx": "0.28.1", "zope-interface": "7.2"})
+    assert read(lock) == Resolved({"typing-extensions": "4.0", "httpx": "0.28.1", "zope-interface": "7.2"}, kind="pypi")
 
 
 def test_what_has_a_marker_is_conditional_unless_it_is_pinned_without_one() -> None:
     lock = 'a==1\ncolorama==0.4 ; sys_platform == "win32"\nb==2; python_version < "3.12"\nb==3\n'
-    assert read(lock) == Resolved({"a": "1", "b": "3"}, frozenset({"colorama"}))
+    assert read(lock) == Resolved({"a": "1", "b": "3"}, frozenset({"colorama"}), kind="pypi")
 
 
 def test_a_comment_does_not_take_the_next_line_with_it() -> None:
@@ -93,6 +93,7 @@ def test_a_package_lock_names_its_packages_and_neither_itself_nor_links() -> Non
         {"left-pad": "1.3.0", "@scope/part": "2.0.0", "deep": "0.1.0", "real": "3.0.0", "both": "1.0.0"},
         frozenset({"fsevents"}),
         further=1,
+        kind="npm",
     )
 
 

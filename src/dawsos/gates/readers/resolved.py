@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from dawsos.gates.documents import Malformed, Missing, decode, get_text, mapping, parse_object, rows
 from dawsos.gates.readers.spdx import components
@@ -19,12 +20,15 @@ _PIN = re.compile(
 class Resolved:
     """``pins`` must be audited; ``conditional`` packages have a marker and may be absent on this machine.
 
+    ``kind`` is the index of the names (pypi, npm), empty where the file is of several.
+
     ``further`` counts the entries of a package-lock.json beyond the names: npm installs a package in several versions.
     """
 
     pins: dict[str, str]
     conditional: frozenset[str] = frozenset()
     further: int = 0
+    kind: Literal["", "npm", "pypi"] = ""
 
 
 def read_resolved(name: str, content: bytes) -> Resolved:
@@ -57,7 +61,7 @@ def _pins(name: str, content: bytes) -> Resolved:
             pins[canonical_package(pin["name"])] = pin["version"]
     if not pins:
         raise Missing(f"{name} pins nothing")
-    return Resolved(pins, frozenset(conditional - pins.keys()))
+    return Resolved(pins, frozenset(conditional - pins.keys()), kind="pypi")
 
 
 def _from_json(name: str, content: bytes) -> Resolved:
@@ -92,7 +96,7 @@ def _package_lock(name: str, document: JsonObject) -> Resolved:
         else:
             pins[package] = str(facts.get("version", ""))
     conditional = frozenset(optional - pins.keys())
-    return Resolved(pins, conditional, entries - len(pins) - len(conditional))
+    return Resolved(pins, conditional, entries - len(pins) - len(conditional), "npm")
 
 
 def _spdx(name: str, row: JsonObject) -> list[tuple[str, str]]:
