@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.toolchain import base_environment
-from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.process import CommandOutcome
 from dawsos.model.release import Release
@@ -66,6 +66,8 @@ class MemoryEnvironment:
     """
 
     up: bool = False
+    # What the environment needs and has not, in words.
+    missing: str = ""
     deployments: dict[str, Kept] = field(default_factory=dict)
     roles: Roles = field(default_factory=Roles)
     broken: set[str] = field(default_factory=set)
@@ -104,6 +106,10 @@ class MemoryPlatform:
     @property
     def name(self) -> str:
         return self._host.name
+
+    async def check(self) -> None:
+        if self.environment.missing:
+            raise BadInput(self.environment.missing, fix="get it")
 
     async def prepare(self, spec: EnvironmentSpec) -> None:
         self._spec = spec

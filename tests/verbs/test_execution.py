@@ -11,8 +11,10 @@ import pytest
 from dawsos.actions import verification
 from dawsos.adapters.locks import owned
 from dawsos.errors import BadInput, OwnedElsewhere
+from dawsos.model.environment import EnvironmentSettings
 from dawsos.runs.context import RunContext
 from dawsos.runs.project import load_run
+from dawsos.verbs import execution
 from dawsos.verbs.execution import (
     Options,
     execute,
@@ -50,6 +52,21 @@ def test_a_named_file_that_is_missing_is_said_with_where_it_was_looked_for(paper
     options = Options("production")
     with pytest.raises(BadInput, match=r"requirements\.txt.* in commit c0ffee00"):
         must_be_ready(paper.pipeline, paper.pipeline.stages, options, paper.project.root, where=" in commit c0ffee00")
+
+
+def test_an_environment_that_lacks_something_is_told_before_the_first_gate(paper: Paper) -> None:
+    """Of the named stages alone: the environment of another job may need what this machine has not."""
+    on_a_cluster = EnvironmentSettings(platform="kubernetes", context="c", namespace="n", release="r", chart="x")
+    pipeline = paper.pipeline.model_copy(
+        update={"environments": {**paper.pipeline.environments, "production": on_a_cluster}}
+    )
+    paper.environments["production"].missing = "there is no helm on PATH"
+    stages = [
+        paper.pipeline.stage("lint").model_copy(update={"environment": name}) for name in ("staging", "production")
+    ]
+    execution._check_environments(paper.tools, pipeline, stages[:1], "production", paper.project.root)
+    with pytest.raises(BadInput, match="no helm on PATH"):
+        execution._check_environments(paper.tools, pipeline, stages, "production", paper.project.root)
 
 
 def test_a_run_that_looks_at_an_environment_is_alone_with_it(paper: Paper) -> None:

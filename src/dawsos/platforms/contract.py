@@ -234,6 +234,12 @@ class Platform(Protocol):
     @property
     def name(self) -> str: ...
 
+    async def check(self) -> None:
+        """Look whether all is there that an environment needs and this tool does not bring: programs, rights, a cluster.
+
+        It changes nothing.  Raises BadInput with everything that is missing, and how to get it."""
+        ...
+
     async def prepare(self, spec: EnvironmentSpec) -> None:
         """Start what the environment needs before any release (services, proxy); what runs already is kept.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import secrets
@@ -37,7 +38,7 @@ from dawsos.runs.inputs import takes_seed
 from dawsos.runs.lifecycle import RunOutcome, carry_out, deploying, start
 from dawsos.runs.planner import Planner, Source
 from dawsos.runs.preload import preload
-from dawsos.runs.project import Project, open_tools, remove_abandoned
+from dawsos.runs.project import Project, Tools, open_tools, remove_abandoned
 
 MakeReporters = Callable[[Pipeline, Sequence[Stage]], Sequence[Reporter]]
 
@@ -102,6 +103,7 @@ def begin(
     # What a named stage needs may have been done by another job, whose environments have variables that this one lacks.
     named = [stage for stage in chosen if not options.stages or stage.id in options.stages]
     passed.take(project, pipeline, named, options.profile, os.environ, fresh=True)
+    _check_environments(tools, pipeline, named, options.profile, root)
     started = RunStarted(
         command=command,
         commit=commit.sha,
@@ -119,6 +121,20 @@ def begin(
     )
     with start(tools, make_reporters(pipeline, chosen), started) as session:
         return execute(RunContext(tools, pipeline, commit, root, session), options, chosen)
+
+
+def _check_environments(tools: Tools, pipeline: Pipeline, named: Sequence[Stage], profile: str, root: Path) -> None:
+    """Raise BadInput for an environment of a stage that this run could not deploy to: now, and not after minutes of gates."""
+
+    async def check(names: Sequence[str]) -> None:
+        for name in names:
+            await tools.platform(name, pipeline.environment(name, profile), root).check()
+
+    names = list(dict.fromkeys(stage.environment for stage in named if stage.environment is not None))
+    # What runs on this machine comes with the tool; to load its platform only to hear that would slow every start.
+    names = [name for name in names if pipeline.environment(name, profile).platform != "local"]
+    if names:
+        asyncio.run(check(names))
 
 
 def _environments(chosen: Sequence[Stage], uses: Uses) -> dict[str, str]:

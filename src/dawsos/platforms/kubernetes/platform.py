@@ -71,16 +71,21 @@ class KubernetesPlatform:
         async with self._connection.open() as cluster:
             yield Bed(cluster, self._target, self._helm, host.clock, host.redactor, fixed, log)
 
+    async def check(self) -> None:
+        """Raise BadInput with everything that is missing: programs, context, namespace, rights, kinds, the chart."""
+        if not self._checked:
+            async with self._connection.open() as cluster:
+                await must_be_there(cluster, self._target, self._host.settings.gateway)
+            self._checked = True
+
     async def prepare(self, spec: EnvironmentSpec) -> None:
         """Check what must be there, complete the Secret, and install the chart with its embedded services and stand-ins.
 
         Raises BadInput for what is missing, before anything is changed.
         """
         host, target = self._host, self._target
+        await self.check()
         async with self._connection.open() as cluster:
-            if not self._checked:
-                await must_be_there(cluster, target, spec.settings.gateway)
-                self._checked = True
             remember(host.folder, spec.settings.model_dump(mode="json", by_alias=True, exclude_unset=True))
             secret = await secrets.ensure(cluster, target, spec)
         host.redactor.add([*secret.values(), *secrets_in({**spec.settings.env, **spec.given})])

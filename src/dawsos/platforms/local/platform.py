@@ -45,6 +45,9 @@ class LocalPlatform:
     def name(self) -> str:
         return self._host.name
 
+    async def check(self) -> None:
+        """Nothing: whatever an environment on this machine needs comes with the tool."""
+
     async def prepare(self, spec: EnvironmentSpec) -> None:
         """Start the supervisor, the services, the stand-ins and the proxy, and teach the redactor the environment's secrets."""
         environment, service = self._environment, spec.service
