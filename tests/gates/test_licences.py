@@ -134,3 +134,46 @@ def test_a_reason_and_a_forbidden_family_are_words() -> None:
     with pytest.raises(ValidationError):
         Options(forbid=("G",))
     assert Options(listed={"x": "y"}, forbid=("GP",)).forbid == ("GP",)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "GPL-3.0-only AND LicenseRef-house-terms", "house terms; GNU General Public License v3", "GPL-3.0-only, house terms",
+        "house terms AND (GPL-2.0-only OR AGPL-3.0-only)", "House/GPL",
+    ],
+)  # fmt: skip
+def test_what_is_forbidden_never_passes_also_beside_an_unknown_part(words: str) -> None:
+    verdict = ask("licences", {"licences.json": [licence("oddlib", words)]}, listed={"oddlib": "legal looked at it"})
+    assert verdict.result == "fail"
+
+
+@pytest.mark.parametrize("words", ["GPL-3.0-only OR LicenseRef-house-terms", "house terms", "MIT AND house terms"])
+def test_an_unknown_part_that_may_be_chosen_passes_by_name(words: str) -> None:
+    assert ask("licences", {"licences.json": [licence("oddlib", words)]}, listed={"oddlib": "why"}).passed
+    assert not ask("licences", {"licences.json": [licence("oddlib", words)]}).passed
+
+
+def test_trove_classifiers_are_licences() -> None:
+    names = ["License :: OSI Approved :: MIT License", "License :: OSI Approved :: Apache Software License"]
+    two = [{"license": {"id": "Apache-2.0"}}, {"license": {"name": names[1]}}]
+    listed = [
+        {"name": "one", "purl": "pkg:pypi/one@1", "licenses": [{"license": {"name": names[0]}}]},
+        {"name": "two", "purl": "pkg:pypi/two@1", "licenses": two},
+    ]
+    assert ask("licences", {"licences.json": {"bomFormat": "CycloneDX", "components": listed}}).passed
+    gpl = "License :: OSI Approved :: GNU General Public License v3 (GPLv3)"
+    assert not allowed(gpl, Options(), listed=True)
+    assert not allowed("License :: OSI Approved", Options(), listed=False)
+
+
+def test_rows_that_are_files_or_an_operating_system_are_no_packages() -> None:
+    listed = [
+        {"type": "application", "name": "requirements.txt"},
+        {"type": "operating-system", "name": "debian"},
+        component("one", "pkg:pypi/one@1", "MIT"),
+    ]
+    verdict = ask("licences", {"licences.json": {"bomFormat": "CycloneDX", "components": listed}})
+    assert (verdict.result, verdict.measured) == ("pass", "0 of 1 packages not allowed")
+    odd = {"type": "file", "name": "x", "licenses": [{"license": {"id": "GPL-3.0-only"}}]}
+    assert not ask("licences", {"licences.json": {"bomFormat": "CycloneDX", "components": [odd]}}).passed

@@ -80,3 +80,46 @@ def test_the_smallest_minimum_is_one() -> None:
     assert Options(min_packages=1, kinds={"pypi": 1}).min_packages == 1
     with pytest.raises(ValidationError):
         Options(min_packages=0)
+
+
+def part(name: str, version: str, kind: str = "pypi") -> dict[str, str]:
+    return {"type": "library", "name": name, "version": version, "purl": f"pkg:{kind}/{name}@{version}"}
+
+
+@pytest.mark.parametrize(
+    ("component", "result"),
+    [
+        (part("weblib", "9.9"), "pass"),
+        (part("weblib", "9.9.0"), "pass"),
+        (part("weblib", "1.0"), "fail"),
+        (part("weblib", "9.9", "npm"), "fail"),
+        ({"name": "weblib", "version": "9.9"}, "pass"),
+    ],
+    ids=["the same", "the same, written otherwise", "another version", "another index", "of no index"],
+)
+def test_a_locked_package_is_listed_in_its_version_and_on_its_index(component: Any, result: str) -> None:
+    evidence = {"sbom.json": {"bomFormat": "CycloneDX", "components": [component]}, "lock.txt": "weblib==9.9\n"}
+    assert ask("sbom", evidence, resolved="lock.txt").result == result
+
+
+def test_a_version_that_differs_is_named_and_one_that_is_not_told_is_a_remark() -> None:
+    bill = {"bomFormat": "CycloneDX", "specVersion": "1.7", "components": [part("weblib", "1.0")]}
+    verdict = ask("sbom", {"sbom.json": bill, "lock.txt": "weblib==9.9\n"}, resolved="lock.txt")
+    assert verdict.message == "weblib 9.9 is locked and 1.0 listed: the bill is of another lock"
+    silent = ask("sbom", {"sbom.json": cyclonedx("weblib"), "lock.txt": "weblib==9.9\n"}, resolved="lock.txt")
+    assert (silent.result, silent.unchecked) == ("pass", True)
+    assert silent.measured == "1 packages (CycloneDX), 1 without a version"
+
+
+def test_files_and_an_operating_system_do_not_fill_the_floor() -> None:
+    listed = [
+        {"type": "operating-system", "name": "debian", "version": "12"},
+        {"type": "file", "name": "/etc/x"},
+        {"type": "application", "name": "requirements.txt"},
+    ]
+    bill = {"bomFormat": "CycloneDX", "components": listed}
+    assert ask("sbom", {"sbom.json": bill}).measured == "0 packages (CycloneDX)"
+
+
+def test_a_form_that_is_not_known_is_an_error() -> None:
+    assert ask("sbom", {"sbom.json": cyclonedx("a") | {"specVersion": "2.0"}}).result == "error"

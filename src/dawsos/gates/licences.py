@@ -14,7 +14,7 @@ from pydantic import Field
 
 from dawsos.gates.contract import Evidence, GateKind, Measurement
 from dawsos.gates.documents import EvidencePath, Missing, get_text, parse_json, required_file, rows
-from dawsos.gates.readers.licence_words import expression_of
+from dawsos.gates.readers.licence_words import expression_of, lenient_expression_of
 from dawsos.gates.readers.spdx import Package, read_packages
 from dawsos.model.json import Json
 from dawsos.model.names import canonical_package
@@ -100,11 +100,13 @@ def _problem(package: Package, options: Options) -> str | None:
 def allowed(words: str, options: Options, *, listed: bool) -> bool:
     """Return whether the policy allows ``words``: OR needs one side, AND (and ``;``) both, WITH keeps its licence.
 
-    With ``listed`` everything is allowed that is not forbidden, also an unknown licence.
+    With ``listed`` everything is allowed that is not forbidden, also an unknown licence, but not beside a forbidden one.
     """
     expression = expression_of(words)
     if expression is None:
-        return listed
+        # Its parts that are known still count: nobody listed a name to let a forbidden licence pass.
+        known = lenient_expression_of(words)
+        return listed and (known is None or _allowed(known, options, listed=True))
     return _allowed(expression, options, listed=listed)
 
 

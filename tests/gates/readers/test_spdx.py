@@ -194,3 +194,19 @@ def test_both_forms_say_the_same_of_the_same_packages(named: list[tuple[str, str
     found = read_packages("sbom.json", ours)[1]
     assert found == read_packages("sbom.json", theirs)[1]
     assert [(one.name, one.kind) for one in found] == named
+
+
+def test_spdx_3_is_read_with_its_relations() -> None:
+    package = {"type": "software_Package", "spdxId": "p", "name": "one", "software_packageVersion": "1.0"}
+    graph: Any = [
+        {"type": "SpdxDocument", "rootElement": ["app"]},
+        {"type": "software_Package", "spdxId": "app", "name": "the subject"},
+        {"type": "software_Package", "spdxId": "os", "name": "debian", "software_primaryPurpose": "operatingSystem"},
+        package | {"software_packageUrl": "pkg:pypi/one@1.0"},
+        {"type": "simplelicensing_LicenseExpression", "spdxId": "l", "simplelicensing_licenseExpression": "MIT"},
+        {"type": "Relationship", "relationshipType": "hasDeclaredLicense", "from": "p", "to": ["l"]},
+    ]
+    assert read_packages("f", {"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": graph}) == (
+        "SPDX",
+        [Package("one", "1.0", "pypi", "MIT")],
+    )

@@ -59,6 +59,8 @@ _FAMILIES = (
 )
 _VERSION = re.compile(r"v?(?:ersion )?(\d)(?:\.(\d))?")
 _LATER = re.compile(r"or\s+(?:any\s+)?(?:later|newer)|\+", re.IGNORECASE)
+_TROVE = re.compile(r"License\s*::\s*(?:OSI Approved\s*::\s*)?", re.IGNORECASE)
+_UNKNOWN = "LicenseRef-unknown"
 _SEPARATOR = re.compile(r"\s*;\s*")
 _OPERATOR = re.compile(r"\s+(AND|OR)\s+|([()])", re.IGNORECASE)
 
@@ -80,8 +82,22 @@ def expression_of(words: str) -> LicenseExpression | None:
     return _parsed(" AND ".join(f"({part})" for part in parts))
 
 
-def _spdx_text(words: str) -> str:
-    """Return ``words`` as an SPDX expression, an empty text when they cannot be mapped."""
+def lenient_expression_of(words: str) -> LicenseExpression | None:
+    """Return the expression for ``words`` in which ``LicenseRef-unknown`` stands for each part that is not known.
+
+    None where not even the parts can be told; a part in words that names a family of licences is one of that family.
+    """
+    parts = [_spdx_text(part, unknown=_UNKNOWN) or _UNKNOWN for part in re.split(r"[;,/|&]", words) if part.strip()]
+    try:
+        return licensing().parse(" AND ".join(f"({part})" for part in parts), validate=False) if parts else None
+    except (ExpressionError, AssertionError, LookupError, TypeError):
+        return None
+
+
+def _spdx_text(words: str, unknown: str = "?") -> str:
+    """Return ``words`` as an SPDX expression, an empty text when they cannot be mapped; ``unknown`` stands for such a part."""
+    # pip-licenses takes it off a trove classifier, cyclonedx-py does not.
+    words = _TROVE.sub("", words.strip())
     if _valid(words):
         return words
     whole = _single(words)
@@ -96,11 +112,11 @@ def _spdx_text(words: str) -> str:
         operand = pieces[index].strip()
         operator = (pieces[index + 1] or pieces[index + 2] or "") if index + 2 < len(pieces) else ""
         if operand:
-            made.append(_single(operand) or (operand if _valid(operand) else "?"))
+            made.append(_single(operand) or (operand if _valid(operand) else unknown))
         if operator:
             made.append(operator.upper())
     text = " ".join(made)
-    return text if "?" not in made and _valid(text) else ""
+    return text if "?" not in made and (unknown in made or _valid(text)) else ""
 
 
 def _single(words: str) -> str:

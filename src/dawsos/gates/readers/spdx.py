@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dawsos.gates.documents import Malformed, get, mapping, rows
-from dawsos.model.json import JsonObject
+from dawsos.gates.documents import Malformed, get, get_text, mapping, optional_rows, rows
+from dawsos.model.json import Json, JsonObject
 
 # Kinds of packages that come with a base image; everything else is a dependency of the application.
 BASE_KINDS = frozenset({"deb", "apk", "rpm", "alpm"})
@@ -34,6 +34,8 @@ class Package:
 
 def read_packages(name: str, document: JsonObject) -> tuple[BomFormat, list[Package]]:
     """Return the form (SPDX, CycloneDX) and its packages; raises Malformed.  A form without its list has none."""
+    if "@graph" in document:
+        return "SPDX", _spdx_3(name, document)
     if "spdxVersion" in document:
         listed = rows(f"{name}: packages", document.get("packages", []))
         subjects = _described(name, document)
@@ -41,6 +43,9 @@ def read_packages(name: str, document: JsonObject) -> tuple[BomFormat, list[Pack
             _spdx(name, row) for row in listed if row.get("SPDXID") not in subjects and _is_named(name, row)
         ]
     if document.get("bomFormat") == "CycloneDX":
+        version = document.get("specVersion", "1.")
+        if not str(version).startswith("1."):
+            raise Malformed(f"{name} is CycloneDX {version}; 1.x is read")
         listed = components(name, document)
         return "CycloneDX", [package for row in listed if (package := _cyclonedx(name, row)) is not None]
     raise Malformed(f"{name} is neither SPDX nor CycloneDX")
@@ -56,10 +61,19 @@ def components(name: str, document: JsonObject) -> list[JsonObject]:
 
 def _is_named(name: str, row: JsonObject) -> bool:
     """Return whether the entry is a package; raises Malformed for one that has a licence, which would be left out unseen."""
+    if str(row.get("type") or row.get("primaryPackagePurpose") or "").lower() == "operating-system":
+        return False
     stated = {str(row.get(key) or "NONE") for key in ("licenseConcluded", "licenseDeclared")} - {"NOASSERTION", "NONE"}
     if not row.get("name") and (stated or row.get("licenses")):
         raise Malformed(f"{name}: a package has a licence and no name")
-    return bool(row.get("name"))
+    return bool(row.get("name")) and not _is_file(row, bool(stated) or bool(row.get("licenses")))
+
+
+def _is_file(row: JsonObject, has_licence: bool) -> bool:
+    """Return whether the entry is a file, or a lock file as Trivy lists it: an application without version, licence and purl."""
+    kind = str(row.get("type") or row.get("primaryPackagePurpose") or "").lower()
+    version, reference = row.get("version") or row.get("versionInfo"), row.get("purl") or row.get("externalRefs")
+    return not has_licence and (kind == "file" or (kind == "application" and not version and not reference))
 
 
 def _described(name: str, document: JsonObject) -> set[object]:
@@ -88,6 +102,40 @@ def _spdx(name: str, row: JsonObject) -> Package:
     return Package(
         str(row["name"]), str(row.get("versionInfo") or ""), _kind(purls[0] if purls else ""), licence, listed
     )
+
+
+def _spdx_3(name: str, document: JsonObject) -> list[Package]:
+    """Return the packages of SPDX 3.0, in which licences are elements and relations lead to them."""
+    graph = rows(f"{name}: @graph", document["@graph"])
+    words = {
+        str(row.get("spdxId") or row.get("@id")): str(row.get("simplelicensing_licenseExpression") or row.get("name"))
+        for row in graph
+        if str(row.get("type")).startswith(("simplelicensing_", "expandedlicensing_"))
+    }
+    roots = {str(root) for row in graph for root in _listed(row.get("rootElement"))}
+    licences: dict[str, dict[str, str]] = {}
+    for row in graph:
+        relation = str(row.get("relationshipType"))
+        if relation in ("hasConcludedLicense", "hasDeclaredLicense"):
+            told = "; ".join(words.get(str(to), "NOASSERTION") for to in _listed(row.get("to")))
+            licences.setdefault(str(row.get("from")), {})[relation] = told
+    found = []
+    for row in (row for row in graph if row.get("type") == "software_Package"):
+        identity = str(row.get("spdxId") or row.get("@id"))
+        purpose = str(row.get("software_primaryPurpose") or "").lower()
+        if identity in roots or purpose in ("operatingsystem", "file"):
+            continue
+        others = [str(other.get("identifier")) for other in optional_rows(name, row, "externalIdentifier")]
+        purl = str(row.get("software_packageUrl") or next((p for p in others if p.startswith("pkg:")), ""))
+        stated = licences.get(identity, {})
+        licence = stated.get("hasConcludedLicense") or stated.get("hasDeclaredLicense") or "NOASSERTION"
+        version = str(row.get("software_packageVersion") or "")
+        found.append(Package(get_text(name, row, "name"), version, _kind(purl), licence))
+    return found
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _cyclonedx(name: str, row: JsonObject) -> Package | None:
