@@ -172,6 +172,20 @@ def test_it_tries_on_when_the_api_server_is_away_and_then_waits_a_moment_for_the
     assert "the API server answers again" in said
 
 
+def test_an_api_server_that_answers_every_other_time_does_not_put_it_off() -> None:
+    async def scene(world: World) -> None:
+        await world.lease.renew(2)
+        for _ in range(20):
+            world.objects.away = not world.objects.away
+            if await world.guardian.look():
+                break
+            await world.clock.sleep(0.25)
+        assert world.weights == [100, 0]
+        assert world.clock.elapsed <= 3.5
+
+    play(scene)
+
+
 def test_what_failed_is_tried_again_by_it_and_by_the_guardian_after_it() -> None:
     async def scene(world: World) -> None:
         await world.lease.renew(1)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _POLL = 0.25
 # A request must not outlast its use; and a loop that hangs is started anew by Kubernetes.
-_TIMEOUT = 2.0
+_TIMEOUT = 5.0
 _HANGS_AFTER = 60.0
 # The length of the guardian's own hold on the lease.
 _HOLD = 5
@@ -73,7 +73,7 @@ class Guardian:
         self._route = paths.of("httproutes", watched.route)
         self._events = paths.of("events")
         self._trouble = ""
-        self._away, self._back = False, -_GRACE
+        self._away, self._back, self._graced = False, -_GRACE, ""
 
     async def run(self) -> None:
         """Look after the release until this task is cancelled."""
@@ -103,8 +103,10 @@ class Guardian:
             return False
         state, now = LeaseState.of(found), self._clock.monotonic()
         quiet, run_out = self._watch.quiet(state), self._watch.has_run_out(state)
-        if self._away:
-            self._away, self._back = False, now
+        if self._away and state.version != self._graced:
+            # Once for each renewal: an API server that often fails must not put it off again and again.
+            self._back, self._graced = now, state.version
+        self._away = False
         # Its own hold, in which it failed, needs no second waiting; that of another guardian does.
         if state.holder != self._name and (not run_out or now - self._back < _GRACE):
             return False
