@@ -41,7 +41,7 @@ class Cluster:
     """``prometheus`` is its URL as Flagger reaches it, ``image`` one with python3 that the nodes have or can pull.
 
     ``context`` is that of the kubeconfig.  ``imports`` is a command that gives the OCI archive on its standard input to the nodes.
-    ``script`` is deploy/cluster/cluster where the cluster is the tests' own, which may stop parts of it.
+    ``script`` is deploy/cluster/cluster where the cluster is one of the project's own, of which tests may stop parts.
     """
 
     kubeconfig: Path
@@ -68,7 +68,10 @@ class Cluster:
         """Run ``deploy/cluster/cluster WORDS`` for the tests' own cluster and return what it prints."""
         if self.script is None:
             pytest.skip("the cluster is somebody else's: nothing of it is stopped")
-        done = subprocess.run([str(self.script), *words], capture_output=True, text=True, check=False, timeout=600)
+        own = {**os.environ, "CLUSTER_RUN": str(self.kubeconfig.parent)}
+        done = subprocess.run(
+            [str(self.script), *words], env=own, capture_output=True, text=True, check=False, timeout=600
+        )
         assert done.returncode == 0, f"cluster {' '.join(words)}: {done.stderr.strip()}"
         return done.stdout
 
@@ -93,7 +96,8 @@ def cluster() -> Cluster:
         pytest.fail("there is a cluster, and no kubectl on PATH")
     told = YAML(typ="safe", pure=True).load(Path(named).read_text())
     gateways = {provider: Gateway(**gateway) for provider, gateway in told.pop("gateways").items()}
-    return Cluster(Path(told.pop("kubeconfig")), gateways=gateways, **told)
+    script = told.pop("script", None)
+    return Cluster(Path(told.pop("kubeconfig")), gateways=gateways, script=Path(script) if script else None, **told)
 
 
 @dataclass(frozen=True)

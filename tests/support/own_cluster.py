@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from support.cluster import Cluster, Gateway
+from support import cluster as existing
+from support.cluster import Cluster
 
 # Names a folder with the programs (bin/NAME.xz), so that none is built; empty for none.
 PROGRAMS = "DAWSOS_KUBERNETES"
@@ -57,24 +58,15 @@ def own_cluster() -> Iterator[Cluster]:
         try:
             told = keeper.stdout.readline().strip()
             assert told == "up", told or "the cluster's keeper ended"
-            yield _described(Path(run))
+            described = subprocess.run([str(SCRIPT), "describe"], check=True, capture_output=True, text=True)
+            file = Path(run) / "described.yaml"
+            file.write_text(described.stdout)
+            # Whoever asks for the cluster by its file finds this one.
+            patch.setenv(existing.VARIABLE, str(file))
+            patch.setenv("DAWSOS_CLUSTER_IMPORT", f"CLUSTER_RUN={run} {SCRIPT} in ctr -n k8s.io images import -")
+            yield existing.cluster()
         finally:
             keeper.stdin.close()
             keeper.stdout.close()
             code = keeper.wait(60)
         assert code == 0, "the cluster left something behind; what it is stands above"
-
-
-def _described(run: Path) -> Cluster:
-    words = (run / "env").read_text().split()
-    address = next(word for word in words if word.startswith("GATEWAY=")).partition("=")[2]
-    ports = {"production": 80, "staging": 81, "http": 82, "spare-1": 83, "spare-2": 84}
-    listeners = {name: f"http://{address}:{port}" for name, port in ports.items()}
-    contour = Gateway(listeners["http"], "contour", "projectcontour", listeners)
-    return Cluster(
-        run / "admin.kubeconfig",
-        {"contour": contour},
-        context="dawsos",
-        imports=str(SCRIPT.parent / "import"),
-        script=SCRIPT,
-    )

@@ -7,6 +7,7 @@ One file a behaviour.  A platform joins by one entry in ``SUBJECTS``.  What a pl
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ _MARKS = {"local": [pytest.mark.e2e], "kubernetes": [pytest.mark.kubernetes]}
 @pytest.fixture(params=[pytest.param(name, marks=_MARKS.get(name, [])) for name in SUBJECTS])
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
     """One environment of one platform, taken down and purged at the end, whatever the test did."""
+    if request.param == "kubernetes":
+        request.getfixturevalue("cluster")
     made = SUBJECTS[request.param](tmp_path)
     try:
         yield made
@@ -51,15 +54,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the conformance report: for each behaviour whether each platform shows it."""
+    """Print the conformance report: for each behaviour whether each platform shows it; also to the file that is asked for."""
     if not _RESULTS:
         return
     platforms = [name for name in SUBJECTS if any(name == key[0] for key in _RESULTS)]
+    behaviours = sorted({key[1] for key in _RESULTS})
+    rows = [[behaviour, *(_cell(_RESULTS.get((name, behaviour))) for name in platforms)] for behaviour in behaviours]
     terminalreporter.section("platform conformance")
-    terminalreporter.write_line(f"{'behaviour':24}" + "".join(f"{name:16}" for name in platforms))
-    for behaviour in sorted({key[1] for key in _RESULTS}):
-        cells = [_cell(_RESULTS.get((name, behaviour))) for name in platforms]
-        terminalreporter.write_line(f"{behaviour:24}" + "".join(f"{cell:16}" for cell in cells))
+    for row in [["behaviour", *platforms], *rows]:
+        terminalreporter.write_line(f"{row[0]:24}" + "".join(f"{cell:16}" for cell in row[1:]))
+    asked = os.environ.get("DAWSOS_CONFORMANCE")
+    if asked:
+        lines = [["Behaviour", *platforms], ["---"] * (1 + len(platforms)), *rows]
+        Path(asked).write_text("".join(f"| {' | '.join(row)} |\n" for row in lines))
 
 
 def _cell(results: Counter[str] | None) -> str:

@@ -1,0 +1,78 @@
+"""Users of one host behind a gateway: an open loop of requests, each with its moment, status and who answered it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``sent`` and ``at`` are seconds since the epoch, ``status`` is 0 for a connection that broke, ``by`` what the page said."""
+
+    sent: float
+    at: float
+    status: int
+    by: str
+
+    @property
+    def bad(self) -> bool:
+        return self.status != 200
+
+
+@dataclass
+class Sent:
+    """What became of the requests, in no order."""
+
+    answers: list[Answer] = field(default_factory=list)
+
+    def between(self, start: float, end: float = float("inf")) -> list[Answer]:
+        return [answer for answer in list(self.answers) if start <= answer.sent <= end]
+
+    def bad(self, start: float = 0.0, end: float = float("inf")) -> list[Answer]:
+        return [answer for answer in self.between(start, end) if answer.bad]
+
+    def by(self, start: float = 0.0) -> Counter[str]:
+        return Counter(answer.by for answer in self.between(start))
+
+    def last(self, by: str) -> float | None:
+        """Return when the last answer of ``by`` came."""
+        return max((answer.at for answer in list(self.answers) if answer.by == by), default=None)
+
+
+@contextmanager
+def users(address: str, host: str, rate: float, senders: int = 8, patience: float = 10.0) -> Iterator[Sent]:
+    """Send ``rate`` requests a second for ``host`` until the block ends; a late sender makes up for what it missed, up to a second."""
+    sent, over, where = Sent(), threading.Event(), urlsplit(address)
+
+    def send(number: int) -> None:
+        connection = HTTPConnection(where.hostname or "", where.port or 80, timeout=patience)
+        due = time.monotonic() + number / rate
+        while not over.wait(max(0.0, due - time.monotonic())):
+            due = max(due + senders / rate, time.monotonic() - 1.0)
+            began = time.time()
+            try:
+                connection.request("GET", "/items", headers={"Host": host})
+                response = connection.getresponse()
+                answer = Answer(began, 0.0, response.status, response.read().decode(errors="replace")[:60])
+            except (OSError, HTTPException) as error:
+                connection.close()
+                answer = Answer(began, 0.0, 0, type(error).__name__)
+            sent.answers.append(Answer(answer.sent, time.time(), answer.status, answer.by))
+        connection.close()
+
+    threads = [threading.Thread(target=send, args=(number,), daemon=True) for number in range(senders)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield sent
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(patience + 5)
