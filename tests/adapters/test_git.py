@@ -252,3 +252,13 @@ def test_what_a_person_ignores_everywhere_is_left_over_all_the_same(
     assert git.untracked_files(root) == ("settings.local",)
     checked_out(project)
     assert not (root / "settings.local").exists()
+
+
+def test_a_commit_is_tagged_once(project: Path) -> None:
+    sha = git.commit(project).sha
+    run(project, "config", "tag.gpgSign", "true")
+    assert git.tag(project, "rollback-20260101-0000", sha) is True
+    assert run(project, "rev-parse", "rollback-20260101-0000") == sha
+    assert git.tag(project, "rollback-20260101-0000", sha) is False
+    with pytest.raises(BadInput):
+        git.tag(project, "rollback-x", "f" * 40)

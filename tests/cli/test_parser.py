@@ -28,7 +28,7 @@ def test_a_verb_gets_a_value_for_each_parameter() -> None:
     assert values("run") == {"stages": (), "no_cache": False, "seed": None, "profile": "laptop"}
     assert values("history --json") == {"as_json": True}
     assert values("show") == {"run_id": "last", "as_json": False}
-    assert values("rollback --as Ada") == {"to": "", "name": "Ada", "reason": "asked for by hand"}
+    assert values("rollback --as Ada") == {"to": "", "name": "Ada", "reason": "asked for by hand", "tag": False}
 
 
 def test_options_and_arguments_may_stand_in_any_order() -> None:

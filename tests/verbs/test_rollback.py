@@ -23,7 +23,7 @@ from dawsos.runs.project import load, load_run, open_tools
 from dawsos.runs.recorder import Session
 from dawsos.verbs import rollback as verb
 from dawsos.verbs.drill import drill
-from dawsos.verbs.rollback import Request, promoted, resume_rollback, rollback
+from dawsos.verbs.rollback import Request, promoted, resume_rollback, rollback, tag_what_serves
 from dawsos.verbs.ship import ship
 from dawsos.verbs.verify import verify
 from support.facts import fact
@@ -420,3 +420,25 @@ def test_a_rollback_reads_only_runs_whose_rollout_is_open(paper: Paper, monkeypa
     # A run may end by the machine's fault while its rollout is open; nobody owns that rollout any more.
     session.record(fact("run_finished", result="infrastructure", exit_code=3, reason="no disk"))
     assert verb._live_rollout(paper.tools) is None
+
+
+def test_what_serves_after_a_rollback_is_tagged_on_request(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
+    older, _ = two_releases(paper)
+    assert finished(paper, rollback(paper.project, ASKED, silent))[0] == 0
+    taken: dict[str, str] = {}
+
+    def tag(root: Path, name: str, sha: str) -> bool:
+        assert root == paper.project.root
+        return name not in taken and not taken.update({name: sha})
+
+    monkeypatch.setattr("dawsos.adapters.git.tag", tag)
+    first = tag_what_serves(paper.project)
+    # Two rollbacks within a minute have a tag each.
+    assert tag_what_serves(paper.project) == f"{first}-2"
+    assert first == "rollback-19700112-1346"
+    assert set(taken.values()) == {older.commit}
+
+
+def test_where_nothing_serves_nothing_is_tagged(paper: Paper) -> None:
+    with pytest.raises(InfrastructureError, match="nothing to tag"):
+        tag_what_serves(paper.project)

@@ -217,5 +217,13 @@ def put_back(root: Path, sha: str) -> None:
     _git(root, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
 
 
+def tag(root: Path, name: str, sha: str) -> bool:
+    """Tag a commit; return False when the repository has a tag of this name already.  Raises InfrastructureError."""
+    if _git(root, "tag", "--list", name).strip():
+        return False
+    _git(root, "-c", "tag.gpgSign=false", "tag", name, sha)
+    return True
+
+
 def _object_format(top: Path) -> str:
     return _git(top, "rev-parse", "--show-object-format").strip()

@@ -225,6 +225,7 @@ VERBS: tuple[Verb, ...] = (
             Parameter("to", "--to", "A release digest or commit. Default: the release before.", "RELEASE"),
             Parameter("name", "--as", "Who asks for it. Default: the name of your account.", "NAME"),
             Parameter("reason", "--reason", "Why.", "TEXT", "asked for by hand"),
+            Parameter("tag", "--tag", "Tag the commit that serves then: rollback-YYYYMMDD-HHMM."),
         ),
         example='dawsos rollback --reason "wrong totals on the dashboard"',
     ),

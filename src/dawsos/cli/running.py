@@ -44,14 +44,17 @@ def resume(*, run_id: str) -> int:
     return _end(verb(here(), run_id, make_reporters))
 
 
-def rollback(*, to: str, name: str, reason: str) -> int:
+def rollback(*, to: str, name: str, reason: str, tag: bool) -> int:
     """``dawsos rollback``."""
     import getpass  # only this verb needs it
 
-    from dawsos.verbs.rollback import Request
+    from dawsos.verbs.rollback import Request, tag_what_serves
     from dawsos.verbs.rollback import rollback as verb
 
-    return _end(verb(here(), Request(name or getpass.getuser(), reason, to), make_reporters))
+    code = _end(verb(here(), Request(name or getpass.getuser(), reason, to), make_reporters))
+    if tag and code == EXIT_DONE:
+        print(f"tag      {tag_what_serves(here())}")
+    return code
 
 
 def drill(*, fault: str, profile: str) -> int:

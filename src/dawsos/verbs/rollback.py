@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, replace
 
 from dawsos.actions.environments import serving_profile
+from dawsos.adapters import git
 from dawsos.adapters.locks import owner_of
 from dawsos.errors import EXIT_DONE, EXIT_ROLLED_BACK, BadInput, InfrastructureError, ReleaseFailed
 from dawsos.model.events import RollbackRequested, RolloutStarted, RunStarted
@@ -28,6 +29,8 @@ from dawsos.verbs.resume_run import resume_run
 # Seconds within which the owner of a rollout must act on the request.
 _WAIT = 90.0
 _POLL = 0.1
+# As many rollbacks of one minute can be told apart by their tags.
+_TAGS = 100
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,26 @@ def resume_rollback(tools: Tools, run: Run, make_reporters: MakeReporters) -> Ru
             return _reverted(await finish_revert(context, record))
 
         return carry_out(session, pipeline, work())
+
+
+def tag_what_serves(project: Project) -> str:
+    """Tag the commit that serves now as ``rollback-YYYYMMDD-HHMM`` (UTC) and return the tag; one that is taken gets a number.
+
+    Raises InfrastructureError when nothing serves or git refuses.
+    """
+    tools = open_tools(project)
+    operation = Operation.of(tools, load(project.root, accept_old=True))
+    status = asyncio.run(operation.platform().status())
+    if status.roles.stable is None:
+        raise InfrastructureError(
+            f"no release serves {operation.environment}: there is nothing to tag", fix="dawsos ship"
+        )
+    commit = operation.release(status.release_of(status.roles.stable)).commit
+    name = time.strftime("rollback-%Y%m%d-%H%M", time.gmtime(tools.clock.now()))
+    for each in (name, *(f"{name}-{number}" for number in range(2, _TAGS))):
+        if git.tag(project.root, each, commit):
+            return each
+    raise InfrastructureError(f"there are {_TAGS} tags {name} already", fix="wait a minute")
 
 
 def _live_rollout(tools: Tools) -> Run | None:
