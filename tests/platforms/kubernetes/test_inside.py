@@ -109,3 +109,9 @@ def test_kubectl_gets_no_secret_of_the_environment(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("POLYGON_KEY", "s")
     assert "POLYGON_KEY" not in inside.given_to_kubectl(EnvironmentSettings(pass_env=("POLYGON_KEY",)))
     assert "POLYGON_KEY" in inside.given_to_kubectl(EnvironmentSettings())
+
+
+def test_a_command_of_a_step_finds_the_kubeconfig_of_the_user() -> None:
+    environ = {"HOME": "/home/ada", "KUBECONFIG": "/home/ada/one:/two", "TOKEN": "x"}
+    assert inside.of_the_user(environ) == ("/usr/bin/env", "HOME=/home/ada", "KUBECONFIG=/home/ada/one:/two")
+    assert inside.of_the_user({"PATH": "/bin", "KUBECONFIG": ""}) == ("/usr/bin/env",)

@@ -121,6 +121,12 @@ async def _opened(services: Objects, ways: Ways) -> dict[tuple[str, int], int]:
     return opened
 
 
+def of_the_user(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the beginning of a command that has the user's home and kubeconfig, which a step of a stage does not have."""
+    kept = {name: environ[name] for name in ("HOME", "KUBECONFIG") if environ.get(name)}
+    return ("/usr/bin/env", *(f"{name}={value}" for name, value in kept.items()))
+
+
 def given_to_kubectl(settings: EnvironmentSettings) -> dict[str, str]:
     """Return the variables that kubectl gets."""
     return given(os.environ, frozenset(settings.pass_env))

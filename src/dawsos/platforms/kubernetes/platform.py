@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -181,9 +182,8 @@ class KubernetesPlatform:
         ready = [pod for pod in own if is_ready(pod) and label(pod, COMPONENT) == BACKEND]
         if not ready:
             return {}
-        return {
-            "REPLICA_EXEC": shlex.join((*self._target.kubectl, "exec", f"pod/{named(ready[0])}", "-c", BACKEND, "--"))
-        }
+        command = (*self._target.kubectl, "exec", f"pod/{named(ready[0])}", "-c", BACKEND, "--")
+        return {"REPLICA_EXEC": shlex.join((*inside.of_the_user(os.environ), *command))}
 
     # Traffic.
 
