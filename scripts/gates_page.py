@@ -28,7 +28,9 @@ _HEAD = """\
 <!-- Made by scripts/gates_page.py from the registry of gates and the failing evidence of their tests; do not edit. -->
 
 A gate is an exit criterion. It reads evidence and answers with a verdict: what was measured, the limit, and the findings. `fail`,
-`no_data` (the evidence is missing) and `error` (the evidence cannot be read) all block. Files are globs below the stage's
+`no_data` (the evidence is missing) and `error` (the evidence cannot be read) all block. What is not understood is never a pass, and
+what was understood only in part is said in the verdict, as a remark. So is an exit code that `judged_exits` leaves to the gates when
+none of them found anything. Files are globs below the stage's
 `$ARTIFACTS`; the tool itself writes `context.json` (time and profile) and `history.json` (earlier runs on the same inputs).
 
 | Gate | Reads | Limit | Red, for example |

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from dawsos.engine.evaluation import GateEvaluator, read_evidence, relative_to
+from dawsos.engine.evaluation import GateEvaluator, read_evidence, relative_to, with_judged_exits
 from dawsos.gates.readers.context import EvaluationContext
 from dawsos.model.findings import Finding
 from dawsos.model.pipeline import Gate
 from dawsos.model.verdicts import GateVerdict
 from dawsos.runs.project import Tools
 from fakes import VirtualClock
-from gates.samples import NOW, context, gate, junit, secrets
+from gates.samples import NOW, ask, context, gate, junit, secrets, step
 from support.world import world
 
 SECRETS = gate("secrets", waivers="w.yaml")
@@ -221,3 +221,31 @@ def test_evidence_is_read_only_where_its_digest_is_taken(tmp_path: Path) -> None
     (artifacts / "deep" / "inside").write_text("x.py:1: bad\n")
     (artifacts / "b.txt").symlink_to("deep/inside")
     assert read_evidence(artifacts, ("*.txt",)) == {"b.txt": b"x.py:1: bad\n"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "found", "remark"),
+    [
+        ([step("node", 1, "judged")], (), True),
+        ([step("node", 1, "judged")], ("a: failed",), False),
+        ([step("node")], (), False),
+    ],
+)
+def test_an_exit_code_that_no_gate_found_anything_for_is_a_remark(
+    tmp_path: Path, steps: list[dict[str, object]], found: tuple[str, ...], remark: bool
+) -> None:
+    (tmp_path / "steps.json").write_text(json.dumps(steps))
+    tests = replace(ask("junit", {"junit.xml": '<testsuite><testcase name="a"/></testsuite>'}), findings=found)
+    status = ask("exit_status", {"steps.json": steps})
+    made = with_judged_exits([tests, status], tmp_path)
+    assert [verdict.passed for verdict in made] == [True, True]
+    assert made[1].unchecked is remark
+    assert (made[1].message == "node exited 1: no gate found what the exit code is for") is remark
+    # Without the gate exit_status the last gate says it.
+    assert with_judged_exits([tests], tmp_path)[0].unchecked is remark
+
+
+def test_without_steps_or_gates_there_is_no_remark(tmp_path: Path) -> None:
+    assert with_judged_exits([], tmp_path) == []
+    verdict = ask("junit", {"junit.xml": '<testsuite><testcase name="a"/></testsuite>'})
+    assert with_judged_exits([verdict], tmp_path) == [verdict]

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from dawsos.adapters.digests import tree_digests
 from dawsos.engine.contract import StageAttempt, StageOutcome, StageRuntime
+from dawsos.engine.evaluation import with_judged_exits
 from dawsos.errors import failure_of
 from dawsos.model.events import GateEvaluated, StageFinished, StageStarted
 from dawsos.model.status import StageState
@@ -90,8 +91,10 @@ async def _judge(attempt: StageAttempt, runtime: StageRuntime, outcome: StageOut
     """Evaluate the gates.  A failed step fails the stage even when no gate saw it."""
     verdicts: list[GateVerdict] = []
     for gate in attempt.stage.gates:
-        verdict = await asyncio.to_thread(runtime.evaluate, gate, attempt.artifacts)
-        verdicts.append(verdict)
+        verdicts.append(await asyncio.to_thread(runtime.evaluate, gate, attempt.artifacts))
+    # Only all of them together tell whether somebody found what a step's exit code was for.
+    verdicts = with_judged_exits(verdicts, attempt.artifacts)
+    for verdict in verdicts:
         attempt.recorder.record(GateEvaluated(verdict), attempt.stage.id)
     red = [verdict for verdict in verdicts if not verdict.passed]
     if outcome.result == "rolled_back":

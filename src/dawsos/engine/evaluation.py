@@ -7,13 +7,13 @@ of the stage's tests in earlier runs on the same inputs (``history.json``).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dawsos.adapters.files import write_json
 from dawsos.gates import evaluate_gate, files_of, flaky
-from dawsos.gates.documents import Malformed, get, parse_object, rows
+from dawsos.gates.documents import Malformed, get, parse_object, parse_rows, rows
 from dawsos.gates.flaky import HISTORY, outcomes
 from dawsos.gates.readers.context import CONTEXT
 from dawsos.model.json import JsonObject
@@ -72,6 +72,31 @@ def read_evidence(artifacts: Path, patterns: Iterable[str]) -> dict[str, bytes]:
             if path.is_file() and path.resolve().is_relative_to(inside):
                 evidence[path.relative_to(artifacts).as_posix()] = path.read_bytes()
     return evidence
+
+
+def with_judged_exits(verdicts: Sequence[GateVerdict], artifacts: Path) -> list[GateVerdict]:
+    """Return the verdicts with a remark where a step's exit code was left to the gates to judge and none of them found anything.
+
+    Something went wrong then that nobody reported: a hook after the tests, a tool that crashed when its report was written.
+    """
+    judged = _judged_steps(artifacts / "steps.json")
+    told = [v for v in verdicts if not v.passed or v.findings or "below the limit" in v.measured]
+    if not judged or told or not verdicts:
+        return list(verdicts)
+    place = next((n for n, verdict in enumerate(verdicts) if verdict.kind == "exit_status"), len(verdicts) - 1)
+    remark = f"{', '.join(judged)}: no gate found what the exit code is for"
+    marked = replace(verdicts[place], message=remark, findings=(remark,), unchecked=True)
+    return [*verdicts[:place], marked, *verdicts[place + 1 :]]
+
+
+def _judged_steps(path: Path) -> list[str]:
+    """Return the steps whose exit code is left to the gates, with the code; none where the file cannot be read."""
+    try:
+        steps = parse_rows(path.name, path.read_bytes())
+    except (OSError, Malformed):
+        return []
+    judged = [step for step in steps if step.get("classification") == "judged"]
+    return [f"{step.get('name')} exited {step.get('exit_code')}" for step in judged]
 
 
 def _remembered_runs(path: Path) -> list[JsonObject]:
