@@ -9,7 +9,6 @@ require (
 	helm.sh/helm/v3 v3.20.2
 	k8s.io/kubernetes v1.35.4
 	sigs.k8s.io/controller-runtime v0.23.3
-	sigs.k8s.io/gateway-api v1.6.1
 )
 
 replace (
