@@ -19,8 +19,8 @@ import pytest
 from app.services.packs import BUILD_JOB
 from app.settings import PACKAGED_MARKET_DATA
 from app.storage.migrations import Migrator, folder, load
-from tests.support.servers import refused
 from tests.support.external import wait_for
+from tests.support.servers import refused
 from tests.uat.world import job, job_env, opened, order, required, seen
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
