@@ -19,6 +19,7 @@ from dawsos.platforms.kubernetes.state import (
     roles_of,
     seconds,
     status_of,
+    unguarded,
     weight_of,
 )
 from support.workloads import NOW, pod, route, service, serving, workload
@@ -175,3 +176,16 @@ def test_a_plain_helm_upgrade_that_serves_is_told() -> None:
     seen = Seen([workload(MAIN, "shop:1")], services=[service("stable", MAIN)])
     (told,) = done_beside(seen, {}, [])
     assert "made by `helm upgrade` and not by dawsos" in told
+
+
+def test_a_release_without_a_ready_guardian_is_told() -> None:
+    release = workload("a", "1")
+    guardian = {
+        **workload("g", "1"),
+        "metadata": {"name": "shop-guardian", "labels": {"app.kubernetes.io/component": "guardian"}},
+        "status": {"readyReplicas": 1},
+    }
+    assert unguarded(Seen()) == ()
+    assert unguarded(Seen(deployments=[release, guardian])) == ()
+    for waiting in ([release], [release, {**guardian, "status": {}}]):
+        assert "no guardian is ready" in unguarded(Seen(deployments=waiting))[0]

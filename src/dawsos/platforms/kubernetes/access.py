@@ -39,14 +39,20 @@ RIGHTS: tuple[Right, ...] = (
     Right("networking.k8s.io", ("networkpolicies",), _OWN, "objects of the chart"),
     Right("gateway.networking.k8s.io", ("httproutes",), _OWN, "the weights of a rollout"),
     Right("coordination.k8s.io", ("leases",), _OWN, "only one controller at a time"),
-    Right("", ("pods",), (*_READ, "delete"), "what is ready and why not; a canary that does not let go is stopped"),
+    Right(
+        "",
+        ("pods",),
+        (*_READ, "create", "delete"),
+        "what is ready and why not; a canary that is stopped; faults of a drill",
+    ),
     Right("", ("pods/log",), ("get",), "what a release's commands print"),
     Right("", ("events",), ("list",), "why a pod does not start"),
     Right("apps", ("replicasets",), ("get", "list"), "which pods belong to which revision"),
     Right("discovery.k8s.io", ("endpointslices",), _READ, "whether the Services have followed their selectors"),
     Right("", ("pods/portforward",), ("create",), "steps on this machine that talk to the environment's database"),
     Right("", ("pods/exec",), ("create",), "steps on this machine that look into a replica"),
-    Right("", ("pods",), ("get", "list"), "the gateway's pods", GATEWAY),
+    Right("", ("pods",), _READ, "the gateway's pods", GATEWAY),
+    Right("gateway.networking.k8s.io", ("gateways",), ("get",), "the address of the gateway", GATEWAY),
     Right("", ("pods/proxy",), ("get",), "the statistics of each of the gateway's pods", GATEWAY),
 )
 

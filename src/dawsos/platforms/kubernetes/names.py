@@ -30,7 +30,7 @@ COMMAND = "dawsos.dev/command"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
-BACKEND, WORKER, JOB, STAND_INS = "backend", "worker", "job", "stand-ins"
+BACKEND, WORKER, JOB, STAND_INS, GUARDIAN = "backend", "worker", "job", "stand-ins", "guardian"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 from dawsos.adapters.kubernetes import ApiError, Cluster, Object, connected
 from dawsos.errors import DawsosError
 from dawsos.platforms.contract import EnvironmentStatus
-from dawsos.platforms.kubernetes.state import Seen, done_beside, status_of
+from dawsos.platforms.kubernetes.state import Seen, done_beside, status_of, unguarded
 
 # A status is asked by a person, who waits.
 _WITHIN = 5.0
@@ -35,7 +35,7 @@ async def observed(name: str, settings: dict[str, Any]) -> EnvironmentStatus:
     except DawsosError as error:
         return EnvironmentStatus(name, notes=(error.message,))
     status = status_of(name, seen, url, time.time())
-    return replace(status, notes=done_beside(seen, kept, history))
+    return replace(status, notes=(*done_beside(seen, kept, history), *unguarded(seen)))
 
 
 async def address_of(cluster: Cluster, seen: Seen, url: str | None) -> str:

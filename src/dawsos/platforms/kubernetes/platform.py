@@ -25,7 +25,7 @@ from dawsos.platforms.kubernetes.helm import Helm
 from dawsos.platforms.kubernetes.images import publish
 from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT
 from dawsos.platforms.kubernetes.observer import address_of
-from dawsos.platforms.kubernetes.preflight import must_be_there
+from dawsos.platforms.kubernetes.preflight import chart_faults, must_be_there, refused
 from dawsos.platforms.kubernetes.release_commands import ClusterCommands
 from dawsos.platforms.kubernetes.rendering import pod_of
 from dawsos.platforms.kubernetes.routes import Route
@@ -116,11 +116,21 @@ class KubernetesPlatform:
         async with self._bed() as bed:
             await self._conductor.begin(bed.cluster)
             try:
-                entry = await self._entry(bed, await bed.seen(), release)
+                seen = await bed.seen()
+                entry = await self._entry(bed, seen, release)
+                await self._must_be_labelled(bed, seen, deployment, entry)
                 await deployments.deploy(bed, deployment, entry, service.ready_within)
             except BaseException:
                 await self._conductor.end(bed.cluster)
                 raise
+
+    async def _must_be_labelled(self, bed: Bed, seen: Seen, deployment: str, entry: dict[str, Any]) -> None:
+        """Raise BadInput when the chart makes objects of the deployment that this tool would not find again."""
+        values = await bed.values(seen)
+        values["deployments"] = {**values["deployments"], deployment: entry}
+        told = chart_faults(await self._helm.template(values), self._target, deployment)
+        if told:
+            raise refused(told, self._target)
 
     async def _entry(self, bed: Bed, seen: Seen, release: Release) -> dict[str, Any]:
         prepared, host = self._ready(), self._host

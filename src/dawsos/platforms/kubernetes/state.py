@@ -19,6 +19,7 @@ from dawsos.platforms.kubernetes.names import (
     COMPONENT,
     CRASHED,
     DEPLOYMENT,
+    GUARDIAN,
     MAIN,
     NOBODY,
     RELEASE,
@@ -126,6 +127,20 @@ def status_of(name: str, seen: Seen, url: str, now: float, notes: tuple[str, ...
     up = [each for each in backends.values() if replicas(each)]
     running = bool(up) if backends else seen.there
     return EnvironmentStatus(name, running, url, roles_of(seen), deployments, processes, notes)
+
+
+def unguarded(seen: Seen) -> tuple[str, ...]:
+    """Return the sentence that no guardian is ready where a release serves; nothing where one is."""
+    ready = [
+        one
+        for one in seen.deployments
+        if label(one, COMPONENT) == GUARDIAN and int(one.get("status", {}).get("readyReplicas", 0))
+    ]
+    if ready or not seen.of(BACKEND):
+        return ()
+    return (
+        "no guardian is ready: a canary keeps its traffic when the tool dies in a rollout (guardian.enabled of the chart)",
+    )
 
 
 def replicas(found: Object) -> int:
