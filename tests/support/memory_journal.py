@@ -33,7 +33,8 @@ class MemoryJournal:
 
     async def heads(self) -> tuple[KeptHead, ...]:
         self._answering()
-        return tuple(self.kept[run] for run in sorted(self.kept, reverse=True))
+        # As they began: on paper, several begin within one second, in which their names have no order.
+        return tuple(reversed(self.kept.values()))
 
     async def read(self, head: KeptHead) -> tuple[bytes, ...]:
         self._answering()
