@@ -284,7 +284,8 @@ class Controller:
         shifted = self.clock.monotonic() - started
         self.recorder.record(WeightConfirmed(0, round(shifted, 4)), self.stage)
         silent = await self.traffic.wait_until_drained(DRAIN_DEADLINE)
-        seconds = round(shifted + silent.received, 4)
+        # A canary that never had a request was silent before the decision.
+        seconds = round(max(0.0, shifted + silent.received), 4)
         drained = None if silent.answered is None else round(shifted + silent.answered, 4)
         outcome = RolloutOutcome.WITHDRAWN if self.first else RolloutOutcome.ROLLED_BACK
         self.recorder.record(RolloutFinished(outcome, reason, seconds, drained), self.stage)

@@ -75,7 +75,7 @@ async def finish_revert(context: RolloutContext, record: RevertRecord) -> Revert
         finally:
             await traffic.close()
         answered = None if drained.answered is None else round(shifted + drained.answered, 4)
-        context.recorder.record(RevertFinished(round(shifted + drained.received, 4), answered), context.stage)
+        context.recorder.record(RevertFinished(round(max(0.0, shifted + drained.received), 4), answered), context.stage)
     await platform.route(record.deployment, None, 0)
     status = await platform.status()
     for deployment in status.deployments:

@@ -40,6 +40,11 @@ async def observed(name: str, settings: dict[str, Any]) -> EnvironmentStatus:
 
 async def address_of(cluster: Cluster, seen: Seen, url: str | None) -> str:
     """Return where the environment answers: the ``url`` of its settings, else the address of its gateway, else of its Service."""
+    return await gateway_address(cluster, seen, url) or service_address(seen)
+
+
+async def gateway_address(cluster: Cluster, seen: Seen, url: str | None) -> str:
+    """Return where users reach the environment: ``url``, else the address of its gateway; an empty text when nobody says it."""
     if url:
         return url.rstrip("/")
     for route in seen.routes:
@@ -48,6 +53,11 @@ async def address_of(cluster: Cluster, seen: Seen, url: str | None) -> str:
             found = await _gateway(cluster, parent, str(route["metadata"]["namespace"]))
             if found:
                 return found if not hosts else _with_host(found, str(hosts[0]))
+    return ""
+
+
+def service_address(seen: Seen) -> str:
+    """Return the address of the stable Service, which is no way through the gateway; an empty text when there is none."""
     stable = seen.service("stable")
     if stable is None or stable["spec"].get("clusterIP") in (None, "None", ""):
         return ""

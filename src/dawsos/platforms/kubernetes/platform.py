@@ -11,7 +11,7 @@ from typing import Any
 
 from dawsos.adapters.kubernetes import Cluster, Object
 from dawsos.adapters.redactor import secrets_in
-from dawsos.errors import InfrastructureError
+from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.release import Release
 from dawsos.platforms.contract import EnvironmentSpec, EnvironmentStatus, PlatformHost
@@ -24,7 +24,7 @@ from dawsos.platforms.kubernetes.drilling import ClusterFaults
 from dawsos.platforms.kubernetes.helm import Helm
 from dawsos.platforms.kubernetes.images import publish
 from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT
-from dawsos.platforms.kubernetes.observer import address_of
+from dawsos.platforms.kubernetes.observer import address_of, gateway_address
 from dawsos.platforms.kubernetes.preflight import chart_faults, must_be_there, refused
 from dawsos.platforms.kubernetes.release_commands import ClusterCommands
 from dawsos.platforms.kubernetes.rendering import pod_of
@@ -96,6 +96,11 @@ class KubernetesPlatform:
             if not inside.stands(seen, spec):
                 await bed.apply(await bed.values(seen))
                 seen = await bed.seen()
+            if not await gateway_address(bed.cluster, seen, self._host.settings.url):
+                raise BadInput(
+                    f"nobody says where users reach {self.name}: the Gateway of its route has no address in its status",
+                    fix=f"set `url` of the environment {self.name} in pipeline.yaml",
+                )
             await ending.wake(bed, ending.parked_of(seen.deployments))
             await inside.wait_for_services(bed)
             ports = inside.stand_in_ports_of(seen, spec)
