@@ -84,3 +84,14 @@ def test_each_place_is_asked_once_whatever_the_profiles_say(kept: tuple[Paper, M
     text += "profiles: {a: {}, b: {environments: {production: {namespace: other}}}}\n"
     found = keeping_environments(pipeline_of(text))
     assert [one.namespace for one in found] == ["n", "other"]
+
+
+def test_a_machine_without_the_kubeconfig_goes_on_with_its_own_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    paper = in_a_cluster(Paper(tmp_path / "here"))
+    with pytest.raises(BadInput, match="no kubeconfig"):
+        take_kept(paper.tools, RUN)
+    paper.session(RUN)
+    assert take_kept(paper.tools, RUN) == []

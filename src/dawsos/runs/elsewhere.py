@@ -36,7 +36,8 @@ async def _take_all(tools: Tools, wanted: str) -> list[str]:
                     taken += [head.run] if await take(tools, journal, head) else []
                 except BadInput as error:
                     refused.append(error)
-        except InfrastructureError as error:
+        except (InfrastructureError, BadInput) as error:
+            # Also a machine without this kubeconfig: an environment of another profile is none of its business.
             refused.append(error)
         finally:
             await journal.close()
