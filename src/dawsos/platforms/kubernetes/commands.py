@@ -98,9 +98,7 @@ class JobCommands:
             # Within: a call that is cancelled, or gets no answer, may have made the Job all the same.
             await self.cluster.create(paths.of("jobs"), body)
             ended = await self._follow(job, started, keep)
-        except ApiError as error:
-            return CommandOutcome("infrastructure", None, self.clock.monotonic() - started, error.message)
-        except Unreachable as error:
+        except (ApiError, Unreachable) as error:
             return CommandOutcome("infrastructure", None, self.clock.monotonic() - started, error.message)
         finally:
             await asyncio.shield(self._remove(paths.of("jobs", job)))
@@ -166,9 +164,7 @@ def job_of(name: str, release: str, template: Object, argv: list[str], env: Mapp
     ``{python}`` is the image's ``python``.  The pod has none of the labels by which Services and Deployments find theirs.
     """
     spec = deepcopy(template["spec"])
-    container = next(
-        (one for one in spec["containers"] if one["name"] == BACKEND), spec["containers"][0]
-    )  # a sidecar does not run the release
+    container = next((one for one in spec["containers"] if one["name"] == BACKEND), spec["containers"][0])
     for key in _SERVER_FIELDS:
         container.pop(key, None)
     container["name"] = "command"
