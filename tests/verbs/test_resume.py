@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dawsos.adapters.locks import owned
-from dawsos.errors import BadInput, OwnedElsewhere
+from dawsos.errors import BadInput, InfrastructureError, OwnedElsewhere
 from dawsos.model.events import RunFinished
 from dawsos.model.status import RunResult
 from dawsos.runs.journal import Journal
@@ -109,3 +109,19 @@ def test_a_clone_goes_on_with_the_rollout_of_a_machine_that_is_gone(
     assert told is not None
     assert run.rollout is not None
     assert told.outcome == run.rollout.outcome
+
+
+@pytest.mark.parametrize("error", [BadInput("no kubeconfig", fix="get one"), InfrastructureError("away", fix="wait")])
+def test_a_cluster_that_cannot_be_asked_does_not_hide_that_there_is_nothing_here(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch, error: BadInput | InfrastructureError
+) -> None:
+    def refuse(_tools: Tools, _wanted: str) -> list[str]:
+        raise error
+
+    monkeypatch.setattr(resume_module, "take_kept", refuse)
+    with pytest.raises(type(error), match=f"no unfinished run here, .* cluster: {error.message}") as told:
+        resume(paper.project, "", silent)
+    assert told.value.fix == error.fix
+    # Who names a run hears of the cluster that may have it.
+    with pytest.raises(type(error), match=f"^{error.message}"):
+        resume(paper.project, "20260301", silent)
