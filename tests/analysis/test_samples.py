@@ -12,7 +12,7 @@ from dawsos.analysis.measures import quantile, total
 from dawsos.analysis.samples import from_facts, to_fact
 from dawsos.analysis.statistical.latency import above, choose_edges, tables
 from dawsos.model.events import RolloutSampled
-from dawsos.model.rollout import Counts, Judgement, Reading, Sample
+from dawsos.model.rollout import Client, ClientSide, Counts, Judgement, Reading, Resources, Sample
 
 EDGES = (0.1, 0.2, 0.5, math.inf)
 SPARSE = st.lists(st.sampled_from([0, 0, 0, 40]), min_size=4, max_size=4)
@@ -68,3 +68,44 @@ def test_a_canary_that_became_slower_is_slower_in_the_recording_too() -> None:
     for sides in ((slow, fast), (back.canary, back.stable)):
         (edge, *_) = choose_edges(total([sides[1]] * 3), 0.05)
         assert above(sides[0], edge.canary) == 100
+
+
+SIZES = ((0.0, 1), (100.0, 4), (math.inf, 9))
+FULL = Sample(
+    2.0,
+    1.0,
+    5,
+    Counts(
+        9,
+        3,
+        codes={"2xx": 5, "4xx": 2, "404": 2, "3xx": 0},
+        faults={"reset": 1, "refused": 0},
+        under_way=4,
+        waiting=((0.5, 3), (2.0, 1)),
+        sizes=SIZES,
+    ),
+    Counts(100, 0, under_way=0, sizes=tuple((edge, 2 * count) for edge, count in SIZES)),
+    canary_resources=Resources(2, 3e8, 12.5, 5e8),
+    stable_resources=Resources(4, 6e8, 25.25),
+    deaths=1,
+    stable_deaths=0,
+    client=Client(ClientSide(9, 3), ClientSide(100, 0), ClientSide(2, 2)),
+)
+
+
+def test_all_that_a_sample_tells_comes_back() -> None:
+    body = json.loads(json.dumps(to_fact(FULL, Judgement("healthy", "fine"), 5).body(), allow_nan=False))
+    assert from_facts([RolloutSampled.read(body)]) == [FULL]
+
+
+def test_what_was_not_told_takes_no_room_in_the_journal() -> None:
+    body = to_fact(Sample(1.0, 1.0, 5, Counts(3, 1)), Judgement("healthy", "fine"), 5).body()
+    assert body["canary"] == {"requests": 3, "errors": 1, "p95": None, "buckets": ()}
+    assert not {"canary_resources", "stable_resources", "deaths", "stable_deaths", "client"} & body.keys()
+
+
+def test_a_sample_of_an_older_version_tells_nothing_new() -> None:
+    old = {"at": 1.0, "weight": 5, "seconds": 1.0, "canary": {"requests": 3, "errors": 1}, "stable": {}, "restarts": 1}
+    (sample,) = from_facts([RolloutSampled.read(old)])
+    assert sample == Sample(1.0, 1.0, 5, Counts(3, 1), Counts(), restarts=1)
+    assert (sample.canary.under_way, sample.deaths, sample.client, sample.canary_resources) == (None, None, None, None)

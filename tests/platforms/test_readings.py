@@ -75,3 +75,41 @@ def test_processes_together_are_one_that_was_restarted_when_one_was() -> None:
     assert restarted(found, together({"x": one, "y": replace(two, monotone={"a": 4.0})}))
     assert not restarted(found, found)
     assert together({"x": one, "y": replace(two, latency={0.2: 5})}).latency == {}
+
+
+def test_codes_faults_and_sizes_are_differences_and_what_is_under_way_is_as_it_is_now() -> None:
+    before = Reading(active=7, codes={"2xx": 10, "404": 1}, faults={"reset": 1}, sizes={100: 3, math.inf: 5})
+    after = Reading(active=2, codes={"2xx": 14, "404": 1}, faults={"reset": 3}, sizes={100: 4, math.inf: 9})
+    counts = difference(before, after)
+    assert (counts.codes, counts.faults) == ({"2xx": 4, "404": 0}, {"reset": 2})
+    assert (counts.under_way, counts.sizes) == (2, ((100, 1), (math.inf, 4)))
+
+
+def test_what_a_proxy_does_not_tell_is_not_known() -> None:
+    counts = difference(Reading(received=3), Reading(received=9))
+    assert (counts.codes, counts.faults, counts.under_way, counts.waiting, counts.sizes) == ({}, {}, None, (), ())
+
+
+def test_what_one_process_does_not_tell_is_not_known_of_all() -> None:
+    one = Counts(4, codes={"2xx": 3, "404": 0}, faults={"reset": 1}, under_way=2, sizes=((math.inf, 3),))
+    assert added([one, replace(one, codes={"2xx": 1})]).codes == {"2xx": 4}
+    assert added([one, Counts(1)]) == Counts(5, sizes=((math.inf, 3),))
+    assert added([one, one]).under_way == 4
+    assert added([one, Counts()]) == one
+
+
+def test_lower_bounds_of_what_waits_are_added() -> None:
+    one = Counts(9, waiting=((0.5, 3), (1.0, 1)))
+    assert added([one, one, Counts(9)]).waiting == ((0.5, 6), (1.0, 2))
+
+
+def test_processes_together_tell_what_each_of_them_tells() -> None:
+    one = Reading(active=1, codes={"2xx": 3.0, "404": 1.0}, faults={"reset": 1.0}, sizes={100: 1, math.inf: 2})
+    found = together({"x": one, "y": replace(one, codes={"2xx": 4.0})})
+    assert (found.active, found.codes, found.faults, found.sizes) == (
+        2,
+        {"2xx": 7.0},
+        {"reset": 2.0},
+        {100: 2, math.inf: 4},
+    )
+    assert together({"x": one, "y": Reading()}).active is None

@@ -1,6 +1,6 @@
 """Samples to the facts of the journal and back, so that any rollout can be judged again.  Pure.
 
-A histogram is written as the requests of each bucket and read back with the edges of all samples.  Empty buckets are left out,
+A histogram is written as the count of each bucket and read back with the edges of all samples.  Empty buckets are left out,
 except the one below each bucket with requests, so that a limit between the two stays between them.
 """
 
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dawsos.analysis.measures import quantile
-from dawsos.model.events import CheckNumbers, RolloutSampled, SideSample
-from dawsos.model.rollout import Counts, Judgement, Reading, Sample
+from dawsos.model.events import Buckets, CheckNumbers, RolloutSampled, SideSample
+from dawsos.model.rollout import Counts, Judgement, Reading, Resources, Sample
 
 # Evidence far below any limit is only noise in a journal.
 _LEAST = -99.0
@@ -36,13 +36,19 @@ def to_fact(sample: Sample, judgement: Judgement, step: int) -> RolloutSampled:
         check=CheckNumbers(judgement.error_rate, judgement.p95, judgement.requests),
         suspected=judgement.suspected,
         evidence=tuple(_reading(reading) for reading in judgement.tests),
+        canary_resources=_used(sample.canary_resources),
+        stable_resources=_used(sample.stable_resources),
+        deaths=sample.deaths,
+        stable_deaths=sample.stable_deaths,
+        client=sample.client,
     )
 
 
 def from_facts(facts: Iterable[RolloutSampled]) -> list[Sample]:
-    """Return the samples that ``facts`` were made from; older ones, without histograms, have no latencies."""
+    """Return the samples that ``facts`` were made from; what an older version did not record is not known."""
     listed = list(facts)
-    edges = sorted({_edge(edge) for fact in listed for side in (fact.canary, fact.stable) for edge, _ in side.buckets})
+    sides = [side for fact in listed for side in (fact.canary, fact.stable)]
+    edges = _Edges(_edges(side.buckets for side in sides), _edges(side.sizes for side in sides))
     return [
         Sample(
             at=float(fact.at),
@@ -54,30 +60,79 @@ def from_facts(facts: Iterable[RolloutSampled]) -> list[Sample]:
             crash_looping=bool(fact.crash_looping),
             counters=dict(fact.counters),
             complete=bool(fact.complete),
+            canary_resources=fact.canary_resources,
+            stable_resources=fact.stable_resources,
+            deaths=fact.deaths,
+            stable_deaths=fact.stable_deaths,
+            client=fact.client,
         )
         for fact in listed
     ]
 
 
+@dataclass(frozen=True)
+class _Edges:
+    latency: list[float]
+    sizes: list[float]
+
+
 def _side(counts: Counts) -> SideSample:
     p95 = quantile(counts, 0.95)
+    return SideSample(
+        counts.requests,
+        counts.errors,
+        None if p95 is None else round(p95, 5),
+        _buckets(counts.latency),
+        dict(counts.codes),
+        dict(counts.faults),
+        counts.under_way,
+        counts.waiting,
+        _buckets(counts.sizes),
+    )
+
+
+def _counts(side: SideSample, edges: _Edges) -> Counts:
+    return Counts(
+        side.requests,
+        side.errors,
+        _cumulative(side.buckets, edges.latency),
+        side.codes,
+        side.faults,
+        side.under_way,
+        side.waiting,
+        _cumulative(side.sizes, edges.sizes),
+    )
+
+
+def _buckets(cumulative: tuple[tuple[float, int], ...]) -> Buckets:
     buckets: list[tuple[float | None, int]] = []
     before = 0
-    for index, (edge, count) in enumerate(counts.latency):
-        next_up = [more for _, more in counts.latency[index + 1 : index + 2]]
+    for index, (edge, count) in enumerate(cumulative):
+        next_up = [more for _, more in cumulative[index + 1 : index + 2]]
         if count > before or not next_up or next_up[0] > count:
             buckets.append((None if math.isinf(edge) else edge, count - before))
         before = count
-    return SideSample(counts.requests, counts.errors, None if p95 is None else round(p95, 5), tuple(buckets))
+    return tuple(buckets)
 
 
-def _counts(side: SideSample, edges: list[float]) -> Counts:
-    buckets = {_edge(edge): int(count) for edge, count in side.buckets}
-    latency, running = [], 0
-    for edge in edges if buckets else ():
-        running += buckets.get(edge, 0)
-        latency.append((edge, running))
-    return Counts(side.requests, side.errors, tuple(latency))
+def _cumulative(buckets: Buckets, edges: list[float]) -> tuple[tuple[float, int], ...]:
+    counts = {_edge(edge): int(count) for edge, count in buckets}
+    cumulative, running = [], 0
+    for edge in edges if counts else ():
+        running += counts.get(edge, 0)
+        cumulative.append((edge, running))
+    return tuple(cumulative)
+
+
+def _edges(sides: Iterable[Buckets]) -> list[float]:
+    return sorted({_edge(edge) for buckets in sides for edge, _ in buckets})
+
+
+def _used(resources: Resources | None) -> Resources | None:
+    """Return ``resources`` as they are kept: whole bytes and milliseconds."""
+    if resources is None:
+        return None
+    return replace(resources, memory=round(resources.memory), cpu=round(resources.cpu, 3))
 
 
 def _edge(edge: float | None) -> float:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 from dawsos.model import legacy
 from dawsos.model.findings import Finding
-from dawsos.model.rollout import Reading
+from dawsos.model.rollout import Client, Reading, Resources
 from dawsos.model.status import ApprovalDecision, Cause, RolloutDecision, RolloutOutcome, RunResult, StageState
 from dawsos.model.verdicts import GateVerdict
 
@@ -370,20 +370,56 @@ class WeightConfirmed(Fact):
         return super().read(legacy.with_change(body))
 
 
+Buckets = tuple[tuple[float | None, int], ...]
+
+
+def _buckets(listed: Any) -> Buckets:
+    return tuple((edge, int(count)) for edge, count in listed)
+
+
 @dataclass(frozen=True)
 class SideSample:
-    """One version's traffic within one sample; ``buckets`` are (upper edge in seconds, None for no limit; requests)."""
+    """One version's traffic within one sample, as ``rollout.Counts`` has it.
+
+    ``buckets`` are (upper edge in seconds, None for no limit; requests), ``sizes`` the same in bytes.  What the proxy did not
+    tell, or an older version did not record, is missing.
+    """
 
     requests: int = 0
     errors: int = 0
     p95: float | None = None
-    buckets: tuple[tuple[float | None, int], ...] = ()
+    buckets: Buckets = ()
+    codes: Mapping[str, int] = _mapping()
+    faults: Mapping[str, int] = _mapping()
+    under_way: int | None = None
+    waiting: tuple[tuple[float, int], ...] = ()
+    sizes: Buckets = ()
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> SideSample:
         """Return the side that plain values hold."""
-        buckets = tuple((edge, int(count)) for edge, count in body.get("buckets", ()))
-        return cls(int(body.get("requests", 0)), int(body.get("errors", 0)), body.get("p95"), buckets)
+        under_way = body.get("under_way")
+        return cls(
+            int(body.get("requests", 0)),
+            int(body.get("errors", 0)),
+            body.get("p95"),
+            _buckets(body.get("buckets", ())),
+            {str(key): int(count) for key, count in body.get("codes", {}).items()},
+            {str(key): int(count) for key, count in body.get("faults", {}).items()},
+            None if under_way is None else int(under_way),
+            tuple((float(age), int(count)) for age, count in body.get("waiting", ())),
+            _buckets(body.get("sizes", ())),
+        )
+
+
+# What a side leaves out where it was not told: key -> the values that say so.
+_UNTOLD: Mapping[str, tuple[Any, ...]] = {
+    "codes": ({},),
+    "faults": ({},),
+    "under_way": (None,),
+    "waiting": ((),),
+    "sizes": ((),),
+}
 
 
 @dataclass(frozen=True)
@@ -425,6 +461,11 @@ class RolloutSampled(Fact):
     check: CheckNumbers = field(default=CheckNumbers(), metadata={"reader": CheckNumbers.read})
     suspected: bool = False
     evidence: tuple[Reading, ...] = field(default=(), metadata={"reader": _readings})
+    canary_resources: Resources | None = field(default=None, metadata={"reader": Resources.read})
+    stable_resources: Resources | None = field(default=None, metadata={"reader": Resources.read})
+    deaths: int | None = None
+    stable_deaths: int | None = None
+    client: Client | None = field(default=None, metadata={"reader": Client.read})
     recorded_at: float | None = None
 
     def body(self) -> dict[str, Any]:
@@ -432,6 +473,9 @@ class RolloutSampled(Fact):
         body["evidence"] = [
             {key: value for key, value in reading.items() if value is not None} for reading in body["evidence"]
         ]
+        for side in ("canary", "stable"):
+            told = {key: value for key, value in body[side].items() if key not in _UNTOLD or value not in _UNTOLD[key]}
+            body[side] = told
         return body
 
     @classmethod

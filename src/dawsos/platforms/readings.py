@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from dawsos.model.rollout import Counts
+
+Histogram = tuple[tuple[float, int], ...]
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,9 @@ class Reading:
     ``broken`` requests lost their connection while they were under way.  ``accounted`` is how many of those may be among the
     errors already, because the proxy made an answer of its own or tried again; what is more than that broke off in the middle of
     an answer.
-    ``latency`` maps an upper edge in seconds to the requests at or below it.  ``monotone`` are the counters behind these numbers:
-    none of them falls while the process lives.
+    ``latency`` maps an upper edge in seconds to the requests at or below it, ``sizes`` an upper edge in bytes to the bodies of
+    answers.  ``codes`` and ``faults`` are as in ``rollout.Counts``: a key that is missing is not told.
+    ``monotone`` are the counters behind these numbers: none of them falls while the process lives.
     """
 
     received: float = 0.0
@@ -34,6 +39,9 @@ class Reading:
     broken: float = 0.0
     accounted: float = 0.0
     latency: Mapping[float, int] = field(default_factory=dict)
+    codes: Mapping[str, float] = field(default_factory=dict)
+    faults: Mapping[str, float] = field(default_factory=dict)
+    sizes: Mapping[float, int] = field(default_factory=dict)
     monotone: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -50,21 +58,37 @@ def difference(before: Reading, after: Reading) -> Counts:
     requests = round(after.received - before.received)
     broken = (after.broken - before.broken) - (after.accounted - before.accounted)
     errors = round(after.errors - before.errors + max(0.0, broken))
-    edges = tuple((edge, after.latency[edge] - before.latency.get(edge, 0)) for edge in sorted(after.latency))
-    return Counts(requests, min(errors, requests), edges if edges and math.isinf(edges[-1][0]) else ())
+    return Counts(
+        requests,
+        min(errors, requests),
+        _risen(before.latency, after.latency),
+        {key: round(value - before.codes.get(key, 0.0)) for key, value in after.codes.items()},
+        {key: round(value - before.faults.get(key, 0.0)) for key, value in after.faults.items()},
+        None if after.active is None else round(after.active),
+        sizes=_risen(before.sizes, after.sizes),
+    )
+
+
+def _risen(before: Mapping[float, int], after: Mapping[float, int]) -> Histogram:
+    """Return how far each bucket rose; nothing when the last edge is missing, because such buckets prove nothing."""
+    edges = tuple((edge, after[edge] - before.get(edge, 0)) for edge in sorted(after))
+    return edges if edges and math.isinf(edges[-1][0]) else ()
 
 
 def together(readings: Mapping[str, Reading]) -> Reading:
     """Return the reading of several processes as that of one: name of the process -> its reading."""
     parts = list(readings.values())
-    edges = {tuple(sorted(part.latency)) for part in parts if part.latency}
-    shape = next(iter(edges)) if len(edges) == 1 else ()
+    active = [part.active for part in parts if part.active is not None]
     return Reading(
         received=sum(part.received for part in parts),
         errors=sum(part.errors for part in parts),
         unserved=sum(part.unserved for part in parts),
         answered=sum(part.answered for part in parts),
-        latency={edge: sum(part.latency.get(edge, 0) for part in parts) for edge in shape},
+        active=sum(active) if parts and len(active) == len(parts) else None,
+        latency=dict(_joined([tuple(sorted(part.latency.items())) for part in parts])),
+        codes=_told_by_all([part.codes for part in parts]),
+        faults=_told_by_all([part.faults for part in parts]),
+        sizes=dict(_joined([tuple(sorted(part.sizes.items())) for part in parts])),
         monotone={f"{name} {key}": value for name, part in readings.items() for key, value in part.monotone.items()},
     )
 
@@ -72,12 +96,38 @@ def together(readings: Mapping[str, Reading]) -> Reading:
 def added(parts: Iterable[Counts]) -> Counts:
     """Return the traffic of several processes of a proxy together.
 
-    Histograms are added edge by edge; when their edges are not the same there is no latency, because none would be right.
+    Histograms are added edge by edge; when their edges are not the same there is none, because none would be right.  What one of
+    the processes does not tell is not known of all; a process that had no request and told nothing is left out.
     """
     listed = list(parts)
-    shapes = {tuple(edge for edge, _ in part.latency) for part in listed if part.latency}
-    latency: tuple[tuple[float, int], ...] = ()
-    if len(shapes) == 1:
-        with_latency = [dict(part.latency) for part in listed if part.latency]
-        latency = tuple((edge, sum(part[edge] for part in with_latency)) for edge in next(iter(shapes)))
-    return Counts(sum(part.requests for part in listed), sum(part.errors for part in listed), latency)
+    telling = [part for part in listed if part != Counts()]
+    under_way = [part.under_way for part in telling if part.under_way is not None]
+    return Counts(
+        sum(part.requests for part in listed),
+        sum(part.errors for part in listed),
+        _joined([part.latency for part in listed]),
+        _told_by_all([part.codes for part in telling]),
+        _told_by_all([part.faults for part in telling]),
+        sum(under_way) if telling and len(under_way) == len(telling) else None,
+        # A lower bound stays one without the processes that give none.
+        _joined([part.waiting for part in listed]),
+        _joined([part.sizes for part in listed]),
+    )
+
+
+def _joined(histograms: Iterable[Histogram]) -> Histogram:
+    """Return the sum of the histograms that are not empty; nothing when they do not have the same edges."""
+    filled = [histogram for histogram in histograms if histogram]
+    if len({tuple(edge for edge, _ in histogram) for histogram in filled}) != 1:
+        return ()
+    return tuple((column[0][0], sum(count for _, count in column)) for column in zip(*filled, strict=True))
+
+
+def _told_by_all(tables: Sequence[Mapping[str, _Number]]) -> dict[str, _Number]:
+    """Return the sums of the keys that all tables have."""
+    first, *others = tables or [{}]
+    return {
+        key: sum((table[key] for table in others), value)
+        for key, value in first.items()
+        if all(key in t for t in others)
+    }

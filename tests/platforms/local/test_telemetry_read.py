@@ -108,8 +108,8 @@ def test_a_sample_is_what_happened_since_the_one_before(world: World) -> None:
     first, second = world.samples(traffic)
     assert (first.complete, first.canary, first.stable) == (False, Counts(), Counts())
     assert (second.complete, second.at, second.weight) == (True, 1.0, 5)
-    assert second.canary == Counts(10, 2, ((1.2, 7), (math.inf, 10)))
-    assert second.stable == Counts(90, 1, ((math.inf, 90),))
+    assert second.canary == Counts(10, 2, ((1.2, 7), (math.inf, 10)), under_way=0)
+    assert second.stable == Counts(90, 1, ((math.inf, 90),), under_way=0)
     assert 0 < second.seconds < time.monotonic() - started
 
 
@@ -127,8 +127,8 @@ def test_what_the_aggregate_and_its_member_count_is_added(world: World) -> None:
         world.envoy.latency = {"d.1": {"+Inf": 5}, "to-d.1": {"500": 12, "+Inf": 15}}
 
     _, sample = world.samples(traffic)
-    assert sample.canary == Counts(20, 5, ((0.5, 12), (math.inf, 20)))
-    assert sample.stable == Counts()
+    assert sample.canary == Counts(20, 5, ((0.5, 12), (math.inf, 20)), under_way=0)
+    assert sample.stable == Counts(under_way=0)
 
 
 def test_a_cluster_whose_name_only_looks_alike_is_not_counted(world: World) -> None:
@@ -286,5 +286,5 @@ def test_the_same_is_read_over_a_real_connection(world: World) -> None:
 
     samples, silent = asyncio.run(talk())
     assert [sample.complete for sample in samples] == [False, True, False]
-    assert samples[1].canary == Counts(2, 1, ((math.inf, 2),))
+    assert samples[1].canary == Counts(2, 1, ((math.inf, 2),), under_way=0)
     assert silent.answered is not None

@@ -74,7 +74,9 @@ def test_an_answer_of_envoy_itself_is_a_request_and_told_apart() -> None:
 
 
 def test_the_service_s_own_503_and_500_are_errors_once() -> None:
-    assert step(upstream_rq_total=16, rq_5xx=13, rq_503=7) == Counts(10, 10, ((0.01, 0), (0.5, 0), (math.inf, 0)))
+    assert step(upstream_rq_total=16, rq_5xx=13, rq_503=7) == Counts(
+        10, 10, ((0.01, 0), (0.5, 0), (math.inf, 0)), under_way=1
+    )
 
 
 def test_a_reset_before_the_answer_is_one_error_and_one_in_its_middle_as_well() -> None:
