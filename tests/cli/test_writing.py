@@ -27,7 +27,7 @@ def test_lint_in_words_and_in_json(
     told = good.dawsos("lint", "--json").json
     assert {name: told[name] for name in told if name != "cores"} == {
         "stages": ["lint", "unit"], "gates": 3, "ladder": "100", "rollout_seconds": 1.0,
-        "rollback_after": "5 failed checks of 1.0s", "changed": [],
+        "rollback_after": "5 failed checks of 1.0s", "changed": [], "remarks": [],
     }  # fmt: skip
     assert told["cores"]
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dawsos.model.pipeline import Approval, Gate, Retry, Stage, Step
-from dawsos.model.plan import Fingerprint
-from dawsos.planning.fingerprint import fingerprint, matches
+from dawsos.model.plan import UNSURE, Fingerprint
+from dawsos.planning.fingerprint import fingerprint, matches, uncertain, unmatched
 from engine.stages import stage
 from gates.samples import gate
 
@@ -161,3 +161,25 @@ def test_the_last_pattern_that_matches_counts(path: str, patterns: tuple[str, ..
 def test_a_file_with_a_line_break_in_its_name_is_an_input_as_any_other() -> None:
     assert matches("backend/a\nb.py", ("backend/**",))
     assert matches("backend/a\nb.py", ("**",))
+
+
+def test_a_pattern_without_a_file_is_named_unless_it_excludes() -> None:
+    files = {"src/a.py": "1", "src/b.py": "1"}
+    assert unmatched(files, ("src/**", "!docs/**", "source/**", "src/c.py")) == ("source/**", "src/c.py")
+    # What a later pattern excludes is there all the same.
+    assert unmatched(files, ("src/**", "!src/**")) == ()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        (("src/*",), ""),
+        ((), ""),
+        (("src/*", "lib/*"), "its input 'lib/*' matches no file"),
+        (("**",), "an input is not known: link leads to a folder outside of the repository"),
+        (("**", "!link"), ""),
+    ],
+)
+def test_inputs_that_do_not_tell_what_decides_are_said(inputs: tuple[str, ...], reason: str) -> None:
+    files = {"src/a.py": "1", "link": f"{UNSURE}link leads to a folder outside of the repository"}
+    assert uncertain(stage("a", inputs=inputs), files) == reason

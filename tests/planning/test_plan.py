@@ -44,6 +44,11 @@ def test_changed_inputs_are_counted_and_listed(latest: dict[str, str], reason: s
     assert len(plan_stage(facts, PlanOptions(), NOW).changes) == int(reason[0])
 
 
+def test_a_stage_whose_inputs_are_not_known_is_never_restored() -> None:
+    facts = StageFacts(stage("unit"), MADE, KEPT, uncertain="its input 'x' matches no file")
+    assert planned(facts) == (Action.RUN, "never restored: its input 'x' matches no file")
+
+
 def test_no_cache_runs_everything() -> None:
     assert planned(StageFacts(stage("unit"), MADE, KEPT), no_cache=True) == (Action.RUN, "--no-cache")
 

@@ -88,3 +88,35 @@ def test_a_link_stays_one_and_what_cannot_be_rewritten_stays_as_it_was(good: Tin
     good.dawsos("lint", "--fix")
     assert path.is_symlink()
     assert real.read_text() == SMALL_NOW
+
+
+def test_an_input_that_matches_no_file_is_told_with_its_line(good: TinyProject) -> None:
+    path = good.path / "pipeline.yaml"
+    path.write_text(path.read_text().replace("inputs: [test.sh]", 'inputs: [test.sh, "!docs/**", "tests/**"]'))
+    said = good.dawsos("lint")
+    told = "pipeline.yaml:13: stages[1].inputs[2]: 'tests/**' matches no file that git knows, so unit is never restored"
+    assert (said.code, f"remark   {told}\n" in said.out) == (0, True), said
+    assert good.dawsos("lint", "--json").json["remarks"] == [told]
+    (good.path / "tests").mkdir()
+    (good.path / "tests" / "new.sh").touch()
+    assert good.dawsos("lint", "--json").json["remarks"] == []
+
+
+def test_what_lies_elsewhere_or_is_not_here_is_told(good: TinyProject) -> None:
+    (good.path.parent / "folder").mkdir()
+    (good.path / "link.sh").symlink_to("../folder")
+    (good.path / ".gitattributes").write_text("data.sh filter=lfs\n")
+    (good.path / "data.sh").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 3\n")
+    good.commit("elsewhere")
+    remarks = good.dawsos("lint", "--json").json["remarks"]
+    assert remarks == [
+        "data.sh: its content is not here, only the pointer of Git LFS; git lfs pull fetches it",
+        "link.sh: link.sh leads to a folder outside of the repository; a stage with this input is never restored",
+    ]
+
+
+def test_without_a_repository_the_inputs_are_not_compared(good: TinyProject) -> None:
+    (good.path / ".git").rename(good.path / "moved")
+    remarks = good.dawsos("lint", "--json").json["remarks"]
+    assert len(remarks) == 1
+    assert "the inputs were not compared with files" in remarks[0]

@@ -79,3 +79,44 @@ def test_a_commit_and_a_file_in_another_encoding_can_be_run(good: TinyProject) -
     good.git("commit", "--quiet", "--allow-empty", "--file", str(message))
     said = good.dawsos("run", "lint")
     assert said.code == 0, said
+
+
+def test_a_stage_with_an_input_that_matches_no_file_is_never_restored(good: TinyProject) -> None:
+    path = good.path / "pipeline.yaml"
+    path.write_text(path.read_text().replace("inputs: [test.sh]", 'inputs: [test.sh, "tests/**"]'))
+    for _ in range(2):
+        assert good.dawsos("run").code == 0
+    assert states_of(good) == {"lint": "restored", "unit": "passed"}
+    assert "never restored: its input 'tests/**' matches no file" in good.dawsos("plan", "unit").out
+    (good.path / "tests").mkdir()
+    (good.path / "tests" / "one").touch()
+    for _ in range(2):
+        assert good.dawsos("run").code == 0
+    assert states_of(good) == {"lint": "restored", "unit": "restored"}
+
+
+def test_a_submodule_that_moved_makes_its_stages_run_again(good: TinyProject) -> None:
+    """The run and the ship of it see what is in it now."""
+    library = good.path.parent / "library"
+    library.mkdir()
+    (library / "f").write_text("good\n")
+    for words in (["init", "--quiet", "--initial-branch=main"], ["add", "f"], ["commit", "--quiet", "-m", "one"]):
+        good.git("-C", str(library), *words)
+    good.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "sub")
+    path = good.path / "pipeline.yaml"
+    text = path.read_text().replace('inputs: ["*.sh"]', 'inputs: ["sub/**"]')
+    path.write_text(text.replace("sh -n test.sh", '"grep -q good sub/f"'))
+    good.commit("a submodule")
+    assert [good.dawsos("run", "lint").code for _ in range(2)] == [0, 0]
+    assert states_of(good) == {"lint": "restored"}
+    (good.path / "sub" / "f").write_text("bad\n")
+    assert good.dawsos("run", "lint").code == 1
+    good.git("-C", "sub", "commit", "--quiet", "-am", "bad")
+    good.commit("moved")
+    assert good.dawsos("run", "lint").code == 1
+    assert good.dawsos("ship", "lint").code == 1
+
+
+def states_of(good: TinyProject) -> dict[str, str]:
+    stages = load_run(open_tools(find_project(good.path)), "last").stages
+    return {name: str(stage.state) for name, stage in stages.items()}

@@ -14,6 +14,8 @@ from dawsos.adapters.identity import without_identity
 from dawsos.adapters.scratch import owned_folder
 from dawsos.errors import BadInput, InfrastructureError
 
+# The modes of a symbolic link, and of another repository: a submodule, or one that somebody made within.
+LINK, GITLINK = "120000", "160000"
 # The user's global ignore file does not belong to the project.
 _OWN_IGNORES = ("-c", "core.excludesFile=/dev/null")
 
@@ -29,7 +31,8 @@ class Commit:
     ref: str
 
 
-def _git(root: Path, *arguments: str, text_input: str | None = None) -> str:
+def call(root: Path, *arguments: str, text_input: str | None = None) -> str:
+    """Return what ``git ARGUMENTS`` prints in ``root``; raises BadInput when it fails, InfrastructureError when there is no git."""
     try:
         done = subprocess.run(
             # A user's configuration may show signatures, and git would print them into the output that is read here.
@@ -52,24 +55,27 @@ def _git(root: Path, *arguments: str, text_input: str | None = None) -> str:
 
 def commit(root: Path, revision: str = "HEAD") -> Commit:
     """Return the commit that ``revision`` names; raises BadInput when there is none."""
-    out = _git(root, "log", "-1", "--format=%H%x00%s%x00%an%x00%ct", revision, "--")
+    out = call(root, "log", "-1", "--format=%H%x00%s%x00%an%x00%ct", revision, "--")
     sha, subject, author, time = out.rstrip("\n").split("\0")
-    ref = _git(root, "rev-parse", "--abbrev-ref", revision).strip() if revision == "HEAD" else revision
+    ref = call(root, "rev-parse", "--abbrev-ref", revision).strip() if revision == "HEAD" else revision
     # A commit message may be in another encoding; the text is only shown, never compared.
     subject, author = (words.encode(errors="surrogateescape").decode(errors="replace") for words in (subject, author))
     return Commit(sha, subject, author, int(time), ref)
 
 
 def dirty_files(root: Path) -> tuple[str, ...]:
-    """Return the paths that differ from HEAD, untracked ones included."""
-    out = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", ".")
+    """Return the paths that differ from HEAD, untracked ones included; that of another repository within ends with a slash."""
+    out = call(
+        root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=none",
+        "--", ".",
+    )  # fmt: skip
     return tuple(entry[3:] for entry in out.split("\0") if entry)
 
 
 def tree_hashes(root: Path, sha: str) -> dict[str, str]:
-    """Return path -> blob hash of every file of commit ``sha`` below ``root``."""
+    """Return path -> mode and blob hash of every file of commit ``sha`` below ``root``; of a submodule those of its commit."""
     hashes = {}
-    for entry in _git(root, "ls-tree", "-r", "-z", sha).split("\0"):
+    for entry in call(root, "ls-tree", "-r", "-z", sha).split("\0"):
         if entry:
             meta, _, path = entry.partition("\t")
             mode, _, blob = meta.split()
@@ -82,22 +88,39 @@ def worktree_hashes(root: Path) -> dict[str, str]:
     hashes = tree_hashes(root, "HEAD")
     # status names paths from the top of the repository, ls-tree from the folder it was asked in.
     prefix = below_top(root)
-    dirty = [path.removeprefix(prefix) for path in dirty_files(root)]
+    dirty = [path.removeprefix(prefix).rstrip("/") for path in dirty_files(root)]
     # As git does: a symbolic link is hashed by the name of its target, not by the target's content.
     links = [path for path in dirty if (root / path).is_symlink()]
     present = [path for path in dirty if path not in links and (root / path).is_file()]
     for path in set(dirty) - set(present):
         hashes.pop(path, None)
+        if path not in links and is_repository(root / path):
+            hashes[path] = f"{GITLINK}:{_head(root / path)}"
     for path in links:
         target = os.readlink(root / path)  # noqa: PTH115 - a Path would tidy the name
-        blob = _git(root, "hash-object", "--stdin", text_input=target).strip()
-        hashes[path] = f"120000:{blob}"
+        blob = call(root, "hash-object", "--stdin", text_input=target).strip()
+        hashes[path] = f"{LINK}:{blob}"
     if present:
-        blobs = _git(root, "hash-object", "--stdin-paths", text_input="".join(map(_path_line, present))).split()
+        # Git reads these names from the top of the repository, wherever it is called.
+        lines = "".join(_path_line(prefix + path) for path in present)
+        blobs = call(Path(top(root)), "hash-object", "--stdin-paths", text_input=lines).split()
         for path, blob in zip(present, blobs, strict=True):
             mode = "100755" if os.access(root / path, os.X_OK) else "100644"
             hashes[path] = f"{mode}:{blob}"
     return hashes
+
+
+def is_repository(folder: Path) -> bool:
+    """Return whether ``folder`` is the top of a repository: a submodule that was not fetched is an empty folder."""
+    return (folder / ".git").exists()
+
+
+def _head(root: Path) -> str:
+    """Return the commit that is checked out in a repository, an empty text when there is none."""
+    try:
+        return call(root, "rev-parse", "--verify", "--quiet", "HEAD").strip()
+    except BadInput:
+        return ""
 
 
 def _path_line(path: str) -> str:
@@ -109,13 +132,13 @@ def _path_line(path: str) -> str:
 
 def below_top(root: Path) -> str:
     """Return where ``root`` lies in its repository, as ``sub/folder/``; an empty text when it is the top."""
-    return _git(root, "rev-parse", "--show-prefix").strip()
+    return call(root, "rev-parse", "--show-prefix").strip()
 
 
 def commits(root: Path, since: str) -> list[str]:
     """Return the commits of HEAD that ``since`` (a revision, or empty for the beginning) does not have, the oldest first."""
     span = f"{since}..HEAD" if since else "HEAD"
-    return _git(root, "rev-list", "--reverse", span, "--").split()
+    return call(root, "rev-list", "--reverse", span, "--").split()
 
 
 def added_lines(root: Path, since: str) -> Iterator[tuple[str, str, int, str]]:
@@ -124,7 +147,7 @@ def added_lines(root: Path, since: str) -> Iterator[tuple[str, str, int, str]]:
     Merges are compared with their first parent; paths are from the top of the repository.
     """
     span = f"{since}..HEAD" if since else "HEAD"
-    out = _git(
+    out = call(
         root, "-c", "core.quotePath=false", "-c", "diff.external=", "log", "--format=%x00%H", "--patch", "--unified=0",
         "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--diff-merges=first-parent", "--src-prefix=a/",
         "--dst-prefix=b/", span, "--",
@@ -146,7 +169,7 @@ def added_lines(root: Path, since: str) -> Iterator[tuple[str, str, int, str]]:
 
 def tracked_files(root: Path) -> list[Path]:
     """Return the files below ``root`` that git tracks or would track, and that are there."""
-    out = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    out = call(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     paths = (root / name for name in out.split("\0") if name)
     return [path for path in paths if path.is_file() and not path.is_symlink()]
 
@@ -166,36 +189,93 @@ def checkout(root: Path, sha: str, target: Path, *, keep_untracked: bool = False
         if changed_files(target, sha):
             # A step of an earlier run overwrote it.
             put_back(target, sha)
+        _fill_submodules(whole, sha, target)
         if not keep_untracked:
-            _git(target, *_OWN_IGNORES, "clean", "-ffd", "--quiet")
+            _clean(target, sha)
         return target / prefix
-    shared = (root / _git(root, "rev-parse", "--git-common-dir").strip()).resolve()
     with owned_folder(target.parent, target.name + ".") as temporary:
-        _git(temporary, "init", "--quiet", "--template=", f"--object-format={_object_format(whole)}")
-        # Not a clone: one of a shallow repository, or of a commit that no branch has, would lack the commit.
-        (temporary / ".git" / "objects" / "info").mkdir(parents=True, exist_ok=True)
-        (temporary / ".git" / "objects" / "info" / "alternates").write_text(f"{shared / 'objects'}\n")
-        if (shared / "shallow").exists():
-            shutil.copy(shared / "shallow", temporary / ".git" / "shallow")
-        tags = _git(whole, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/tags")
-        _git(temporary, "update-ref", "--stdin", text_input=tags)
-        _git(temporary, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--detach", sha)
+        _fill(whole, sha, temporary)
         temporary.chmod(0o755)
         temporary.rename(target)
     return target / prefix
 
 
+def _fill(source: Path, sha: str, folder: Path) -> None:
+    """Make the empty ``folder`` a repository that borrows the objects of ``source``, with the files of commit ``sha``.
+
+    So are its submodules that are here with the commit that ``sha`` names; the folder of another one stays empty, as git has it.
+    """
+    shared = (source / call(source, "rev-parse", "--git-common-dir").strip()).resolve()
+    call(folder, "init", "--quiet", "--template=", f"--object-format={_object_format(source)}")
+    # Not a clone: one of a shallow repository, or of a commit that no branch has, would lack the commit.
+    (folder / ".git" / "objects" / "info").mkdir(parents=True, exist_ok=True)
+    (folder / ".git" / "objects" / "info" / "alternates").write_text(f"{shared / 'objects'}\n")
+    if (shared / "shallow").exists():
+        shutil.copy(shared / "shallow", folder / ".git" / "shallow")
+    _take_lfs(source, shared, folder)
+    tags = call(source, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/tags")
+    call(folder, "update-ref", "--stdin", text_input=tags)
+    call(folder, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
+    _fill_submodules(source, sha, folder)
+
+
+def _fill_submodules(source: Path, sha: str, folder: Path) -> None:
+    """Put the submodules that ``source`` has by now into ``folder``, a checkout of its commit ``sha``."""
+    for path, commit in submodules(folder, sha).items():
+        if is_repository(source / path) and _has(source / path, commit):
+            if is_repository(folder / path):
+                _fill_submodules(source / path, commit, folder / path)
+            else:
+                _fill(source / path, commit, folder / path)
+
+
+def _take_lfs(source: Path, shared: Path, folder: Path) -> None:
+    """Let Git LFS find in ``folder`` what it has for ``source``, whose own settings may be the only ones that name its filter."""
+    if not (shared / "lfs").is_dir():
+        return
+    found = call(source, "config", "--null", "--list").split("\0")
+    settings = [setting.partition("\n") for setting in found if setting.startswith("filter.lfs.")]
+    for name, _, value in (*settings, ("lfs.storage", "", str(shared / "lfs"))):
+        call(folder, "config", name, value)
+
+
+def submodules(root: Path, sha: str) -> dict[str, str]:
+    """Return path -> commit of every submodule of commit ``sha``, from the top of the repository."""
+    found = call(root, "ls-tree", "-r", "-z", "--full-tree", sha).split("\0")
+    entries = [entry.partition("\t") for entry in found if entry.startswith(GITLINK)]
+    return {path: meta.split()[2] for meta, _, path in entries}
+
+
+def _has(root: Path, sha: str) -> bool:
+    try:
+        call(root, "cat-file", "-e", f"{sha}^{{commit}}")
+    except BadInput:
+        return False
+    return True
+
+
+def _clean(root: Path, sha: str) -> None:
+    """Remove what neither the commit ``sha`` nor an ignore file knows, also within submodules."""
+    call(root, *_OWN_IGNORES, "clean", "-ffd", "--quiet")
+    for path, commit in submodules(root, sha).items():
+        if is_repository(root / path):
+            _clean(root / path, commit)
+
+
 def changed_files(root: Path, sha: str) -> tuple[str, ...]:
-    """Return the paths, from the top of the repository, of tracked files that are not as in commit ``sha``."""
+    """Return the paths, from the top of the repository, of tracked files and submodules that are not as in commit ``sha``."""
     # Without optional locks: a step may be using git there at the same time.
-    out = _git(root, "--no-optional-locks", "diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", sha, "--")
+    out = call(
+        root, "--no-optional-locks", "diff", "--name-only", "-z", "--no-ext-diff", "--no-renames",
+        "--ignore-submodules=untracked", sha, "--",
+    )  # fmt: skip
     return tuple(path for path in out.split("\0") if path)
 
 
 def tracked_below(root: Path, folder: Path) -> tuple[str, ...]:
     """Return the paths below ``folder``, or ``folder`` itself, that git tracks; none where there is no repository."""
     try:
-        out = _git(root, "--literal-pathspecs", "ls-files", "-z", "--", os.path.relpath(folder, root))
+        out = call(root, "--literal-pathspecs", "ls-files", "-z", "--", os.path.relpath(folder, root))
     except BadInput:
         return ()
     return tuple(path for path in out.split("\0") if path)
@@ -203,27 +283,31 @@ def tracked_below(root: Path, folder: Path) -> tuple[str, ...]:
 
 def untracked_files(folder: Path) -> tuple[str, ...]:
     """Return the paths, from the top of the repository, of files below ``folder`` that are neither tracked nor ignored."""
-    out = _git(folder, *_OWN_IGNORES, "ls-files", "-z", "--others", "--exclude-standard", "--full-name")
+    out = call(folder, *_OWN_IGNORES, "ls-files", "-z", "--others", "--exclude-standard", "--full-name")
     return tuple(path for path in out.split("\0") if path)
 
 
 def top(root: Path) -> str:
     """Return the top folder of the repository."""
-    return _git(root, "rev-parse", "--show-toplevel").removesuffix("\n")
+    return call(root, "rev-parse", "--show-toplevel").removesuffix("\n")
 
 
 def put_back(root: Path, sha: str) -> None:
-    """Restore the tracked files of the checkout ``root`` to commit ``sha``; other files stay."""
-    _git(root, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
+    """Restore the tracked files of the checkout ``root``, and of its submodules, to commit ``sha``; other files stay."""
+    call(root, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
+    whole = Path(top(root))
+    for path, commit in submodules(root, sha).items():
+        if is_repository(whole / path):
+            put_back(whole / path, commit)
 
 
 def tag(root: Path, name: str, sha: str) -> bool:
     """Tag a commit; return False when the repository has a tag of this name already.  Raises InfrastructureError."""
-    if _git(root, "tag", "--list", name).strip():
+    if call(root, "tag", "--list", name).strip():
         return False
-    _git(root, "-c", "tag.gpgSign=false", "tag", name, sha)
+    call(root, "-c", "tag.gpgSign=false", "tag", name, sha)
     return True
 
 
 def _object_format(top: Path) -> str:
-    return _git(top, "rev-parse", "--show-object-format").strip()
+    return call(top, "rev-parse", "--show-object-format").strip()

@@ -45,6 +45,7 @@ def lint(*, manifest: str, traffic: str, fix: bool, as_json: bool) -> int | None
         print_json({
             "stages": facts.stages, "gates": facts.gates, "ladder": ladder, "rollout_seconds": facts.rollout_seconds,
             "rollback_after": rollback_after, "cores": os.cpu_count(), "changed": changed,
+            "remarks": facts.remarks,
         })  # fmt: skip
         return None
     from dawsos.cli.console import make_console, say
@@ -53,6 +54,8 @@ def lint(*, manifest: str, traffic: str, fix: bool, as_json: bool) -> int | None
     for change in changed:
         say(console, f"changed  {change}")
     console.print(f"pipeline.yaml is good: {len(facts.stages)} stages, {facts.gates} gates", markup=False)
+    for remark in facts.remarks:
+        say(console, f"remark   {remark}")
     within = format_duration(facts.rollout_seconds)
     # The statistical judge leaves to this rule what it cannot compare with a stable release.
     where = " at 100 % and for a first release" if facts.judge == "statistical" else ""

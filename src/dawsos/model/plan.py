@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# What a file's hash begins with when its content cannot be known; the reason follows.
+UNSURE = "not known: "
+# What it ends with when only the pointer of Git LFS lies there, and when a submodule was not fetched.
+POINTER, ABSENT = ":pointer", ":absent"
+
 
 @dataclass(frozen=True)
 class Fingerprint:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from dawsos.model.pipeline import Stage
-from dawsos.model.plan import Fingerprint
+from dawsos.model.plan import UNSURE, Fingerprint
 
 
 def _sha(value: object) -> str:
@@ -44,6 +44,23 @@ def fingerprint(
     manifest["uses"] = f"{stage.uses} {stage.environment or ''}".strip()
     manifest["approval"] = _sha(stage.approval.model_dump() if stage.approval else None)
     return Fingerprint(_sha(manifest), manifest)
+
+
+def unmatched(files: Mapping[str, str], patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return those of ``patterns`` that no file matches; one that excludes may match none."""
+    return tuple(
+        pattern
+        for pattern in patterns
+        if not pattern.startswith("!") and not any(_compiled(pattern).fullmatch(path) for path in files)
+    )
+
+
+def uncertain(stage: Stage, files: Mapping[str, str]) -> str:
+    """Return why the stage's inputs do not tell whether its result is the same, an empty text when they do."""
+    for pattern in unmatched(files, stage.inputs):
+        return f"its input {pattern!r} matches no file"
+    unsure = (value for path, value in files.items() if value.startswith(UNSURE) and matches(path, stage.inputs))
+    return next((f"an input is {value}" for value in unsure), "")
 
 
 def matches(path: str, patterns: Sequence[str]) -> bool:

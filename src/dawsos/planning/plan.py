@@ -31,8 +31,8 @@ class StageFacts:
     """What is known of a stage before it runs; ``fingerprint`` is None when a release that is still to be built decides it.
 
     ``latest`` is the manifest of the stage's newest result on any inputs, None when it never passed here.  ``doubt`` says why a
-    result that is kept does not count.  ``elsewhere``: a ship of named stages needs this deployment without naming it, so that
-    the same deployment by another job counts.
+    result that is kept does not count, ``uncertain`` why none can count.  ``elsewhere``: a ship of named stages needs this
+    deployment without naming it, so that the same deployment by another job counts.
     """
 
     stage: Stage
@@ -41,6 +41,7 @@ class StageFacts:
     latest: Mapping[str, str] | None = None
     doubt: str = ""
     elsewhere: bool = False
+    uncertain: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,10 @@ def plan_stage(facts: StageFacts, options: PlanOptions, now: float) -> PlannedSt
     if options.no_cache or facts.fingerprint is None:
         reason = "--no-cache" if options.no_cache else "its input is the release that this run builds"
         return PlannedStage(stage.id, Action.RUN, reason, facts.fingerprint)
-    if facts.kept is None:
+    if facts.kept is None and not facts.uncertain:
         return _not_kept(facts, facts.fingerprint)
-    stale = _stale(stage, facts.kept, now)
-    if stale:
+    stale = _stale(facts, now)
+    if stale or facts.kept is None:
         return PlannedStage(stage.id, Action.RUN, stale, facts.fingerprint)
     return PlannedStage(stage.id, Action.RESTORE, f"unchanged since run {facts.kept.run}", facts.fingerprint)
 
@@ -107,8 +108,13 @@ def _not_kept(facts: StageFacts, made: Fingerprint) -> PlannedStage:
     return PlannedStage(stage.id, Action.RUN, f"{amount} changed", made, changes)
 
 
-def _stale(stage: Stage, kept: KeptResult, now: float) -> str:
-    """Return why a kept result no longer holds, an empty text when it does."""
+def _stale(facts: StageFacts, now: float) -> str:
+    """Return why no kept result holds, or why this one no longer does, an empty text when it does."""
+    stage, kept = facts.stage, facts.kept
+    if facts.uncertain:
+        return f"never restored: {facts.uncertain}"
+    if kept is None:
+        return ""
     if kept.valid_until is not None and kept.valid_until <= now:
         return "a waiver or the data it passed on is too old"
     if stage.approval is not None and now - kept.finished_at >= stage.approval.expires:

@@ -13,6 +13,7 @@ from dawsos.adapters.cache import StageCache
 from dawsos.adapters.files import read_json
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.model.plan import Action, Fingerprint, Plan
+from dawsos.planning.fingerprint import uncertain
 from dawsos.planning.plan import KeptResult, PlanOptions, StageFacts, cacheable, carried_out_here, plan_stage
 from dawsos.runs.inputs import Upstream, looks_at_release, stage_fingerprint
 
@@ -68,7 +69,8 @@ class Planner:
         found = self._cache.lookup(stage.id, made.digest)
         kept = None if found is None else self._kept(stage, made, found)
         doubt = "" if kept is not None else self._cache.doubt(stage.id, made.digest)
-        return StageFacts(stage, made, kept, self._cache.latest_manifest(stage.id), doubt, elsewhere)
+        latest = self._cache.latest_manifest(stage.id)
+        return StageFacts(stage, made, kept, latest, doubt, elsewhere, uncertain(stage, self._source.hashes))
 
     def _kept(self, stage: Stage, made: Fingerprint, found: Mapping[str, Any]) -> KeptResult:
         known = [gate["valid_until"] for gate in found["gates"] if gate.get("valid_until") is not None]

@@ -18,6 +18,7 @@ from dawsos.actions.commands import prepare
 from dawsos.adapters import git
 from dawsos.adapters.cache import StageCache
 from dawsos.adapters.git import Commit
+from dawsos.adapters.git_inputs import commit_inputs, worktree_inputs
 from dawsos.adapters.reapers import reapers
 from dawsos.config.named_files import must_have_files
 from dawsos.engine.contract import Action as StageAction
@@ -208,9 +209,9 @@ _RED: tuple[tuple[StageState, RunResult], ...] = (
 def _execution(context: RunContext, options: Options, chosen: Sequence[Stage], cache: StageCache) -> Execution:
     tools, session = context.tools, context.session
     hashes = (
-        git.tree_hashes(tools.project.root, context.commit.sha)
+        commit_inputs(context.root, context.commit.sha)
         if session.state.command == "ship"
-        else git.worktree_hashes(context.root)
+        else worktree_inputs(context.root)
     )
     source = Source(context.root, hashes, context.commit.sha, options.seed, options.profile)
     planner = Planner(context.pipeline, source, cache, tools.project.releases, tools.project.images)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dawsos.adapters.files import write_text
+from dawsos.adapters.git_inputs import worktree_inputs
+from dawsos.config.documents import line_of, parse
 from dawsos.config.named_files import must_have_files
 from dawsos.config.upgrade import upgrade_text
 from dawsos.errors import BadInput
+from dawsos.model.pipeline import Pipeline
+from dawsos.model.plan import ABSENT, POINTER, UNSURE
+from dawsos.planning.fingerprint import matches, unmatched
 from dawsos.runs.project import PIPELINE_FILE, Project, load
 
 
 @dataclass(frozen=True)
 class PipelineFacts:
-    """What a pipeline says: its stages, how many gates they have, the rollout in weights (per cent) and seconds."""
+    """What a pipeline says: its stages, how many gates they have, the rollout in weights (per cent) and seconds.
+
+    ``remarks``: what is allowed and is probably not meant, a line each.
+    """
 
     stages: tuple[str, ...]
     gates: int
@@ -22,6 +31,7 @@ class PipelineFacts:
     judge: str
     failed_checks: int
     check_interval: float
+    remarks: tuple[str, ...] = ()
 
 
 def lint(project: Project) -> PipelineFacts:
@@ -37,7 +47,40 @@ def lint(project: Project) -> PipelineFacts:
         judge=rollout.judge,
         failed_checks=rollout.failed_checks,
         check_interval=rollout.check_interval,
+        remarks=tuple(_remarks(project, pipeline)),
     )
+
+
+def _remarks(project: Project, pipeline: Pipeline) -> Iterator[str]:
+    """Tell what the inputs of the stages are not: a pattern without a file, a file whose content is unknown or is not here."""
+    try:
+        files = worktree_inputs(project.root)
+    except BadInput as error:
+        # The file may be checked before there is a repository.
+        yield f"{PIPELINE_FILE}: the inputs were not compared with files: {error.message}"
+        return
+    document = parse((project.root / PIPELINE_FILE).read_text(encoding="utf-8"), PIPELINE_FILE)
+    for number, stage in enumerate(pipeline.stages):
+        for pattern in unmatched(files, stage.inputs):
+            index = stage.inputs.index(pattern)
+            line = line_of(document, ("stages", number, "inputs", index))
+            place = f"{PIPELINE_FILE}:{line}: stages[{number}].inputs[{index}]"
+            yield f"{place}: {pattern!r} matches no file that git knows, so {stage.id} is never restored"
+    inputs = [pattern for stage in pipeline.stages for pattern in stage.inputs if not pattern.startswith("!")]
+    for path, value in files.items():
+        if (found := _not_here(value)) and matches(path, inputs):
+            yield f"{path}: {found}"
+
+
+def _not_here(value: str) -> str:
+    """Return what is wrong with a file whose hash is ``value``, an empty text for most."""
+    if value.startswith(UNSURE):
+        return f"{value.removeprefix(UNSURE)}; a stage with this input is never restored"
+    if value.endswith(POINTER):
+        return "its content is not here, only the pointer of Git LFS; git lfs pull fetches it"
+    if value.endswith(ABSENT):
+        return "the submodule is not here, its folder is empty; git submodule update --init fetches it"
+    return ""
 
 
 def upgrade_pipeline(project: Project) -> list[str]:

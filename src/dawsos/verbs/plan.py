@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dawsos.adapters import git
 from dawsos.adapters.cache import StageCache
+from dawsos.adapters.git_inputs import commit_inputs, worktree_inputs
 from dawsos.adapters.scratch import owned_folder
 from dawsos.model.plan import Plan
 from dawsos.planning.plan import PlanOptions
@@ -44,8 +45,9 @@ def plan(project: Project, wanted: tuple[str, ...], profile: str = "", *, of_shi
 def _files(project: Project, sha: str, *, of_commit: bool) -> Iterator[tuple[Path, Mapping[str, str]]]:
     """Give the folder with the files that the plan is about, and the hash of each."""
     if not of_commit or not git.dirty_files(project.root):
-        yield project.root, git.worktree_hashes(project.root)
+        yield project.root, worktree_inputs(project.root)
         return
     # Not the checkout of ships: a step of one that is under way may be at work there.
     with owned_folder(project.home / "checkouts", "plan-") as folder:
-        yield git.checkout(project.root, sha, folder / "files"), git.tree_hashes(project.root, sha)
+        root = git.checkout(project.root, sha, folder / "files")
+        yield root, commit_inputs(root, sha)
