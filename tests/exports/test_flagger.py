@@ -26,7 +26,8 @@ from dawsos.model.exports import FlaggerAlert, FlaggerOptions, FlaggerProvider, 
 from dawsos.model.pipeline import Pipeline, Profile
 from dawsos.runs.project import load as load_project
 from dawsos.verbs.policies import manifests
-from support.cluster import Cluster, Status, Watch, cluster, load, watching
+from support.cluster import Cluster, Status, Watch, cluster, watching
+from support.sender import users
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -115,7 +116,7 @@ def rollouts(
         with ThreadPoolExecutor(len(RELEASES)) as pool, ExitStack() as loads:
             futures = {}
             for name, namespace in namespaces.items():
-                loads.enter_context(load(real.gateways[provider].address, f"{namespace}.test", RATE))
+                loads.enter_context(users(real.gateways[provider].address, f"{namespace}.test", RATE, senders=4))
                 futures[name] = pool.submit(_rolled_out, real, watch, provider, name, namespace, folder)
             yield {name: future.result() for name, future in futures.items()}
     finally:

@@ -7,13 +7,10 @@ import os
 import secrets
 import shutil
 import subprocess
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +19,7 @@ import pytest
 
 from dawsos.model.release import BuiltImage, Release
 from support.cluster import Cluster, Gateway
+from support.sender import users
 from support.service_images import OTHER, ServiceImages, service_images
 
 pytestmark = pytest.mark.kubernetes
@@ -116,49 +114,6 @@ def secret(cluster: Cluster, namespace: str, name: str, **values: str) -> None:
     cluster.apply(document)
 
 
-@dataclass
-class Answers:
-    """What was answered under load: statuses and texts, and what was not answered."""
-
-    statuses: Counter[int]
-    texts: Counter[str]
-    lost: list[str]
-
-
-@contextmanager
-def load(address: str, host: str, path: str, rate: float, senders: int = 4) -> Iterator[Answers]:
-    """Send ``rate`` requests a second, half of them on new connections, until the block ends."""
-    over, where = threading.Event(), urlsplit(address)
-    answers = Answers(Counter(), Counter(), [])
-
-    def send(number: int) -> None:
-        connection = HTTPConnection(where.hostname or "", where.port or 80, timeout=10)
-        due = time.monotonic() + number / rate
-        while not over.wait(max(0.0, due - time.monotonic())):
-            due += senders / rate
-            try:
-                connection.request("GET", path, headers={"Host": host})
-                response = connection.getresponse()
-                answers.texts[response.read().decode()] += 1
-                answers.statuses[response.status] += 1
-            except (OSError, HTTPException) as error:
-                answers.lost.append(repr(error))
-                connection.close()
-            if number % 2:
-                connection.close()
-        connection.close()
-
-    threads = [threading.Thread(target=send, args=(number,), daemon=True) for number in range(senders)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield answers
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-
-
 def until(what: Callable[[], bool], within: float = 30.0) -> None:
     deadline = time.monotonic() + within
     while not what():
@@ -215,18 +170,17 @@ def test_no_request_is_lost_by_an_upgrade_and_a_rollback(
 
     install(releases[0])
     until(lambda: answers(gateway, host) == releases[0].commit)
-    with load(gateway.address, host, "/", rate=80) as under_load:
+    with users(gateway.address, host, 80, 4, "/", renew=True) as under_load:
         install(releases[1])
         until(lambda: answers(gateway, host) == releases[1].commit)
         helm("rollback", "tiny", "--wait", "--timeout=2m")
         until(lambda: answers(gateway, host) == releases[0].commit)
         # The last pods drain.
         time.sleep(SMALL["drainSeconds"] + SMALL["graceSeconds"])
-    print(under_load.statuses, under_load.texts)
-    assert under_load.lost == []
-    assert set(under_load.statuses) == {200}
-    assert set(under_load.texts) == {release.commit for release in releases}
-    assert under_load.statuses[200] > 500
+    print(under_load.by())
+    assert under_load.bad() == []
+    assert set(under_load.by()) == {release.commit for release in releases}
+    assert len(under_load.answers) > 500
 
 
 def test_an_upgrade_by_hand_ends_what_a_rollout_left_in_the_route(
@@ -368,7 +322,7 @@ def test_dawsos_is_run_by_the_commands_of_the_request(
     )
     assert (order["ok"], night) == (True, order["expected"])
 
-    with load(gateway.address, host, "/health", rate=40) as under_load:
+    with users(gateway.address, host, 40, 4, "/health", renew=True) as under_load:
         upgrade(OTHER)
         serves(OTHER)
         for job in ("migrate", "seed"):
@@ -379,10 +333,9 @@ def test_dawsos_is_run_by_the_commands_of_the_request(
         status = cluster.argv("rollout", "status", "deployment/dawsos-backend", "-n", restricted, "--timeout=120s")
         assert subprocess.run(status, check=False, timeout=150).returncode == 0
         serves(OTHER)
-    print(under_load.statuses)
-    assert under_load.lost == []
-    assert set(under_load.statuses) == {200}
-    assert len(under_load.texts) == 2
+    print(under_load.by())
+    assert under_load.bad() == []
+    assert len(under_load.by()) == 2
 
     said = [helm("history", "dawsos-staging"), helm("get", "all", "dawsos-staging")]
     said.append(kubectl("get", "secrets", "-n", restricted, "-l", "owner=helm", "-o", "yaml"))

@@ -20,7 +20,8 @@ from dawsos.platforms.kubernetes.faults import KubernetesFaults
 from dawsos.platforms.kubernetes.names import Paths
 from dawsos.platforms.kubernetes.telemetry import KubernetesTelemetry
 from dawsos.platforms.kubernetes.traffic import KubernetesTraffic
-from support.cluster_shop import RELEASE, deployment, host_of, install, users
+from support.cluster_shop import RELEASE, deployment, host_of, install
+from support.sender import users
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(240)]
 IMAGE = "DAWSOS_TOOL_IMAGE"
@@ -53,7 +54,7 @@ def test_errors_and_latency_are_on_the_canary_only_and_gone_when_taken_back(
             telemetry = KubernetesTelemetry(api, namespace, RELEASE, Gateway(), POLICY)
             faults = KubernetesFaults(api, namespace, RELEASE, tool)
             try:
-                async with users(gateway.address, host_of(namespace), 100) as seen:
+                with users(gateway.address, host_of(namespace), 100, 4, "/") as seen:
                     await traffic.route("one", "two", 50)
                     await faults.set_fault(0.3, 0.0, 1.0, "/")
                     found = await sampled(telemetry)
@@ -68,7 +69,7 @@ def test_errors_and_latency_are_on_the_canary_only_and_gone_when_taken_back(
                     found = await sampled(telemetry)
                     assert found.canary.errors == 0
                     assert found.canary.requests > 0
-                    assert {status for _, status, _ in seen.answers} <= {200, 500}
+                    assert {status for status, _ in seen.came()} <= {200, 500}
                     await faults.set_fault(0.3, 0.0, 1.0, "/")
                     await traffic.set_weight(0)
                 # The drill was killed: whoever removes the canary removes the fault with it.

@@ -13,17 +13,10 @@ from dawsos.model.events import (
     FACTS,
     Event,
     Fact,
-    RolloutDecided,
-    RolloutSampled,
     RunResumed,
-    SideSample,
-    StageFinished,
     Unknown,
-    WeightIntended,
     fact_of,
 )
-from dawsos.model.rollout import Reading
-from dawsos.model.status import Cause, RolloutDecision, StageState
 
 VERDICT = {"gate": "g", "kind": "junit", "result": "pass", "measured": "1", "limit": "1", "message": ""}
 # What the kinds with keys that have no default need.
@@ -69,38 +62,6 @@ def test_a_kind_of_a_newer_version_is_kept_as_it_is() -> None:
     fact = fact_of("of_a_newer_version", {"a": 1})
     assert fact == Unknown("of_a_newer_version", {"a": 1})
     assert (Event("r", 1, 0.0, fact).kind, fact.body()) == ("of_a_newer_version", {"a": 1})
-
-
-def test_closed_sets_are_read_as_their_members_and_refuse_others() -> None:
-    finished = fact_of("stage_finished", {"result": "rolled_back"})
-    assert isinstance(finished, StageFinished)
-    assert finished.result is StageState.ROLLED_BACK
-    with pytest.raises(ValueError, match="not a valid StageState"):
-        fact_of("stage_finished", {"result": "won"})
-
-
-def test_a_sample_keeps_its_numbers_and_leaves_out_what_is_not_known() -> None:
-    sample = RolloutSampled(
-        at=1.5,
-        weight=3,
-        step=25,
-        canary=SideSample(10, 1, 0.2, ((0.1, 9), (None, 1))),
-        evidence=(Reading("e", 1.0, 4.6),),
-    )
-    body = sample.body()
-    assert body["evidence"] == [{"name": "e", "log_e": 1.0, "limit": 4.6, "requests": 0, "bad": 0}]
-    assert "recorded_at" not in body
-    assert fact_of("rollout_sampled", json.loads(json.dumps(body))) == sample
-
-
-def test_a_decision_has_its_cause() -> None:
-    decided = RolloutDecided(RolloutDecision.ROLLBACK, Cause.CRASH_LOOP, "it crashes", "restarts", 3.0)
-    assert fact_of("rollout_decided", decided.body()) == decided
-    assert fact_of("rollout_decided", {**decided.body(), "cause": "of_a_newer_version"}).body()["cause"] == ""
-
-
-def test_the_step_of_an_older_journal_is_read() -> None:
-    assert fact_of("weight_intended", {"weight": 3, "rung": 25}) == WeightIntended(3, 25)
 
 
 def test_every_fact_is_frozen_and_has_its_kind() -> None:

@@ -11,10 +11,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from ruamel.yaml import YAML
@@ -162,32 +160,3 @@ def watching(of: Cluster) -> Iterator[Watch]:
         reader.join()
         with process:
             pass
-
-
-@contextmanager
-def load(address: str, host: str, rate: float, senders: int = 4) -> Iterator[None]:
-    """Send ``rate`` requests a second for ``host`` to the gateway at ``address``."""
-    over = threading.Event()
-    where = urlsplit(address)
-
-    def send(number: int) -> None:
-        connection = HTTPConnection(where.hostname or "", where.port or 80, timeout=10)
-        due = time.monotonic() + number / rate
-        while not over.wait(max(0.0, due - time.monotonic())):
-            due += senders / rate
-            try:
-                connection.request("GET", "/items", headers={"Host": host})
-                connection.getresponse().read()
-            except (OSError, HTTPException):
-                connection.close()
-        connection.close()
-
-    threads = [threading.Thread(target=send, args=(number,), daemon=True) for number in range(senders)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()

@@ -1,17 +1,10 @@
-"""A release on a real cluster, as a chart would make it, and a client that knows which version answered each request."""
+"""A release on a real cluster, as a chart would make it."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from typing import Any
-from urllib.parse import urlsplit
 
 from dawsos.adapters.kubernetes import Cluster
 from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT, INSTANCE, NOBODY, ROLE, Paths
@@ -104,52 +97,3 @@ async def ready(cluster: Cluster, path: str, within: float = 90.0) -> None:
 
 def host_of(namespace: str) -> str:
     return f"{namespace}.test"
-
-
-@dataclass
-class Users:
-    """``answers`` are (time, status, text), in the order in which they came."""
-
-    answers: list[tuple[float, int, str]] = field(default_factory=list)
-
-    @property
-    def lost(self) -> list[tuple[float, int, str]]:
-        return [answer for answer in self.answers if answer[1] != 200]
-
-    def seen(self, since: float = 0.0, until: float = 1e18) -> Counter[tuple[int, str]]:
-        return Counter((status, text) for at, status, text in self.answers if since <= at < until)
-
-    def last(self, text: str, since: float, until: float) -> float:
-        """Return when ``text`` was answered last, in seconds after ``since``; 0 when it was not."""
-        times = [at for at, _, answer in self.answers if answer == text and since <= at < until]
-        return max(times) - since if times else 0.0
-
-
-@asynccontextmanager
-async def users(address: str, host: str, rate: float, senders: int = 4) -> AsyncIterator[Users]:
-    """Send ``rate`` requests a second over ``senders`` connections; an answer that is none has status 0."""
-    made, over, where = Users(), threading.Event(), urlsplit(address)
-
-    def send(number: int) -> None:
-        connection = HTTPConnection(where.hostname or "", where.port or 80, timeout=10)
-        due = time.monotonic() + number / rate
-        while not over.wait(max(0.0, due - time.monotonic())):
-            due = max(due + senders / rate, time.monotonic() - 0.2)
-            try:
-                connection.request("GET", "/", headers={"Host": host})
-                answer = connection.getresponse()
-                made.answers.append((time.monotonic(), answer.status, answer.read().decode()))
-            except (OSError, HTTPException) as error:
-                made.answers.append((time.monotonic(), 0, repr(error)))
-                connection.close()
-        connection.close()
-
-    threads = [threading.Thread(target=send, args=(number,), daemon=True) for number in range(senders)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield made
-    finally:
-        over.set()
-        for thread in threads:
-            await asyncio.to_thread(thread.join)

@@ -13,6 +13,7 @@ from typing import Any, cast
 from dawsos.adapters.kubernetes import ApiError, Cluster
 from dawsos.adapters.pages import Page
 from fakes import VirtualClock
+from support.memory_objects import apply_json_patch
 
 NAMESPACE, NAME = "shop-ns", "shop"
 CANARIES = f"/apis/flagger.app/v1beta1/namespaces/{NAMESPACE}/canaries/{NAME}"
@@ -220,20 +221,3 @@ def _deployment() -> dict[str, Any]:
         "metadata": {"name": NAME},
         "spec": {"template": {"metadata": {"labels": {"app": NAME}}, "spec": {"containers": [container]}}},
     }
-
-
-def apply_json_patch(found: Any, patch: list[dict[str, Any]], where: str) -> None:
-    """Apply the operations in place; a ``test`` that does not hold is refused as the API server refuses it."""
-    for operation in patch:
-        *way, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
-        parent = found
-        for part in way:
-            parent = parent[int(part)] if isinstance(parent, list) else parent[part]
-        key: Any = int(last) if isinstance(parent, list) else last
-        if operation["op"] == "test":
-            if (parent[key] if isinstance(parent, list) else parent.get(key)) != operation["value"]:
-                raise ApiError(422, "Invalid", "test failed", where=where)
-        elif operation["op"] == "remove":
-            del parent[key]
-        else:
-            parent[key] = copy.deepcopy(operation["value"])

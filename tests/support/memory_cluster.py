@@ -13,12 +13,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dawsos.adapters.kubernetes import ApiError, PatchKind, Unreachable
+from dawsos.adapters.kubernetes import ApiError, Object, PatchKind, Unreachable
 from dawsos.platforms.kubernetes.names import DEPLOYMENT, Paths
 from fakes import VirtualClock
+from support.memory_objects import MemoryObjects, Objects, has_labels
 
-Object = dict[str, Any]
-Objects = list[Object]
 Names = list[str]
 Weights = list[tuple[str, float]]
 GATEWAY, NAMESPACE, RELEASE = "projectcontour", "shop", "shop-prod"
@@ -36,19 +35,16 @@ class EnvoyPod:
     share: float = 1.0
 
 
-class MemoryCluster:
-    """``objects`` maps a path to an object.  Nobody answers while ``away``."""
+class MemoryCluster(MemoryObjects):
+    """Objects as in ``MemoryObjects``, with watches and a gateway.  ``patches`` are all that were sent."""
 
     def __init__(self, clock: VirtualClock, rate: float = 200.0) -> None:
+        super().__init__()
         self.clock, self.rate, self.lag = clock, rate, 0.03
-        self.objects: dict[str, Object] = {}
         self.envoys: dict[str, EnvoyPod] = {}
-        self.away = False
         self.slices_lag = 0
         self.patches: list[Sequence[Object] | Object] = []
-        self.before_patch: list[Any] = []
         self.metrics: dict[str, str] = {}
-        self._version = 0
         self._watching: list[tuple[str, dict[str, str], asyncio.Queue[tuple[str, Object] | None]]] = []
         self._history: list[tuple[float, list[tuple[str, float]]]] = []
         self._counted = clock.monotonic()
@@ -57,7 +53,7 @@ class MemoryCluster:
     # What a person or another controller does.
 
     def put(self, path: str, made: Object, manager: str = "helm") -> Object:
-        """Put an object there, as ``manager``."""
+        """Put the object itself there, as ``manager``."""
         self._version += 1
         before = self.objects.get(path)
         meta = made.setdefault("metadata", {})
@@ -82,7 +78,8 @@ class MemoryCluster:
         return copy.deepcopy(self.objects[path]), lambda made: self.put(path, made, manager)
 
     def drop(self, path: str) -> None:
-        found = self.objects.pop(path)
+        found = self.objects[path]
+        super().drop(path)
         self._tell("DELETED", path, found)
 
     def interrupt(self) -> None:
@@ -93,87 +90,46 @@ class MemoryCluster:
 
     def _tell(self, event: str, path: str, found: Object) -> None:
         for kind, labels, queue in self._watching:
-            if path.rpartition("/")[0] == kind and _has(found, labels):
+            if path.rpartition("/")[0] == kind and has_labels(found, labels):
                 queue.put_nowait((event, copy.deepcopy(found)))
 
     # The calls of Cluster.
-
-    def _answering(self) -> None:
-        if self.away:
-            raise Unreachable("nobody answers", fix="")
-
-    async def get(self, path: str) -> Object:
-        self._answering()
-        if path not in self.objects:
-            raise ApiError(404, "NotFound", path, where=path)
-        return copy.deepcopy(self.objects[path])
-
-    async def find(self, path: str) -> Object | None:
-        self._answering()
-        return copy.deepcopy(self.objects.get(path))
 
     async def list(self, path: str, labels: Mapping[str, str] | None = None) -> Objects:
         return (await self.listed(path, labels))[0]
 
     async def listed(self, path: str, labels: Mapping[str, str] | None = None) -> tuple[Objects, str]:
-        self._answering()
+        self.answering()
         if path == PATHS.of("endpointslices"):
             return self._slices((labels or {})["kubernetes.io/service-name"]), ""
         found = [each for where, each in self.objects.items() if where.rpartition("/")[0] == path]
-        return copy.deepcopy([each for each in found if _has(each, labels or {})]), str(self._version)
+        return copy.deepcopy([each for each in found if has_labels(each, labels or {})]), str(self._version)
 
     async def watch(
         self, path: str, _version: str, labels: Mapping[str, str] | None = None, *, quiet: float | None = None
     ) -> AsyncGenerator[tuple[str, Object]]:
-        self._answering()
+        self.answering()
         queue: asyncio.Queue[tuple[str, Object] | None] = asyncio.Queue()
         self._watching.append((path, dict(labels or {}), queue))
         while (told := await queue.get()) is not None:
             yield told
 
-    async def create(self, path: str, body: Object) -> Object:
-        self._answering()
-        where = f"{path}/{body['metadata']['name']}"
-        if where in self.objects:
-            raise ApiError(409, "AlreadyExists", where, where=where)
-        return self.put(where, copy.deepcopy(body), "dawsos")
-
-    async def delete(self, path: str, *, propagation: str = "Background") -> bool:
-        self._answering()
-        if path not in self.objects:
-            return False
-        self.drop(path)
-        return True
-
     async def patch(self, path: str, body: Object | Sequence[Object], kind: PatchKind = "merge") -> Object:
-        self._answering()
-        if self.before_patch:
-            self.before_patch.pop(0)()
-        if kind == "apply" and path not in self.objects:
-            return copy.deepcopy(self.put(path, copy.deepcopy(dict(body)), "dawsos"))  # type: ignore[arg-type]
-        made = await self.get(path)
         self.patches.append(body)
-        if kind == "json":
-            assert not isinstance(body, dict)
-            for operation in body:
-                _apply(made, operation, path)
-        else:
-            assert isinstance(body, dict)
-            _merge(made, body)
-        made = self.put(path, made, "dawsos")
+        made = await super().patch(path, body, kind)
         self._after_patch(path, made)
-        return copy.deepcopy(made)
+        return made
 
     def _after_patch(self, path: str, made: Object) -> None:
         if "/deployments/" in path and made["spec"].get("replicas") == 0:
             chosen = {DEPLOYMENT: made["metadata"]["labels"][DEPLOYMENT]}
-            for where in [w for w, pod in self.objects.items() if "/pods/" in w and _has(pod, chosen)]:
+            for where in [w for w, pod in self.objects.items() if "/pods/" in w and has_labels(pod, chosen)]:
                 self.drop(where)
 
     async def page(
         self, namespace: str, pod: str, port: int, path: str, params: Mapping[str, str] | None = None
     ) -> str:
-        self._answering()
+        self.answering()
         if namespace == GATEWAY:
             self._count()
             if not self.envoys[pod].readable:
@@ -194,7 +150,7 @@ class MemoryCluster:
     def _endpoints(self, service: str) -> Names:
         selector = self.objects[PATHS.of("services", service)]["spec"]["selector"]
         pods = [pod for where, pod in self.objects.items() if where.startswith(PATHS.of("pods") + "/")]
-        return [pod["metadata"]["name"] for pod in pods if _has(pod, selector) and _ready(pod)]
+        return [pod["metadata"]["name"] for pod in pods if has_labels(pod, selector) and _ready(pod)]
 
     def _weights(self, route: Object) -> Weights:
         return [(ref["name"], float(ref.get("weight", 1))) for ref in route["spec"]["rules"][0]["backendRefs"]]
@@ -254,49 +210,6 @@ def _envoy_page(envoy: EnvoyPod, wanted: re.Pattern[str]) -> str:
     return "".join(lines)
 
 
-def _has(found: Object, labels: Mapping[str, str]) -> bool:
-    return labels.items() <= (found["metadata"].get("labels") or {}).items()
-
-
 def _ready(pod: Object) -> bool:
     conditions = pod["status"].get("conditions") or []
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-
-def _merge(target: Object, patch: Object) -> None:
-    for key, value in patch.items():
-        if value is None:
-            target.pop(key, None)
-        elif isinstance(value, dict):
-            _merge(target.setdefault(key, {}), value)
-        else:
-            target[key] = value
-
-
-def _apply(document: Object, operation: Object, where: str) -> None:
-    """Carry out one operation of JSON Patch (RFC 6902)."""
-    parts = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
-    holder: Any = document
-    try:
-        for part in parts[:-1]:
-            holder = holder[int(part)] if isinstance(holder, list) else holder[part]
-        last: Any = parts[-1]
-        if isinstance(holder, list):
-            last = len(holder) if last == "-" else int(last)
-        _operate(holder, last, operation)
-    except (KeyError, IndexError, AssertionError) as error:
-        raise ApiError(422, "Invalid", f"{operation}: {error!r}", where=where) from error
-
-
-def _operate(holder: Any, last: Any, operation: Object) -> None:
-    kind, value = operation["op"], copy.deepcopy(operation.get("value"))
-    if kind == "test":
-        assert holder[last] == value
-    elif kind == "remove":
-        del holder[last]
-    elif kind == "add" and isinstance(holder, list):
-        holder.insert(last, value)
-    elif kind == "add":
-        holder[last] = value
-    else:
-        raise AssertionError(f"{kind} is not used")

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
+# Seconds that a user waits, and how much of a page is kept.
+_PATIENCE, _KEPT = 10.0, 200
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -41,30 +44,33 @@ class Sent:
     def by(self, start: float = 0.0) -> Counter[str]:
         return Counter(answer.by for answer in self.between(start))
 
-    def last(self, by: str) -> float | None:
-        """Return when the last answer of ``by`` came."""
-        return max((answer.at for answer in list(self.answers) if answer.by == by), default=None)
+    def came(self, start: float = 0.0, end: float = float("inf")) -> Counter[tuple[int, str]]:
+        """Return how often each status and page came between two moments."""
+        return Counter((answer.status, answer.by) for answer in list(self.answers) if start <= answer.at < end)
+
+    def last(self, by: str, end: float = float("inf")) -> float | None:
+        """Return when the last answer of ``by`` before ``end`` came."""
+        return max((answer.at for answer in list(self.answers) if answer.by == by and answer.at < end), default=None)
 
 
 @contextmanager
-def users(address: str, host: str, rate: float, senders: int = 8, patience: float = 10.0) -> Iterator[Sent]:
-    """Send ``rate`` requests a second for ``host`` until the block ends; a late sender makes up for what it missed, up to a second."""
+def users(
+    address: str, host: str, rate: float, senders: int = 8, path: str = "/items", *, renew: bool = False
+) -> Iterator[Sent]:
+    """Send ``rate`` requests a second for ``host`` until the block ends; a late sender makes up for what it missed, up to a second.
+
+    ``renew``: every second sender makes a new connection for each request.
+    """
     sent, over, where = Sent(), threading.Event(), urlsplit(address)
 
     def send(number: int) -> None:
-        connection = HTTPConnection(where.hostname or "", where.port or 80, timeout=patience)
+        connection = HTTPConnection(where.hostname or "", where.port or 80, timeout=_PATIENCE)
         due = time.monotonic() + number / rate
         while not over.wait(max(0.0, due - time.monotonic())):
             due = max(due + senders / rate, time.monotonic() - 1.0)
-            began = time.time()
-            try:
-                connection.request("GET", "/items", headers={"Host": host})
-                response = connection.getresponse()
-                answer = Answer(began, 0.0, response.status, response.read().decode(errors="replace")[:60])
-            except (OSError, HTTPException) as error:
+            sent.answers.append(_answer(connection, host, path))
+            if renew and number % 2:
                 connection.close()
-                answer = Answer(began, 0.0, 0, type(error).__name__)
-            sent.answers.append(Answer(answer.sent, time.time(), answer.status, answer.by))
         connection.close()
 
     threads = [threading.Thread(target=send, args=(number,), daemon=True) for number in range(senders)]
@@ -75,4 +81,15 @@ def users(address: str, host: str, rate: float, senders: int = 8, patience: floa
     finally:
         over.set()
         for thread in threads:
-            thread.join(patience + 5)
+            thread.join(_PATIENCE + 5)
+
+
+def _answer(connection: HTTPConnection, host: str, path: str) -> Answer:
+    began = time.time()
+    try:
+        connection.request("GET", path, headers={"Host": host})
+        response = connection.getresponse()
+        return Answer(began, time.time(), response.status, response.read().decode(errors="replace")[:_KEPT])
+    except (OSError, HTTPException) as error:
+        connection.close()
+        return Answer(began, time.time(), 0, type(error).__name__)

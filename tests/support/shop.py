@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from dawsos.adapters.kubernetes import Object
 from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT, INSTANCE, NOBODY, ROLE
 from fakes import VirtualClock
-from support.memory_cluster import GATEWAY, NAMESPACE, PATHS, RELEASE, EnvoyPod, MemoryCluster, Object
+from support.memory_cluster import GATEWAY, NAMESPACE, PATHS, RELEASE, EnvoyPod, MemoryCluster
 
 ROUTE = PATHS.of("httproutes", "shop")
 STABLE, CANARY = PATHS.of("services", "shop-stable"), PATHS.of("services", "shop-canary")

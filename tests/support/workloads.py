@@ -136,14 +136,8 @@ class PaperCluster(MemoryCluster):
                 return None
             raise
 
-    async def replace(self, path: str, body: Object) -> Object:
-        known = await self.get(path)
-        if body["metadata"].get("resourceVersion") not in (None, known["metadata"]["resourceVersion"]):
-            raise ApiError(409, "Conflict", path, where=path)
-        return self.put(path, body, "dawsos")
-
     async def request(self, method: str, path: str, *, params: Mapping[str, str] | None = None) -> bytes:
-        self._answering()
+        self.answering()
         found = self.raw.get(path, ApiError(404, "NotFound", path, where=path))
         if isinstance(found, ApiError):
             raise found

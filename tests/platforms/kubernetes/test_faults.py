@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from dawsos.adapters.kubernetes import Object
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.contract import Roles
 from dawsos.platforms.kubernetes.faults import KubernetesFaults
 from dawsos.platforms.kubernetes.names import COMPONENT
 from dawsos.platforms.kubernetes.routes import Route
 from fakes import VirtualClock
-from support.memory_cluster import NAMESPACE, PATHS, RELEASE, MemoryCluster, Object
+from support.memory_cluster import NAMESPACE, PATHS, RELEASE, MemoryCluster
 from support.shop import CANARY, a_shop
 
 POD, CONFIG = PATHS.of("pods", "shop-canary-fault"), PATHS.of("configmaps", "shop-canary-fault")

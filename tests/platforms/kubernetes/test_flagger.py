@@ -20,7 +20,8 @@ from dawsos.platforms.kubernetes.flagger import (
     state_of,
     told,
 )
-from support.flagger_world import CANARIES, NAME, NAMESPACE, ROUTES, FlaggerWorld, apply_json_patch
+from support.flagger_world import CANARIES, NAME, NAMESPACE, ROUTES, FlaggerWorld
+from support.memory_objects import apply_json_patch
 
 REJECTED = Verdict("a//t1", "7 of 7 requests failed", Cause.WORSE_THAN_STABLE, "evidence", 400.0, 100.0, 12.5)
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from dawsos.adapters.kubernetes import ApiError, Unreachable
+from dawsos.adapters.kubernetes import ApiError, Object, Unreachable
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.contract import Roles
 from dawsos.platforms.kubernetes.names import CONTROLLER
@@ -30,9 +30,33 @@ def a_route(made: MemoryCluster, fence: str = "") -> Route:
     return Route(made, NAMESPACE, RELEASE, fence, made.clock)  # type: ignore[arg-type]
 
 
+async def promoted(found: Route) -> None:
+    """Promote ``two``, so that ``one`` is the standby."""
+    await with_canary(found, 100)
+    await found.begin_promotion()
+    await found.set_weight(0)
+    await found.end_promotion()
+
+
 async def with_canary(found: Route, weight: int = 25) -> None:
     await found.assign("one", "two")
     await found.set_weight(weight)
+
+
+def edit(made: MemoryCluster, change: Callable[[Object], object], path: str = ROUTE) -> None:
+    """Change an object as a person does."""
+    changed, put = made.edit(path)
+    change(changed)
+    put(changed)
+
+
+def turn(found: Object) -> None:
+    """Turn the order of the backends round, which changes where they are and no traffic."""
+    found["spec"]["rules"][0]["backendRefs"].reverse()
+
+
+def rename(found: Object) -> None:
+    found["spec"]["hostnames"] = ["x"]
 
 
 def weights(made: MemoryCluster) -> list[tuple[str, int]]:
@@ -85,9 +109,7 @@ def test_a_selector_that_somebody_changed_is_told() -> None:
     async def scene(made: MemoryCluster, found: Route) -> None:
         await with_canary(found)
         made.put(STABLE, service("stable", "three"), "kubectl-edit")
-        changed, put = made.edit(ROUTE)
-        changed["spec"]["hostnames"] = ["x"]
-        put(changed)
+        edit(made, rename)
         with pytest.raises(ChangedBeside, match="shop-stable selects three instead of one"):
             await found.set_weight(50)
 
@@ -97,9 +119,7 @@ def test_a_selector_that_somebody_changed_is_told() -> None:
 def test_what_changes_no_traffic_is_taken_over() -> None:
     async def scene(made: MemoryCluster, found: Route) -> None:
         await with_canary(found)
-        changed, put = made.edit(ROUTE)
-        changed["spec"]["hostnames"] = ["x"]
-        put(changed)
+        edit(made, rename)
         await found.set_weight(50)
         assert weights(made) == [("shop-stable", 50), ("shop-canary", 50)]
         assert made.objects[ROUTE]["spec"]["hostnames"] == ["x"]
@@ -118,19 +138,21 @@ def test_the_guardian_s_withdrawal_is_no_change_of_somebody_else() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("shape", ["reversed", "a rule more", "as the chart renders it", "made anew"])
+SHAPES: dict[str, Callable[[Object], object]] = {
+    "reversed": turn,
+    "a rule more": lambda found: found["spec"]["rules"].insert(
+        0, {"backendRefs": [{"name": "shop-canary", "port": 80}, {"name": "shop-stable", "port": 80}]}
+    ),
+    "as the chart renders it": lambda found: found["spec"]["rules"][0]["backendRefs"].pop(),
+    "made anew": lambda found: None,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_weight_0_is_given_whatever_the_route_looks_like(shape: str) -> None:
     async def scene(made: MemoryCluster, found: Route) -> None:
         await with_canary(found)
-        changed, put = made.edit(ROUTE)
-        rules = changed["spec"]["rules"]
-        if shape == "reversed":
-            rules[0]["backendRefs"].reverse()
-        elif shape == "a rule more":
-            rules.insert(0, {"backendRefs": [{"name": "shop-canary", "port": 80}, {"name": "shop-stable", "port": 80}]})
-        elif shape == "as the chart renders it":
-            rules[0]["backendRefs"].pop()
-        put(changed)
+        edit(made, SHAPES[shape])
         if shape == "made anew":
             made.objects[ROUTE]["metadata"]["uid"] = "new"
         await found.set_weight(0)
@@ -144,13 +166,7 @@ def test_weight_0_is_given_whatever_the_route_looks_like(shape: str) -> None:
 def test_a_route_that_changes_all_the_time_is_an_error_and_no_endless_loop() -> None:
     async def scene(made: MemoryCluster, found: Route) -> None:
         await with_canary(found)
-
-        def edit() -> None:
-            changed, put = made.edit(ROUTE)
-            changed["spec"]["rules"][0]["backendRefs"].reverse()
-            put(changed)
-
-        made.before_patch = [edit] * 20
+        made.before = [lambda: edit(made, turn)] * 20
         with pytest.raises(InfrastructureError, match="changes too often"):
             await found.set_weight(0)
 
@@ -160,13 +176,7 @@ def test_a_route_that_changes_all_the_time_is_an_error_and_no_endless_loop() -> 
 def test_one_change_meanwhile_is_met_with_another_patch() -> None:
     async def scene(made: MemoryCluster, found: Route) -> None:
         await with_canary(found)
-
-        def edit() -> None:
-            changed, put = made.edit(ROUTE)
-            changed["spec"]["rules"][0]["backendRefs"].reverse()
-            put(changed)
-
-        made.before_patch = [edit, edit, edit]
+        made.before = [lambda: edit(made, turn)] * 3
         await found.set_weight(0)
         assert (await found.read()).weight == 0
 
@@ -195,7 +205,7 @@ def test_a_refusal_is_raised_as_it_is() -> None:
             raise ApiError(403, "Forbidden", "no", where="x")
 
         for weight in (0, 50):
-            made.before_patch = [refuse]
+            made.before = [refuse]
             with pytest.raises(ApiError, match="no"):
                 await found.set_weight(weight)
 
@@ -232,12 +242,10 @@ def test_a_controller_that_slept_does_not_take_the_route_back(token: str) -> Non
 
 def test_of_two_that_claim_at_once_the_later_one_has_it() -> None:
     async def scene(made: MemoryCluster, found: Route) -> None:
-        def other() -> None:
-            changed, put = made.edit(ROUTE)
-            changed["metadata"].setdefault("annotations", {})[CONTROLLER] = "other #5"
-            put(changed)
+        def other(found: Object) -> None:
+            found["metadata"].setdefault("annotations", {})[CONTROLLER] = "other #5"
 
-        made.before_patch = [other]
+        made.before = [lambda: edit(made, other)]
         with pytest.raises(Fenced, match="other #5"):
             await found.claim("me #4")
 
@@ -248,9 +256,7 @@ def test_a_note_of_the_controller_that_somebody_removed_does_not_stop_a_rollback
     async def scene(made: MemoryCluster, found: Route) -> None:
         await found.claim("first #1")
         await with_canary(found)
-        changed, put = made.edit(ROUTE)
-        del changed["metadata"]["annotations"][CONTROLLER]
-        put(changed)
+        edit(made, lambda found: found["metadata"]["annotations"].pop(CONTROLLER))
         await found.set_weight(0)
         assert (await found.live()).holder == "first #1"
         assert (await found.read()).weight == 0
@@ -276,10 +282,7 @@ def test_a_promotion_moves_the_selector_and_may_be_repeated_at_each_point() -> N
 
 def test_the_standby_stays_until_it_gets_a_role_or_is_removed() -> None:
     async def scene(made: MemoryCluster, found: Route) -> None:
-        await with_canary(found, 100)
-        await found.begin_promotion()
-        await found.set_weight(0)
-        await found.end_promotion()
+        await promoted(found)
         await found.assign("two", None)
         assert (await found.read()).standby == "one"
         await found.forget_standby("two")

@@ -17,18 +17,16 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from dawsos.adapters.kubernetes import ApiError, Cluster, Object
-from dawsos.errors import InfrastructureError
+from dawsos.adapters.kubernetes import Cluster, Object
 from dawsos.model.status import Cause
 from dawsos.platforms.kubernetes.names import Paths
+from dawsos.platforms.kubernetes.patching import patched
 
 # The phases in which the canary may get traffic and may still be rolled back.
 RUNNING = frozenset({"Progressing", "Waiting", "WaitingPromotion"})
 # Flagger copies the release to its primary: it was accepted, and a cut would send users to pods that are being replaced.
 PROMOTING = frozenset({"Promoting", "Finalising"})
 VERDICT = "dawsos.dev/verdict"
-_TRIES = 8
-_CONFLICTS = (409, 422)
 
 
 @dataclass(frozen=True)
@@ -112,24 +110,14 @@ class FlaggerCanary:
 
     async def cut(self, verdict: Verdict | None = None) -> None:
         """Give the primary all traffic in one request, and note the verdict with it; repeated when it meets another change."""
-        for _ in range(_TRIES):
-            route = await self.route()
+
+        def patch(found: Object | None) -> list[Object]:
+            route = None if found is None else route_of(found, self.primary, self.canary)
             if route is None or (route.weight == 0 and (verdict is None or route.verdict == verdict)):
-                return
-            try:
-                await self.cluster.patch(
-                    self._paths.of("httproutes", self.name),
-                    cut_patch(route, (self.primary, self.canary), verdict),
-                    "json",
-                )
-            except ApiError as error:
-                if error.status not in _CONFLICTS:
-                    raise
-            else:
-                return
-        raise InfrastructureError(
-            f"the HTTPRoute {self.namespace}/{self.name} changes too often", fix="kubectl get httproute -w"
-        )
+                return []
+            return cut_patch(route, (self.primary, self.canary), verdict)
+
+        await patched(self.cluster, self._paths.of("httproutes", self.name), patch)
 
     async def fail(self, checks: int) -> None:
         """Let Flagger roll back at its next tick: it counts ``checks`` failed checks, its threshold, from now on."""

@@ -11,16 +11,15 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from dawsos.adapters.kubernetes import ApiError, Cluster, Object
-from dawsos.errors import BadInput, InfrastructureError
+from dawsos.adapters.kubernetes import Cluster, Object
+from dawsos.errors import BadInput
 from dawsos.platforms.kubernetes.flagger import CanaryState
 from dawsos.platforms.kubernetes.names import COMMIT, DEPLOYMENT, RELEASE, Paths
+from dawsos.platforms.kubernetes.patching import patched
 
 # Annotations of the Deployment: the JSON Patch back, and what Flagger said before the change.
 UNDO, BEFORE = "dawsos.dev/undo", "dawsos.dev/before"
 _TEMPLATE = "/spec/template"
-_TRIES = 8
-_CONFLICTS = (409, 422)
 _PatchOf = Callable[[Object], list[Object]]
 
 
@@ -75,28 +74,17 @@ class FlaggerTarget:
         await self._patched(lambda found: undo_patch(found, deployment))
 
     async def _patched(self, patch_of: _PatchOf) -> None:
-        for _ in range(_TRIES):
-            found = await self._cluster.find(self._path)
+        def patch(found: Object | None) -> list[Object]:
             if found is None:
                 raise BadInput(
                     f"there is no Deployment {self.name} in the namespace {self.namespace}, which the Canary targets",
                     fix="install the chart once (helm upgrade --install), or set exports.flagger.deployment",
                 )
-            patch = patch_of(found)
-            if not patch:
-                return
+            changes = patch_of(found)
             version = {"op": "test", "path": "/metadata/resourceVersion", "value": found["metadata"]["resourceVersion"]}
-            try:
-                await self._cluster.patch(self._path, [version, *patch], "json")
-            except ApiError as error:
-                if error.status not in _CONFLICTS:
-                    raise
-            else:
-                return
-        raise InfrastructureError(
-            f"the Deployment {self.namespace}/{self.name} changes too often",
-            fix=f"kubectl -n {self.namespace} get deployment -w",
-        )
+            return [version, *changes] if changes else []
+
+        await patched(self._cluster, self._path, patch)
 
     async def apply(self, documents: Sequence[Object]) -> None:
         """Make the objects of the export what the export says: server-side, and only these kinds."""
