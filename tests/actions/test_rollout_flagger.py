@@ -18,6 +18,7 @@ from dawsos.errors import BadInput, ReleaseFailed
 from dawsos.gates.rollout import EVIDENCE
 from dawsos.model.cluster import Delivery
 from dawsos.model.exports import Exports, FlaggerOptions, GatewayName
+from dawsos.model.pipeline import Job, Worker
 from dawsos.model.release import Release
 from dawsos.reporting.html_canary import canary_view
 from dawsos.rollout.controller import Finished
@@ -129,20 +130,14 @@ def test_a_release_without_images_is_none_for_a_cluster(paper: Paper, world: Fla
 
 
 @pytest.mark.parametrize(
-    ("exports", "service", "what"),
+    ("exports", "what"),
     [
-        (None, {}, "needs exports.flagger"),
-        (OPTIONS.model_copy(update={"providers": ("traefik",)}), {}, "needs the provider gatewayapi:v1"),
-        (OPTIONS, {"migrate": "python -m migrate"}, "does not run the commands of the service: service.migrate"),
-        (OPTIONS, {"seed": "python -m seed"}, "service.seed"),
+        (None, "needs exports.flagger"),
+        (OPTIONS.model_copy(update={"providers": ("traefik",)}), "needs the provider gatewayapi:v1"),
     ],
 )
-def test_what_it_cannot_do_is_told_before_it_begins(
-    paper: Paper, exports: FlaggerOptions | None, service: dict[str, str], what: str
-) -> None:
-    changed = paper.pipeline.model_copy(
-        update={"exports": Exports(flagger=exports), "service": paper.pipeline.service.model_copy(update=service)}
-    )
+def test_what_it_cannot_do_is_told_before_it_begins(paper: Paper, exports: FlaggerOptions | None, what: str) -> None:
+    changed = paper.pipeline.model_copy(update={"exports": Exports(flagger=exports)})
     with pytest.raises(BadInput, match=what) as told:
         options_of(changed, "production")
     assert told.value.fix
@@ -158,3 +153,58 @@ def test_the_policy_is_that_of_the_runs_profile_and_only_one_provider_is_rendere
     assert (options.profile, options.providers) == ("production", ("gatewayapi:v1",))
     kinds = {document["kind"] for document in documents_of(paper.pipeline, options)}
     assert kinds == {"Canary", "MetricTemplate"}
+
+
+COMMANDS = {"migrate": "{python} -m migrate", "seed": "{python} -m seed", "before_traffic": ("packs",)}
+
+
+def with_commands(paper: Paper) -> None:
+    jobs = (Job(name="packs", run="{python} -m packs", env={"PACK": "a"}),)
+    service = paper.pipeline.service.model_copy(update={**COMMANDS, "jobs": jobs})
+    paper.pipeline = paper.pipeline.model_copy(update={"service": service})
+
+
+def test_the_commands_of_the_service_run_as_jobs_before_the_deployment_changes(
+    paper: Paper, world: FlaggerWorld
+) -> None:
+    world.initialise()
+    with_commands(paper)
+    world.ends = {"python -m migrate": (0, ["2 migrations"]), "python -m seed": (0, ['{"user_id": "7"}'])}
+    session, release = paper.session(), with_images(paper, paper.release("2"))
+    finished, _ = roll(paper, session, release)
+    assert finished.outcome == "promoted"
+    jobs = [job["spec"]["template"] for job in world.jobs.values()]
+    commands = [job["spec"]["containers"][0]["command"][-1] for job in jobs]
+    assert commands == ["migrate", "seed", "packs"]
+    image, template = release.images[0].digest, world.objects[DEPLOYMENTS]["spec"]["template"]
+    (deployment,) = [each for each in template["spec"]["containers"][0]["env"] if each["name"] == "DEPLOYMENT_ID"]
+    for job in jobs:
+        (container,) = job["spec"]["containers"]
+        assert container["image"].endswith(image)
+        assert deployment in container["env"]
+        assert "app" not in job["metadata"]["labels"]
+    assert {"name": "PACK", "value": "a"} in jobs[2]["spec"]["containers"][0]["env"]
+    logs = paper.attempt(session, "canary").artifacts
+    assert "2 migrations" in (logs / "deploy.log").read_text()
+
+
+def test_a_migration_that_fails_is_the_release_s_fault_and_flagger_never_sees_it(
+    paper: Paper, world: FlaggerWorld
+) -> None:
+    world.initialise()
+    with_commands(paper)
+    world.ends = {"python -m migrate": (1, ["no column total"])}
+    before = world.template()
+    with pytest.raises(ReleaseFailed, match="no column total"):
+        roll(paper, paper.session(), with_images(paper, paper.release("2")))
+    assert (world.template(), len(world.jobs)) == (before, 1)
+
+
+def test_a_worker_that_no_container_of_the_deployment_is_would_stay_behind(paper: Paper, world: FlaggerWorld) -> None:
+    world.initialise()
+    service = paper.pipeline.service.model_copy(update={"workers": (Worker(name="queue", command="x"),)})
+    paper.pipeline = paper.pipeline.model_copy(update={"service": service})
+    before = world.template()
+    with pytest.raises(BadInput, match="no container queue"):
+        roll(paper, paper.session(), with_images(paper, paper.release("2")))
+    assert world.template() == before

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from dawsos.errors import BadInput, InfrastructureError
+from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
 from dawsos.model.events import DriverTold, RollbackRequested
 from dawsos.model.policy import LadderStep, RolloutPolicy
 from dawsos.model.status import Cause, RolloutOutcome
@@ -19,6 +19,7 @@ from dawsos.rollout.flagger import FlaggerConductor, Plan, stage_of
 from fakes import MemoryRecorder
 from support.flagger_world import CANARIES, DEPLOYMENTS, NAME, NAMESPACE, FlaggerWorld
 
+Prepare = Callable[[], Awaitable[None]]
 POLICY = RolloutPolicy(
     ladder=tuple(LadderStep(weight=weight, duration=8) for weight in (5, 25, 50, 100)),
     check_interval=10, error_rate=0.01, p95=1.2, no_data_deadline=60, min_requests=10,
@@ -26,14 +27,18 @@ POLICY = RolloutPolicy(
 CANARY = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": {"name": NAME, "namespace": NAMESPACE}}
 
 
+async def nothing() -> None:
+    """The release has no commands."""
+
+
 def conductor(
-    world: FlaggerWorld, recorder: MemoryRecorder, deployment: str = "d1", **changes: Any
+    world: FlaggerWorld, recorder: MemoryRecorder, deployment: str = "d1", prepare: Prepare = nothing, **changes: Any
 ) -> FlaggerConductor:
     new = NewTemplate(deployment, f"release-{deployment}", "abc", {"backend": f"repo/shop@sha256:{deployment}"})
     plan = Plan("production", "http://shop.test", new, POLICY, [CANARY], world.interval, world.threshold, **changes)
     canary = FlaggerCanary(world.cluster, NAMESPACE, NAME)
     target = FlaggerTarget(world.cluster, NAMESPACE, NAME)
-    return FlaggerConductor("canary", plan, canary, target, recorder, world.clock)
+    return FlaggerConductor("canary", plan, canary, target, recorder, world.clock, prepare)
 
 
 def conduct(world: FlaggerWorld, recorder: MemoryRecorder, deployment: str = "d1", **changes: Any) -> Finished:
@@ -373,3 +378,61 @@ def test_a_person_s_rollback_is_carried_out_once_the_api_server_is_back() -> Non
     world.beside = outage
     assert conduct(world, recorder).outcome is RolloutOutcome.ROLLED_BACK
     assert (world.weight, world.status["phase"]) == (0, "Failed")
+
+
+def test_the_commands_of_the_release_have_run_before_flagger_sees_it() -> None:
+    world, recorder = initialised()
+    seen: list[tuple[str, str]] = []
+
+    async def prepare() -> None:
+        seen.append((image(world), world.status["phase"]))
+        await world.clock.sleep(60)
+        seen.append((image(world), world.status["phase"]))
+
+    finished = conduct(world, recorder, prepare=prepare)
+    assert seen == [("repo/shop@sha256:old", "Initialized")] * 2
+    assert finished.outcome is RolloutOutcome.PROMOTED
+
+
+def test_a_command_that_fails_leaves_the_cluster_and_the_journal_as_they_were() -> None:
+    world, recorder = initialised()
+
+    async def prepare() -> None:
+        raise ReleaseFailed("`python -m migrate` failed")
+
+    with pytest.raises(ReleaseFailed, match="migrate"):
+        conduct(world, recorder, prepare=prepare)
+    assert (image(world), recorder.state.rollout) == ("repo/shop@sha256:old", None)
+
+
+def test_a_run_that_began_while_the_commands_ran_is_not_disturbed() -> None:
+    world, recorder = initialised()
+
+    async def prepare() -> None:
+        world.objects[DEPLOYMENTS]["spec"]["template"]["spec"]["containers"][0]["image"] = "repo/shop@sha256:theirs"
+        await world.clock.sleep(15)
+
+    with pytest.raises(InfrastructureError, match="at work on the Canary"):
+        conduct(world, recorder, prepare=prepare)
+    assert (image(world), recorder.state.rollout) == ("repo/shop@sha256:theirs", None)
+
+
+def test_commands_do_not_run_while_flagger_is_at_work_nor_again_after_a_kill() -> None:
+    world, recorder = initialised()
+    ran: list[str] = []
+
+    async def prepare() -> None:
+        ran.append(image(world))
+
+    async def killed() -> None:
+        task = asyncio.create_task(conductor(world, recorder, prepare=prepare).conduct(None))
+        while not world.weight:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(killed())
+    with pytest.raises(InfrastructureError, match="at work on the Canary"):
+        asyncio.run(conductor(world, MemoryRecorder(world.clock), "d2", prepare=prepare).conduct(None))
+    assert conduct(world, recorder, prepare=prepare).outcome is RolloutOutcome.PROMOTED
+    assert ran == ["repo/shop@sha256:old"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
 
 from dawsos.adapters.kubernetes import ApiError, Cluster
@@ -22,6 +22,7 @@ DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{NAME}"
 EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
 STEPS = (5, 25, 50, 100)
 Answer = Callable[[str, bytes], Page]
+Ended = tuple[int, list[str]]
 
 
 class WorldClock(VirtualClock):
@@ -41,6 +42,7 @@ class WorldClock(VirtualClock):
 class FlaggerWorld:
     """``answer`` is asked as a webhook (None: there is no webhook), ``healthy`` is what Flagger's own metrics say.
 
+    ``jobs`` are the Jobs that were made, by name; each ends at once as ``ends`` says of its command: (exit code, lines of its log).
     ``alive``: Flagger runs.  ``weights`` are all weights that the route ever had, with the time.
     """
 
@@ -56,6 +58,8 @@ class FlaggerWorld:
         self.beside: Callable[[float], Awaitable[None]] | None = None
         self.weights: list[tuple[float, int]] = []
         self.asked: list[tuple[str, int]] = []
+        self.jobs: dict[str, Any] = {}
+        self.ends: dict[str, Ended] = {}
         self._next, self._version = interval, 0
         self.put(DEPLOYMENTS, _deployment())
 
@@ -83,6 +87,30 @@ class FlaggerWorld:
     async def list(self, path: str, labels: Any = None) -> list[Any]:
         self._must_answer(path)
         return copy.deepcopy(self.objects.get(path, []))
+
+    async def create(self, path: str, body: Any) -> Any:
+        self._must_answer(path)
+        assert path.endswith("/jobs")
+        self.jobs[body["metadata"]["name"]] = copy.deepcopy(body)
+        code, _ = self._end(body["metadata"]["name"])
+        state = {"terminated": {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}}
+        status = {"containerStatuses": [{"state": state}]}
+        pod = {"metadata": {"name": body["metadata"]["name"]}, "status": status}
+        self.objects[path.replace("/apis/batch/v1", "/api/v1").replace("/jobs", "/pods")] = [pod]
+        return body
+
+    def _end(self, job: str) -> Ended:
+        (container,) = self.jobs[job]["spec"]["template"]["spec"]["containers"]
+        return self.ends.get(" ".join(container["command"]), (0, []))
+
+    async def delete(self, path: str, *, propagation: str = "Background") -> bool:
+        self._must_answer(path)
+        return True
+
+    async def lines(self, path: str, params: Any = None) -> AsyncIterator[str]:
+        self._must_answer(path)
+        for line in self._end(path.split("/")[-2])[1]:
+            yield line
 
     async def patch(self, path: str, body: Any, kind: str = "merge") -> Any:
         self._must_answer(path)
@@ -219,5 +247,8 @@ def _deployment() -> dict[str, Any]:
     container = {"name": "backend", "image": "repo/shop@sha256:old", "env": [{"name": "GIT_SHA", "value": "old"}]}
     return {
         "metadata": {"name": NAME},
-        "spec": {"template": {"metadata": {"labels": {"app": NAME}}, "spec": {"containers": [container]}}},
+        "spec": {
+            "selector": {"matchLabels": {"app": NAME}},
+            "template": {"metadata": {"labels": {"app": NAME, "team": "a"}}, "spec": {"containers": [container]}},
+        },
     }

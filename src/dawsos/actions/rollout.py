@@ -44,10 +44,17 @@ async def roll_out_admitted(context: RunContext, attempt: StageAttempt) -> Stage
     profile = session.state.profile
     settings = context.pipeline.environment(name, profile)
     release = await load_release(context.tools, settings, session.state)
-    if settings.driver == "flagger":
-        finished = await roll_out_with_flagger(context, attempt, release, settings)
-    else:
-        finished = await _roll_out_here(context, attempt, release)
+    try:
+        if settings.driver == "flagger":
+            finished = await roll_out_with_flagger(context, attempt, release, settings)
+        else:
+            finished = await _roll_out_here(context, attempt, release)
+    except ReleaseFailed as error:
+        record = session.state.rollout
+        if record is None or record.outcome is RolloutOutcome.PROMOTED:
+            never = {"outcome": "not started", "reason": error.message, "weight": 0, "release": release.digest}
+            write_json(attempt.artifacts / EVIDENCE, never)
+        raise
     write_json(attempt.artifacts / EVIDENCE, evidence(session, finished, release))
     if finished.outcome is RolloutOutcome.PROMOTED:
         return StageOutcome(StageState.PASSED)
@@ -92,12 +99,7 @@ async def _finish(rollout: RolloutContext, session: Session, attempt: StageAttem
             session.record(found, attempt.stage.id)
         return Finished(RolloutOutcome.PROMOTED, "this release already serves 100 % of the traffic")
     if record is None or record.outcome is RolloutOutcome.PROMOTED:
-        try:
-            record = await begin(rollout, session.id)
-        except ReleaseFailed as error:
-            never = {"outcome": "not started", "reason": error.message, "weight": 0, "release": rollout.release.digest}
-            write_json(attempt.artifacts / EVIDENCE, never)
-            raise
+        record = await begin(rollout, session.id)
     return await conduct(rollout, record)
 
 

@@ -1,11 +1,16 @@
-"""The rollout of an environment with ``driver: flagger``: the release comes to its Deployment, and Flagger is waited for."""
+"""The rollout of an environment with ``driver: flagger``: the release comes to its Deployment, and Flagger is waited for.
+
+The release's own commands (``migrate``, ``seed``, ``before_traffic``) run as Jobs before the Deployment changes, because Flagger may
+give a new template users as soon as it sees it.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dawsos.adapters.kubernetes import connected
+from dawsos.adapters.kubernetes import Cluster, connected
 from dawsos.config.documents import Documents
 from dawsos.engine.contract import StageAttempt
 from dawsos.errors import BadInput, ReleaseFailed
@@ -16,6 +21,8 @@ from dawsos.model.exports import FlaggerOptions
 from dawsos.model.names import deployment_id
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.release import Release
+from dawsos.platforms.commands import ServiceCommands
+from dawsos.platforms.kubernetes.commands import JobCommands
 from dawsos.platforms.kubernetes.flagger import FlaggerCanary
 from dawsos.platforms.kubernetes.flagger_target import FlaggerTarget, NewTemplate
 from dawsos.platforms.kubernetes.images import deliver
@@ -43,10 +50,12 @@ async def roll_out_with_flagger(
     async with connected(str(settings.context)) as cluster:
         ended = record is not None and bool(record.outcome)
         images = {} if ended else await _images(context, attempt, release, settings)
+        workers = tuple(worker.name for worker in pipeline.service.workers)
+        new = NewTemplate(deployment, release.digest, release.commit, images, workers)
         plan = Plan(
             environment=attempt.stage.environment_name,
             url=settings.url or f"http://{options.hosts[0]}",
-            new=NewTemplate(deployment, release.digest, release.commit, images),
+            new=new,
             policy=pipeline.policy(profile),
             documents=documents_of(pipeline, options),
             interval=float(interval(pipeline.policy(profile))),
@@ -55,8 +64,31 @@ async def roll_out_with_flagger(
         )
         namespace, name = namespace_of(pipeline, options), options.deployment or pipeline.name
         canary, target = FlaggerCanary(cluster, namespace, name), FlaggerTarget(cluster, namespace, name)
-        conductor = FlaggerConductor(attempt.stage.id, plan, canary, target, session, session.tools.clock)
+
+        async def prepare() -> None:
+            # What the Deployment cannot take is told before anything of the release runs.
+            await target.template(new)
+            await _prepare(_commands(context, cluster, target, new), attempt.artifacts)
+
+        conductor = FlaggerConductor(attempt.stage.id, plan, canary, target, session, session.tools.clock, prepare)
         return await conductor.conduct(record)
+
+
+def _commands(context: RunContext, cluster: Cluster, target: FlaggerTarget, new: NewTemplate) -> ServiceCommands:
+    """Return the service's commands, as Jobs in pods like those that the Deployment will have."""
+    masker = context.session.masker
+    # The name is a label of the pods, by which the Deployment must not find them.
+    name, template = f"{target.name}-dawsos", partial(target.template, new)
+    jobs = JobCommands(cluster, target.namespace, name, template, {}, context.tools.clock, masker)
+    return ServiceCommands(context.pipeline.service, target.namespace, jobs, masker)
+
+
+async def _prepare(commands: ServiceCommands, logs: Path) -> None:
+    """Run what must have run before the release gets users; raises ReleaseFailed, and InfrastructureError."""
+    log = logs / "deploy.log"
+    await commands.migrate(log)
+    await commands.seed(log)
+    await commands.before_traffic(logs)
 
 
 def options_of(pipeline: Pipeline, profile: str) -> FlaggerOptions:
@@ -68,15 +100,6 @@ def options_of(pipeline: Pipeline, profile: str) -> FlaggerOptions:
         raise BadInput(
             f"driver flagger needs the provider {_PROVIDER}: exports.flagger.providers has {', '.join(options.providers)}",
             fix=f'write providers: ["{_PROVIDER}"], or set driver: dawsos',
-        )
-    commands = {"migrate": pipeline.service.migrate, "seed": pipeline.service.seed}
-    own = [f"service.{key}" for key, command in commands.items() if command]
-    own += ["service.before_traffic"] if pipeline.service.before_traffic else []
-    if own:
-        # To leave them out in silence would be a release without its migrations.
-        raise BadInput(
-            f"driver flagger does not run the commands of the service: {', '.join(own)}",
-            fix="run them in a stage before the rollout, or by hooks of your chart, and remove them; or set driver: dawsos",
         )
     return options.model_copy(update={"providers": (_PROVIDER,), "profile": profile})
 

@@ -92,7 +92,10 @@ def stage_of(before: CanaryState, now: CanaryState | None) -> Stage:
 
 @dataclass
 class FlaggerConductor:
-    """One rollout by Flagger.  ``stage`` is that of the pipeline, under which facts are recorded."""
+    """One rollout by Flagger.  ``stage`` is that of the pipeline, under which facts are recorded.
+
+    ``prepare`` runs the commands of the release that come before any change; it may be called again.
+    """
 
     stage: str
     plan: Plan
@@ -100,6 +103,7 @@ class FlaggerConductor:
     target: FlaggerTarget
     recorder: Recorder
     clock: Clock
+    prepare: Callable[[], Awaitable[None]]
     _seen: int = 0
     _weight: int = 0
     _since: float = 0.0
@@ -128,13 +132,12 @@ class FlaggerConductor:
         return await self._watch(before)
 
     async def _begin(self) -> CanaryState:
-        plan, state = self.plan, await self.canary.state()
+        plan = self.plan
         await self._flagger_must_be_there()
-        if state is not None and (state.phase in RUNNING | PROMOTING):
-            raise InfrastructureError(
-                f"Flagger is at work on the Canary {self._name} already: {state.phase}",
-                fix=f"wait for its end: kubectl -n {self.canary.namespace} get canary {self.canary.name} -w",
-            )
+        await self._idle()
+        await self.prepare()
+        # The commands may have taken minutes, in which somebody else may have begun.
+        state = await self._idle()
         found = await self.target.state()
         started = RolloutStarted(
             release=plan.new.release,
@@ -151,6 +154,16 @@ class FlaggerConductor:
         before = await self._change(state or CanaryState())
         self.recorder.record(Deployed(plan.environment, plan.new.release, plan.new.deployment, plan.url), self.stage)
         return before
+
+    async def _idle(self) -> CanaryState | None:
+        """Return what Flagger says; raises InfrastructureError while a run is under way."""
+        state = await self.canary.state()
+        if state is not None and (state.phase in RUNNING | PROMOTING):
+            raise InfrastructureError(
+                f"Flagger is at work on the Canary {self._name} already: {state.phase}",
+                fix=f"wait for its end: kubectl -n {self.canary.namespace} get canary {self.canary.name} -w",
+            )
+        return state
 
     async def _change(self, before: CanaryState) -> CanaryState:
         """Bring the release and the export to the cluster.  A Canary that is new must find the release in its Deployment."""

@@ -125,3 +125,42 @@ def test_the_objects_of_the_export_are_applied() -> None:
     )
     assert CANARIES in world.objects
     assert any(path.endswith("/metrictemplates/m") for path in world.objects)
+
+
+def test_a_command_runs_in_a_pod_of_the_release_that_no_service_of_flagger_finds() -> None:
+    world, target = a_target()
+    template(world)["spec"]["containers"].append({"name": "beside", "image": "other"})
+    template(world)["spec"]["volumes"] = [{"name": "data"}]
+    before = copy.deepcopy(world.objects)
+    found = asyncio.run(target.template(NEW))
+    (container,) = found["spec"]["containers"]
+    assert (container["name"], container["image"]) == ("backend", "repo/shop@sha256:new")
+    assert {"name": "DEPLOYMENT_ID", "value": "d1"} in container["env"]
+    assert (found["metadata"], found["spec"]["volumes"]) == ({"labels": {"team": "a"}}, [{"name": "data"}])
+    assert world.objects == before
+
+
+def test_without_a_deployment_there_is_no_pod_for_a_command() -> None:
+    world, target = a_target()
+    del world.objects[DEPLOYMENTS]
+    with pytest.raises(BadInput, match="there is no Deployment shop"):
+        asyncio.run(target.template(NEW))
+
+
+def test_a_worker_is_a_container_of_the_same_pod_with_the_image_of_the_release() -> None:
+    world, target = a_target()
+    template(world)["spec"]["containers"].append({"name": "worker", "image": "repo/shop@sha256:old"})
+    new = NewTemplate("d1", "release", "abc", {"shop": "repo/shop@sha256:new"}, workers=("worker",))
+    asyncio.run(target.change(new, BEFORE))
+    assert [each["image"] for each in template(world)["spec"]["containers"]] == ["repo/shop@sha256:new"] * 2
+    assert [each["name"] for each in asyncio.run(target.template(new))["spec"]["containers"]] == ["backend"]
+
+
+def test_a_worker_that_would_stay_behind_is_refused() -> None:
+    world, target = a_target()
+    before = copy.deepcopy(template(world))
+    new = NewTemplate("d1", "release", "abc", {"backend": "repo/shop@sha256:new"}, workers=("queue",))
+    with pytest.raises(BadInput, match="no container queue") as told:
+        asyncio.run(target.change(new, BEFORE))
+    assert told.value.fix
+    assert template(world) == before

@@ -25,12 +25,16 @@ _PatchOf = Callable[[Object], list[Object]]
 
 @dataclass(frozen=True)
 class NewTemplate:
-    """What a release changes of a pod template: ``images`` maps a container, or the name of an image, to ``repo@sha256:...``."""
+    """What a release changes of a pod template: ``images`` maps a container, or the name of an image, to ``repo@sha256:...``.
+
+    ``workers`` are processes of the release that must be containers of the same pod, because no other Deployment is changed.
+    """
 
     deployment: str
     release: str
     commit: str
     images: Mapping[str, str]
+    workers: tuple[str, ...] = ()
 
     @property
     def variables(self) -> dict[str, str]:
@@ -63,6 +67,18 @@ class FlaggerTarget:
         found = await self._cluster.find(self._path)
         return None if found is None else target_of(found)
 
+    async def template(self, new: NewTemplate) -> Object:
+        """Return the pod template for a command of the release; the Deployment stays as it is.  Raises BadInput."""
+        return command_template(self._there(await self._cluster.find(self._path)), new)
+
+    def _there(self, found: Object | None) -> Object:
+        if found is None:
+            raise BadInput(
+                f"there is no Deployment {self.name} in the namespace {self.namespace}, which the Canary targets",
+                fix="install the chart once (helm upgrade --install), or set exports.flagger.deployment",
+            )
+        return found
+
     async def change(self, new: NewTemplate, before: CanaryState) -> None:
         """Give the pod template the release, in one request; nothing happens when it has it already.  Raises BadInput."""
         await self._patched(
@@ -75,13 +91,9 @@ class FlaggerTarget:
 
     async def _patched(self, patch_of: _PatchOf) -> None:
         def patch(found: Object | None) -> list[Object]:
-            if found is None:
-                raise BadInput(
-                    f"there is no Deployment {self.name} in the namespace {self.namespace}, which the Canary targets",
-                    fix="install the chart once (helm upgrade --install), or set exports.flagger.deployment",
-                )
-            changes = patch_of(found)
-            version = {"op": "test", "path": "/metadata/resourceVersion", "value": found["metadata"]["resourceVersion"]}
+            there = self._there(found)
+            changes = patch_of(there)
+            version = {"op": "test", "path": "/metadata/resourceVersion", "value": there["metadata"]["resourceVersion"]}
             return [version, *changes] if changes else []
 
         await patched(self._cluster, self._path, patch)
@@ -108,7 +120,7 @@ def change_patch(deployment: Object, new: NewTemplate, before: CanaryState) -> l
     """Return the JSON Patch that brings the release into the pod template; raises BadInput when no container takes its image."""
     template = deployment["spec"]["template"]
     changes: list[tuple[str, Object | list[Object] | str, object]] = []
-    for index, image in _containers(template, new.images, deployment["metadata"]["name"]):
+    for index, image in _containers(template, new, deployment["metadata"]["name"]):
         container = template["spec"]["containers"][index]
         where = f"{_TEMPLATE}/spec/containers/{index}"
         changes.append((f"{where}/image", image, container["image"]))
@@ -138,19 +150,48 @@ def undo_patch(deployment: Object, ours: str) -> list[Object]:
     return undo
 
 
-def _containers(template: Object, images: Mapping[str, str], name: str) -> list[tuple[int, str]]:
-    """Return which container gets which image: that of its name, or the only one to the only one."""
-    names = [str(container["name"]) for container in template["spec"]["containers"]]
-    found = [(index, images[each]) for index, each in enumerate(names) if each in images]
-    if not found and len(names) == 1 and len(images) == 1:
-        found = [(0, next(iter(images.values())))]
+def command_template(deployment: Object, new: NewTemplate) -> Object:
+    """Return the template of a pod in which a command of the release runs: the Deployment's, with the release's image in it.
+
+    It has none of the labels by which the Deployment and Flagger's Services find their pods: no user must reach it.
+    """
+    template = deployment["spec"]["template"]
+    index, image = _containers(template, new, deployment["metadata"]["name"])[0]
+    container = dict(template["spec"]["containers"][index])
+    container |= {"image": image, "env": _with(container.get("env") or [], new.variables)}
+    selected = (deployment["spec"].get("selector") or {}).get("matchLabels") or {}
+    labels = template.get("metadata", {}).get("labels") or {}
+    return {
+        "metadata": {"labels": {key: value for key, value in labels.items() if key not in selected}},
+        "spec": {**template["spec"], "containers": [container]},
+    }
+
+
+def _containers(template: Object, new: NewTemplate, name: str) -> list[tuple[int, str]]:
+    """Return which container gets which image: that of its name, or the only one to the only one.
+
+    A worker gets the image of its own name, else the first that another container gets.
+    """
+    names, images = [str(container["name"]) for container in template["spec"]["containers"]], new.images
+    missing = [worker for worker in new.workers if worker not in names]
+    if missing:
+        raise BadInput(
+            f"the Deployment {name} has no container {', '.join(missing)}: driver flagger brings a release to this one Deployment, "
+            "and these workers would go on with the release before",
+            fix="let the worker be a container of that pod, or remove it from service.workers; or set driver: dawsos",
+        )
+    servers = [index for index, each in enumerate(names) if each not in new.workers]
+    found = [(index, images[names[index]]) for index in servers if names[index] in images]
+    if not found and len(servers) == 1 and len(images) == 1:
+        found = [(servers[0], next(iter(images.values())))]
     if not found:
         raise BadInput(
             f"no container of the Deployment {name} has the name of an image of the release: it has {', '.join(names)}, "
             f"the release {', '.join(images) or 'no image'}",
             fix="call the container as the image is called in pipeline.yaml",
         )
-    return found
+    image = found[0][1]
+    return [*found, *((names.index(worker), images.get(worker, image)) for worker in new.workers)]
 
 
 def _with(env: Sequence[Object], variables: Mapping[str, str]) -> list[Object]:
