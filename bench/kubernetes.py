@@ -1,31 +1,41 @@
 #!/usr/bin/env python3
 """Real rollouts on one cluster in one run: this tool beside Flagger, the same service, the same traffic, the same faults.
 
-    python bench/kubernetes.py [--rate 200] [--tools ours,flagger-10,flagger-60] [--out FILE]
-        errors=100%:5 errors=5%:5 slow:5 crash:5 none:20
-    python bench/kubernetes.py shifts:200
+    python bench/kubernetes.py [--rate 200] [--out FILE] [WORK ...]
 
-A fault is in the code of a release of tests/support/tiny_service.py; each release is an image of its own.  `none` is an A/A rollout:
-how many innocent ones go back.  `shifts` moves the weight between 50 and 0 and says how long the canary still answered, and what was
-lost.  Each rollout is a line of JSON in FILE; the tables compare medians, and say the rate that was really served.
+WORK is a tool with what it does, and the next tool: `ours errors=5%:5 none:20 flagger-10 errors=5%`.  `+` begins work that is done
+at the same time, in a namespace of its own and with as many requests a second of its own; `then` waits for what is before it.
+
+    ours           this tool's platform and controller, as `dawsos ship` runs them in its stage `canary`
+    flagger-N      Flagger with an interval of N seconds
+    judged-N       the same with `dawsos judge` beside it
+    FAULT[:COUNT]  rollouts of a release of tests/support/tiny_service.py with this fault in its code, an image each; `none` is an
+                   A/A rollout: how many innocent ones go back
+    shifts:COUNT@GATEWAY[/REACH]
+                   the weight between 50 and 0 through contour or traefik: how long the canary still answers, what is lost.
+                   REACH (api, direct) is how the gateway's counters are asked
+
+Each rollout is a line of JSON in FILE; the tables compare medians, and say the rate that was really served.  Without WORK everything
+that docs/kubernetes.md shows is done, which takes an hour.
 
 Needs a cluster (docs/testing.md): the project's own is brought up where DAWSOS_KUBERNETES names its programs.  Run with the tool's
-development environment, nothing else on the machine.  A rollout of ours takes a minute and a half, one of Flagger at 60 s eight.
+development environment, nothing else on the machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import hashlib
 import json
 import os
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +43,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "bench")]
 os.environ["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT / 'tests'}"
 
-from kubernetes_flagger import Flagger  # noqa: E402 - the paths come first
+from kubernetes_flagger import Flagger, Judged  # noqa: E402 - the paths come first
+from kubernetes_shifts import shifts  # noqa: E402
 
 from support import cluster as existing  # noqa: E402
 from support.cluster import Cluster  # noqa: E402
 from support.conductor import Scene  # noqa: E402
-from support.oci import tiny_release  # noqa: E402
+from support.oci import base_layer, tiny_release  # noqa: E402
 from support.own_cluster import own_cluster, reason_against  # noqa: E402
 from support.sender import Sent, users  # noqa: E402
 
@@ -56,7 +67,16 @@ POLICY: dict[str, Any] = {
     "error_rate": "0.5%", "p95": "1.2s", "latency_tolerance": "100ms", "check_interval": "5s", "min_requests": 1,
     "warm_up": {"duration": "5s"}, "no_data_deadline": "60s",
 }  # fmt: skip
+PLAN = (
+    "ours errors=100%:5 errors=5%:5 slow:5 crash:5 judged-10 errors=100%:3 errors=5%:3 slow:3 crash:3 none:2 "
+    "flagger-10 errors=100%:2 errors=5%:2 slow:2 crash:2 "
+    "+ flagger-60 errors=100% errors=5% slow crash none flagger-10 none:2 + ours none:20 "
+    "then ours shifts:200@contour/direct shifts:200@traefik/direct"
+)
 SERVED_ALONE = 8.0
+# A slow release keeps that many requests waiting, and the others must go on being sent.
+SENDERS = 64
+SLOW = 1.2
 
 
 @contextlib.contextmanager
@@ -73,17 +93,32 @@ def some_cluster() -> Iterator[Cluster]:
         yield made
 
 
+def completed(cluster: Cluster, plan: Sequence[str]) -> Cluster:
+    """Return the cluster with the parts that the plan needs, which are added to one of the project's own."""
+    needed = {
+        "flagger": not cluster.prometheus and any(word.startswith(("flagger", "judged")) for word in plan),
+        "traefik": "traefik" not in cluster.gateways and any("@traefik" in word for word in plan),
+    }
+    missing = [name for name, absent in needed.items() if absent]
+    if not missing:
+        return cluster
+    cluster.node("add", *missing)
+    described = cluster.kubeconfig.parent / "described.yaml"
+    described.write_text(cluster.node("describe"))
+    os.environ[existing.VARIABLE] = str(described)
+    return existing.cluster()
+
+
 class Ours:
     """This tool's platform and controller, as `dawsos ship` runs them in its stage `canary`."""
 
     name = "ours"
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
-        namespace = f"bench-ours-{os.getpid()}"
-        cluster.kubectl("create", "namespace", namespace)
-        folder.mkdir()
-        self.scene = Scene(cluster, cluster.gateways["contour"], namespace, folder)
-        self.host, self.namespace = self.scene.host, namespace
+        self._cluster, self.namespace = cluster, f"bench-ours-{os.getpid()}"
+        cluster.kubectl("create", "namespace", self.namespace)
+        self.scene = Scene(cluster, cluster.gateways["contour"], self.namespace, folder)
+        self.host = self.scene.host
         self._runs = 0
 
     def first(self, release: Any) -> None:
@@ -91,20 +126,34 @@ class Ours:
 
     def roll_out(self, release: Any) -> dict[str, Any]:
         self._runs += 1
-        return self.scene.ended(self.scene.roll_out(release, f"b{self._runs}", POLICY), 900)
+        process = self.scene.roll_out(release, f"b{self._runs}", POLICY)
+        try:
+            return self.scene.ended(process, 900)
+        finally:
+            process.kill()
+
+    def close(self) -> None:
+        self._cluster.kubectl("delete", "namespace", self.namespace, "--wait=false", "--ignore-not-found")
+
+
+def made(cluster: Cluster, name: str) -> Any:
+    kind, _, interval = name.partition("-")
+    if kind == "ours":
+        return Ours(cluster, Path(tempfile.mkdtemp(prefix="bench-")))
+    return Flagger(cluster, float(interval)) if kind == "flagger" else Judged(cluster, float(interval), POLICY)
 
 
 def one(tool: Any, sent: Sent, release: Any, fault: str) -> dict[str, Any]:
     """Roll out one release and return what users saw of it, in seconds from the canary's first answer."""
     began = time.time()
     told = tool.roll_out(release)
-    time.sleep(2)
+    time.sleep(3)
     answers = sent.between(began)
     # A broken answer does not say who gave it; on this gateway only the canary is broken.
     canary = [answer for answer in answers if answer.by == release.commit or answer.bad]
     start = min((answer.at for answer in canary), default=began)
     bad = [answer for answer in answers if answer.bad]
-    slow = [answer for answer in answers if answer.at - answer.sent > 1.2]
+    slow = [answer for answer in answers if answer.at - answer.sent > SLOW and not answer.bad]
     return {
         "tool": tool.name,
         "fault": fault,
@@ -112,99 +161,138 @@ def one(tool: Any, sent: Sent, release: Any, fault: str) -> dict[str, Any]:
         "reason": told["reason"],
         "decided": told["decided"] - start if told["decided"] else None,
         "proven": told.get("seconds"),
+        "failed_phase": told["failed_at"] - start if told.get("failed_at") else None,
         "last_bad": max((answer.at for answer in (*bad, *slow)), default=start) - start,
         "failed": len(bad),
         "slow": len(slow),
+        "by_canary": len(canary),
         "requests": len(answers),
         "rate": len(answers) / (time.time() - began),
+        "load": os.getloadavg()[0],
     }
 
 
-def rollouts(tool: Any, address: str, rate: float, work: list[tuple[str, int]], keep: Callable[[Any], None]) -> None:
+def rollouts(tool: Any, address: str, rate: float, work: list[tuple[str, int]]) -> Iterator[dict[str, Any]]:
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    stable = tiny_release(folder, f"stable {tool.name}")
-    tool.first(stable)
-    with users(address, tool.host, rate, senders=16) as sent:
+    tool.first(tiny_release(folder, f"stable {tool.name} {os.getpid()}"))
+    with users(address, tool.host, rate, senders=SENDERS) as sent:
         time.sleep(SERVED_ALONE)
         for fault, count in work:
             for number in range(count):
                 release = tiny_release(folder, f"{tool.name} {fault} {number} {os.getpid()}", **FAULTS[fault])
                 found = one(tool, sent, release, fault)
-                keep(found)
                 print(
-                    f"{tool.name:12} {fault:12} {number + 1:3}  {found['outcome']:12} decided {_s(found['decided'])}  last bad "
-                    f"{_s(found['last_bad'])}  failed {found['failed']:5} of {found['requests']}  {found['rate']:4.0f} rps",
+                    f"{tool.name:11} {fault:11} {number + 1:2}  {found['outcome']:11} decided {_s(found['decided'])}  last bad "
+                    f"{_s(found['last_bad'])}  failed {found['failed']:5}  slow {found['slow']:4} of {found['requests']}  "
+                    f"{found['rate']:4.0f} rps",
                     flush=True,
                 )
+                yield found
 
 
-def shifts(tool: Ours, address: str, rate: float, count: int) -> None:
-    """Move the weight ``count`` times to 50 and back, by the tool's own traffic, and print what became of it."""
+def shifted(cluster: Cluster, what: str, rate: float) -> dict[str, Any]:
+    """Carry out ``shifts:COUNT@GATEWAY/REACH``."""
+    count, _, where = what.partition("@")
+    name, _, reach = where.partition("/")
+    tool = Ours(cluster, Path(tempfile.mkdtemp(prefix="bench-")))
+    gateway = {"kind": name, "reach": reach or "api"}
+    scene = replace(tool.scene, gateway=cluster.gateways[name], more={"gateway": gateway})
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    stable, other = tiny_release(folder, "shift stable"), tiny_release(folder, "shift other")
-    tool.first(stable)
-    latencies: list[float] = []
+    try:
+        stable, other = (tiny_release(folder, f"{word} {os.getpid()}") for word in ("stable", "other"))
+        found = {"tool": "ours", "fault": "shifts", **gateway, **shifts(scene, (stable, other), rate, int(count))}
+    finally:
+        tool.close()
+    print(json.dumps(found), flush=True)
+    return found
 
-    async def move(sent: Sent) -> None:
-        from dawsos.model.environment import EnvironmentSettings
-        from dawsos.platforms.contract import EnvironmentSpec
-        from support.conductor import SERVICE
 
-        platform = tool.scene.platform()
-        settings = EnvironmentSettings.model_validate(tool.scene.settings)
-        await platform.prepare(EnvironmentSpec(SERVICE, settings))
-        await platform.deploy("other", other)
-        await platform.route("first", "other", 0)
-        traffic = platform.traffic()
+def lane(cluster: Cluster, words: Sequence[str], rate: float, out: Path) -> None:
+    """Do the work of one lane in this process, a line of JSON in ``out`` for each rollout."""
+    for name, work in sections(words):
+        for what in (what for kind, what in work if kind == "shifts"):
+            keep(out, shifted(cluster, what, rate))
+        faults = [(kind, int(count or 1)) for kind, count in work if kind != "shifts"]
+        if not faults:
+            continue
+        tool = made(cluster, name)
         try:
-            for _ in range(count):
-                await traffic.set_weight(50)
-                await asyncio.sleep(1)
-                at = time.time()
-                await traffic.set_weight(0)
-                await asyncio.sleep(1)
-                late = [answer.at for answer in sent.between(at - 5) if answer.by == other.commit and answer.at >= at]
-                latencies.append(max(late, default=at) - at)
+            for row in rollouts(tool, cluster.gateways["contour"].address, rate, faults):
+                keep(out, row)
         finally:
-            await traffic.close()
-            await platform.route("first", None, 0)
+            tool.close()
 
-    with users(address, tool.host, rate, senders=16) as sent:
-        time.sleep(2)
-        since = time.time()
-        asyncio.run(move(sent))
-        time.sleep(1)
-    ordered = sorted(latencies)
-    lost, p99 = sent.bad(since), ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
-    print(
-        f"{count} shifts to 0 %: the canary's last answer came {statistics.median(ordered) * 1e3:.0f} ms (median), "
-        f"{p99 * 1e3:.0f} ms (p99), {ordered[-1] * 1e3:.0f} ms (at most) after the call; "
-        f"{len(lost)} of {len(sent.between(since))} requests lost {[answer.status for answer in lost[:5]]}"
-    )
+
+def keep(out: Path, row: dict[str, Any]) -> None:
+    with out.open("a") as lines:
+        print(json.dumps(row), file=lines)
+
+
+def sections(words: Sequence[str]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return each tool with its work (kind, count or what); raises SystemExit for a word that is neither."""
+    found: list[tuple[str, list[tuple[str, str]]]] = []
+    for word in words:
+        kind, _, count = word.partition(":")
+        tool, _, interval = word.partition("-")
+        if word == "ours" or (tool in ("flagger", "judged") and interval.isdigit()):
+            found.append((word, []))
+        elif found and kind in (*FAULTS, "shifts"):
+            found[-1][1].append((kind, count))
+        else:
+            raise SystemExit(f"{word!r} is no tool, and no fault after a tool; faults: {', '.join(FAULTS)}, shifts")
+    return found
+
+
+def split(words: Sequence[str], mark: str) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == mark:
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return parts
+
+
+def beside(lanes: list[list[str]], rate: float, out: Path) -> None:
+    """Do the lanes at the same time, each in a process of its own: senders of one must not wait for those of another."""
+    argv = [sys.executable, __file__, "--rate", str(rate), "--out", str(out), "--lane"]
+    running = [subprocess.Popen([*argv, *words]) for words in lanes]
+    try:
+        codes = [process.wait() for process in running]
+    finally:
+        for process in running:
+            process.terminate()
+    if any(codes):
+        raise SystemExit("a part of the measurement ended early; what it said stands above")
 
 
 def table(found: list[dict[str, Any]]) -> None:
-    """Print medians, and how many times ours each other takes."""
-    names = list(dict.fromkeys(row["tool"] for row in found))
-    for fault in dict.fromkeys(row["fault"] for row in found):
+    """Print medians with their range, and how many times ours each other takes."""
+    rollouts = [row for row in found if row["fault"] != "shifts"]
+    names = sorted({row["tool"] for row in rollouts}, key=lambda name: (name != "ours", name))
+    for fault in dict.fromkeys(row["fault"] for row in rollouts):
         print(f"\n== {fault}")
         ours: dict[str, float] = {}
         for name in names:
-            rows = [row for row in found if (row["tool"], row["fault"]) == (name, fault)]
+            rows = [row for row in rollouts if (row["tool"], row["fault"]) == (name, fault)]
             if not rows:
                 continue
             back = sum(row["outcome"] == "rolled_back" for row in rows)
-            cells = [f"{name:12} {back} of {len(rows)} rolled back"]
-            for key in () if fault == "none" else ("decided", "last_bad", "failed", "slow"):
-                numbers = [row[key] for row in rows if row[key] is not None]
-                if not numbers:
-                    continue
-                median = statistics.median(numbers)
-                if name == "ours":
-                    ours[key] = median
-                ratio = f" ({median / ours[key]:.1f} x)" if name != "ours" and ours.get(key) else ""
-                cells.append(f"{key} {median:.1f}{ratio}")
+            cells = [f"{name:11} {back} of {len(rows)} rolled back"]
+            for key in ("failed",) if fault == "none" else ("decided", "last_bad", "failed", "slow"):
+                cells += _cell(key, [row[key] for row in rows if row[key] is not None], name, ours)
             print("  ".join(cells) + f"  at {statistics.mean(row['rate'] for row in rows):.0f} rps")
+
+
+def _cell(key: str, numbers: list[float], name: str, ours: dict[str, float]) -> list[str]:
+    if not numbers:
+        return []
+    median = statistics.median(numbers)
+    if name == "ours":
+        ours[key] = median
+    ratio = f" = {median / ours[key]:.1f} x ours" if name != "ours" and ours.get(key) else ""
+    spread = f" ({min(numbers):.1f} to {max(numbers):.1f})" if len(numbers) > 1 else ""
+    return [f"{key} {median:.1f}{spread}{ratio}"]
 
 
 def _s(seconds: float | None) -> str:
@@ -214,43 +302,29 @@ def _s(seconds: float | None) -> str:
 def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rate", type=float, default=200)
-    parser.add_argument("--tools", default="ours,flagger-10,flagger-60")
     parser.add_argument("--out", type=Path, default=Path("bench-kubernetes.jsonl"))
-    parser.add_argument("work", nargs="*", metavar="FAULT[:COUNT] | shifts:COUNT")
+    parser.add_argument("--lane", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--table", action="store_true", help="only print the tables of FILE")
+    parser.add_argument("work", nargs="*", metavar="WORK")
     asked = parser.parse_args(words)
-    wanted = [
-        (name, int(count or 1)) for name, _, count in (word.partition(":") for word in asked.work or ["errors=100%"])
-    ]
-    unknown = [name for name, _ in wanted if name not in (*FAULTS, "shifts")]
-    if unknown:
-        raise SystemExit(f"unknown fault {unknown[0]!r}; there are: {', '.join(FAULTS)}, shifts")
-    found: list[dict[str, Any]] = []
-
-    def keep(row: dict[str, Any]) -> None:
-        found.append(row)
-        with asked.out.open("a") as lines:
-            print(json.dumps(row), file=lines)
-
-    with some_cluster() as cluster, tempfile.TemporaryDirectory() as folder:
-        address, made = cluster.gateways["contour"].address, []
-        try:
-            for name in asked.tools.split(","):
-                digest = hashlib.sha256(name.encode()).hexdigest()[:4]
-                interval = name.partition("-")[2]
-                tool: Any = (
-                    Ours(cluster, Path(folder) / digest) if name == "ours" else Flagger(cluster, float(interval))
-                )
-                made.append(tool)
-                for count in (count for kind, count in wanted if kind == "shifts" and name == "ours"):
-                    shifts(tool, address, asked.rate, count)
-                work = [pair for pair in wanted if pair[0] != "shifts"]
-                if work:
-                    rollouts(tool, address, asked.rate, work, keep)
-        finally:
-            for tool in made:
-                cluster.kubectl("delete", "namespace", tool.namespace, "--wait=false", "--ignore-not-found")
-    table(found)
+    plan = asked.work or PLAN.split()
+    for part in split([word for word in plan if word != "+"], "then"):
+        sections(part)
+    if not asked.table:
+        with some_cluster() as found:
+            cluster = found if asked.lane else completed(found, plan)
+            base_layer()
+            for phase in split(plan, "then"):
+                lanes = split(phase, "+")
+                if len(lanes) == 1:
+                    lane(cluster, lanes[0], asked.rate, asked.out)
+                else:
+                    beside(lanes, asked.rate, asked.out)
+    if not asked.lane:
+        table([json.loads(line) for line in asked.out.read_text().splitlines()])
 
 
 if __name__ == "__main__":
+    # So that namespaces and processes are taken away as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     main(sys.argv[1:])
