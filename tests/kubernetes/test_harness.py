@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -57,3 +59,37 @@ def answer(url: str, until: str = "", within: float = 10.0) -> str:
         if time.monotonic() > deadline or told == until or (not until and len(told) == 40):
             return told
         time.sleep(0.1)
+
+
+def test_prometheus_beside_flagger_reads_each_pod_of_the_gateway_and_follows_pods_that_come_and_go(
+    cluster: Cluster, namespace: str
+) -> None:
+    if cluster.script is None:
+        pytest.skip("the cluster is somebody else's: nothing is added to it")
+    if not cluster.prometheus:
+        cluster.node("add", "flagger")
+    (address,) = (line.partition(": ")[2] for line in cluster.node("describe").splitlines() if "prometheus:" in line)
+    assert read_by(address, "projectcontour", lambda found: "1" in found.values()), "no pod of Envoy is read"
+    notes = {"prometheus.io/scrape": "true", "prometheus.io/port": "9"}
+    container = {"name": "quiet", "image": "localhost/pause:1", "imagePullPolicy": "Never"}
+    pod = {
+        "metadata": {"name": "quiet", "namespace": namespace, "annotations": notes},
+        "spec": {"containers": [container]},
+    }
+    cluster.apply({"apiVersion": "v1", "kind": "Pod", **pod})
+    assert read_by(address, namespace, lambda found: found == {"quiet": "0"}), "a new pod is not asked"
+    cluster.kubectl("delete", "pod", "quiet", "-n", namespace, "--now")
+    assert read_by(address, namespace, lambda found: not found), "a pod that is gone is still asked"
+
+
+def read_by(prometheus: str, namespace: str, wanted: Callable[[dict[str, str]], bool]) -> bool:
+    """Return whether Prometheus soon says what is wanted of the pods of a namespace: name -> "1" for one that it can read."""
+    query = urllib.parse.quote(f'up{{namespace="{namespace}"}}')
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{prometheus}/api/v1/query?query={query}", timeout=5) as response:  # noqa: S310
+            found = json.load(response)["data"]["result"]
+        if wanted({one["metric"]["pod"]: one["value"][1] for one in found}):
+            return True
+        time.sleep(0.5)
+    return False
