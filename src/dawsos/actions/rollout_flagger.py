@@ -54,7 +54,7 @@ async def roll_out_with_flagger(
         new = NewTemplate(deployment, release.digest, release.commit, images, workers)
         plan = Plan(
             environment=attempt.stage.environment_name,
-            url=settings.url or f"http://{options.hosts[0]}",
+            url=url_of(settings, options),
             new=new,
             policy=pipeline.policy(profile),
             documents=documents_of(pipeline, options),
@@ -102,6 +102,11 @@ def options_of(pipeline: Pipeline, profile: str) -> FlaggerOptions:
             fix=f'write providers: ["{_PROVIDER}"], or set driver: dawsos',
         )
     return options.model_copy(update={"providers": (_PROVIDER,), "profile": profile})
+
+
+def url_of(settings: EnvironmentSettings, options: FlaggerOptions) -> str:
+    """Return the address at which users reach the service."""
+    return settings.url or f"http://{options.hosts[0]}"
 
 
 def documents_of(pipeline: Pipeline, options: FlaggerOptions) -> list[dict[str, Any]]:

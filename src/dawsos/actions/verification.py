@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dawsos.actions import passed
-from dawsos.actions.environments import open_environment, serving_release
+from dawsos.actions.serving import stable_of
 from dawsos.adapters.http import get
-from dawsos.errors import BadInput, InfrastructureError
+from dawsos.errors import BadInput
 from dawsos.exporters.alerts_rule import Scope, quoted
 from dawsos.exporters.alerts_service import service_rules
 from dawsos.exporters.registry import EXPORTERS
@@ -34,33 +34,28 @@ async def verify_deployment(
     InfrastructureError when no release serves there, and BadInput for a token that has no value.
     """
     name, profile = named
-    settings = pipeline.environment(name, profile)
+    settings, service = pipeline.environment(name, profile), pipeline.service
     tokens = _tokens(tools, pipeline, named)
-    platform = await open_environment(tools, pipeline, name, profile)
-    status, service = await platform.status(), pipeline.service
-    stable = status.roles.stable
-    if stable is None:
-        raise InfrastructureError(f"no release serves {name}", fix="dawsos ship")
-    release = await serving_release(tools, settings, status.release_of(stable))
-    commands = ServiceCommands(service, name, platform.commands(stable, release), tools.masker)
+    stable = await stable_of(tools, pipeline, named)
+    release, commands = stable.release, stable.commands
     logs.mkdir(parents=True, exist_ok=True)
-    health = await get(status.url + service.health)
+    health = await get(stable.url + service.health)
     body = health["body"] if isinstance(health["body"], dict) else {}
     found = [
         _check("health", f"{health['status_code']} {body.get('status', health['error'])}", "200 healthy"),
         _check("version", str(body.get("version", "")), release.commit),
-        await _metrics(service, status.url),
+        await _metrics(service, stable.url),
     ]
     # The service's own checks may wait for work in progress, after which the latest page is no longer stale.
     for job in service.verify:
         outcome = await commands.run(job.run, logs / f"{job.name}.log", job.env)
         found.append(_check(job.name, f"exit {outcome.exit_code}", "exit 0"))
     if service.latest:
-        found.append(await _latest(tools.clock, commands, status.url, service.latest, logs))
+        found.append(await _latest(tools.clock, commands, stable.url, service.latest, logs))
     role = f"{pipeline.service_name}-stable"
-    serving = Serving(name, status.url, release.digest, release.commit, role, settings.replicas, service.health)
+    serving = Serving(name, stable.url, release.digest, release.commit, role, settings.replicas, service.health)
     dashboards = _dashboards(pipeline, settings.observability, root)
-    question = Question(tools.clock, tokens, await platform.variables(stable), dashboards, _silent(pipeline))
+    question = Question(tools.clock, tokens, stable.variables, dashboards, _silent(pipeline))
     observed = await observe(serving, settings.observability, question)
     return [*found, *(replace(one, measured=tools.masker.clean(one.measured)) for one in observed)]
 

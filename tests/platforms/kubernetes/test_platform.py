@@ -12,7 +12,8 @@ from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import Masker
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.environment import EnvironmentSettings
-from dawsos.platforms.contract import PlatformHost
+from dawsos.model.pipeline import Service
+from dawsos.platforms.contract import EnvironmentSpec, PlatformHost
 from dawsos.platforms.kubernetes.platform import KubernetesPlatform
 
 
@@ -42,3 +43,10 @@ def test_a_context_that_is_not_in_the_kubeconfig_is_bad_input(tmp_path: Path, mo
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(BadInput, match="there is no kubeconfig"):
         asyncio.run(_platform(tmp_path, **WHERE).status())
+
+
+def test_what_flagger_conducts_is_not_deployed_to(tmp_path: Path) -> None:
+    platform = _platform(tmp_path, **WHERE, driver="flagger")
+    spec = EnvironmentSpec(Service(project=".", requirements="r", command="c"), EnvironmentSettings())
+    with pytest.raises(BadInput, match="driver: flagger: its Deployment is yours"):
+        asyncio.run(platform.prepare(spec))

@@ -12,10 +12,12 @@ from dawsos.adapters.kubernetes import ApiError, Unreachable
 from dawsos.errors import BadInput
 from dawsos.model.cluster import Gateway
 from dawsos.platforms.kubernetes.preflight import (
+    FLAGGER_API,
     GATEWAY_API,
     chart_faults,
     cluster_faults,
     files,
+    flagger_must_be_there,
     gateway_namespace,
     must_be_there,
 )
@@ -126,3 +128,20 @@ def test_a_chart_is_told_what_it_does_not_label() -> None:
     other = workload("a", "1")
     other["spec"]["template"]["metadata"] = {"labels": {}}
     assert "have not the labels" in chart_faults([other], TARGET, "a")[0]
+
+
+def test_where_flagger_conducts_neither_chart_nor_helm_nor_its_rights_are_needed(programs: Path) -> None:
+    (programs / "helm").unlink()
+    cluster = _cluster()
+    cluster.put(FLAGGER_API, {"metadata": {"name": "v1beta1"}})
+    cluster.refused = {(TARGET.namespace, "create", "secrets"), (TARGET.namespace, "delete", "deployments")}
+    asyncio.run(flagger_must_be_there(cluster, replace(TARGET, chart=programs / "none")))  # type: ignore[arg-type]
+
+
+def test_what_flagger_s_rollout_lacks_is_told_together() -> None:
+    cluster = _cluster()
+    cluster.refused = {(TARGET.namespace, "patch", "canaries/status"), (TARGET.namespace, "patch", "httproutes")}
+    with pytest.raises(BadInput) as caught:
+        asyncio.run(flagger_must_be_there(cluster, TARGET))  # type: ignore[arg-type]
+    for told in ("does not know Flagger's Canary", "canaries/status", "httproutes"):
+        assert told in caught.value.message

@@ -57,6 +57,22 @@ RIGHTS: tuple[Right, ...] = (
 )
 
 
+# With ``driver: flagger``; the rights for Jobs only where the service has commands, see docs/flagger.md.
+_CHANGED = ("get", "patch")
+FLAGGER_RIGHTS: tuple[Right, ...] = (
+    Right("apps", ("deployments",), _CHANGED, "the Deployment that the Canary targets"),
+    Right("gateway.networking.k8s.io", ("httproutes",), _CHANGED, "the weights, and a rollback that a person asks for"),
+    Right(
+        "flagger.app",
+        ("canaries", "metrictemplates", "alertproviders"),
+        ("get", "create", "patch"),
+        "the objects of the export",
+    ),
+    Right("flagger.app", ("canaries/status",), ("patch",), "a rollback that a person asks for"),
+    Right("", ("events",), ("list",), "what Flagger says"),
+)
+
+
 @dataclass(frozen=True)
 class Missing:
     """One right that the user has not."""
@@ -81,9 +97,11 @@ def needed(namespace: str, gateway: str | None, rights: Iterable[Right] = RIGHTS
     ]
 
 
-async def missing(cluster: Cluster, namespace: str, gateway: str | None) -> list[Missing]:
+async def missing(
+    cluster: Cluster, namespace: str, gateway: str | None, rights: Iterable[Right] = RIGHTS
+) -> list[Missing]:
     """Return the rights that the user has not, asked all at once."""
-    asked = needed(namespace, gateway)
+    asked = needed(namespace, gateway, rights)
     # The API server answers each in a millisecond, but not a hundred connections at once.
     few = asyncio.Semaphore(8)
 

@@ -67,8 +67,9 @@ class FlaggerTarget:
         found = await self._cluster.find(self._path)
         return None if found is None else target_of(found)
 
-    async def template(self, new: NewTemplate) -> Object:
-        """Return the pod template for a command of the release; the Deployment stays as it is.  Raises BadInput."""
+    async def template(self, new: NewTemplate | None = None) -> Object:
+        """Return the pod template for a command of the release, without ``new`` of the one that is there; the Deployment stays as
+        it is.  Raises BadInput."""
         return command_template(self._there(await self._cluster.find(self._path)), new)
 
     def _there(self, found: Object | None) -> Object:
@@ -150,21 +151,33 @@ def undo_patch(deployment: Object, ours: str) -> list[Object]:
     return undo
 
 
-def command_template(deployment: Object, new: NewTemplate) -> Object:
-    """Return the template of a pod in which a command of the release runs: the Deployment's, with the release's image in it.
+def command_template(deployment: Object, new: NewTemplate | None = None) -> Object:
+    """Return the template of a pod in which a command of the release runs: the Deployment's, with the image of ``new`` in it.
 
     It has none of the labels by which the Deployment and Flagger's Services find their pods: no user must reach it.
     """
     template = deployment["spec"]["template"]
-    index, image = _containers(template, new, deployment["metadata"]["name"])[0]
-    container = dict(template["spec"]["containers"][index])
-    container |= {"image": image, "env": _with(container.get("env") or [], new.variables)}
+    containers = template["spec"]["containers"]
+    if new is not None:
+        index, image = _containers(template, new, deployment["metadata"]["name"])[0]
+        container = {
+            **containers[index],
+            "image": image,
+            "env": _with(containers[index].get("env") or [], new.variables),
+        }
+    else:
+        container = next((each for each in containers if _is_ours(each)), containers[0])
     selected = (deployment["spec"].get("selector") or {}).get("matchLabels") or {}
     labels = template.get("metadata", {}).get("labels") or {}
     return {
         "metadata": {"labels": {key: value for key, value in labels.items() if key not in selected}},
         "spec": {**template["spec"], "containers": [container]},
     }
+
+
+def _is_ours(container: Object) -> bool:
+    """Return whether the container runs the release: it got its variables."""
+    return any(each.get("name") == "DEPLOYMENT_ID" for each in container.get("env") or [])
 
 
 def _containers(template: Object, new: NewTemplate, name: str) -> list[tuple[int, str]]:

@@ -25,7 +25,7 @@ from dawsos.platforms.kubernetes.helm import Helm
 from dawsos.platforms.kubernetes.images import publish
 from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT
 from dawsos.platforms.kubernetes.observer import address_of, gateway_address
-from dawsos.platforms.kubernetes.preflight import chart_faults, must_be_there, refused
+from dawsos.platforms.kubernetes.preflight import chart_faults, flagger_must_be_there, must_be_there, refused
 from dawsos.platforms.kubernetes.release_commands import ClusterCommands
 from dawsos.platforms.kubernetes.rendering import pod_of
 from dawsos.platforms.kubernetes.routes import Route
@@ -76,7 +76,10 @@ class KubernetesPlatform:
         """Raise BadInput with everything that is missing: programs, context, namespace, rights, kinds, the chart."""
         if not self._checked:
             async with self._connection.open() as cluster:
-                await must_be_there(cluster, self._target, self._host.settings.gateway)
+                if self._host.settings.driver == "flagger":
+                    await flagger_must_be_there(cluster, self._target)
+                else:
+                    await must_be_there(cluster, self._target, self._host.settings.gateway)
             self._checked = True
 
     async def prepare(self, spec: EnvironmentSpec) -> None:
@@ -85,6 +88,11 @@ class KubernetesPlatform:
         Raises BadInput for what is missing, before anything is changed.
         """
         host, target = self._host, self._target
+        if host.settings.driver == "flagger":
+            raise BadInput(
+                f"{self.name} has driver: flagger: its Deployment is yours, and this tool brings it nothing but rollouts",
+                fix="deployments, drills and stages that act on an environment need driver: dawsos",
+            )
         await self.check()
         async with self._connection.open() as cluster:
             remember(host.folder, spec.settings.model_dump(mode="json", by_alias=True, exclude_unset=True))

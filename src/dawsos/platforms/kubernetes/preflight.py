@@ -5,7 +5,7 @@ All that is wrong is told at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from dawsos.adapters.kubernetes import ApiError, Cluster, Objects, Unreachable
 from dawsos.errors import BadInput, DawsosError
@@ -16,8 +16,10 @@ from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT, IN
 from dawsos.platforms.kubernetes.state import label
 from dawsos.platforms.kubernetes.target import Target, program
 
+_Rights = Callable[[], Awaitable[list[access.Missing]]]
 # Where the pods of a gateway are unless the settings say it.
 GATEWAY_API = "/apis/gateway.networking.k8s.io/v1"
+FLAGGER_API = "/apis/flagger.app/v1beta1"
 
 
 def files(target: Target) -> list[str]:
@@ -67,11 +69,26 @@ async def cluster_faults(cluster: Cluster, target: Target) -> list[str]:
 
 async def must_be_there(cluster: Cluster, target: Target, gateway: Gateway) -> None:
     """Raise BadInput with everything that is missing for this environment."""
-    told = files(target)
     place = target.namespace if GATEWAYS[gateway.kind].of_the_release else gateway_namespace(gateway)
+    await _refuse(cluster, target, files(target), lambda: access.missing(cluster, target.namespace, place))
+
+
+async def flagger_must_be_there(cluster: Cluster, target: Target) -> None:
+    """Raise BadInput with everything that is missing for this environment, whose rollouts Flagger conducts."""
+
+    async def lacking() -> list[access.Missing]:
+        return await access.missing(cluster, target.namespace, None, access.FLAGGER_RIGHTS)
+
+    await _refuse(cluster, target, [], lacking, flagger=True)
+
+
+async def _refuse(cluster: Cluster, target: Target, told: list[str], rights: _Rights, *, flagger: bool = False) -> None:
+    """Raise BadInput with what is told already, what the cluster lacks, and the missing ``rights``."""
     try:
         told += await cluster_faults(cluster, target)
-        lacking = await access.missing(cluster, target.namespace, place)
+        if flagger and await cluster.find(FLAGGER_API) is None:
+            told.append("the cluster does not know Flagger's Canary: install Flagger, or set driver: dawsos")
+        lacking = await rights()
     except BadInput as error:
         raise refused([*told, _sentence(error)], target) from error
     if lacking:
