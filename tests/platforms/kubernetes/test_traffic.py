@@ -158,6 +158,39 @@ def test_a_canary_that_keeps_its_requests_is_scaled_to_zero(lost: str) -> None:
     play(scene)
 
 
+def test_a_gateway_that_followed_neither_the_weight_before_nor_this_one_proves_nothing() -> None:
+    async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
+        await traffic.route("one", "two", 20)
+        made._history = [(-2e9, made._history[-1][1])]
+        for envoy in made.envoys.values():
+            envoy.follows = False
+        # At this rate two seconds cannot tell 20 % from 11 %, nor 11 % from nothing.
+        await traffic.set_weight(11)
+        await traffic.set_weight(0)
+        before = answered(made)
+        assert (await traffic.wait_until_drained(10)).answered is not None
+        assert answered(made) > before
+        assert await traffic.routes.pods("two") == []
+
+    play(scene, rate=48.0)
+
+
+@pytest.mark.parametrize("seen", [0, 1], ids=["stale", "taken over"])
+def test_of_a_gateway_without_users_its_controller_tells_whether_it_follows(seen: int) -> None:
+    async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
+        await traffic.route("one", "two", 20)
+        await traffic.set_weight(0)
+        found = made.objects[ROUTE]
+        generation = found["metadata"]["generation"] - 1 + seen
+        found["status"] = {"parents": [{"conditions": [{"type": "Accepted", "observedGeneration": generation}]}]}
+        started = made.clock.monotonic()
+        await traffic.wait_until_drained(10)
+        assert (made.clock.monotonic() - started < 3) is bool(seen)
+        assert bool(await traffic.routes.pods("two")) is bool(seen)
+
+    play(scene, rate=0.0)
+
+
 def test_one_unreadable_process_is_never_still() -> None:
     async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
         await traffic.route("one", "two", 50)

@@ -96,6 +96,14 @@ def selected(service: Object) -> str | None:
     return None if chosen in (None, "", NOBODY) else str(chosen)
 
 
+def taken_over(route: Object) -> bool:
+    """Return whether no gateway says that it has seen only an older generation of the route; one that says nothing is not asked."""
+    generation = int(route["metadata"].get("generation") or 0)
+    parents = (route.get("status") or {}).get("parents") or []
+    accepted = (each for parent in parents for each in parent.get("conditions") or [] if each.get("type") == "Accepted")
+    return all(int(each.get("observedGeneration", generation)) >= generation for each in accepted)
+
+
 def changer(found: Object) -> str:
     """Return the manager of the last change of a route's rules or of a Service's selector; an empty text when it is unknown."""
     wanted = {"f:rules", "f:selector"}

@@ -15,7 +15,7 @@ from dawsos.platforms.kubernetes.following import Follower
 from dawsos.platforms.kubernetes.gateway_pods import GatewayPods, PodReading
 from dawsos.platforms.kubernetes.gateways.contract import Backend
 from dawsos.platforms.kubernetes.routes import Route
-from dawsos.platforms.kubernetes.routing import Live, named, selected
+from dawsos.platforms.kubernetes.routing import Live, named, selected, taken_over
 from dawsos.platforms.kubernetes.sizing import Sizing
 from dawsos.platforms.readings import NOTHING, restarted
 from dawsos.ports import Clock
@@ -24,6 +24,8 @@ CANARY, STABLE = "canary", "stable"
 # Seconds: between two readings; how long a canary without requests must be quiet; when too few requests are no reason to
 # wait any longer; how long a gateway may take to follow.
 _PAUSE, _QUIET, SETTLED, _DEADLINE = 0.02, 0.15, 2.0, 10.0
+# The weight that a process of the gateway may still follow when nobody here has seen which one it was, in per cent.
+_UNSEEN = 5
 
 
 class KubernetesTraffic:
@@ -47,8 +49,12 @@ class KubernetesTraffic:
         # When the canary was seen to get a request, and to answer one: of each process, and of all.
         self._moved: dict[str, float] = {}
         self._received = self._answered = 0.0
-        # The processes whose requests have shown that they follow weight 0.
-        self._shown: set[str] = set()
+        # What the requests of each process show about the last weight that was set, and which others it may still follow.
+        self._aim = (0, 0)
+        self._followers: dict[str, Follower] = {}
+        self._may: dict[str, set[int]] = {}
+        # The deployment whose pods were taken away because the gateway did not follow.
+        self._stopped: str | None = None
 
     async def close(self) -> None:
         await self._pods.close()
@@ -70,33 +76,55 @@ class KubernetesTraffic:
             await self._sizing.match(roles.stable, roles.canary)
         # Nothing comes before the patch: a rejected canary has the traffic until then.
         await self._read(await self.routes.set_weight(weight))
-        followers: dict[str, Follower] = {}
+        self._aim, self._followers = (before, weight), {}
         while True:
-            missing = await self._watch_follow(followers, before, weight, self._clock.monotonic() - started)
+            missing = await self._watch_follow(self._clock.monotonic() - started)
             if not missing:
-                self._shown = set(followers) if weight == 0 else set()
+                self._note_followed(weight)
                 return self._clock.monotonic() - started
             if self._clock.monotonic() - started > _DEADLINE:
+                self._note_followed(weight)
                 await self._not_followed(weight, missing)
                 return self._clock.monotonic() - started
             await self._clock.sleep(_PAUSE)
 
-    async def _watch_follow(self, followers: dict[str, Follower], old: int, new: int, elapsed: float) -> list[str]:
+    async def _watch_follow(self, elapsed: float) -> list[str]:
         """Take one reading; return which processes of the gateway have not shown yet that they follow."""
-        live = await self.routes.known()
+        live, (before, new) = await self.routes.known(), self._aim
         steps = await self._read(live)
         if not steps or not self._pods.current:
             return ["no pod of the gateway is known"]
         missing: list[str] = []
         for process, step in steps.items():
-            follower = followers.setdefault(process, Follower(old, new))
+            follower = self._follower(process)
             if step is None or (new and not _has_endpoints(self._before[process])):
                 missing.append(process)
                 continue
             follower.observe(*step)
-            if not follower.follows and not (follower.silent and elapsed > SETTLED):
+            if before != new and not follower.follows and not (follower.silent and elapsed > SETTLED):
                 missing.append(process)
         return missing
+
+    def _follower(self, process: str) -> Follower:
+        return self._followers.setdefault(process, self._fresh(process))
+
+    def _fresh(self, process: str) -> Follower:
+        """Return what has seen no request yet.
+
+        A process that never showed that it followed may have an older weight than the last one.  To show that it follows weight 0
+        is hardest against the smallest of them.
+        """
+        before, new = self._aim
+        return Follower(before, new) if new else Follower(self._least(process) or _UNSEEN, 0)
+
+    def _least(self, process: str) -> int:
+        """Return the smallest weight above 0 that a process may still follow, 0 when nobody here has seen one."""
+        return min((each for each in self._may.get(process, {self._aim[0]}) if each), default=0)
+
+    def _note_followed(self, weight: int) -> None:
+        before = self._aim[0]
+        for process, follower in self._followers.items():
+            self._may[process] = {weight} if follower.follows else self._may.get(process, {before}) | {weight}
 
     async def _read(self, live: Live) -> dict[str, tuple[float, float] | None]:
         """Read every process of the gateway; return the requests of canary and stable since the last reading of it, None when it
@@ -123,7 +151,6 @@ class KubernetesTraffic:
             return None
         if canary.received != old_canary.received:
             self._received = self._moved[process] = now
-            self._shown.discard(process)
         if (canary.answered, canary.active) != (old_canary.answered, old_canary.active):
             self._answered = now
         return canary.received - old_canary.received, stable.received - old_stable.received
@@ -136,28 +163,29 @@ class KubernetesTraffic:
                 f"the gateway did not follow the weight {weight} % within {_DEADLINE:g} s: {where}",
                 fix="see the controller of the gateway: kubectl get gateway,pods -A",
             )
-        await self.routes.stop(canary)
+        await self._stop(canary)
         self._received = self._answered = self._clock.monotonic()
+
+    async def _stop(self, canary: str) -> None:
+        await self.routes.stop(canary)
+        self._stopped = canary
 
     async def wait_until_drained(self, deadline: float) -> Drained:
         """Wait until the counters of the canary stand still at every process of the gateway and no request is under way.
 
-        A process that cannot be read is never still.  When the canary still gets requests at the deadline it is scaled to zero.
-        What ``set_weight`` saw before the question counts: ``received`` may be negative, so that the time from the decision to the
-        last request is right.
+        A process that cannot be read is never still.  When the canary still gets requests at the deadline, or nothing shows that
+        it would not, it is scaled to zero.  What ``set_weight`` saw before the question counts: ``received`` may be negative, so
+        that the time from the decision to the last request is right.
         """
         started = self._clock.monotonic()
         live = await self._live_within(deadline)
-        if live.roles.canary is None:
+        canary = live.roles.canary
+        if canary is None:
             return Drained(0.0, 0.0)
+        if canary == self._stopped:
+            return Drained(self._received - started, self._answered - started)
         while True:
-            steps = await self._read(live)
-            now = self._clock.monotonic()
-            still = (
-                bool(steps)
-                and self._pods.current
-                and all(step is not None and self._is_still(process, now) for process, step in steps.items())
-            )
+            still, now = await self._is_drained(live), self._clock.monotonic()
             if still and not self._under_way() and now - self._answered > _QUIET:
                 return Drained(self._received - started, self._answered - started)
             if now - started > deadline:
@@ -165,9 +193,37 @@ class KubernetesTraffic:
             await self._clock.sleep(_PAUSE)
         if still:
             return Drained(self._received - started, None)
-        await self.routes.stop(live.roles.canary)
+        await self._stop(canary)
         ended = self._clock.monotonic() - started
         return Drained(ended, ended)
+
+    async def _is_drained(self, live: Live) -> bool:
+        """Take one reading; return whether every process of the gateway has shown that it sends the canary nothing."""
+        steps = await self._read(live)
+        now, idle = self._clock.monotonic(), False
+        if not steps or not self._pods.current:
+            return False
+        still = True
+        for process, step in steps.items():
+            if step is None or step[0]:
+                # The evidence begins anew: this one follows an older weight.
+                self._followers[process] = self._fresh(process)
+                still = False
+                continue
+            follower, quiet = self._follower(process), now - self._moved[process]
+            follower.observe(*step)
+            without = not follower.requests and quiet > SETTLED
+            idle = idle or without
+            shown = follower.follows and quiet > (_QUIET if self._least(process) else SETTLED)
+            still = still and (without or shown)
+        # Of a process without users only the gateway's controller can tell.
+        return still and (not idle or await self._taken_over())
+
+    async def _taken_over(self) -> bool:
+        try:
+            return taken_over((await self.routes.live()).route)
+        except (ApiError, Unreachable):
+            return False
 
     async def _live_within(self, deadline: float) -> Live:
         """Return the route and the Services; an API server that is away is asked again until the deadline."""
@@ -179,10 +235,6 @@ class KubernetesTraffic:
                 if self._clock.monotonic() - started > deadline:
                     raise
                 await self._clock.sleep(_PAUSE)
-
-    def _is_still(self, process: str, now: float) -> bool:
-        """Return whether a process sends the canary nothing: its requests have shown it, or it was quiet for long enough."""
-        return now - self._moved[process] > (_QUIET if process in self._shown else SETTLED)
 
     def _under_way(self) -> float:
         """Return how many requests the canary has not answered yet, as far as the gateway tells."""
