@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -79,6 +80,26 @@ def test_a_refusal_without_kubernetes_words_keeps_its_status(ask: Any) -> None:
     with pytest.raises(ApiError, match="bad gateway") as error:
         ask(lambda _: answered("bad gateway", 502), lambda cluster: cluster.find("/api/v1/pods"))
     assert error.value.status == 502
+
+
+NO_ROLES = 'leases is forbidden: User "x" cannot get: RBAC: [clusterrole.rbac "system:basic-user" not found, role "x" not found]'
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "error"),
+    [
+        (503, "the request has been made before all known HTTP paths have been installed", Unreachable),
+        (429, "too many requests", Unreachable),
+        (403, NO_ROLES, Unreachable),
+        (403, 'leases is forbidden: User "x" cannot get', ApiError),
+        (403, 'RBAC: role.rbac.authorization.k8s.io "mine" not found', ApiError),
+    ],
+)
+def test_an_api_server_that_cannot_tell_yet_is_unreachable_and_one_that_refuses_is_not(
+    ask: Any, status: int, message: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        ask(lambda _: as_json({"message": message}, status), lambda cluster: cluster.find("/api/v1/pods"))
 
 
 def test_objects_are_selected_by_their_labels(ask: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -38,6 +39,12 @@ _CONTENT: dict[PatchKind, str] = {
 _EXEC_V1, _EXEC_KNOWN = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
 
 
+# Of an API server that is overloaded, that starts, or whose store is away.
+_NOT_NOW = (429, 503, 504)
+# One that has started refuses everybody for a moment, until it has read the roles.
+_NO_ROLES_YET = re.compile(r"RBAC: .*\bsystem:\S+ not found")
+
+
 class ApiError(InfrastructureError):
     """The API server refused a request: ``status`` is that of HTTP, ``reason`` Kubernetes' word for it (``NotFound``)."""
 
@@ -50,7 +57,7 @@ class ApiError(InfrastructureError):
 
 
 class Unreachable(InfrastructureError):
-    """The API server did not answer: no connection, no answer in time, or one that was cut short."""
+    """The API server did not answer: no connection, no answer in time, one that was cut short, or that it cannot tell yet."""
 
 
 class Cluster:
@@ -116,7 +123,7 @@ class Cluster:
             answer = await self._client().request(
                 method, path, params=params, content=content, headers=headers, timeout=within
             )
-        _must_be_well(answer.status_code, answer.content, f"{method} {path}")
+        _must_be_well(answer.status_code, answer.content, f"{method} {path}", self.context)
         return bytes(answer.content)
 
     async def _object(self, method: str, path: str, **options: Any) -> Object:
@@ -192,7 +199,7 @@ class Cluster:
         with _mapped(self.context, f"GET {path}"):
             async with self._client().stream("GET", path, params=params, timeout=within) as answer:
                 if answer.status_code >= 300:
-                    _must_be_well(answer.status_code, await answer.aread(), f"GET {path}")
+                    _must_be_well(answer.status_code, await answer.aread(), f"GET {path}", self.context)
                 async for line in answer.aiter_lines():
                     yield line
 
@@ -339,8 +346,8 @@ class _mapped:  # noqa: N801 - used like a function
             ) from error
 
 
-def _must_be_well(status: int, body: bytes, where: str) -> None:
-    """Raise ApiError when the status is none of success."""
+def _must_be_well(status: int, body: bytes, where: str, context: str) -> None:
+    """Raise ApiError when the status is none of success, Unreachable when the API server cannot say yet what it knows."""
     if 200 <= status < 300:
         return
     try:
@@ -350,6 +357,11 @@ def _must_be_well(status: int, body: bytes, where: str) -> None:
     if not isinstance(told, dict):
         told = {}
     message = str(told.get("message") or body[:300].decode(errors="replace"))
+    if status in _NOT_NOW or (status == 403 and _NO_ROLES_YET.search(message)):
+        raise Unreachable(
+            f"the cluster of the context {context!r} cannot answer {where} now: {message}",
+            fix=f"kubectl --context {context} get --raw /readyz",
+        )
     raise ApiError(status, str(told.get("reason", "")), message, where=where)
 
 
