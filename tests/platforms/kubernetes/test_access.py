@@ -7,7 +7,16 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from dawsos.platforms.kubernetes.access import Missing, manifests, missing, needed, refusal
+from dawsos.platforms.kubernetes.access import (
+    GUARDED,
+    RIGHTS,
+    Missing,
+    guardian_manifests,
+    manifests,
+    missing,
+    needed,
+    refusal,
+)
 from fakes import VirtualClock
 from support.workloads import PaperCluster
 
@@ -26,6 +35,21 @@ def test_every_missing_right_is_listed_at_once_with_what_needs_it() -> None:
     text = refusal(found, "ctx").message
     assert "pods/log in prod: get (what a release's commands print)" in text
     assert "pods/proxy in gw: get" in text
+
+
+def test_a_guardian_needs_more_rights_and_is_asked_for_only_where_the_chart_makes_one() -> None:
+    cluster = PaperCluster(VirtualClock())
+    cluster.refused = {("prod", "create", "events"), ("prod", "patch", "rolebindings")}
+    assert asyncio.run(missing(cluster, "prod", "gw")) == []  # type: ignore[arg-type]
+    found = asyncio.run(missing(cluster, "prod", "gw", (*RIGHTS, *GUARDED)))  # type: ignore[arg-type]
+    assert {(one.namespace, one.verb, one.resource) for one in found} == cluster.refused
+
+
+def test_the_guardians_manifest_gives_exactly_what_it_needs() -> None:
+    documents = list(YAML(typ="safe", pure=True).load_all(RBAC.with_name("rbac-guardian.yaml").read_text()))
+    assert documents == guardian_manifests("production", "dawsos")
+    verbs = {(verb, resource) for _, _, verb, resource in needed("production", None, GUARDED)}
+    assert {("create", "roles"), ("create", "rolebindings"), ("create", "events")} <= verbs
 
 
 def test_rights_at_the_gateway_are_asked_only_where_its_pods_are_read_through_the_api() -> None:

@@ -19,6 +19,7 @@ from dawsos.platforms.kubernetes.preflight import (
     files,
     flagger_must_be_there,
     gateway_namespace,
+    has_guardian,
     must_be_there,
 )
 from fakes import VirtualClock
@@ -70,6 +71,44 @@ def test_everything_that_is_missing_is_told_together(programs: Path) -> None:
 def test_an_environment_that_has_everything_may_be_deployed_to(programs: Path) -> None:
     target = replace(TARGET, chart=_chart(programs))
     asyncio.run(must_be_there(_cluster(), target, Gateway()))  # type: ignore[arg-type]
+
+
+def test_a_guardian_of_the_values_needs_more_rights(programs: Path) -> None:
+    cluster, values = _cluster(), programs / "prod.yaml"
+    cluster.refused = {(TARGET.namespace, "create", "roles")}
+    target = replace(TARGET, chart=_chart(programs), values=(values,))
+    values.write_text("guardian: {image: {tag: x}}\n")
+    asyncio.run(must_be_there(cluster, target, Gateway()))  # type: ignore[arg-type]
+    values.write_text("guardian: {enabled: true}\n")
+    with pytest.raises(BadInput, match=r"roles in shop: create .the guardian's own rights"):
+        asyncio.run(must_be_there(cluster, target, Gateway()))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("chart", "own", "enabled"),
+    [
+        ("guardian: {enabled: true}", "replicas: 2", True),
+        ("guardian: {enabled: true}", "guardian: {enabled: false}", False),
+        ("", "- no values", False),
+        ("guardian: {enabled: true}", "{", False),
+    ],
+)
+def test_the_last_values_say_whether_there_is_a_guardian(programs: Path, chart: str, own: str, enabled: bool) -> None:
+    target = replace(TARGET, chart=_chart(programs), values=(programs / "own.yaml",))
+    (target.chart / "values.yaml").write_text(chart)
+    target.values[0].write_text(own)
+    assert has_guardian(target) is enabled
+
+
+def test_an_api_server_that_refuses_for_another_reason_does_not_lack_the_gateway_api() -> None:
+    class Refusing(PaperCluster):
+        async def request(self, method: str, path: str, **options: object) -> bytes:
+            if path == GATEWAY_API:
+                raise ApiError(500, "InternalError", "etcdserver: request timed out", where=path)
+            return b"{}"
+
+    with pytest.raises(ApiError, match="etcdserver"):
+        asyncio.run(cluster_faults(Refusing(VirtualClock()), TARGET))  # type: ignore[arg-type]
 
 
 def test_files_that_are_there_are_no_fault(programs: Path) -> None:

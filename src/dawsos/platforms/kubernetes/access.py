@@ -1,6 +1,6 @@
 """The rights that this tool, and the user's helm, need in a cluster: asked all at once before anything is changed.
 
-The same list is the source of ``deploy/kubernetes/rbac.yaml``.
+The same lists are the source of ``deploy/kubernetes/rbac.yaml`` and of ``rbac-guardian.yaml`` beside it.
 """
 
 from __future__ import annotations
@@ -54,6 +54,17 @@ RIGHTS: tuple[Right, ...] = (
     Right("", ("pods",), _READ, "the gateway's pods", GATEWAY),
     Right("gateway.networking.k8s.io", ("gateways",), ("get",), "the address of the gateway", GATEWAY),
     Right("", ("pods/proxy",), ("get",), "the statistics of each of the gateway's pods", GATEWAY),
+)
+
+# What the chart's guardian needs beside them, where the values enable it: Kubernetes lets nobody give a right that he has not.
+GUARDED: tuple[Right, ...] = (
+    Right(
+        "rbac.authorization.k8s.io",
+        ("roles", "rolebindings"),
+        _OWN,
+        "the guardian's own rights, an object of the chart",
+    ),
+    Right("", ("events",), ("create",), "a right that the guardian gets"),
 )
 
 
@@ -127,7 +138,7 @@ def refusal(lacking: Iterable[Missing], context: str) -> BadInput:
     ]
     return BadInput(
         f"the user of the context {context} lacks rights:\n" + "\n".join(lines),
-        fix="give them by deploy/kubernetes/rbac.yaml, or ask who runs the cluster",
+        fix="give them by deploy/kubernetes/rbac.yaml (and rbac-guardian.yaml), or ask who runs the cluster",
     )
 
 
@@ -138,24 +149,31 @@ def manifests(namespace: str, gateway: str, user: str) -> list[Object]:
     ]
     for where, place in ((APPLICATION, namespace), (GATEWAY, gateway)):
         name = user if where == APPLICATION else f"{user}-{GATEWAY}"
-        rules = [
-            {"apiGroups": [right.group], "resources": list(right.resources), "verbs": list(right.verbs)}
-            for right in RIGHTS
-            if right.where == where
-        ]
-        made += [
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "Role",
-                "metadata": {"name": name, "namespace": place},
-                "rules": rules,
-            },
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "RoleBinding",
-                "metadata": {"name": name, "namespace": place},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-                "subjects": [{"kind": "ServiceAccount", "name": user, "namespace": namespace}],
-            },
-        ]
+        made += _role((namespace, user), place, name, (right for right in RIGHTS if right.where == where))
     return made
+
+
+def guardian_manifests(namespace: str, user: str) -> list[Object]:
+    """Return the Role and the RoleBinding that let the ServiceAccount install a chart with a guardian as well."""
+    return _role((namespace, user), namespace, f"{user}-guardian", GUARDED)
+
+
+def _role(account: tuple[str, str], namespace: str, name: str, rights: Iterable[Right]) -> list[Object]:
+    rules = [
+        {"apiGroups": [right.group], "resources": list(right.resources), "verbs": list(right.verbs)} for right in rights
+    ]
+    return [
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {"name": name, "namespace": namespace},
+            "rules": rules,
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": name, "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": account[1], "namespace": account[0]}],
+        },
+    ]

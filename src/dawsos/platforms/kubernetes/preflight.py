@@ -5,6 +5,7 @@ All that is wrong is told at once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from dawsos.adapters.kubernetes import ApiError, Cluster, Objects, Unreachable
@@ -36,6 +37,24 @@ def files(target: Target) -> list[str]:
     return told
 
 
+def has_guardian(target: Target) -> bool:
+    """Return whether the chart's values, and the user's over them, enable a guardian."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    enabled = False
+    for path in (target.chart / "values.yaml", *target.values):
+        try:
+            found = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except (YAMLError, ValueError):
+            # helm says what is wrong with it.
+            return False
+        guardian = found.get("guardian") if isinstance(found, dict) else None
+        if isinstance(guardian, dict) and "enabled" in guardian:
+            enabled = bool(guardian["enabled"])
+    return enabled
+
+
 async def cluster_faults(cluster: Cluster, target: Target) -> list[str]:
     """Return what is wrong with the cluster; raises BadInput for a context that cannot be used, or whose API does not answer."""
     try:
@@ -52,7 +71,9 @@ async def cluster_faults(cluster: Cluster, target: Target) -> list[str]:
                 raise
         try:
             await cluster.request("GET", GATEWAY_API)
-        except ApiError:
+        except ApiError as error:
+            if error.status != 404:
+                raise
             told.append(
                 "the cluster does not know the Gateway API: install its CRDs (https://gateway-api.sigs.k8s.io) and a gateway"
             )
@@ -70,7 +91,10 @@ async def cluster_faults(cluster: Cluster, target: Target) -> list[str]:
 async def must_be_there(cluster: Cluster, target: Target, gateway: Gateway) -> None:
     """Raise BadInput with everything that is missing for this environment."""
     place = target.namespace if GATEWAYS[gateway.kind].of_the_release else gateway_namespace(gateway)
-    await _refuse(cluster, target, files(target), lambda: access.missing(cluster, target.namespace, place))
+    told = files(target)
+    guarded = not told and await asyncio.to_thread(has_guardian, target)
+    rights = (*access.RIGHTS, *access.GUARDED) if guarded else access.RIGHTS
+    await _refuse(cluster, target, told, lambda: access.missing(cluster, target.namespace, place, rights))
 
 
 async def flagger_must_be_there(cluster: Cluster, target: Target) -> None:
