@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-# These bring up what they need by themselves.
-_WITHOUT = {"test_keeper.py", "test_kills.py"}
+# This one brings up what it needs by itself.
+_WITHOUT = {"test_keeper.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

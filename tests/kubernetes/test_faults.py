@@ -1,12 +1,8 @@
-"""Faults of a drill on a real cluster: what the gateway counts is the fault, and nothing of it is left.
-
-``DAWSOS_TOOL_IMAGE`` is an image of the tool (deploy/image/tool) that the nodes have.
-"""
+"""Faults of a drill on a real cluster: what the gateway counts is the fault, and nothing of it is left."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import Any
 
@@ -24,7 +20,6 @@ from support.cluster_shop import RELEASE, deployment, host_of, install
 from support.sender import users
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(240)]
-IMAGE = "DAWSOS_TOOL_IMAGE"
 POLICY = RolloutPolicy.model_validate({"ladder": [{"weight": 100, "duration": "1s"}], "error_rate": "1%", "p95": "1s"})
 
 
@@ -38,11 +33,8 @@ async def sampled(telemetry: KubernetesTelemetry, seconds: int = 4) -> Sample:
 
 
 def test_errors_and_latency_are_on_the_canary_only_and_gone_when_taken_back(
-    cluster: Any, namespace: str, gateway: Any, tiny: Any, delivered: Any
+    cluster: Any, namespace: str, gateway: Any, tiny: Any, delivered: Any, tool_image: str
 ) -> None:
-    tool = os.environ.get(IMAGE)
-    if not tool:
-        pytest.skip(f"{IMAGE} names no image of the tool that the nodes have")
     image = delivered(tiny("one").images[0])
     parent = {"name": gateway.name, "namespace": gateway.namespace, "sectionName": "http"}
     paths = Paths(namespace)
@@ -52,7 +44,7 @@ def test_errors_and_latency_are_on_the_canary_only_and_gone_when_taken_back(
             await install(api, namespace, parent, deployment("one", image), deployment("two", image))
             traffic = KubernetesTraffic(api, namespace, RELEASE, Gateway())
             telemetry = KubernetesTelemetry(api, namespace, RELEASE, Gateway(), POLICY)
-            faults = KubernetesFaults(api, namespace, RELEASE, tool)
+            faults = KubernetesFaults(api, namespace, RELEASE, tool_image)
             try:
                 with users(gateway.address, host_of(namespace), 100, 4, "/") as seen:
                     await traffic.route("one", "two", 50)

@@ -1,7 +1,6 @@
 """On a real cluster: a guardian with the chart's rights takes the traffic back, and controllers fence one another.
 
-The guardian runs here with the token of its ServiceAccount, so that it can be killed; ``DAWSOS_TOOL_IMAGE`` names the tool's image
-where the nodes have it, and then it also runs as the chart's pod.
+The guardian runs here with the token of its ServiceAccount, so that it can be killed, and as the chart's pod.
 """
 
 from __future__ import annotations
@@ -279,9 +278,8 @@ def test_it_has_no_other_right(shop: Shop) -> None:
         assert not may(verb, what), (verb, what)
 
 
+@pytest.mark.usefixtures("tool_image")
 def test_the_charts_pod_does_it_too(shop: Shop) -> None:
-    if not os.environ.get("DAWSOS_TOOL_IMAGE"):
-        pytest.skip("DAWSOS_TOOL_IMAGE names no image of the tool that the nodes have (deploy/image/tool)")
     shop.kubectl("apply", "-f", "-", text=_rendered(shop.namespace, pod=True))
     shop.kubectl("rollout", "status", "deployment/shop-guardian", "--timeout=50s")
     controller = shop.controller()

@@ -58,6 +58,11 @@ class Cluster:
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr.strip()}"
         return done.stdout
 
+    def items(self, kind: str, *arguments: str) -> list[dict[str, Any]]:
+        """Return the objects of a kind."""
+        found: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, *arguments, "-o", "json"))["items"]
+        return found
+
     def argv(self, *arguments: str) -> list[str]:
         context = [f"--context={self.context}"] if self.context else []
         return ["kubectl", f"--kubeconfig={self.kubeconfig}", *context, *arguments]

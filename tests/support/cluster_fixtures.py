@@ -14,6 +14,8 @@ from support import cluster as existing
 from support.cluster import Cluster, Gateway
 from support.oci import given, tiny_release
 from support.own_cluster import WANTED, own_cluster, reason_against
+from support.tool_image import VARIABLE as TOOL_IMAGE
+from support.tool_image import tool_image as given_tool
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +79,12 @@ def delivered(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cal
         pytest.skip("the cluster says no command that imports images")
     folder: Path = tmp_path_factory.mktemp("delivered")
     return lambda image: given(cluster, image, folder)
+
+
+@pytest.fixture(scope="session")
+def tool_image(cluster: Cluster) -> Iterator[str]:
+    """The name of the tool's image, which the nodes have: of the guardian, and of what puts faults before a canary."""
+    with pytest.MonkeyPatch.context() as patch:
+        found = given_tool(cluster)
+        patch.setenv(TOOL_IMAGE, found)
+        yield found

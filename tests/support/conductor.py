@@ -73,13 +73,17 @@ class Kept:
 
 @dataclass
 class Scene:
-    """One environment of the tiny service on ``cluster``, in ``namespace``; everything else of it is in ``folder``."""
+    """One environment of the tiny service on ``cluster``, in ``namespace``; everything else of it is in ``folder``.
+
+    With ``tool``, the name of the tool's image on the nodes, it has a guardian.
+    """
 
     cluster: Cluster
     gateway: Gateway
     namespace: str
     folder: Path
     replicas: int = 2
+    tool: str = ""
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -95,7 +99,7 @@ class Scene:
         }  # fmt: skip
 
     def platform(self) -> KubernetesPlatform:
-        values = tiny_values(self.gateway, host=self.host)
+        values = tiny_values(self.gateway, host=self.host, tool=self.tool)
         (self.folder / "values.json").write_text(json.dumps(values))
         return platform_of(self.settings, self.folder)
 
@@ -134,16 +138,28 @@ class Scene:
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-        said = "".join(path.read_text()[-2000:] for path in self.folder.glob("*.err"))
-        assert process.returncode == 0, f"the conductor ended with {process.returncode}: {said}"
+        assert process.returncode == 0, f"the conductor ended with {process.returncode}: {self.said()}"
         told: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
         return told
 
+    def said(self, run: str = "*") -> str:
+        """Return the last words of the conductors of a run."""
+        return "".join(path.read_text()[-2000:] for path in self.folder.glob(f"{run}.err"))
+
     def weight(self) -> int:
         """Return the canary's share of the traffic as the route has it."""
-        route = json.loads(self.cluster.kubectl("get", "httproutes", "-n", self.namespace, "-o", "json"))["items"][0]
+        (route,) = self.cluster.items("httproutes", "-n", self.namespace)
         backends = route["spec"]["rules"][0]["backendRefs"]
         return sum(int(one.get("weight", 1)) for one in backends if one["name"].endswith("-canary"))
+
+    def has_traffic(self) -> None:
+        """Fails while the canary has no traffic."""
+        assert self.weight() > 0, "the canary has no traffic"
+
+    def is_withdrawn(self) -> None:
+        """Fails while the canary has traffic."""
+        weight = self.weight()
+        assert weight == 0, f"the canary has {weight} % of the traffic"
 
 
 def platform_of(settings: Mapping[str, Any], folder: Path) -> KubernetesPlatform:

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,37 +53,39 @@ def base_layer() -> Path:
 
 def image(store: Path, name: str, files: Mapping[str, str], config: Mapping[str, Any]) -> BuiltImage:
     """Return an image with ``files`` (path -> text) on Debian's Python, kept in ``store``; the same files give the same digest."""
+    own = layer({path: text.encode() for path, text in sorted(files.items())})
+    return layered(store, name, [base_layer(), own], {"WorkingDir": "/app", **config})
+
+
+def layered(store: Path, name: str, layers: Sequence[Path | bytes], config: Mapping[str, Any]) -> BuiltImage:
+    """Return an image of these archives, the lowest first, kept in ``store``."""
     drafts = store.parent / f"drafts-{name}"
     drafts.mkdir(parents=True, exist_ok=True)
-    base = base_layer()
-    base_digest = _digest_of(base)
-    shutil.copy(base, drafts / base_digest)
-    own = layer({path: text.encode() for path, text in sorted(files.items())})
-    blobs = [drafts / base_digest]
+    blobs: list[Path] = []
 
-    def blob(content: bytes) -> dict[str, Any]:
-        digest = hashlib.sha256(content).hexdigest()
-        (drafts / digest).write_bytes(content)
-        blobs.append(drafts / digest)
-        return {"digest": f"sha256:{digest}", "size": len(content)}
+    def blob(content: bytes | Path) -> dict[str, Any]:
+        digest = _digest_of(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()
+        draft = drafts / digest
+        if isinstance(content, Path):
+            shutil.copy(content, draft)
+        else:
+            draft.write_bytes(content)
+        blobs.append(draft)
+        return {"digest": f"sha256:{digest}", "size": draft.stat().st_size}
 
-    told = blob(own)
+    told = [{"mediaType": "application/vnd.oci.image.layer.v1.tar", **blob(each)} for each in layers]
     document = {
         "architecture": "amd64",
         "os": "linux",
         "created": "1970-01-01T00:00:00Z",
-        "config": {"User": _USER, "WorkingDir": "/app", **config},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{base_digest}", told["digest"]]},
+        "config": {"User": _USER, **config},
+        "rootfs": {"type": "layers", "diff_ids": [each["digest"] for each in told]},
     }
-    of_layer = "application/vnd.oci.image.layer.v1.tar"
     manifest = {
         "schemaVersion": 2,
         "mediaType": oci.MANIFEST,
         "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **blob(json.dumps(document).encode())},
-        "layers": [
-            {"mediaType": of_layer, "digest": f"sha256:{base_digest}", "size": base.stat().st_size},
-            {"mediaType": of_layer, **told},
-        ],
+        "layers": told,
     }
     digest = oci.keep(store, json.dumps(manifest).encode(), blobs)
     drafts.rmdir()
@@ -91,7 +93,7 @@ def image(store: Path, name: str, files: Mapping[str, str], config: Mapping[str,
 
 
 def _digest_of(base: Path) -> str:
-    """Return the SHA-256 of the base, which is noted beside it: reading it takes longer than making an image."""
+    """Return the SHA-256 of a layer, which is noted beside it: reading it takes longer than making an image."""
     noted = base.with_suffix(".sha256")
     if not noted.exists():
         with base.open("rb") as stream:

@@ -27,6 +27,7 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
     """One environment of one platform, taken down and purged at the end, whatever the test did."""
     if request.param == "kubernetes":
         request.getfixturevalue("cluster")
+        request.getfixturevalue("tool_image")
     made = SUBJECTS[request.param](tmp_path)
     try:
         yield made

@@ -198,11 +198,9 @@ class KubernetesSubject:
         self._gateway = self._cluster.gateways["contour"]
         self._namespace = _namespace()
         self._host = f"{self._namespace}.test"
-        values = {**tiny_values(self._gateway, host=self._host), "drainSeconds": 1}
         # What guards a rollout, and injects the faults of a drill, runs in the tool's own image.
-        image, _, tag = os.environ.get("DAWSOS_TOOL_IMAGE", "").partition(":")
-        if image:
-            values["guardian"] = {"enabled": True, "image": {"repository": image, "tag": tag}}
+        tool = os.environ.get("DAWSOS_TOOL_IMAGE", "")
+        values = {**tiny_values(self._gateway, host=self._host, tool=tool), "drainSeconds": 1}
         (folder / "values.json").write_text(json.dumps(values))
 
     def platform(self) -> KubernetesPlatform:
