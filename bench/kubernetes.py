@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -69,14 +70,14 @@ POLICY: dict[str, Any] = {
 }  # fmt: skip
 PLAN = (
     "ours errors=100%:5 errors=5%:5 slow:5 crash:5 judged-10 errors=100%:3 errors=5%:3 slow:3 crash:3 none:2 "
-    "flagger-10 errors=100%:2 errors=5%:2 slow:2 crash:2 "
-    "+ flagger-60 errors=100% errors=5% slow crash none flagger-10 none:2 + ours none:20 "
-    "then ours shifts:200@contour/direct shifts:200@traefik/direct"
+    "flagger-10 errors=100%:2 errors=5%:2 slow:2 + flagger-60 errors=100% errors=5% slow crash none "
+    "+ ours none:20 flagger-10 crash:2 none:2 then ours shifts:200@contour/direct shifts:200@traefik/direct"
 )
 SERVED_ALONE = 8.0
 # A slow release keeps that many requests waiting, and the others must go on being sent.
 SENDERS = 64
 SLOW = 1.2
+_NUMBERS = itertools.count(1)
 
 
 @contextlib.contextmanager
@@ -102,11 +103,12 @@ def completed(cluster: Cluster, plan: Sequence[str]) -> Cluster:
     missing = [name for name, absent in needed.items() if absent]
     if not missing:
         return cluster
-    cluster.node("add", *missing)
-    described = cluster.kubeconfig.parent / "described.yaml"
-    described.write_text(cluster.node("describe"))
-    os.environ[existing.VARIABLE] = str(described)
-    return existing.cluster()
+    whole = cluster.added(*missing)
+    # What is done at the same time is done by processes that read this.
+    file = cluster.kubeconfig.parent / "described.yaml"
+    file.write_text(cluster.node("describe"))
+    os.environ[existing.VARIABLE] = str(file)
+    return whole
 
 
 class Ours:
@@ -115,7 +117,7 @@ class Ours:
     name = "ours"
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
-        self._cluster, self.namespace = cluster, f"bench-ours-{os.getpid()}"
+        self._cluster, self.namespace = cluster, f"bench-ours-{os.getpid()}-{next(_NUMBERS)}"
         cluster.kubectl("create", "namespace", self.namespace)
         self.scene = Scene(cluster, cluster.gateways["contour"], self.namespace, folder)
         self.host = self.scene.host

@@ -1,10 +1,14 @@
-"""Traffic on a real cluster behind Contour: no request is lost, a drained canary is silent, and samples are what users saw."""
+"""Traffic on a real cluster: no request is lost, a drained canary is silent, and samples are what users saw.
+
+Behind Contour, but for the tests whose names say Traefik.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,10 +56,30 @@ Scene = Callable[[World], Awaitable[None]]
 @pytest.fixture
 def play(cluster: Any, namespace: str, gateway: Any, tiny: Any, delivered: Any) -> Callable[..., None]:
     """Return what runs a scene on a release whose canary has these faults (``FAIL=0.3``)."""
-    parent: Object = {"name": gateway.name, "namespace": gateway.namespace, "sectionName": "http"}
+    return player(cluster, namespace, gateway, "http", partial(_delivered, tiny, delivered))
+
+
+@pytest.fixture
+def play_traefik(cluster: Any, namespace: str, tiny: Any, delivered: Any) -> Callable[..., None]:
+    """The same behind Traefik, which is added to a cluster of the project's own."""
+    found = cluster if "traefik" in cluster.gateways else cluster.added("traefik")
+    image = partial(_delivered, tiny, delivered)
+    return player(found, namespace, found.gateways["traefik"], "web", image)
+
+
+def _delivered(tiny: Any, delivered: Any, text: str, faults: dict[str, float]) -> str:
+    """Return the name of an image that the nodes have."""
+    name: str = delivered(tiny(text, **faults).images[0])
+    return name
+
+
+def player(
+    cluster: Any, namespace: str, gateway: Any, listener: str, image: Callable[[str, dict[str, float]], str]
+) -> Callable[..., None]:
+    parent: Object = {"name": gateway.name, "namespace": gateway.namespace, "sectionName": listener}
 
     def played(scene: Scene, *, memory: str = "96Mi", settings: Gateway | None = None, **faults: float) -> None:
-        images = [delivered(tiny(text, **given).images[0]) for text, given in (("one", {}), ("two", faults))]
+        images = [image("one", {}), image("two", faults)]
 
         async def run() -> None:
             async with connected(cluster.context) as api:
@@ -108,6 +132,30 @@ def test_no_request_is_lost_over_shifts_a_promotion_and_the_way_back(play: Any) 
             assert decided + last <= proven
 
     play(scene)
+
+
+def test_no_request_is_lost_over_shifts_through_traefik_and_nothing_comes_after_the_proof(play_traefik: Any) -> None:
+    async def scene(world: World) -> None:
+        with users(world.address, world.host, RATE, 4, "/") as seen:
+            await asyncio.sleep(1)
+            await world.traffic.route("one", "two", 5)
+            for _ in range(5):
+                await world.traffic.set_weight(50)
+                await world.telemetry.sample(0.0, 50)
+                sample = await world.sample(50)
+                assert sample.complete
+                assert sample.canary.requests > 10
+                decided = time.time()
+                await world.traffic.set_weight(0)
+                await world.traffic.wait_until_drained(10)
+                proven = time.time()
+                await asyncio.sleep(0.5)
+                last = seen.last("two", proven + 0.5)
+                assert last is not None
+                assert decided - 5 < last <= proven
+        assert seen.bad() == []
+
+    play_traefik(scene, settings=Gateway(kind="traefik"))
 
 
 def test_a_sample_is_what_users_saw(play: Any) -> None:

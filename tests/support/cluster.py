@@ -78,6 +78,11 @@ class Cluster:
         assert done.returncode == 0, f"cluster {' '.join(words)}: {done.stderr.strip()}"
         return done.stdout
 
+    def added(self, *parts: str) -> Cluster:
+        """Return the cluster with ``traefik`` or ``flagger`` (with its Prometheus) added to it."""
+        self.node("add", *parts)
+        return described(self.node("describe"))
+
     def apply(self, *documents: Mapping[str, Any]) -> None:
         items = {"apiVersion": "v1", "kind": "List", "items": documents}
         self.kubectl("apply", "-f", "-", text=json.dumps(items))
@@ -97,7 +102,12 @@ def cluster() -> Cluster:
         pytest.skip(f"no cluster: {VARIABLE} names no file that describes one (docs/testing.md)")
     if shutil.which("kubectl") is None:
         pytest.fail("there is a cluster, and no kubectl on PATH")
-    told = YAML(typ="safe", pure=True).load(Path(named).read_text())
+    return described(Path(named).read_text())
+
+
+def described(text: str) -> Cluster:
+    """Return the cluster that a file of ``DAWSOS_TEST_CLUSTER`` describes."""
+    told = YAML(typ="safe", pure=True).load(text)
     gateways = {provider: Gateway(**gateway) for provider, gateway in told.pop("gateways").items()}
     script = told.pop("script", None)
     return Cluster(Path(told.pop("kubeconfig")), gateways=gateways, script=Path(script) if script else None, **told)
