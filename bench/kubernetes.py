@@ -155,7 +155,7 @@ def one(tool: Any, sent: Sent, release: Any, fault: str) -> dict[str, Any]:
     canary = [answer for answer in answers if answer.by == release.commit or answer.bad]
     start = min((answer.at for answer in canary), default=began)
     bad = [answer for answer in answers if answer.bad]
-    slow = [answer for answer in answers if answer.at - answer.sent > SLOW and not answer.bad]
+    slow = [answer for answer in canary if answer.at - answer.sent > SLOW and not answer.bad]
     return {
         "tool": tool.name,
         "fault": fault,
