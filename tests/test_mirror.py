@@ -21,7 +21,6 @@ WITHOUT: dict[str, str] = {
     "provenance/verification.py": "runs/test_evidence.py alters every byte of a run's evidence and sees it refused",
     "provenance/statements.py": "runs/test_evidence.py writes and checks every kind of statement",
     "analysis/judges.py": "one choice by name; analysis/statistical/test_judge.py and simulation/test_vector.py make each judge by it",
-    "importers/flagger_metrics.py": "importers/test_flagger.py reads whole manifests through it",
     "analysis/proof.py": "analysis/statistical/test_judge.py sees what is proven and what is not",
     "analysis/statistical/sentences.py": "analysis/statistical/test_judge.py and test_power.py read what it says",
     "analysis/simulation/contenders.py": "analysis/simulation/test_contest.py lets each of them judge",

@@ -123,7 +123,7 @@ def test_a_good_manifest_has_no_errors() -> None:
         ({"maxWeight": 50}, "note", "maxWeight is ignored beside stepWeights"),
         ({"threshold": 0}, "warning", "means 1: the first failed check rolls back"),
         ({"interval": "5s"}, "warning", "is raised to 10 s"),
-        ({"interval": "soon"}, "warning", "cannot be read: 60 s is used"),
+        ({"interval": "soon"}, "error", "the API server refuses it"),
         ({"interval": None}, "error", "no interval"),
         ({"interval": "1h"}, "error", "the API server refuses hours"),
         ({"metrics": []}, "error", "every canary is promoted"),
@@ -188,21 +188,28 @@ def test_no_canary_and_no_numbers_are_refused() -> None:
 @pytest.mark.parametrize("most", [0, -1, None])
 def test_no_greatest_weight_means_the_whole_traffic(most: int | None) -> None:
     manifest = _read(GOOD, stepWeights=None, stepWeight=25, maxWeight=most)
-    assert (manifest.weights, manifest.ends) == ((25, 50, 75, 100), True)
+    assert (manifest.weights, manifest.ticks) == ((25, 50, 75, 100), 4)
 
 
-def test_blue_and_green_take_as_long_as_their_iterations() -> None:
-    manifest = _read(GOOD, stepWeights=None, iterations=10)
-    assert manifest.promote_seconds == 600.0
-    assert [(step.weight, step.duration) for step in manifest.policy().ladder] == [(100, 600.0)]
+def test_a_list_is_looked_into_and_the_places_are_its_items() -> None:
+    documents = list(YAML(typ="safe", pure=True).load_all(GOOD))
+    listed: list[dict[str, Any]] = [
+        {"kind": "Other"},
+        {"apiVersion": "v1", "kind": "List", "items": [{"kind": "Other"}, *documents]},
+    ]
+    (manifest,) = read_manifest(listed)
+    (alone,) = read_manifest(documents)
+    assert [one.message for one in manifest.findings] == [one.message for one in alone.findings]
+    assert {one.place[:3] for one in manifest.findings} == {(1, "items", 1)}
+    assert read_manifest([{"kind": "CanaryList", "items": documents[:1]}])[0].name == "pricing"
+    with pytest.raises(BadInput, match="no Canary"):
+        read_manifest([{"kind": "List", "items": [None, 5, {"kind": "Service"}]}])
 
 
-def test_the_deprecated_threshold_of_a_metric_is_its_limit_where_there_is_no_range() -> None:
-    old = [{"name": "request-success-rate", "threshold": 99}, {"name": "request-duration", "threshold": 500}]
-    policy = _read(GOOD, metrics=old).policy()
-    assert (policy.error_rate, policy.p95) == (0.01, 0.5)
-    ranged = [{"name": "request-success-rate", "threshold": 99, "thresholdRange": {"min": 98}}]
-    assert _read(GOOD, metrics=ranged).policy().error_rate == 0.02
+def test_a_healthy_canary_waits_for_its_gates() -> None:
+    gate = {"name": "ask", "type": "confirm-promotion", "url": "http://gate/"}
+    assert _read(GOOD, webhooks=[gate]).gates == ("ask",)
+    assert _read(GOOD).gates == ()
 
 
 @pytest.mark.parametrize(

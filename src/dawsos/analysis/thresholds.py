@@ -57,16 +57,16 @@ class Check:
     metric: str = ""
 
 
-def check(counts: Counts, policy: RolloutPolicy) -> Check:
-    """Return what a check says of the canary's ``counts``."""
-    rate, p95 = error_rate(counts), quantile(counts, 0.95)
+def check(counts: Counts, policy: RolloutPolicy, share: float = 0.95) -> Check:
+    """Return what a check says of the canary's ``counts``; its limit of latency is that of the quantile ``share``."""
+    rate, p95 = error_rate(counts), quantile(counts, share)
     if counts.requests < policy.min_requests or rate is None:
         return Check(counts.requests, rate, p95, None)
     if rate > policy.error_rate:
         why = f"error rate {rate:.2%} > {policy.error_rate:.2%} ({counts.errors} of {counts.requests} requests)"
         return Check(counts.requests, rate, p95, True, why, Cause.ERROR_RATE, rate, policy.error_rate)
     if p95 is not None and p95 > policy.p95:
-        why = f"p95 {p95 * 1000:.0f} ms > {policy.p95 * 1000:.0f} ms"
+        why = f"p{share * 100:g} {p95 * 1000:.0f} ms > {policy.p95 * 1000:.0f} ms"
         return Check(counts.requests, rate, p95, True, why, Cause.LATENCY, p95, policy.p95)
     return Check(counts.requests, rate, p95, False)
 

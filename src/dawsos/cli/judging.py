@@ -102,6 +102,8 @@ def lint_manifest(path: Path, traffic: str, *, as_json: bool) -> int:
             if one.simulated:
                 console.print(f"\nsimulated at {traffic}, as if every metric could be read:", markup=False)
                 console.print(simulation_table(one.simulated))
+            else:
+                console.print(f"\nnot simulated: {one.unsimulated}", markup=False)
     return EXIT_GATE_FAILED if any(one.broken for one in found) else EXIT_DONE
 
 
@@ -112,19 +114,22 @@ def _manifest_json(one: LintedCanary) -> dict[str, Any]:
         "rollback_seconds": manifest.rollback_seconds,
         "promote_seconds": manifest.promote_seconds,
         "simulated": [_without_times(outcome) for outcome in one.simulated],
+        "not_simulated": one.unsimulated,
     }
 
 
 def _show_manifest(path: Path, one: LintedCanary, console: Console) -> None:
     manifest = one.manifest
     walk = " ".join(map(str, manifest.weights[:12])) + (" ..." if len(manifest.weights) > 12 else "")
-    tail = "" if manifest.ends else ", and stays there"
-    console.print(f"Canary {manifest.name}: {walk} %{tail}, a step every {manifest.interval:g} s", markup=False)
+    tail = "" if manifest.ticks is not None else ", and stays there"
+    way = f"{walk} %{tail}, a step" if walk else f"{manifest.strategy}, a check"
+    console.print(f"Canary {manifest.name}: {way} every {manifest.interval:g} s", markup=False)
     console.print(
         f"a bad canary is rolled back after {manifest.rollback_seconds / 60:g} min at the earliest", markup=False
     )
     healthy = manifest.promote_seconds
-    fate = "never promoted" if healthy is None else f"promoted after {healthy / 60:g} min"
+    waits = f", and not before {' and '.join(manifest.gates)} agrees" if manifest.gates else ""
+    fate = "never promoted" if healthy is None else f"promoted after {healthy / 60:g} min{waits}"
     console.print(f"a healthy canary is {fate}\n", markup=False)
     order = list(_LEVELS)
     for finding, line in sorted(

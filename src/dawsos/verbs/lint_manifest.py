@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dawsos.analysis.simulation.contest import SimulationResult, contest
-from dawsos.analysis.simulation.scenarios import World, parse_scenario
+from dawsos.analysis.simulation.scenarios import parse_scenario
 from dawsos.errors import BadInput
 from dawsos.importers.flagger import Manifest
-from dawsos.verbs.policies import manifests
+from dawsos.verbs.policies import manifests, world_of
 from dawsos.verbs.simulate import parse_traffic
 
 _ROLLOUTS = 300
@@ -18,11 +18,13 @@ _SEED = 7
 
 @dataclass(frozen=True)
 class LintedCanary:
-    """One Canary of a manifest: ``lines`` are those of its findings, ``simulated`` is empty when no policy can be made of it."""
+    """One Canary of a manifest: ``lines`` are those of its findings, ``simulated`` is empty when no policy can be made of it, and
+    ``unsimulated`` says why."""
 
     manifest: Manifest
     lines: tuple[int, ...]
     simulated: tuple[SimulationResult, ...]
+    unsimulated: str = ""
 
     @property
     def broken(self) -> bool:
@@ -38,20 +40,20 @@ def lint_manifest(path: Path, traffic: str) -> tuple[LintedCanary, ...]:
         LintedCanary(
             manifest,
             tuple(documents.line(finding.place) for finding in manifest.findings),
-            _simulated(manifest, rate),
+            *_simulated(manifest, rate),
         )
         for manifest in found
     )
 
 
-def _simulated(manifest: Manifest, rate: float) -> tuple[SimulationResult, ...]:
+def _simulated(manifest: Manifest, rate: float) -> tuple[tuple[SimulationResult, ...], str]:
     try:
         policy = manifest.policy()
-    except BadInput:
-        return ()
-    world = World(rate=rate)
+    except BadInput as error:
+        return (), error.message
+    world = world_of(policy, rate)
     both = [("this manifest", policy), ("statistical", policy.model_copy(update={"judge": "statistical"}))]
     found: list[SimulationResult] = []
     for name in ("aa", "errors=5%"):
         found += contest(world, parse_scenario(name), both, _ROLLOUTS, _SEED)
-    return tuple(found)
+    return tuple(found), ""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from dawsos.analysis.simulation.contest import SimulationResult, contest
 from dawsos.analysis.simulation.picture import picture
-from dawsos.analysis.simulation.scenarios import World, parse_scenario
+from dawsos.analysis.simulation.scenarios import parse_scenario
 from dawsos.errors import BadInput
 from dawsos.runs.project import Project
-from dawsos.verbs.policies import contenders, policy_named
+from dawsos.verbs.policies import contenders, policy_named, world_of
 
 _TRAFFIC = re.compile(r"(\d+(?:\.\d+)?)\s*(?:rps|/s)?")
 
@@ -44,11 +44,12 @@ def simulate(
 
     ``tell`` gets the share that is done, from 0 to 1.  Raises BadInput.
     """
-    world = World(rate=parse_traffic(wanted.traffic))
+    rate = parse_traffic(wanted.traffic)
     scenarios = [parse_scenario(text) for text in wanted.scenarios]
     if not 1 <= wanted.rollouts <= 100_000:
         raise BadInput(f"{wanted.rollouts} rollouts", fix="give --rollouts between 1 and 100000")
-    judges = contenders(policy_named(project, wanted.policy))
+    policy = policy_named(project, wanted.policy)
+    judges, world = contenders(policy), world_of(policy, rate)
     outcomes: list[SimulationResult] = []
     for number, scenario in enumerate(scenarios):
 

@@ -18,6 +18,7 @@ from dawsos.analysis.statistical.evidence import Bin, Evidence, Rules
 from dawsos.analysis.statistical.judge import Judge, Statistical
 from dawsos.analysis.statistical.latency import History, choose_edges
 from dawsos.analysis.statistical.statistics import Table
+from dawsos.model.flagger import FlaggerChecks, ManifestPolicy
 from dawsos.model.policy import LadderStep, RolloutPolicy, WarmUp
 from dawsos.model.rollout import Counts, Sample
 from dawsos.rollout import decision as ladder
@@ -112,12 +113,17 @@ class One:
         ("errors=2%", 50.0, {"judge": "flagger"}),
         ("aa", 3.0, {"judge": "flagger"}),
         ("failure", 50.0, {"judge": "flagger"}),
+        ("errors=2%", 50.0, {"judge": "flagger", "checks": FlaggerChecks(30.0, None)}),
+        ("errors=2%", 50.0, {"judge": "flagger", "checks": FlaggerChecks(None, 90.0)}),
+        ("slow=10%", 50.0, {"judge": "flagger", "checks": FlaggerChecks(30.0, 90.0)}),
+        ("failure", 50.0, {"judge": "flagger", "checks": FlaggerChecks(60.0, 60.0, failures=False)}),
         ("failure", 50.0, {"judge": "thresholds"}),
         ("failure", 50.0, {}),
     ],
 )
 def test_both_take_the_same_decisions(scenario: str, rate: float, changes: dict[str, object]) -> None:
-    world, policy = World(rate=rate), POLICY.model_copy(update=changes)
+    kind = ManifestPolicy if "checks" in changes else RolloutPolicy
+    world, policy = World(rate=rate), kind(**POLICY.model_dump()).model_copy(update=changes)
     traffic = Traffic(world, parse_scenario(scenario), COLUMNS, seed=3, tolerance=policy.latency_tolerance)
     many = CONTENDERS[policy.judge]("many", policy, COLUMNS)
     singles = [One(policy, world) for _ in range(COLUMNS)]

@@ -10,11 +10,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from dawsos.analysis.flagger import SHORTEST_INTERVAL, WINDOW
 from dawsos.analysis.simulation.draws import Second
 from dawsos.analysis.simulation.vector import VectorEvidence
 from dawsos.analysis.statistical.judge import rules_of
 from dawsos.analysis.thresholds import twice_as_often
+from dawsos.model.flagger import SHORTEST_INTERVAL, checks_of
 from dawsos.model.policy import RolloutPolicy
 from dawsos.rollout import decision
 
@@ -177,7 +177,9 @@ class Flagger:
     def __init__(self, name: str, policy: RolloutPolicy, columns: int) -> None:
         self.name, self.walk, self.policy = name, Walk(policy, columns), policy
         self.interval = max(SHORTEST_INTERVAL, policy.check_interval)
-        self._ring = np.zeros((max(1, round(max(WINDOW, self.interval) / policy.tick)), 3, columns), dtype=np.int64)
+        self.checks = checks_of(policy)
+        longest = max(self.checks.errors or 0.0, self.checks.slow or 0.0)
+        self._ring = np.zeros((max(1, round(longest / policy.tick)), 3, columns), dtype=np.int64)
         self._tick = 0
         self._failure = False
         self.failures = np.zeros(columns, dtype=np.int64)
@@ -192,12 +194,22 @@ class Flagger:
         if self._tick % max(1, round(self.interval / policy.tick)):
             return
         walk.end(self.failures >= policy.failed_checks, at)
-        requests, errors, slow = self._ring.sum(axis=0)
-        rate = np.maximum(requests, 1)
-        failed = (requests == 0) | (errors / rate > policy.error_rate) | (slow / rate > 0.05) | self._failure
+        checks = self.checks
+        failed = np.full_like(walk.active, self._failure and checks.failures)
+        if checks.errors:
+            requests, errors, _ = self._last(checks.errors)
+            failed |= (requests == 0) | (errors / np.maximum(requests, 1) > policy.error_rate)
+        if checks.slow:
+            requests, _, slow = self._last(checks.slow)
+            failed |= (requests == 0) | (slow / np.maximum(requests, 1) > checks.slow_share)
         self.failures += failed & walk.active
         self.passes += ~failed & walk.active
         needed = np.maximum(1, np.rint(walk.durations[walk.index] / self.interval))
         ready = (self.passes >= needed) & ~failed & walk.active
         walk.advance(ready, at)
         self.passes[ready] = 0
+
+    def _last(self, window: float) -> Ints:
+        """Return requests, errors and slow requests of the last ``window`` seconds."""
+        count = min(len(self._ring), max(1, round(window / self.policy.tick)))
+        return np.asarray(self._ring[(self._tick - 1 - np.arange(count)) % len(self._ring)].sum(axis=0))
