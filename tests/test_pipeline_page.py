@@ -13,7 +13,17 @@ from dawsos.model.environment import EnvironmentSettings, StandIn
 from dawsos.model.exports import AlertsOptions, CiEnvironment, Exports, GithubActionsOptions, GitlabCiOptions
 from dawsos.model.observability import AlertServer, MetricsServer, Observability, TraceServer
 from dawsos.model.pipeline import Approval, Pipeline, Profile, Service, Signing, Slo, Stage, Step, Worker
-from dawsos.model.policy import CrashLoop, LadderStep, Load, LoadRequest, RolloutSettings, WarmUp
+from dawsos.model.policy import (
+    AllowedDifference,
+    Compare,
+    CompareRequest,
+    CrashLoop,
+    LadderStep,
+    Load,
+    LoadRequest,
+    RolloutSettings,
+    WarmUp,
+)
 from dawsos.runs.project import gate_options
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "pipeline-yaml.md").read_text()
@@ -47,6 +57,7 @@ def keys(text: str) -> set[str]:
         ("`observability`", AlertServer), ("`stand_ins`", StandIn),
         ("`signing`", Signing), ("`rollout`", RolloutSettings), ("`rollout`", LadderStep), ("`rollout`", WarmUp),
         ("`rollout`", CrashLoop), ("`rollout`", Load), ("`rollout`", LoadRequest), ("`profiles`", Profile),
+        ("`rollout.compare`", Compare), ("`rollout.compare`", CompareRequest), ("`rollout.compare`", AllowedDifference),
         ("`exports`", Exports), ("`exports`", GithubActionsOptions), ("`exports`", GitlabCiOptions), ("`exports`", CiEnvironment),
         ("`exports.alerts`", AlertsOptions),
     ],
@@ -59,7 +70,8 @@ def test_what_a_table_calls_a_key_is_one() -> None:
     tables: dict[str, type[BaseModel]] = {
         "Top level": Pipeline, "`slo`": Slo, "`stages`": Stage, "`service`": Service, "`environments`": EnvironmentSettings,
         "`observability`": Observability,
-        "`stand_ins`": StandIn, "`signing`": Signing, "`rollout`": RolloutSettings, "`profiles`": Profile,
+        "`stand_ins`": StandIn, "`signing`": Signing, "`rollout`": RolloutSettings,
+        "`rollout.compare`": Compare, "`profiles`": Profile,
         "`exports`": Exports, "`exports.alerts`": AlertsOptions,
     }  # fmt: skip
     for section, model in tables.items():

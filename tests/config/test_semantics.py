@@ -11,6 +11,7 @@ from config.test_load import SMALL, load
 from dawsos.config.semantics import semantic_problems
 from dawsos.model.exports import Exports
 from dawsos.model.pipeline import Pipeline
+from dawsos.model.policy import Compare
 
 GOOD = load(SMALL)
 
@@ -389,3 +390,14 @@ def test_where_images_run_some_are_built(
     made = {**dict(with_stand_ins(**changes)), "stages": (*GOOD.stages, rollout)}
     made["service"] = {**dict(made["service"]), **service}
     assert told(Pipeline.model_validate(made)) == problems
+
+
+def test_a_difference_is_allowed_on_a_declared_request_only() -> None:
+    def with_allow(path: str) -> list[tuple[str, str]]:
+        settings = {"requests": [{"path": "/v1/x"}], "allow": [{"path": path, "why": "version 2"}]}
+        return told(changed("rollout", compare=Compare.model_validate(settings)))
+
+    assert with_allow("/v1/x") == []
+    assert with_allow("/v1/xx") == [
+        ("rollout.compare.allow.0.path", "no request is declared for '/v1/xx'; did you mean '/v1/x'?")
+    ]

@@ -19,10 +19,11 @@ from dawsos.platforms.local.commands import LocalCommands
 from dawsos.platforms.local.platform import LocalFaults, LocalPlatform
 from dawsos.platforms.local.telemetry import EnvoyTelemetry
 from dawsos.platforms.local.traffic import EnvoyTraffic
+from dawsos.platforms.replicas import HttpReplica
 from dawsos.reporting.terminal import TerminalReporter
 from dawsos.runs.recorder import Session
 from executors.test_steps import ScriptedRunner
-from support.memory_platform import MemoryFaults, MemoryPlatform, MemoryTelemetry, MemoryTraffic
+from support.memory_platform import MemoryFaults, MemoryPlatform, MemoryReplica, MemoryTelemetry, MemoryTraffic
 from support.world import Silent
 
 IMPLEMENTATIONS: dict[type, tuple[type, ...]] = {
@@ -33,6 +34,7 @@ IMPLEMENTATIONS: dict[type, tuple[type, ...]] = {
     contract.Platform: (LocalPlatform, MemoryPlatform),
     contract.Traffic: (EnvoyTraffic, MemoryTraffic, fakes.ScriptedTraffic),
     contract.Telemetry: (EnvoyTelemetry, MemoryTelemetry, fakes.ScriptedTraffic),
+    contract.Replica: (HttpReplica, MemoryReplica),
     contract.ReleaseCommands: (LocalCommands,),
     contract.FaultInjector: (LocalFaults, MemoryFaults),
     ports.LoadGenerator: (LoadProcess,),

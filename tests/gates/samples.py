@@ -56,6 +56,26 @@ def junit(outcomes: Mapping[str, str] | Sequence[tuple[str, str]], **properties:
     )
 
 
+def compared(missing: str = "") -> dict[str, Any]:
+    """Return the evidence of a comparison of one request, with the field ``missing`` missing."""
+    side = {"answers": 12, "status": "200", "bytes": 120, "seconds": 0.01}
+    lost = {
+        "kind": "missing",
+        "where": missing,
+        "stable": "there",
+        "canary": "missing",
+        "count": 6,
+        "of": 6,
+        "fails": True,
+    }
+    reason = f"{missing} is missing" if missing else "no difference"
+    page = {
+        "method": "GET", "path": "/v1/x", "verdict": "fail" if missing else "pass", "reason": reason, "stable": side,
+        "canary": {**side, "answers": 6}, "differences": [lost] if missing else [],
+    }  # fmt: skip
+    return {"version": 1, "verdict": page["verdict"], "reason": f"GET /v1/x: {reason}", "requests": 18, "pages": [page]}
+
+
 def cobertura(files: Mapping[str, Sequence[int]], source: str = "/project/app", branch: str = "") -> str:
     """Return a Cobertura report of ``files``: file name -> the hits of its lines 1, 2, ...; ``branch`` is of line 1."""
     classes = []
@@ -175,6 +195,17 @@ class Case:
 
 _LOCK = "httpx==0.28.1 --hash=sha256:aa\n"
 CASES: dict[str, Case] = {
+    "compare": Case(
+        {"compare.json": compared()},
+        {"compare.json": compared("total")},
+        vital=(
+            ("verdict",),
+            ("reason",),
+            ("pages",),
+            ("pages", 0),
+            ("pages", 0, "verdict"),
+        ),
+    ),
     "coverage": Case(
         {"coverage.xml": cobertura({"core/a.py": [1] * 20})},
         {"coverage.xml": cobertura({"core/a.py": [1] * 18 + [0] * 2})},

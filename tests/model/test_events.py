@@ -25,6 +25,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "stage_finished": {"result": "passed"},
     "approval_given": {"digest": "d", "decision": "approved", "name": "Ada"},
     "rollout_started": {"release": "r", "deployment": "d"},
+    "answers_compared": {"verdict": "pass"},
     "weight_intended": {"weight": 5},
     "weight_confirmed": {"weight": 5},
     "rollout_decided": {"decision": "rollback"},

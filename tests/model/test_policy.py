@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dawsos.model.policy import LoadRequest, RolloutPolicy
+from dawsos.model.policy import CompareRequest, LoadRequest, RolloutPolicy
 
 GOOD: dict[str, Any] = {
     "ladder": [{"weight": 5, "duration": "5m"}, {"weight": 100, "duration": "5m"}], "error_rate": "0.5%", "p95": "1.2s",
@@ -67,3 +67,25 @@ def test_load_is_bounded_and_stays_on_the_service() -> None:
         with pytest.raises(ValidationError):
             RolloutPolicy.model_validate({**GOOD, "load": {**load, **bad}})
     assert LoadRequest(path="/x").share == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"path": "/x", "method": "POST"}, "say `safe: true` when it changes nothing"),
+        ({"path": "/x", "body": "{}"}, "GET has no body"),
+        ({"path": "x"}, "pattern"),
+        ({"path": "/x", "method": "DELETE", "safe": True}, "'GET', 'HEAD' or 'POST'"),
+    ],
+)
+def test_what_the_comparison_sends_changes_nothing(request_: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        CompareRequest.model_validate(request_)
+
+
+def test_a_comparison_is_on_with_enough_rounds_for_a_proof() -> None:
+    policy = RolloutPolicy.model_validate(GOOD)
+    assert (policy.compare.enabled, policy.compare.repetitions) == (True, 6)
+    for wrong in ({"repetitions": 4}, {"most_requests": 14}, {"allow": [{"path": "/x", "why": ""}]}):
+        with pytest.raises(ValidationError):
+            RolloutPolicy.model_validate({**GOOD, "compare": wrong})

@@ -185,6 +185,7 @@ def test_the_rule_is_the_cause_s_and_not_the_sentence_s(cause: Cause) -> None:
     named = {
         Cause.REQUESTED: "a person", Cause.CRASH_LOOP: "crash loop", Cause.FAILURE_COUNTER: "pack_failures",
         Cause.ERROR_RATE: "error rate", Cause.LATENCY: "p95", Cause.WORSE_THAN_STABLE: "the judge's comparison",
+        Cause.ANSWERS: "answers compared with stable",
     }  # fmt: skip
     rule = fired_rule(rollout_of(cause=cause, metric="pack_failures", reason=misleading))
     assert rule.name == named.get(cause, misleading)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 
-from dawsos.model.events import RolloutDecided
+from dawsos.model.comparison import ComparedPage, ComparisonVerdict
+from dawsos.model.events import AnswersCompared, RolloutDecided
 from dawsos.model.policy import LadderStep, RolloutPolicy
 from dawsos.model.rollout import Judgement, Verdict
 from dawsos.model.status import Cause, RolloutDecision
 from dawsos.rollout.decision import (
     LadderState,
+    answers_differ,
     decide,
     dimmed_weight,
     ended,
@@ -158,3 +160,25 @@ def test_flaggers_last_finding_is_the_cause(said: str, cause: Cause) -> None:
 def test_a_promotion_by_flagger_says_whether_anything_was_checked() -> None:
     assert flagger_promoted(first=False).cause is Cause.HEALTHY
     assert "nothing of it was checked" in flagger_promoted(first=True).reason
+
+
+def compared(verdict: ComparisonVerdict, *pages: ComparedPage) -> AnswersCompared:
+    return AnswersCompared(verdict, "because", pages=pages)
+
+
+@pytest.mark.parametrize("at_no_data", ["go_on", "rollback"])
+def test_answers_that_differ_end_the_rollout_before_it_has_traffic(at_no_data: Literal["go_on", "rollback"]) -> None:
+    bad, good = ComparedPage("GET", "/v1/x", "fail"), ComparedPage("GET", "/", "pass")
+    found = answers_differ(compared("fail", good, bad), at_no_data)
+    assert found == RolloutDecided(
+        RolloutDecision.ROLLBACK, Cause.ANSWERS, "before any traffic: because", "GET /v1/x", 1.0, 0.0
+    )
+    assert answers_differ(compared("pass", good), at_no_data) is None
+    assert answers_differ(compared("skipped"), at_no_data) is None
+
+
+def test_what_could_not_be_compared_ends_it_only_when_the_policy_says_so() -> None:
+    assert answers_differ(compared("no_data"), "go_on") is None
+    found = answers_differ(compared("no_data"), "rollback")
+    assert found is not None
+    assert (found.decision, found.cause) == (RolloutDecision.ROLLBACK, Cause.NO_VERDICT)

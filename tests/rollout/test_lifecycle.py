@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dawsos.actions.rollout import roll_out_admitted
+from dawsos.adapters.http import Response
 from dawsos.adapters.load_process import LoadProcess
 from dawsos.engine.contract import StageOutcome
 from dawsos.errors import InfrastructureError, ReleaseFailed
+from dawsos.model.comparison import ComparedPage
+from dawsos.model.events import AnswersCompared
 from dawsos.model.policy import Load, LoadRequest
 from dawsos.model.release import Release
 from dawsos.model.rollout import Sample
-from dawsos.model.status import StageState
+from dawsos.model.status import Cause, StageState
 from dawsos.platforms.contract import Roles
+from dawsos.reporting.summary import not_checked
 from dawsos.rollout import lifecycle as rollout
+from dawsos.rollout.comparing import Caller
 from dawsos.rollout.faults import Drill, Fault
 from dawsos.rollout.lifecycle import RolloutContext, _load_follows, begin, conduct
 from dawsos.runs.recorder import Session
@@ -319,7 +325,7 @@ def test_the_end_of_a_rollout_that_was_overtaken_is_cleaned_up_beside_what_serve
 def test_a_first_release_whose_load_cannot_start_keeps_no_traffic(
     paper: Paper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def start_load(_context: RolloutContext) -> Any:
+    async def start_load(_context: RolloutContext, _caller: Caller) -> Any:
         raise InfrastructureError("the load has no process")
 
     monkeypatch.setattr(rollout, "_start_load", start_load)
@@ -448,7 +454,7 @@ def test_a_canary_that_nobody_watches_loses_its_traffic_before_the_load_is_await
             weights.append(("load stopped", paper.production.roles.weight))
             return {}
 
-    async def start_load(_context: RolloutContext) -> Any:
+    async def start_load(_context: RolloutContext, _caller: Caller) -> Any:
         return SlowLoad()
 
     def dying(at: float, weight: int) -> Sample:
@@ -467,3 +473,137 @@ def test_a_canary_that_nobody_watches_loses_its_traffic_before_the_load_is_await
     assert died[0] == "controller died"
     assert stopped == ("load stopped", 0)
     assert paper.production.roles.weight == 0
+
+
+COMPARED = ROLLOUT + "  compare: {requests: [{path: /v1/x}]}\n"
+
+
+def answering(paper: Paper, page: Callable[[str], Any]) -> None:
+    """Let every replica answer ``page`` of the release's text: ``1`` or ``2``."""
+
+    def answer(release: Release, _request: str, _headers: Mapping[str, str]) -> Response:
+        text = (release.site / "app" / "__init__.py").read_text().split("'")[1]
+        return Response(200, {"content-type": "application/json"}, json.dumps(page(text)).encode())
+
+    paper.production.pages = answer
+
+
+@pytest.fixture
+def comparing(tmp_path: Path) -> Paper:
+    """Production that serves release 1 and compares the answers of release 2 with its own."""
+    paper = Paper(tmp_path / "project", rollout=COMPARED)
+    paper.serve(paper.release("1"))
+    answering(paper, lambda text: {"rows": [1]} if text == "2" else {"rows": [1], "total": 1})
+    return paper
+
+
+def test_a_release_with_other_answers_is_rolled_back_before_any_traffic(comparing: Paper) -> None:
+    session = comparing.session()
+    outcome, told = roll(comparing, session, comparing.release("2"))
+    assert (outcome.result, outcome.reason) == (
+        "rolled_back", "before any traffic: GET /v1/x: total is missing",
+    )  # fmt: skip
+    assert (told["outcome"], told["weight"]) == ("rolled_back", 0)
+    # It never had a weight, and no load and no judge began.
+    assert set(comparing.production.weights) == {0}
+    assert "weight_intended" not in kinds(session)
+    assert "rollout_sampled" not in kinds(session)
+    assert (comparing.production.roles, tuple(comparing.production.deployments)) == (Roles("old"), ("old",))
+    assert rollout_of(session).cause is Cause.ANSWERS
+    found = json.loads((session.artifacts("canary") / "compare.json").read_text())
+    assert (found["version"], found["verdict"], found["pages"][0]["differences"][0]["where"]) == (1, "fail", "total")
+
+
+def test_what_the_commit_allows_is_shown_and_goes_on(tmp_path: Path) -> None:
+    allowed = "  compare: {requests: [{path: /v1/x}], allow: [{path: /v1/x, why: version 2 has no total}]}\n"
+    paper = Paper(tmp_path / "project", rollout=ROLLOUT + allowed)
+    paper.serve(paper.release("1"))
+    answering(paper, lambda text: {"rows": [1]} if text == "2" else {"rows": [1], "total": 1})
+    session = paper.session()
+    outcome, _ = roll(paper, session, paper.release("2"))
+    assert outcome == StageOutcome(StageState.PASSED)
+    compared = rollout_of(session).compared
+    assert compared is not None
+    assert (compared.verdict, compared.pages[0].differences[0].allowed) == ("pass", "version 2 has no total")
+
+
+def test_a_stable_release_that_fails_is_no_pass_and_stops_no_release_that_mends_it(comparing: Paper) -> None:
+    comparing.production.pages = lambda *_: Response(503, {}, b"")
+    session = comparing.session()
+    outcome, _ = roll(comparing, session, comparing.release("2"))
+    assert outcome == StageOutcome(StageState.PASSED)
+    compared = rollout_of(session).compared
+    assert compared is not None
+    assert (compared.verdict, compared.reason) == ("no_data", "GET /v1/x: stable itself fails: 503")
+    assert [remark.what for remark in not_checked(session.state) if remark.where == "canary answers"] == [
+        "the answers were not compared before traffic: GET /v1/x: stable itself fails: 503"
+    ]
+
+
+def test_a_controller_that_dies_in_the_comparison_compares_again(
+    comparing: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, new = comparing.session(), comparing.release("2")
+    asked = {"requests": 0}
+    answer = comparing.production.pages
+
+    def dying(*of: Any) -> Response | None:
+        asked["requests"] += 1
+        if asked["requests"] == 7:
+            raise KeyboardInterrupt
+        return answer(*of)
+
+    comparing.production.pages = dying
+    with pytest.raises(KeyboardInterrupt):
+        roll(comparing, session, new)
+    assert "answers_compared" not in kinds(session)
+    outcome, _ = roll(comparing, comparing.session(), new)
+    assert outcome.result == "rolled_back"
+    assert kinds(session).count("answers_compared") == 1
+    assert kinds(session).count("rollout_started") == 1
+    assert asked["requests"] == 7 + 18
+
+
+def test_a_controller_that_died_before_it_decided_decides_on_the_recorded_comparison(comparing: Paper) -> None:
+    session, new = begun_of(comparing)
+    context = comparing.rollout(session, new)
+    session.record(
+        AnswersCompared("fail", "GET /v1/x: total is missing", 18, 1.0, (ComparedPage("GET", "/v1/x", "fail"),))
+    )
+    finished = asyncio.run(conduct(context, rollout_of(session)))
+    assert finished.outcome == "rolled_back"
+    assert comparing.production.asked == {}
+    assert rollout_of(session).cause is Cause.ANSWERS
+
+
+def begun_of(paper: Paper) -> tuple[Session, Release]:
+    """A rollout beside the release that serves whose controller died right after it had begun."""
+    session, new = paper.session(), paper.release("2")
+    asyncio.run(begin(paper.rollout(session, new), session.id, drill=""))
+    return session, new
+
+
+def test_a_canary_that_has_had_traffic_is_not_compared_any_more(comparing: Paper) -> None:
+    session, new = begun_of(comparing)
+    session.record(fact("weight_intended", weight=50, step=50))
+    outcome, _ = roll(comparing, session, new)
+    assert outcome == StageOutcome(StageState.PASSED)
+    assert comparing.production.asked == {}
+    assert json.loads((session.artifacts("canary") / "compare.json").read_text())["verdict"] == "skipped"
+
+
+def test_a_first_release_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "project", rollout=COMPARED)
+    session = paper.session()
+    outcome, _ = roll(paper, session, paper.release("1"))
+    assert outcome == StageOutcome(StageState.PASSED)
+    compared = rollout_of(session).compared
+    assert compared is not None
+    assert (compared.verdict, compared.reason[:13]) == ("skipped", "first release")
+    assert paper.production.asked == {}
+
+
+def test_a_drill_compares_nothing(slow: Paper) -> None:
+    slow.production.script = erring
+    session, _ = drilled(slow, Fault("errors=50%", errors=0.5))
+    assert rollout_of(session).compared is None

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
+from dawsos.adapters.http import HttpError, Response
 from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.toolchain import base_environment
 from dawsos.errors import BadInput, InfrastructureError, ReleaseFailed
@@ -34,6 +36,8 @@ from fakes import sample
 
 URL = "http://127.0.0.1:7"
 Script = Callable[[float, int], Sample]
+# (release, ``GET /path``, headers) -> the answer; None when the connection is closed without one.
+Pages = Callable[[Release, str, Mapping[str, str]], Response | None]
 
 
 def healthy(at: float, weight: int) -> Sample:
@@ -44,6 +48,11 @@ def healthy(at: float, weight: int) -> Sample:
 def erring(at: float, weight: int) -> Sample:
     """Return a second in which half of the canary's requests fail."""
     return sample(at, weight, canary=Counts(20, 10, ((0.1, 20), (float("inf"), 20))))
+
+
+def commits(release: Release, _request: str, _headers: Mapping[str, str]) -> Response:
+    """Answer every request with the commit."""
+    return Response(200, {"content-type": "text/plain"}, release.commit.encode())
 
 
 @dataclass
@@ -62,7 +71,8 @@ class MemoryEnvironment:
     """What outlives a platform object.
 
     ``broken`` names deployments whose processes never become ready (``*`` for all), ``script`` says what a sample sees,
-    ``weights`` what the proxy was told, in order; ``requests`` counts what each deployment answered.
+    ``weights`` what the proxy was told, in order; ``requests`` counts what each deployment answered.  ``pages`` is what replicas
+    answer that are asked themselves, ``asked`` counts those requests by deployment.
     """
 
     up: bool = False
@@ -84,6 +94,8 @@ class MemoryEnvironment:
     crashed: list[str] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    pages: Pages = commits
+    asked: Counter[str] = field(default_factory=Counter)
     turn: int = 0
     unconfirmed: int = 0
     next_port: count[int] = field(default_factory=lambda: count(7001))
@@ -160,6 +172,11 @@ class MemoryPlatform:
             if "_PORT}" not in value:
                 filled[key] = value
         return filled | known
+
+    @asynccontextmanager
+    async def replicas(self, deployment: str) -> AsyncIterator[tuple[MemoryReplica, ...]]:
+        status = (await self.status()).deployments.get(deployment)
+        yield tuple(MemoryReplica(self.environment, deployment) for _ in range(status.ready_replicas if status else 0))
 
     async def variables(self, deployment: str | None) -> Mapping[str, str]:
         kept = self.environment.deployments.get(deployment or "")
@@ -316,6 +333,25 @@ class MemoryTelemetry:
         return replace(base, canary=canary, stable=stable)
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class MemoryReplica:
+    """Implements ``contract.Replica``: it answers as ``pages`` of the environment says."""
+
+    environment: MemoryEnvironment
+    deployment: str
+
+    async def ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, within: float
+    ) -> Response:
+        self.environment.asked[self.deployment] += 1
+        release = self.environment.deployments[self.deployment].release
+        await asyncio.sleep(0)
+        found = self.environment.pages(release, f"{method} {path}", headers)
+        if found is None:
+            raise HttpError("disconnected")
+        return found if method != "HEAD" else replace(found, body=b"")
 
 
 @dataclass(frozen=True)

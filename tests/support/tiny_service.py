@@ -72,7 +72,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.close_connection = True
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
         self.wfile.flush()
         if judged:
             seconds = time.perf_counter() - began
@@ -80,6 +81,9 @@ class Handler(BaseHTTPRequestHandler):
                 requests["/", status] += 1
                 for edge in (*EDGES, float("inf")):
                     buckets["/", edge] += seconds <= edge
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         """Write nothing: hundreds of lines a second are no news."""

@@ -12,15 +12,16 @@ from dawsos.adapters.files import write_json
 from dawsos.adapters.load_process import LoadProcess
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
-from dawsos.model.events import CheckNumbers, RolloutFinished
+from dawsos.model.events import AnswersCompared, CheckNumbers, RolloutFinished
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.release import Release
 from dawsos.model.run import RolloutRecord
 from dawsos.model.status import Cause, RolloutDecision, RolloutOutcome, StageState
 from dawsos.platforms.contract import EnvironmentStatus, Platform
+from dawsos.rollout.comparing import comparison_evidence
 from dawsos.rollout.controller import Finished, Keeping, NotKept
-from dawsos.rollout.lifecycle import RolloutContext, begin, conduct
+from dawsos.rollout.lifecycle import COMPARISON, RolloutContext, begin, conduct
 from dawsos.runs.context import RunContext
 from dawsos.runs.keeping import kept_elsewhere
 from dawsos.runs.recorder import Session
@@ -56,6 +57,7 @@ async def roll_out_admitted(context: RunContext, attempt: StageAttempt) -> Stage
             write_json(attempt.artifacts / EVIDENCE, never)
         raise
     write_json(attempt.artifacts / EVIDENCE, evidence(session, finished, release))
+    write_json(attempt.artifacts / COMPARISON, _comparison(session, settings.driver))
     if finished.outcome is RolloutOutcome.PROMOTED:
         return StageOutcome(StageState.PASSED)
     return StageOutcome(StageState.ROLLED_BACK, finished.reason)
@@ -101,6 +103,17 @@ async def _finish(rollout: RolloutContext, session: Session, attempt: StageAttem
     if record is None or record.outcome is RolloutOutcome.PROMOTED:
         record = await begin(rollout, session.id)
     return await conduct(rollout, record)
+
+
+def _comparison(session: Session, driver: str) -> dict[str, Any]:
+    """Return what the gate ``compare`` reads: the comparison of this rollout, or why none was made."""
+    record = session.state.rollout
+    if record is not None and record.compared is not None:
+        return comparison_evidence(record.compared)
+    reason = "the rollout began before its answers could be compared, or the release served already"
+    if driver != "dawsos":
+        reason = f"{driver} conducts this rollout, and the canary gets traffic at once"
+    return comparison_evidence(AnswersCompared("skipped", reason))
 
 
 def _serves(status: EnvironmentStatus, release: Release, record: RolloutRecord | None) -> bool:

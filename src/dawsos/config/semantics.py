@@ -12,7 +12,8 @@ from dawsos.errors import BadInput
 from dawsos.model.environment import EnvironmentSettings, ServiceName
 from dawsos.model.names import did_you_mean
 from dawsos.model.observability import Observability
-from dawsos.model.pipeline import Pipeline
+from dawsos.model.pipeline import Pipeline, Profile
+from dawsos.model.policy import RolloutSettings
 
 Place = tuple[str | int, ...]
 
@@ -27,6 +28,7 @@ def semantic_problems(pipeline: Pipeline) -> list[tuple[Place, str]]:
         *_observability(pipeline),
         *_service(pipeline),
         *_profiles(pipeline),
+        *_allowed(pipeline),
         *_private(pipeline),
         *_exports(pipeline),
     ]
@@ -339,3 +341,16 @@ def _exports(pipeline: Pipeline) -> list[tuple[Place, str]]:
                 message = f"no stage has {name!r} in pass_env{did_you_mean(name, passed)}"
                 problems.append((("exports", key, "secrets", index), message))
     return problems
+
+
+def _allowed(pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
+    """Find allowed differences on paths that no rollout asks for: a typo would allow nothing, and say so too late."""
+    written: dict[Place, RolloutSettings | Profile] = {("rollout",): pipeline.rollout}
+    written |= {("profiles", name): profile for name, profile in pipeline.profiles.items()}
+    known = [one.path for each in written.values() for one in (each.load.requests if each.load else ())]
+    known += [one.path for each in written.values() for one in (each.compare.requests if each.compare else ())]
+    for place, each in written.items():
+        for index, one in enumerate(each.compare.allow if each.compare else ()):
+            if one.path not in known:
+                message = f"no request is declared for {one.path!r}{did_you_mean(one.path, known)}"
+                yield (*place, "compare", "allow", index, "path"), message

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from dawsos.model.facts.base import Fact, Unknown
 from dawsos.model.facts.rollout import (
+    AnswersCompared,
     Buckets,
     CheckNumbers,
     DriverTold,
@@ -57,6 +58,7 @@ __all__ = [
     "EVENT_KINDS",
     "FACTS",
     "NOT_CHECKED",
+    "AnswersCompared",
     "ApprovalGiven",
     "ApprovalRequested",
     "Buckets",
@@ -115,6 +117,7 @@ EventKind = Literal[
     "approval_requested",
     "approval_given",
     "rollout_started",
+    "answers_compared",
     "power_estimated",
     "weight_intended",
     "weight_confirmed",
@@ -132,9 +135,9 @@ EVENT_KINDS: frozenset[str] = frozenset(get_args(EventKind))
 
 _FACTS: tuple[type[Fact], ...] = (
     RunStarted, RunResumed, KeyCertified, StageStarted, StepStarted, StepFinished, GateEvaluated, StageRestored, StageFinished,
-    StageSkipped, FilesChanged, ReleaseBuilt, Deployed, ApprovalRequested, ApprovalGiven, RolloutStarted, PowerEstimated,
-    WeightIntended, WeightConfirmed, RolloutSampled, DriverTold, RollbackRequested, RolloutDecided, RolloutFinished, RevertStarted,
-    RevertFinished, Verified, RunFinished,
+    StageSkipped, FilesChanged, ReleaseBuilt, Deployed, ApprovalRequested, ApprovalGiven, RolloutStarted, AnswersCompared,
+    PowerEstimated, WeightIntended, WeightConfirmed, RolloutSampled, DriverTold, RollbackRequested, RolloutDecided, RolloutFinished,
+    RevertStarted, RevertFinished, Verified, RunFinished,
 )  # fmt: skip
 FACTS: dict[str, type[Fact]] = {fact.KIND: fact for fact in _FACTS}
 

@@ -238,6 +238,11 @@ def _rollout(run: Run, **changes: Any) -> Run:
     return run if run.rollout is None else replace(run, rollout=replace(run.rollout, **changes))
 
 
+@_folds(events.AnswersCompared)
+def _answers_compared(run: Run, _event: Event, fact: events.AnswersCompared) -> Run:
+    return _rollout(run, compared=fact)
+
+
 @_folds(events.PowerEstimated)
 def _power_estimated(run: Run, _event: Event, fact: events.PowerEstimated) -> Run:
     return _rollout(run, power=fact)

@@ -17,7 +17,7 @@ from dawsos.model.environment import (
     StandIn,
 )
 from dawsos.model.exports import Exports
-from dawsos.model.policy import Load, RolloutPolicy, RolloutSettings, Strict, WarmUp
+from dawsos.model.policy import Compare, Load, RolloutPolicy, RolloutSettings, Strict, WarmUp
 from dawsos.model.rollout import JudgeName
 from dawsos.model.units import Duration, PositiveDuration, Share
 from dawsos.model.verdicts import GateKindName
@@ -243,6 +243,7 @@ class Profile(Strict):
     no_data_deadline: PositiveDuration | None = None
     min_requests: int | None = Field(default=None, ge=1)
     load: Load | None = None
+    compare: Compare | None = None
 
 
 class Signing(Strict):

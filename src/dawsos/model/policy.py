@@ -44,6 +44,47 @@ class Load(Strict):
     requests: tuple[LoadRequest, ...] = Field(min_length=1)
 
 
+class CompareRequest(Strict):
+    """One request of the comparison before traffic, beside those of the load."""
+
+    path: str = Field(pattern=r"^/")
+    method: Literal["GET", "HEAD", "POST"] = "GET"
+    authenticated: bool = False
+    body: str | None = Field(default=None, description="Sent as JSON, with POST.")
+    safe: bool = Field(default=False, description="It changes nothing, however often it is sent: needed for POST.")
+
+    @model_validator(mode="after")
+    def _reads_only(self) -> Self:
+        if self.method == "POST" and not self.safe:
+            raise ValueError("POST is sent to both releases several times: say `safe: true` when it changes nothing")
+        if self.body is not None and self.method != "POST":
+            raise ValueError(f"{self.method} has no body")
+        return self
+
+
+class AllowedDifference(Strict):
+    """A difference that the commit means to make: on the declared ``path``, everywhere or only ``at`` one place of the answer."""
+
+    path: str = Field(pattern=r"^/", description="As the request is declared.")
+    why: str = Field(min_length=1)
+    at: str | None = Field(default=None, min_length=1, description="A field (`items[].price`) or a header.")
+
+
+class Compare(Strict):
+    """The canary's answers to the declared requests are compared with those of stable before it gets any traffic."""
+
+    enabled: bool = True
+    requests: tuple[CompareRequest, ...] = Field(default=(), description="Requests beside those of the load.")
+    allow: tuple[AllowedDifference, ...] = Field(default=(), description="What this commit means to change.")
+    repetitions: int = Field(default=6, ge=5, le=50, description="So often stable is asked twice and the canary once.")
+    most_requests: int = Field(default=600, ge=15, description="No more requests than so many are sent.")
+    within: PositiveDuration = 60.0
+    timeout: PositiveDuration = Field(default=10.0, description="The time for one answer.")
+    at_no_data: Literal["go_on", "rollback"] = Field(
+        default="go_on", description="What happens when stable itself does not answer, so that nothing can be compared."
+    )
+
+
 class CrashLoop(Strict):
     """``restarts`` restarts of one process within ``window`` seconds are a crash loop."""
 
@@ -109,6 +150,7 @@ class RolloutSettings(Strict):
         default=15.0, description="After so long without a live controller, traffic goes to stable."
     )
     load: Load | None = None
+    compare: Compare = Compare()
 
     @model_validator(mode="after")
     def _weights_increase(self) -> Self:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dawsos.model.events import CheckResult, DriverTold, KeyCertified, PowerEstimated, RolloutSampled
+from dawsos.model.events import AnswersCompared, CheckResult, DriverTold, KeyCertified, PowerEstimated, RolloutSampled
 from dawsos.model.status import ApprovalDecision, Cause, RolloutDecision, RolloutOutcome, RunResult, StageState
 from dawsos.model.verdicts import GateVerdict
 
@@ -138,6 +138,7 @@ class RolloutRecord:
     requested: str = ""
     samples: tuple[RolloutSampled, ...] = ()
     weights: tuple[tuple[float, int], ...] = ()
+    compared: AnswersCompared | None = None
     power: PowerEstimated | None = None
     told: tuple[tuple[float, DriverTold], ...] = ()
 

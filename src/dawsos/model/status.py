@@ -73,6 +73,8 @@ class Cause(StrEnum):
     UNKNOWN = ""
     # A person asked for it.
     REQUESTED = "requested"
+    # Its answers were compared with those of stable before it got any traffic.
+    ANSWERS = "answers"
     # The judge found it.
     HEALTHY = "healthy"
     CRASH_LOOP = "crash_loop"

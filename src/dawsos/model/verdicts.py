@@ -10,8 +10,8 @@ from dawsos.model.findings import Finding
 GateResult = Literal["pass", "fail", "no_data", "error"]
 # A new gate kind is one module ``gates/NAME.py`` that defines ``GATE``, and its NAME here.  ``gates.GATES`` loads kinds by name.
 GateKindName = Literal[
-    "coverage", "examples", "exit_status", "findings", "flaky", "golden", "health", "image", "junit", "licences", "pass_rate",
-    "rollout", "sbom", "scan", "secrets", "size", "threshold", "vulnerabilities",
+    "compare", "coverage", "examples", "exit_status", "findings", "flaky", "golden", "health", "image", "junit", "licences",
+    "pass_rate", "rollout", "sbom", "scan", "secrets", "size", "threshold", "vulnerabilities",
 ]  # fmt: skip
 
 

@@ -6,7 +6,8 @@ controller that was killed repeats it.  ``tests/contracts/platform`` is the suit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +18,7 @@ from dawsos.model.rollout import Drained, Sample
 from dawsos.ports import Clock, Redactor, Runner
 
 if TYPE_CHECKING:  # only named here; the supervisor, which needs the values of this module, starts without pydantic
+    from dawsos.adapters.http import Response
     from dawsos.model.environment import EnvironmentSettings
     from dawsos.model.pipeline import Service
     from dawsos.model.policy import RolloutPolicy
@@ -178,6 +180,16 @@ class ReleaseCommands(Protocol):
         ...
 
 
+class Replica(Protocol):
+    """One replica of a deployment, which this process asks itself, past the proxy."""
+
+    async def ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, within: float
+    ) -> Response:
+        """Send one request and return the answer, whatever its status; raises HttpError when there is none ``within`` seconds."""
+        ...
+
+
 class FaultInjector(Protocol):
     """Injects faults on the canary only, for a drill.  A platform may have none."""
 
@@ -279,6 +291,12 @@ class Platform(Protocol):
         ...
 
     async def status(self) -> EnvironmentStatus: ...
+
+    def replicas(self, deployment: str) -> AbstractAsyncContextManager[Sequence[Replica]]:
+        """Give the ready replicas of a deployment, as long as the context lasts; a deployment that is not there has none.
+
+        Raises InfrastructureError when the way to a replica cannot be opened."""
+        ...
 
     async def variables(self, deployment: str | None) -> Mapping[str, str]:
         """Return the variables of the environment with the ports of the deployment's workers, as steps and load get them."""

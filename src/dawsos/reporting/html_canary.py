@@ -10,6 +10,7 @@ from markupsafe import Markup
 from dawsos.model.run import RolloutRecord
 from dawsos.reporting import formatting
 from dawsos.reporting.charts import Chart, Line, Mark, line_chart
+from dawsos.reporting.comparison import comparison_view
 from dawsos.reporting.series import Side, Tick, last_weight, rolling, step_totals, thin, ticks, weight_steps
 from dawsos.reporting.summary import fired_rule, rollback_text
 
@@ -38,6 +39,7 @@ def canary_view(rollout: RolloutRecord, now: float) -> dict[str, Any]:
         "traffic": formatting.clean(rollout.traffic),
         "ladder": [(weight, weight <= last_weight(rollout)) for weight in rollout.ladder],
         "check": formatting.span(_check_seconds(rollout)),
+        "compared": comparison_view(rollout.compared) if rollout.compared else None,
         "power": [formatting.one_line(line) for line in rollout.power.steps] if rollout.power else [],
         "warnings": [formatting.one_line(line) for line in rollout.power.warnings] if rollout.power else [],
         "readings": _readings(rollout),

@@ -13,6 +13,7 @@ from dawsos.model.events import CheckResult, FilesChanged, RolloutSampled
 from dawsos.model.run import ChangedFiles, RolloutRecord, Run, StageRecord
 from dawsos.model.status import Cause
 from dawsos.model.verdicts import GateVerdict
+from dawsos.reporting.comparison import not_compared
 from dawsos.reporting.formatting import count, latency, number, one_line, percent, policy_number, short, span, words
 from dawsos.reporting.series import last_weight, tick_of
 
@@ -202,6 +203,7 @@ def _first_known(*values: float | None) -> float | None:
 
 _RULES: dict[Cause, Callable[[RolloutRecord, RolloutSampled], Rule]] = {
     Cause.REQUESTED: lambda rollout, _last: Rule("a person", one_line(rollout.reason), ""),
+    Cause.ANSWERS: lambda rollout, _last: Rule("answers compared with stable", one_line(rollout.reason), ""),
     Cause.CRASH_LOOP: _crash_loop,
     Cause.FAILURE_COUNTER: lambda rollout, _last: Rule(
         one_line(rollout.metric), "" if rollout.measured is None else f"{rollout.measured:g}", "0"
@@ -294,7 +296,8 @@ def _rollout_remarks(run: Run) -> Sequence[Remark]:
     if rollout is not None and not rollout.stable_deployment:
         remarks.append(Remark("canary comparison", "first release: there was no stable release to compare with"))
     if rollout is not None:
-        remarks += _underfed(rollout)
+        unseen = not_compared(rollout.compared) if rollout.stable_deployment else []
+        remarks += [Remark("canary answers", text) for text in unseen] + [*_underfed(rollout)]
         warnings = rollout.power.warnings if rollout.power else ()
         remarks += [Remark("canary power", one_line(warning)) for warning in warnings]
     blind = sum(not sample.complete for sample in rollout.samples) if rollout else 0

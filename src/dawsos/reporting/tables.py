@@ -12,6 +12,7 @@ from rich.text import Text
 from dawsos.model.run import RolloutRecord, Run, StageRecord
 from dawsos.model.verdicts import GateVerdict
 from dawsos.reporting import formatting, series, summary
+from dawsos.reporting.comparison import comparison_lines
 from dawsos.reporting.marks import STYLES, mark
 
 # A window of samples for the numbers of the canary: one second alone jumps too much to read.
@@ -160,6 +161,8 @@ def render_run(run: Run, titles: Sequence[Title] = (), *, ascii_only: bool = Fal
     if listed:
         parts += [stage_table(run, listed, run.finished_at or run.started_at, ascii_only=ascii_only), Text()]
     if run.rollout is not None:
+        if run.rollout.compared is not None:
+            parts += [*comparison_lines(run.rollout.compared, ascii_only=ascii_only), Text()]
         parts += [canary_lines(run.rollout, ascii_only=ascii_only), Text()]
     parts += red_gates(run, ascii_only=ascii_only)
     remarks = [(remark.where, remark.what) for remark in summary.not_checked(run)]

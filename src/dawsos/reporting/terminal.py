@@ -17,6 +17,7 @@ from dawsos.model.fold import fold
 from dawsos.model.run import Run
 from dawsos.ports import Clock
 from dawsos.reporting import formatting, series, summary, tables
+from dawsos.reporting.comparison import comparison_text
 from dawsos.reporting.sarif import annotation
 
 # Without a terminal the canary is reported when something changes, and at least every so many seconds.
@@ -201,6 +202,7 @@ _LINES: dict[type[events.Fact], Callable[[Event, Any], str]] = {
         f"rollout of {formatting.short(fact.release)}, {fact.traffic} traffic"
         + (f", drill {fact.drill}" if fact.drill else "")
     ),
+    events.AnswersCompared: lambda _event, fact: comparison_text(fact),
     events.PowerEstimated: lambda _event, fact: "; ".join(
         [f"stable has {fact.rate:g} requests/s", *(f"warning: {warning}" for warning in fact.warnings)]
     ),

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dawsos.model.events import RolloutDecided
+from dawsos.model.events import AnswersCompared, RolloutDecided
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.rollout import Decision, Judgement, Verdict
 from dawsos.model.status import Cause, RolloutDecision
@@ -140,6 +140,19 @@ def removed() -> RolloutDecided:
 def superseded() -> RolloutDecided:
     """The controller that came back found that another release serves: this rollout's stable release must not return."""
     return _rollback(Cause.SUPERSEDED, "another release took production while no controller was there")
+
+
+def answers_differ(compared: AnswersCompared, at_no_data: Literal["go_on", "rollback"]) -> RolloutDecided | None:
+    """The comparison before traffic found that users would get other answers, or could not be made; None: the rollout goes on."""
+    if compared.verdict == "fail":
+        failed = [page for page in compared.pages if page.verdict == "fail"]
+        reason = f"before any traffic: {compared.reason}"
+        return RolloutDecided(
+            RolloutDecision.ROLLBACK, Cause.ANSWERS, reason, failed[0].name if failed else "", float(len(failed)), 0.0
+        )
+    if compared.verdict == "no_data" and at_no_data == "rollback":
+        return _rollback(Cause.NO_VERDICT, f"the answers could not be compared before traffic: {compared.reason}")
+    return None
 
 
 def load_failed(reason: str) -> RolloutDecided:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dawsos.adapters.files import write_json
 from dawsos.errors import InfrastructureError, ReleaseFailed
-from dawsos.model.events import Deployed, RolloutDecided, RolloutFinished, RolloutStarted
+from dawsos.model.events import AnswersCompared, Deployed, RolloutDecided, RolloutFinished, RolloutStarted
 from dawsos.model.names import deployment_id
 from dawsos.model.pipeline import Service
 from dawsos.model.policy import Load, RolloutPolicy
@@ -24,12 +24,15 @@ from dawsos.model.status import RolloutDecision, RolloutOutcome
 from dawsos.platforms.commands import ServiceCommands, substitute
 from dawsos.platforms.contract import EnvironmentStatus, Platform
 from dawsos.ports import Clock, LoadGenerator, Recorder, Redactor
+from dawsos.rollout.comparing import Caller, Comparing, comparison_evidence, declared_requests, nothing_to_ask
 from dawsos.rollout.controller import Controller, Finished, Keeping, NotKept, record_decision
-from dawsos.rollout.decision import load_failed, not_running, removed, superseded
+from dawsos.rollout.decision import answers_differ, load_failed, not_running, removed, superseded
 from dawsos.rollout.faults import Drill, end_task
 
 # How long to wait for a canary that is being restarted: (tries, seconds each).
 _READY_TRIES, _READY_PAUSE = 40, 0.25
+# What the gate ``compare`` reads.
+COMPARISON = "compare.json"
 StartLoad = Callable[[str, Load, str], LoadGenerator]
 
 
@@ -144,7 +147,10 @@ async def _watch(
     load: LoadGenerator | None = None
     if record.decision is not RolloutDecision.ROLLBACK:
         try:
-            load = await _start_load(context)
+            caller = await _caller(context)
+            record = record if drill else await _compare(context, record, caller)
+            if record.decision is not RolloutDecision.ROLLBACK:
+                load = await _start_load(context, caller)
         except ReleaseFailed as error:
             # Nobody can judge it, and it has its place beside the stable release already, a first one perhaps the traffic.
             record = _decide(context, load_failed(error.message))
@@ -254,18 +260,51 @@ def _load_follows(load: LoadGenerator | None, declared: Load | None) -> Callable
     return set_rate
 
 
-async def _start_load(context: RolloutContext) -> LoadGenerator | None:
-    if context.policy.load is None:
-        return None
+async def _caller(context: RolloutContext) -> Caller:
+    """Return the variables and the token of the declared requests, which the release's own commands give."""
+    if not declared_requests(context.policy):
+        return Caller()
     commands = context.commands("load")
     variables = await commands.seed(context.logs / "seed.log")
-    bearer = await commands.token(variables, context.logs / "token.log")
+    return Caller(variables, await commands.token(variables, context.logs / "token.log"))
+
+
+async def _compare(context: RolloutContext, record: RolloutRecord, caller: Caller) -> RolloutRecord:
+    """Compare the canary's answers with those of stable before it gets any traffic, unless that was done, and decide on them."""
+    if record.compared is None and not record.weight_intended and not record.decision:
+        reason = nothing_to_ask(context.policy, record)
+        found = AnswersCompared("skipped", reason) if reason else await _comparing(context).compare(record, caller)
+        if found is None:
+            return record
+        context.recorder.record(found, context.stage)
+        record = recorded(context.recorder)
+    if record.compared is None:
+        return record
+    write_json(context.logs / COMPARISON, comparison_evidence(record.compared))
+    decided = answers_differ(record.compared, context.policy.compare.at_no_data)
+    return _decide(context, decided) if decided and not record.decision else record
+
+
+def _comparing(context: RolloutContext) -> Comparing:
+    async def goes_on() -> bool:
+        await context.platform.renew_lease(context.policy.lease)
+        return not recorded(context.recorder).requested
+
+    release = context.release
+    return Comparing(
+        context.platform, context.policy, context.clock, context.redactor, goes_on, (release.commit, release.digest)
+    )
+
+
+async def _start_load(context: RolloutContext, caller: Caller) -> LoadGenerator | None:
+    if context.policy.load is None:
+        return None
     requests = tuple(
-        request.model_copy(update={"path": substitute(request.path, variables)})
+        request.model_copy(update={"path": substitute(request.path, caller.variables)})
         for request in context.policy.load.requests
     )
     url = (await context.platform.status()).url
-    load = context.start_load(url, context.policy.load.model_copy(update={"requests": requests}), bearer)
+    load = context.start_load(url, context.policy.load.model_copy(update={"requests": requests}), caller.bearer)
     await load.start()
     return load
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self
 
 from dawsos.model import legacy
+from dawsos.model.comparison import ComparedPage, ComparisonVerdict
 from dawsos.model.facts.base import Fact, mapping, texts
 from dawsos.model.rollout import Client, Reading, Resources
 from dawsos.model.status import Cause, RolloutDecision, RolloutOutcome
@@ -30,6 +31,25 @@ class RolloutStarted(Fact):
     traffic: str = ""
     first: bool = False
     drill: str = ""
+
+
+def _pages(bodies: Any) -> tuple[ComparedPage, ...]:
+    return tuple(ComparedPage.read(body) for body in bodies)
+
+
+@dataclass(frozen=True)
+class AnswersCompared(Fact):
+    """The canary's answers were compared with those of the stable release before it got any traffic.
+
+    ``requests`` were sent to both in ``seconds``.
+    """
+
+    KIND: ClassVar[str] = "answers_compared"
+    verdict: ComparisonVerdict
+    reason: str = ""
+    requests: int = 0
+    seconds: float = 0.0
+    pages: tuple[ComparedPage, ...] = field(default=(), metadata={"reader": _pages})
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from dawsos.platforms.kubernetes.traffic import KubernetesTraffic
 from dawsos.platforms.kubernetes.tunnels import Tunnels
 from dawsos.platforms.kubernetes.variables import filled
 from dawsos.platforms.remembered import forget, remember
+from dawsos.platforms.replicas import HttpReplica
 
 
 @dataclass(frozen=True)
@@ -190,14 +191,31 @@ class KubernetesPlatform:
         """Return the variables of the environment with the addresses of tunnels in them, as steps on this machine use them."""
         prepared = self._ready()
         if self._tunnels is None:
-            self._tunnels = Tunnels(
-                self._target.kubectl, inside.given_to_kubectl(self._host.settings), self._host.folder, self._host.clock
-            )
+            self._tunnels = self._new_tunnels()
         async with self._bed() as bed:
             seen = await bed.seen()
         return await inside.variables(prepared.spec, prepared.secret, prepared.env, seen, self._tunnels) | (
             self._replica(seen, deployment)
         )
+
+    def _new_tunnels(self) -> Tunnels:
+        given = inside.given_to_kubectl(self._host.settings)
+        return Tunnels(self._target.kubectl, given, self._host.folder, self._host.clock)
+
+    @asynccontextmanager
+    async def replicas(self, deployment: str) -> AsyncIterator[tuple[HttpReplica, ...]]:
+        """Give the pods through tunnels, or at their own addresses where this process is in their network."""
+        pods = [one for one in (await self.status()).processes if one.group == deployment and one.address]
+        ready = [one for one in pods if one.state == "ready"]
+        if self._host.settings.gateway.reach == "direct":
+            yield tuple(HttpReplica(f"http://{one.address}") for one in ready)
+            return
+        tunnels = self._new_tunnels()
+        try:
+            ports = [await tunnels.open(f"pod/{one.name}", int(one.address.rpartition(":")[2])) for one in ready]
+            yield tuple(HttpReplica(f"http://127.0.0.1:{port}") for port in ports)
+        finally:
+            tunnels.close()
 
     def _replica(self, seen: Seen, deployment: str | None) -> dict[str, str]:
         """Return the beginning of a command that runs in a ready replica, where there is one."""

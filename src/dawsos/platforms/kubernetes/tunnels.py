@@ -1,4 +1,4 @@
-"""Tunnels from this machine to Services of a cluster, by the user's kubectl, for steps that run here.
+"""Tunnels from this machine to Services and pods of a cluster, by the user's kubectl, for what runs here.
 
 Each is a ``kubectl port-forward`` under the tool's reaper: it ends when it is closed, and with the tool, also when that is killed.
 """
@@ -28,7 +28,7 @@ class _Tunnel:
 
 @dataclass
 class Tunnels:
-    """Tunnels to the Services of one namespace.
+    """Tunnels to the Services of one namespace, and to its pods (``pod/NAME``).
 
     ``kubectl`` is the beginning of the command, with the context and the namespace, ``env`` what it gets; ``folder`` gets a log
     for each.
@@ -62,8 +62,9 @@ class Tunnels:
 
     async def _forward(self, service: str, port: int) -> _Tunnel:
         self.folder.mkdir(parents=True, exist_ok=True)
-        log = self.folder / f"tunnel-{service}-{port}.log"
-        argv = (*self.kubectl, "port-forward", "--address", "127.0.0.1", f"service/{service}", f":{port}")
+        log = self.folder / f"tunnel-{service.replace('/', '-')}-{port}.log"
+        target = service if "/" in service else f"service/{service}"
+        argv = (*self.kubectl, "port-forward", "--address", "127.0.0.1", target, f":{port}")
         with log.open("wb") as output:
             process = subprocess.Popen(
                 under_reaper(argv, _GRACE), env=dict(self.env), stdin=subprocess.PIPE, stdout=output,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from dawsos.adapters.redactor import secrets_in
@@ -23,6 +24,7 @@ from dawsos.platforms.local.stand_ins import stand_in_services
 from dawsos.platforms.local.telemetry import EnvoyTelemetry
 from dawsos.platforms.local.traffic import EnvoyTraffic
 from dawsos.platforms.local.workers import Worker, filled, with_ports
+from dawsos.platforms.replicas import HttpReplica
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,12 @@ class LocalPlatform:
 
     async def remove(self, deployment: str) -> None:
         await self._environment.remove(deployment)
+
+    @asynccontextmanager
+    async def replicas(self, deployment: str) -> AsyncIterator[tuple[HttpReplica, ...]]:
+        """Give the processes at their own ports."""
+        own = [one for one in (await self.status()).processes if one.group == deployment and one.address]
+        yield tuple(HttpReplica(f"http://{one.address}") for one in own if one.state == "ready")
 
     async def variables(self, deployment: str | None) -> Mapping[str, str]:
         ports = self._environment.named_ports(deployment) if deployment else {}
