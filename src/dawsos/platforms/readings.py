@@ -25,7 +25,7 @@ class Reading:
     errors already, because the proxy made an answer of its own or tried again; what is more than that broke off in the middle of
     an answer.
     ``latency`` maps an upper edge in seconds to the requests at or below it, ``sizes`` an upper edge in bytes to the bodies of
-    answers.  ``codes`` and ``faults`` are as in ``rollout.Counts``: a key that is missing is not told.
+    answers.  ``codes``, ``faults`` and ``waiting`` are as in ``rollout.Counts``: a key that is missing is not told.
     ``monotone`` are the counters behind these numbers: none of them falls while the process lives.
     """
 
@@ -42,6 +42,7 @@ class Reading:
     codes: Mapping[str, float] = field(default_factory=dict)
     faults: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[float, int] = field(default_factory=dict)
+    waiting: Histogram = ()
     monotone: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -65,7 +66,8 @@ def difference(before: Reading, after: Reading) -> Counts:
         {key: round(value - before.codes.get(key, 0.0)) for key, value in after.codes.items()},
         {key: round(value - before.faults.get(key, 0.0)) for key, value in after.faults.items()},
         None if after.active is None else round(after.active),
-        sizes=_risen(before.sizes, after.sizes),
+        after.waiting,
+        _risen(before.sizes, after.sizes),
     )
 
 
@@ -89,6 +91,7 @@ def together(readings: Mapping[str, Reading]) -> Reading:
         codes=_told_by_all([part.codes for part in parts]),
         faults=_told_by_all([part.faults for part in parts]),
         sizes=dict(_joined([tuple(sorted(part.sizes.items())) for part in parts])),
+        waiting=_joined([part.waiting for part in parts]),
         monotone={f"{name} {key}": value for name, part in readings.items() for key, value in part.monotone.items()},
     )
 

@@ -72,11 +72,37 @@ def test_without_a_canary_s_share_it_is_sent_nothing(roles: Roles) -> None:
 
 
 def test_a_request_that_is_not_safe_is_never_repeated_once_it_was_taken() -> None:
-    safe, rest = listed(Roles(stable="old", canary="new", weight=5))
+    routes = listed(Roles(stable="old", canary="new", weight=5))
+    safe, rest = (route for route in routes if "response_headers_to_add" not in route)
     assert safe["match"]["headers"][0]["string_match"]["safe_regex"]["regex"] == "GET|HEAD|OPTIONS"
     assert "gateway-error" in safe["route"]["retry_policy"]["retry_on"]
     assert "headers" not in rest["match"]
     assert rest["route"]["retry_policy"]["retry_on"] == "connect-failure,reset-before-request"
+
+
+def test_who_asks_is_told_the_deployment_and_the_service_does_not_see_the_question() -> None:
+    routes = listed(Roles(stable="old", canary="new", weight=5))
+    asked, plain = routes[:2], routes[2:]
+    for told, usual in zip(asked, plain, strict=True):
+        assert told["route"] == usual["route"]
+        assert {"name": envoy_config.TELL, "present_match": True} in told["match"]["headers"]
+        assert told["request_headers_to_remove"] == [envoy_config.TELL]
+        assert told["response_headers_to_add"][0]["header"]["key"] == envoy_config.TOLD
+        assert "response_headers_to_add" not in usual
+
+
+def test_retries_of_the_canary_have_room() -> None:
+    """Envoy's own limit is three at once, and the limits of the members do not count for the aggregate."""
+    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, Roles("old", "new", weight=5), 3, False)}
+    assert made["to-new"]["circuit_breakers"]["thresholds"][0]["max_retries"] == 4096
+
+
+def test_every_endpoint_says_whose_it_is() -> None:
+    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, Roles("old", "new", weight=5), 3, False)}
+    (locality,) = made["old"]["load_assignment"]["endpoints"]
+    assert [each["metadata"]["filter_metadata"]["dawsos"]["deployment"] for each in locality["lb_endpoints"]] == [
+        "old"
+    ] * 2
 
 
 def test_without_a_release_the_answer_is_503() -> None:

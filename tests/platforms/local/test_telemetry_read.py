@@ -288,3 +288,44 @@ def test_the_same_is_read_over_a_real_connection(world: World) -> None:
     assert [sample.complete for sample in samples] == [False, True, False]
     assert samples[1].canary == Counts(2, 1, ((math.inf, 2),), under_way=0)
     assert silent.answered is not None
+
+
+TRIES = """envoy_tries_ended{{deployment="d.1",target="to-d.1",flags="-",code="200"}} {good}
+envoy_tries_ended{{deployment="d.1",target="to-d.1",flags="UC",code="0"}} {closed}
+envoy_tries_ended{{deployment="d0",target="d0",flags="-",code="200"}} 900
+envoy_cluster_upstream_rq_active{{envoy_cluster_name="d.1"}} 2
+"""
+
+
+def test_an_envoy_that_counts_each_try_tells_how_it_ended(world: World) -> None:
+    world.envoy.tries = TRIES.format(good=70, closed=1)
+
+    def traffic() -> None:
+        world.envoy.tries = TRIES.format(good=90, closed=6)
+
+    first, second = world.samples(traffic)
+    assert (first.complete, second.complete) == (False, True)
+    assert (second.canary.requests, second.canary.errors, second.canary.faults["closed"]) == (25, 5, 5)
+    assert (second.canary.codes["2xx"], second.canary.under_way) == (20, 2)
+    assert (second.stable.requests, second.stable.codes["4xx"]) == (0, 0)
+
+
+def test_an_envoy_of_an_older_version_does_not_tell_and_that_is_not_a_zero(world: World) -> None:
+    sample = world.samples(lambda: world.envoy.count("d.1", upstream_rq_total=10))[1]
+    assert (sample.complete, sample.canary.requests) == (True, 10)
+    assert (sample.canary.codes, sample.canary.faults, sample.canary.waiting, sample.canary.sizes) == ({}, {}, (), ())
+
+
+def test_an_envoy_that_was_replaced_by_one_that_counts_tries_proves_nothing_for_a_moment(world: World) -> None:
+    world.envoy.count("d.1", upstream_rq_total=10)
+
+    def replaced() -> None:
+        world.envoy.counters.clear()
+        world.envoy.tries = TRIES.format(good=1, closed=0)
+
+    def more() -> None:
+        world.envoy.tries = TRIES.format(good=5, closed=0)
+
+    complete = [sample.complete for sample in world.samples(lambda: None, replaced, more, more, more)]
+    assert complete[:3] == [False, True, False]
+    assert complete[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import re
 import time
@@ -10,7 +11,9 @@ import time
 from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.envoy_counters import COUNTERS
+from dawsos.platforms.local import tries
 from dawsos.platforms.local.envoy_config import FAULT_PREFIX, FAULT_ROUTES, HTTP_PREFIX, ROUTES
+from dawsos.platforms.readings import Reading
 
 _VERSIONS = {
     "clusters.json": "cluster_manager.cds.version_text",
@@ -46,6 +49,20 @@ class Admin:
     async def drain(self) -> None:
         """Tell the clients, with each answer, to close their connections; raises HttpError."""
         await self._client.request("POST", "/drain_listeners?graceful&skip_exit")
+
+    async def counts_tries(self) -> bool:
+        """Return whether this Envoy counts each try (see ``tries``): one that an older version started does not.  Raises HttpError."""
+        page = await self._client.page("/server_info")
+        try:
+            metadata = json.loads(page)["node"].get("metadata", {})
+        except (ValueError, LookupError, AttributeError):
+            return False
+        return all(metadata.get(key) == value for key, value in tries.MARK.items())
+
+    async def tries(self, deployments: list[str]) -> dict[str, Reading]:
+        """Return deployment -> what Envoy has counted of the tries on it, since it started; raises HttpError."""
+        page = await self._client.page("/stats/prometheus", {"filter": tries.query(deployments)})
+        return tries.readings(page, deployments)
 
     async def latency(self, clusters: list[str]) -> dict[str, dict[float, int]]:
         """Return cluster -> upper edge in seconds -> requests at or below it, since Envoy started; raises HttpError."""

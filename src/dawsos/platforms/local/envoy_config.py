@@ -15,27 +15,37 @@ from typing import Any
 
 from dawsos.adapters.files import write_text
 from dawsos.platforms.contract import Roles
+from dawsos.platforms.local import tries
 from dawsos.platforms.local.state import read_desired, read_roles, write_roles
 
 HTTP_PREFIX = "front"
 ROUTES = "traffic"
 FAULT_PREFIX = "fault"
 FAULT_ROUTES = "faults"
+# A request with the first header is answered with the second: the deployment whose replica was asked last.
+TELL, TOLD = "x-dawsos-tell", "x-dawsos-deployment"
 _TYPE = "type.googleapis.com/"
 # Milliseconds: the E12 series, so that neighbouring edges differ by a fifth and the judge sees a canary that is so much
 # slower; with an edge at 1200, the latency objective, so that its check is exact.
 _E12 = (10, 12, 15, 18, 22, 27, 33, 39, 47, 56, 68, 82)
 _BUCKETS = [round(step * 10.0**power, 1) for power in range(-1, 4) for step in _E12 if step * 10.0**power <= 33_000]
 _SAFE = "GET|HEAD|OPTIONS"
+_LIMITS = {"max_connections": 4096, "max_pending_requests": 4096, "max_requests": 4096, "max_retries": 4096}
+_MANY = {"thresholds": [_LIMITS]}
 
 
 def bootstrap(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
     """Return the bootstrap: admin, the front listener, the fault listener, and where the files lie."""
     return {
-        "node": {"id": "dawsos", "cluster": "dawsos"},
+        "node": {"id": "dawsos", "cluster": "dawsos", "metadata": tries.MARK},
         "admin": {"address": _address(ports["admin"])},
         "stats_flush_interval": "0.5s",
-        "stats_config": {"histogram_bucket_settings": [{"match": {"prefix": "cluster."}, "buckets": _BUCKETS}]},
+        "stats_config": {
+            "histogram_bucket_settings": [
+                {"match": {"prefix": "cluster."}, "buckets": _BUCKETS},
+                *tries.histograms(_BUCKETS),
+            ]
+        },
         "dynamic_resources": {"cds_config": _source(folder, "clusters.json")},
         "static_resources": {
             "listeners": [
@@ -56,12 +66,10 @@ def _source(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _listener(folder: Path, prefix: str, port: int, routes: str, name: str) -> dict[str, Any]:
-    filters = [
-        {
-            "name": "envoy.filters.http.router",
-            "typed_config": {"@type": _TYPE + "envoy.extensions.filters.http.router.v3.Router"},
-        }
-    ]
+    router: dict[str, Any] = {"@type": _TYPE + "envoy.extensions.filters.http.router.v3.Router"}
+    if prefix == HTTP_PREFIX:
+        router |= tries.router_log()
+    filters = [{"name": "envoy.filters.http.router", "typed_config": router}]
     if prefix == FAULT_PREFIX:
         fault = {"@type": _TYPE + "envoy.extensions.filters.http.fault.v3.HTTPFault"}
         filters.insert(0, {"name": "envoy.filters.http.fault", "typed_config": fault})
@@ -71,6 +79,7 @@ def _listener(folder: Path, prefix: str, port: int, routes: str, name: str) -> d
         "rds": {"route_config_name": routes, "config_source": _source(folder, name)},
         "http_filters": filters,
         "generate_request_id": True,
+        "access_log": tries.access_log() if prefix == HTTP_PREFIX else [],
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     return {"name": prefix, "address": _address(port), "filter_chains": [chain]}
@@ -92,23 +101,20 @@ def clusters(
             ports = [faults_port]
         made.append(_cluster(name, ports))
     if roles.canary and roles.stable:
-        made.append(_aggregate(f"to-{roles.canary}", [roles.canary, roles.stable]))
+        made.append(_aggregate(f"{tries.AGGREGATE}{roles.canary}", [roles.canary, roles.stable]))
     return made
 
 
 def _cluster(name: str, ports: list[int]) -> dict[str, Any]:
-    many = {"max_connections": 4096, "max_pending_requests": 4096, "max_requests": 4096, "max_retries": 4096}
+    endpoints = [{"endpoint": {"address": _address(port)}, "metadata": tries.endpoint_metadata(name)} for port in ports]
     return {
         "@type": _TYPE + "envoy.config.cluster.v3.Cluster",
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
         "lb_policy": "ROUND_ROBIN",
-        "circuit_breakers": {"thresholds": [many]},
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}} for port in ports]}],
-        },
+        "circuit_breakers": _MANY,
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
     }
 
 
@@ -119,6 +125,8 @@ def _aggregate(name: str, members: list[str]) -> dict[str, Any]:
         "name": name,
         "connect_timeout": "1s",
         "lb_policy": "CLUSTER_PROVIDED",
+        # Those of the members do not count here: with Envoy's own limit, three retries at once, a canary that fails would reach users.
+        "circuit_breakers": _MANY,
         "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": config},
     }
 
@@ -132,7 +140,7 @@ def routes(roles: Roles) -> dict[str, Any]:
         listed: list[dict[str, Any]] = [{"match": {"prefix": "/"}, "direct_response": answer}]
     else:
         common = {**target, "timeout": "30s"}
-        listed = [
+        plain: list[dict[str, Any]] = [
             {
                 "match": safe,
                 "route": {**common, "retry_policy": _retries("connect-failure,reset-before-request,gateway-error")},
@@ -142,11 +150,24 @@ def routes(roles: Roles) -> dict[str, Any]:
                 "route": {**common, "retry_policy": _retries("connect-failure,reset-before-request")},
             },
         ]
+        listed = [*map(_telling, plain), *plain]
     return _route_config(ROUTES, listed)
 
 
+def _telling(route: dict[str, Any]) -> dict[str, Any]:
+    """Return ``route`` for those who ask which deployment answers: only they get the header, and no replica sees the question."""
+    asked = [*route["match"].get("headers", []), {"name": TELL, "present_match": True}]
+    header = {"key": TOLD, "value": tries.DEPLOYMENT_OPERATOR}
+    return {
+        **route,
+        "match": {**route["match"], "headers": asked},
+        "request_headers_to_remove": [TELL],
+        "response_headers_to_add": [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
+    }
+
+
 def _target(roles: Roles) -> dict[str, Any] | None:
-    canary = f"to-{roles.canary}" if roles.canary and roles.stable else roles.canary
+    canary = f"{tries.AGGREGATE}{roles.canary}" if roles.canary and roles.stable else roles.canary
     if roles.canary and (roles.weight >= 100 or not roles.stable):
         # Without a stable release a weight of 0 means that the canary was withdrawn.
         return {"cluster": canary} if roles.weight else None
@@ -240,5 +261,9 @@ def write_clusters(folder: Path, roles: Roles, faulty: bool, also: Roles | None 
     made = {cluster["name"]: cluster for cluster in clusters(desired.deployments, also, port, faulty)} if also else {}
     made |= {cluster["name"]: cluster for cluster in clusters(desired.deployments, roles, port, faulty)}
     known = set(desired.deployments)
-    kept = [c for c in made.values() if not c["name"].startswith("to-") or c["name"][3:] in known]
+    kept = [
+        c
+        for c in made.values()
+        if not c["name"].startswith(tries.AGGREGATE) or c["name"].removeprefix(tries.AGGREGATE) in known
+    ]
     return write_resources(folder, "clusters.json", kept)

@@ -26,6 +26,7 @@ class EnvoyTelemetry:
         self._admin = Admin(read_desired(folder).proxy["admin"])
         self._pages = HttpClient(timeout=2.0)
         self._before: dict[str, Reading] | None = None
+        self._counts_tries: bool | None = None
         self._counters_before: dict[str, float] = {}
         self._since = time.time()
         self._last = time.monotonic()
@@ -44,14 +45,13 @@ class EnvoyTelemetry:
         base = self._with_processes(base, roles.canary or "")
         base = replace(base, counters=await self._failures(roles.canary or ""))
         try:
-            values = await counters_of(self._admin, clusters)
-            latency = await self._latencies(clusters)
+            after = await self._readings(clusters)
         except HttpError:
-            self._before = None
+            self._before = self._counts_tries = None
             return base
-        after = {name: reading_with_retries(values[name], latency[name]) for name in clusters}
         before, self._before = self._before, after
         if before is None or any(restarted(before.get(name, NOTHING), after[name]) for name in clusters):
+            self._counts_tries = None
             return base
         parts = {name: difference(before.get(name, NOTHING), after[name]) for name in clusters}
         nothing = Counts()
@@ -61,6 +61,16 @@ class EnvoyTelemetry:
             stable=parts.get(roles.stable or "", nothing),
             complete=True,
         )
+
+    async def _readings(self, deployments: list[str]) -> dict[str, Reading]:
+        """Return deployment -> what Envoy has counted of it.  An Envoy that an older version started tells less."""
+        if self._counts_tries is None:
+            self._counts_tries = await self._admin.counts_tries()
+        if self._counts_tries:
+            return await self._admin.tries(deployments)
+        values = await counters_of(self._admin, deployments)
+        latency = await self._latencies(deployments)
+        return {name: reading_with_retries(values[name], latency[name]) for name in deployments}
 
     async def _latencies(self, deployments: list[str]) -> dict[str, dict[float, int]]:
         found = await self._admin.latency([*deployments, *(f"to-{name}" for name in deployments)])
