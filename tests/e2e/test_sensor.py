@@ -59,15 +59,17 @@ class Client:
     async def _connection(self, method: str, path: str, left: Iterator[int], seen: Seen) -> None:
         request = f"{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n{envoy_config.TELL}: deployment\r\n\r\n"
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        for _ in left:
-            try:
-                writer.write(request.encode())
-                seen.answers[await _answer(reader)] += 1
-            except (asyncio.IncompleteReadError, ConnectionError, ValueError):
-                seen.broken += 1
-                writer.close()
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.close()
+        try:
+            for _ in left:
+                try:
+                    writer.write(request.encode())
+                    seen.answers[await _answer(reader)] += 1
+                except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+                    seen.broken += 1
+                    writer.close()
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        finally:
+            writer.close()
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[str, int]:
@@ -93,9 +95,9 @@ class Stand:
         await self.platform.ensure_supervisor()
         await self.platform.ensure_proxy()
         await self.deploy("d0", GOOD="1")
-        await self.deploy("d.1")
+        await self.deploy("d1")
         self.platform.renew_lease(3600)
-        await self.platform.route(stable="d0", canary="d.1", weight=100)
+        await self.platform.route(stable="d0", canary="d1", weight=100)
         # A busy machine is not what is tested: it refuses no connection because it is slow.
         made = envoy_config.clusters(
             read_desired(self.platform.folder).deployments, self.platform.roles(), faults_port=1, faulty=False
@@ -220,7 +222,7 @@ amounts = pytest.mark.parametrize("number", [pytest.param(FEW, id="1000"), _SLOW
 @pytest.mark.parametrize("status", [200, 204, 301, 304, 401, 403, 404, 422, 429, 500])
 def test_answers_are_counted_by_their_status(stand: Stand, status: int, number: int) -> None:
     seen, watch = asyncio.run(sent(stand, "GET", str(status), number))
-    assert seen.answers == {("d.1", status): number}
+    assert seen.answers == {("d1", status): number}
     named = {str(status): number} if status in (401, 403, 404, 429) else {}
     assert codes(watch.canary) == {f"{status // 100}xx": number} | named
     assert (watch.canary.requests, watch.canary.errors) == (number, number if status == 500 else 0)
@@ -237,7 +239,7 @@ def test_an_exchange_without_an_answer_is_an_error_once(stand: Stand, way: str, 
     """What is not safe is not tried again: the client sees it, and the header names the canary."""
     seen, watch = asyncio.run(sent(stand, "POST", way, number))
     assert sum(seen.answers.values()) == number
-    assert {(who, status // 100) for who, status in seen.answers} == {("d.1", 5)}
+    assert {(who, status // 100) for who, status in seen.answers} == {("d1", 5)}
     assert (watch.canary.requests, watch.canary.errors) == (number, number)
     assert (faults(watch.canary), codes(watch.canary)) == ({BEFORE[way]: number}, {})
     assert watch.stable.requests == 0
@@ -328,7 +330,7 @@ def test_an_answer_that_does_not_come_in_time_is_an_error(stand: Stand) -> None:
             return seen, watch
 
     seen, watch = asyncio.run(_altered(stand, "routes.json", [usual], [short], hang()))
-    assert seen.answers == {("d.1", 504): 32}
+    assert seen.answers == {("d1", 504): 32}
     assert (watch.canary.requests, watch.canary.errors, faults(watch.canary)) == (32, 32, {"timeout": 32})
 
 

@@ -19,6 +19,11 @@ def test_one_request_is_one_error_at_most() -> None:
     assert difference(NOTHING, Reading(1, 2)) == Counts(1, 1)
 
 
+def test_an_error_that_comes_after_the_sample_of_its_request_is_not_left_out() -> None:
+    counts = difference(Reading(100, 1, active=1), Reading(101, 4))
+    assert (counts.requests, counts.errors) == (2, 2)
+
+
 @pytest.mark.parametrize(("broken", "accounted", "errors"), [(5, 0, 7), (5, 3, 4), (5, 5, 2), (5, 9, 2)])
 def test_an_answer_that_broke_off_is_an_error_once(broken: float, accounted: float, errors: int) -> None:
     after = Reading(50, 2, broken=broken, accounted=accounted)

@@ -55,13 +55,18 @@ def restarted(before: Reading, after: Reading) -> bool:
 
 
 def difference(before: Reading, after: Reading) -> Counts:
-    """Return what happened between two readings of one process.  One request is one error at most."""
+    """Return what happened between two readings of one process.  One request is one error at most.
+
+    Where a proxy counts requests when it sends them, one that was under way at the first reading may have failed since: it then
+    counts as a request here as well, because no error is left out.
+    """
     requests = round(after.received - before.received)
     broken = (after.broken - before.broken) - (after.accounted - before.accounted)
-    errors = round(after.errors - before.errors + max(0.0, broken))
+    failed = round(after.errors - before.errors + max(0.0, broken))
+    errors = min(failed, requests + round(before.active or 0.0))
     return Counts(
-        requests,
-        min(errors, requests),
+        max(requests, errors),
+        errors,
         _risen(before.latency, after.latency),
         {key: round(value - before.codes.get(key, 0.0)) for key, value in after.codes.items()},
         {key: round(value - before.faults.get(key, 0.0)) for key, value in after.faults.items()},

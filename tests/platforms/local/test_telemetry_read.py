@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -329,3 +330,20 @@ def test_an_envoy_that_was_replaced_by_one_that_counts_tries_proves_nothing_for_
     complete = [sample.complete for sample in world.samples(lambda: None, replaced, more, more, more)]
     assert complete[:3] == [False, True, False]
     assert complete[-1]
+
+
+def test_a_process_that_died_is_told_in_the_sample_in_which_it_did(world: World) -> None:
+    def processes(*died: float) -> None:
+        found = [
+            SupervisedProcess(f"{name}.0", name, os.getpid(), "ready", times)
+            for name, times in (("d.1", died), ("d0", ()))
+        ]
+        write_json(world.folder / "status.json", {"processes": [asdict(each) for each in found]}, durable=False)
+
+    processes()
+    now = time.time()
+    samples = world.samples(lambda: processes(now), lambda: None)
+    assert [(sample.deaths, sample.stable_deaths) for sample in samples] == [(None, None), (1, 0), (0, 0)]
+    assert samples[1].canary_resources is not None
+    assert samples[1].canary_resources.memory > 1e7
+    assert samples[1].canary_resources.replicas == 1

@@ -1,4 +1,4 @@
-"""What the judge sees of an environment on this machine: Envoy's counters, the supervisor's restarts, the service's counters."""
+"""What the judge sees of an environment on this machine: Envoy's counters, the processes, the service's counters."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.model.policy import CrashLoop
 from dawsos.model.rollout import Counts, Sample
+from dawsos.platforms.contract import Roles
 from dawsos.platforms.envoy_counters import reading_with_retries
 from dawsos.platforms.exposition import total
 from dawsos.platforms.local.admin import Admin, counters_of
+from dawsos.platforms.local.resources import Deaths, used
 from dawsos.platforms.local.state import read_desired, read_roles, read_status
 from dawsos.platforms.readings import NOTHING, Reading, difference, restarted
 
@@ -28,6 +30,7 @@ class EnvoyTelemetry:
         self._before: dict[str, Reading] | None = None
         self._counts_tries: bool | None = None
         self._counters_before: dict[str, float] = {}
+        self._deaths = Deaths()
         self._since = time.time()
         self._last = time.monotonic()
 
@@ -42,7 +45,7 @@ class EnvoyTelemetry:
         roles = read_roles(self._folder)
         clusters = [name for name in (roles.canary, roles.stable) if name]
         base = Sample(at, seconds, weight, complete=False)
-        base = self._with_processes(base, roles.canary or "")
+        base = self._with_processes(base, roles)
         base = replace(base, counters=await self._failures(roles.canary or ""))
         try:
             after = await self._readings(clusters)
@@ -80,16 +83,21 @@ class EnvoyTelemetry:
             merged[name] = {edge: sum(part.get(edge, 0) for part in parts) for edge in {*parts[0], *parts[1]}}
         return merged
 
-    def _with_processes(self, sample: Sample, canary: str) -> Sample:
-        processes = [p for p in read_status(self._folder, True).processes if p.group == canary]
+    def _with_processes(self, sample: Sample, roles: Roles) -> Sample:
+        processes, canary, stable = read_status(self._folder, True).processes, roles.canary or "", roles.stable or ""
         recent = [
             [at for at in p.restarts if at >= self._since and time.time() - at < self._crash_loop.window]
             for p in processes
+            if p.group == canary
         ]
         return replace(
             sample,
             restarts=sum(map(len, recent)),
             crash_looping=any(len(times) >= self._crash_loop.restarts for times in recent),
+            canary_resources=used(processes, canary),
+            stable_resources=used(processes, stable),
+            deaths=self._deaths.count(processes, canary),
+            stable_deaths=self._deaths.count(processes, stable),
         )
 
     async def _failures(self, canary: str) -> dict[str, float]:
