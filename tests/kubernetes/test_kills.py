@@ -269,7 +269,7 @@ def test_a_rollout_outlives_an_api_server_that_is_gone(
 ) -> None:
     release = tiny(f"away-{outcome}", FAIL=fails)
     with users(scene.gateway.address, scene.host, RATE) as sent:
-        life = Life(scene, release, f"away-{outcome}", random.Random(0))
+        life = Life(scene, release, outcome.replace("_", "-"), random.Random(0))
         try:
             until(scene.has_traffic, _BACK)
             # The bad one is judged, and its traffic is to be taken, while nobody takes a patch.

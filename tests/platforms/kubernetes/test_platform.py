@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from dawsos.adapters.clock import SystemClock
+from dawsos.adapters.kubernetes import Cluster
 from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import Masker
 from dawsos.errors import BadInput, InfrastructureError
@@ -15,6 +18,7 @@ from dawsos.model.environment import EnvironmentSettings
 from dawsos.model.pipeline import Service
 from dawsos.platforms.contract import EnvironmentSpec, PlatformHost
 from dawsos.platforms.kubernetes.platform import KubernetesPlatform
+from platforms.kubernetes.test_conducting import World
 
 
 def _platform(folder: Path, **settings: str) -> KubernetesPlatform:
@@ -50,3 +54,22 @@ def test_what_flagger_conducts_is_not_deployed_to(tmp_path: Path) -> None:
     spec = EnvironmentSpec(Service(project=".", requirements="r", command="c"), EnvironmentSettings())
     with pytest.raises(BadInput, match="driver: flagger: its Deployment is yours"):
         asyncio.run(platform.prepare(spec))
+
+
+def test_whoever_withdraws_gives_the_lease_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, platform = World(), _platform(tmp_path, **{**WHERE, "namespace": "shop", "release": "shop-prod"})
+
+    @asynccontextmanager
+    async def here() -> AsyncIterator[Cluster]:
+        yield world.objects.cluster
+
+    async def scene() -> None:
+        await platform.renew_lease(60)
+        await platform.withdraw()
+        theirs = world.conductor("r2")
+        await theirs.begin(world.objects.cluster)
+        assert world.fence == theirs.token
+
+    monkeypatch.setattr(platform._connection, "open", here)
+    asyncio.run(scene())
+    assert world.clock.elapsed == 0

@@ -228,6 +228,28 @@ def test_nobody_answers_is_an_error_that_the_controller_tries_again() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("gone", [30, 300])
+def test_an_api_server_that_goes_away_while_the_gateway_follows_is_waited_for(gone: float) -> None:
+    async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
+        await traffic.route("one", "two", 5)
+        started, sleep = made.clock.monotonic(), made.clock.sleep
+
+        async def sleeping(seconds: float) -> None:
+            await sleep(seconds)
+            made.away = made.clock.monotonic() < started + gone
+            traffic._pods._watch.current = not made.away
+
+        made.clock.sleep = sleeping  # type: ignore[method-assign]
+        if gone < 60:
+            assert gone < await traffic.set_weight(50) < gone + 2
+        else:
+            with pytest.raises(Unreachable):
+                await traffic.set_weight(50)
+            assert 60 < made.clock.monotonic() - started < 72
+
+    play(scene)
+
+
 def test_an_api_server_that_is_away_for_a_while_does_not_end_the_proof() -> None:
     async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
         await traffic.route("one", "two", 50)

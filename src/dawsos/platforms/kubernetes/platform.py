@@ -256,6 +256,8 @@ class KubernetesPlatform:
             route = Route(cluster, self._target.namespace, self._target.release)
             if (await route.read()).weight:
                 await route.withdraw()
+            # Whoever goes on need not wait; as long as the canary has traffic the lease tells the guardian of it.
+            await self._conductor.end(cluster)
 
     async def renew_lease(self, seconds: float) -> None:
         """Renew the lease; whoever gets it anew is from then on the only one whose patches of the route are taken."""

@@ -24,6 +24,8 @@ CANARY, STABLE = "canary", "stable"
 # Seconds: between two readings; how long a canary without requests must be quiet; when too few requests are no reason to
 # wait any longer; how long a gateway may take to follow.
 _PAUSE, _QUIET, SETTLED, _DEADLINE = 0.02, 0.15, 2.0, 10.0
+# How long an API server that is away is waited for: nobody can tell then what the gateway does, nor change it.
+_AWAY = 60.0
 # The weight that a process of the gateway may still follow when nobody here has seen which one it was, in per cent.
 _UNSEEN = 5
 
@@ -77,12 +79,15 @@ class KubernetesTraffic:
         # Nothing comes before the patch: a rejected canary has the traffic until then.
         await self._read(await self.routes.set_weight(weight))
         self._aim, self._followers = (before, weight), {}
+        heard = started
         while True:
             missing = await self._watch_follow(self._clock.monotonic() - started)
+            now = self._clock.monotonic()
             if not missing:
                 self._note_followed(weight)
-                return self._clock.monotonic() - started
-            if self._clock.monotonic() - started > _DEADLINE:
+                return now - started
+            heard = heard if self._pods.current or now - started > _AWAY else now
+            if now - heard > _DEADLINE:
                 self._note_followed(weight)
                 await self._not_followed(weight, missing)
                 return self._clock.monotonic() - started
