@@ -124,7 +124,7 @@ def _canary(
     blocked = tuple(metric.name for metric in metrics if metric.blocked)
     needed = _needed_rate(metrics, walk)
     findings = (
-        *shape, *about_interval, *about_threshold, *walk.findings, *metric_findings(metrics, place),
+        *shape, *about_interval, *about_threshold, *walk.findings, *_unchecked(analysis, place), *metric_findings(metrics),
         *webhook_findings(analysis, place, walk.strategy, interval), *_traffic(analysis, place, walk, metrics, (needed, rate)),
         *_blocked(blocked, place, threshold, interval),
     )  # fmt: skip
@@ -133,6 +133,18 @@ def _canary(
         findings, unsimulated=walk.unsimulated,
     )  # fmt: skip
     return _with_checks(made, metrics, place)
+
+
+def _unchecked(analysis: Mapping[str, Any], place: Place) -> Iterator[ManifestFinding]:
+    """What it means that there are no metrics."""
+    if listed(analysis.get("metrics")):
+        return
+    kinds = {kind_of(mapping(hook)) for hook in listed(analysis.get("webhooks"))}
+    if kinds <= {"event", "post-rollout"}:
+        yield ManifestFinding("error", place, "no metrics: every canary is promoted", "add request-success-rate")
+    else:
+        said = "no metrics: nothing but the answers of webhooks stops a canary"
+        yield ManifestFinding("warning", place, said, "add request-success-rate")
 
 
 def _with_checks(manifest: Manifest, metrics: Sequence[Metric], place: Place) -> Manifest:

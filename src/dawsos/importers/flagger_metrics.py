@@ -172,10 +172,8 @@ def metrics_of(
     ]  # fmt: skip
 
 
-def metric_findings(metrics: Sequence[Metric], analysis: Place) -> Iterator[ManifestFinding]:
+def metric_findings(metrics: Sequence[Metric]) -> Iterator[ManifestFinding]:
     """Return what is to be known of each metric."""
-    if not metrics:
-        yield ManifestFinding("error", analysis, "no metrics: every canary is promoted", "add request-success-rate")
     for metric in metrics:
         yield from _values(metric)
         yield from _kind(metric)
