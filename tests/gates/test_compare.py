@@ -51,3 +51,11 @@ def test_a_pass_above_a_failing_page_is_an_error() -> None:
 
 def test_no_file_is_no_data() -> None:
     assert ask("compare", {}).result == "no_data"
+
+
+def test_a_difference_that_is_not_proven_is_a_remark() -> None:
+    body = compared()
+    few = {"kind": "status", "stable": "200", "canary": "500", "count": 1, "of": 24, "undecided": True}
+    found = ask("compare", {"compare.json": {**body, "pages": [{**body["pages"][0], "differences": [few]}]}})
+    assert (found.result, found.unchecked) == ("pass", True)
+    assert found.message.endswith("; GET /v1/x: status 500 in 1 of 24 answers, in stable 200, undecided")

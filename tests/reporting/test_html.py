@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dawsos.model.events import GateEvaluated
 from dawsos.model.fold import fold
 from dawsos.reporting.html import ReportContext, render_html
-from reporting.sample_runs import STAGES, START, Script, failed, passed, rolled_back, running, waiting
+from reporting.sample_runs import STAGES, START, Script, failed, passed, rolled_back, running, up_to_canary, waiting
 
 RUNS: dict[str, Callable[[], Script]] = {
     made.__name__: made for made in (passed, rolled_back, failed, waiting, running)
@@ -138,3 +138,37 @@ def test_whatever_is_said_the_page_keeps_its_shape(evil: str) -> None:
     page = Page(poisoned("x" + evil))
     assert page.tags == expected.tags
     assert (page.broken, page.open) == ([], [])
+
+
+def test_the_comparison_before_traffic_is_a_diff_with_its_verdicts() -> None:
+    script = Script()
+    up_to_canary(script)
+    script.rollout()
+    evil = "<script>alert(1)</script>"
+    differences = [
+        {
+            "kind": "missing",
+            "where": "items[].price",
+            "stable": "there",
+            "canary": "missing",
+            "count": 6,
+            "of": 6,
+            "fails": True,
+        },
+        {"kind": "value", "where": evil, "stable": evil, "canary": evil, "count": 6, "of": 6, "allowed": evil},
+    ]
+    page = {
+        "method": "GET", "path": "/v1/items", "verdict": "fail", "reason": "items[].price is missing", "differences": differences,
+        "stable": {"answers": 12, "status": "200", "bytes": 1200, "seconds": 0.01}, "noise": ["at"], "omitted": 3,
+    }  # fmt: skip
+    script.add(
+        161, "answers_compared", "canary", verdict="fail", reason="GET /v1/items: items[].price is missing", requests=18,
+        seconds=1.0, pages=[page],
+    )  # fmt: skip
+    text = render(script)
+    assert "Answers compared before any traffic" in text
+    assert "<code>items[].price</code></td><td><del>there</del></td><td><ins>missing</ins>" in text
+    assert "3 more differences are not listed" in text
+    page_of_it = Page(text)
+    assert (page_of_it.broken, page_of_it.open) == ([], [])
+    assert evil not in text

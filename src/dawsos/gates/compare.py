@@ -38,8 +38,10 @@ def evaluate(_options: Options, evidence: Evidence) -> Measurement:
     if failed:
         told = tuple(f"{page.name}: {one.sentence}" for page in failed for one in page.differences if one.fails)
         return Measurement("fail", _counts(pages), _LIMIT, reason, (EVIDENCE,), findings=told)
-    blind = [f"{page.name}: {page.reason}" for page in pages if page.verdict != "pass"]
-    unchecked = bool(blind) or verdict != "pass"
+    # A failing kind of difference in too few answers for a proof is no clean pass either.
+    unsure = [f"{page.name}: {one.sentence}, undecided" for page in pages for one in page.differences if one.undecided]
+    unchecked = bool(unsure) or verdict != "pass" or any(page.verdict != "pass" for page in pages)
+    reason = "; ".join([reason, *unsure[:3]])
     message = f"warning: NOT COMPARED: {reason}" if verdict != "pass" else reason
     return Measurement("pass", _counts(pages), _LIMIT, message, (EVIDENCE,), unchecked=unchecked)
 

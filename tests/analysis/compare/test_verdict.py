@@ -47,7 +47,7 @@ def test_a_missing_field_fails_and_says_which() -> None:
 @pytest.mark.parametrize("more", [{}, {"at": "total"}])
 def test_what_the_commit_means_is_shown_and_does_not_fail(more: dict[str, str]) -> None:
     page = compare_page(six(GOOD, LESS), allow(**more))
-    assert (page.verdict, page.reason) == ("pass", "1 differences, 1 of them allowed")
+    assert (page.verdict, page.reason) == ("pass", "1 difference, 1 allowed")
     assert page.differences[0].allowed == "version 2 has no total"
 
 

@@ -74,7 +74,7 @@ def overall(pages: Sequence[ComparedPage]) -> tuple[ComparisonVerdict, str]:
     if not compared:
         return "no_data", told or "no request was compared"
     changes = sum(len(page.differences) + page.omitted for page in compared)
-    said = f"{changes} differences, none of which fails" if changes else "no difference"
+    said = f"{_count(changes)}, and nothing that fails" if changes else "no difference"
     return "pass", f"{len(compared)} of {len(pages)} requests compared, {said}" + (f"; {told}" if told else "")
 
 
@@ -111,11 +111,11 @@ def _good(found: Sequence[Difference]) -> str:
     allowed = sum(bool(one.allowed) for one in found)
     if not found:
         return "no difference"
-    return (
-        f"{len(found)} differences, {allowed} of them allowed"
-        if allowed
-        else f"{len(found)} differences, none of which fails"
-    )
+    return f"{_count(len(found))}, {allowed} allowed" if allowed else f"{_count(len(found))}, and nothing that fails"
+
+
+def _count(number: int) -> str:
+    return "1 difference" if number == 1 else f"{number} differences"
 
 
 def _side(readings: Sequence[Reading]) -> PageSide:
