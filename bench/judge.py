@@ -48,8 +48,30 @@ BAD = [
     "slow=3%",
     "leak",
     "late=5%",
+    "4xx=100%",
+    "4xx=20%",
+    "4xx=5%",
+    "4xx=3%",
+    "3xx=5%",
+    "empty=100%",
+    "empty=5%",
+    "empty=1%",
+    "hang=20%",
+    "hang=10%",
+    "hang=5%",
+    "hang=2%",
 ]
-INNOCENT = ["burst", "burst-mild", "noise", "outage-both", "outage-uneven", "blip", "cold-start", "sticky"]
+INNOCENT = [
+    "hang-both=5%",
+    "burst",
+    "burst-mild",
+    "noise",
+    "outage-both",
+    "outage-uneven",
+    "blip",
+    "cold-start",
+    "sticky",
+]
 EDGES = tuple(
     round(step * 10.0**power, 4)
     for power in (-3, -2, -1, 0)

@@ -43,3 +43,9 @@ def test_quantiles_do_not_decrease(buckets: list[int], a: float, b: float) -> No
     assert one is not None
     assert other is not None
     assert one <= other + 1e-9
+
+
+def test_codes_are_added_where_every_part_with_requests_tells_them() -> None:
+    parts = (Counts(2, codes={"4xx": 1, "404": 1}), Counts(), Counts(3, codes={"4xx": 2}))
+    assert total(parts).codes == {"4xx": 3}
+    assert total((*parts, Counts(1))).codes == {}

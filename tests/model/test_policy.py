@@ -89,3 +89,10 @@ def test_a_comparison_is_on_with_enough_rounds_for_a_proof() -> None:
     for wrong in ({"repetitions": 4}, {"most_requests": 14}, {"allow": [{"path": "/x", "why": ""}]}):
         with pytest.raises(ValidationError):
             RolloutPolicy.model_validate({**GOOD, "compare": wrong})
+
+
+def test_only_more_refusals_and_smaller_bodies_can_be_expected() -> None:
+    policy = RolloutPolicy.model_validate({**GOOD, "expect": {"4xx": "more", "bodies": "smaller"}})
+    assert policy.expect == {"4xx": "more", "bodies": "smaller"}
+    with pytest.raises(ValidationError, match="4xx: smaller cannot be expected, only 4xx: more"):
+        RolloutPolicy.model_validate({**GOOD, "expect": {"4xx": "smaller"}})

@@ -9,15 +9,20 @@ from dawsos.model.rollout import Counts
 
 
 def total(parts: Iterable[Counts]) -> Counts:
-    """Return the sum of ``parts``; they must share their latency edges, parts without any count as zero."""
+    """Return requests, errors, latency and codes of all ``parts``; they must share their latency edges, parts without any count
+    as zero.  A code that one part with requests does not tell is not known of the sum."""
     requests = errors = 0
     latency: dict[float, int] = {}
+    codes: dict[str, int] | None = None
     for part in parts:
         requests += part.requests
         errors += part.errors
         for edge, count in part.latency:
             latency[edge] = latency.get(edge, 0) + count
-    return Counts(requests, errors, tuple(sorted(latency.items())))
+        if part.requests:
+            known = part.codes.keys() if codes is None else codes.keys() & part.codes.keys()
+            codes = {code: (codes or {}).get(code, 0) + part.codes[code] for code in sorted(known)}
+    return Counts(requests, errors, tuple(sorted(latency.items())), codes or {})
 
 
 def quantile(counts: Counts, q: float) -> float | None:

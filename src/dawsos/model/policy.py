@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dawsos.model.rollout import JudgeName
 from dawsos.model.units import Duration, PositiveDuration, Share
@@ -100,6 +100,12 @@ class WarmUp(Strict):
     errors: bool = Field(default=True, description="False: errors are not judged while it warms up either.")
 
 
+# What a release may mean to do otherwise than stable, and how.
+Expected = Literal["4xx", "3xx", "bodies"]
+Change = Literal["more", "smaller"]
+_CHANGES: dict[Expected, Change] = {"4xx": "more", "3xx": "more", "bodies": "smaller"}
+
+
 class RolloutSettings(Strict):
     """How a release takes over the traffic, and when it is rolled back: ``rollout`` of the file.
 
@@ -138,6 +144,11 @@ class RolloutSettings(Strict):
         default=5.0, description="So long stable is watched before the first step, to know its latency and traffic."
     )
 
+    expect: dict[Expected, Change] = Field(
+        default_factory=dict,
+        description="What the release means to do otherwise: `4xx: more`, `3xx: more`, `bodies: smaller`.",
+    )
+
     ladder: tuple[LadderStep, ...] = Field(min_length=1)
     tick: PositiveDuration = 1.0
     check_interval: PositiveDuration = 60.0
@@ -166,6 +177,14 @@ class RolloutSettings(Strict):
                 f"lease {self.lease:g} s must be longer than tick {self.tick:g} s: it is renewed once a tick"
             )
         return self
+
+    @field_validator("expect")
+    @classmethod
+    def _can_be_expected(cls, expect: dict[Expected, Change]) -> dict[Expected, Change]:
+        for kind, change in expect.items():
+            if _CHANGES[kind] != change:
+                raise ValueError(f"{kind}: {change} cannot be expected, only {kind}: {_CHANGES[kind]}")
+        return expect
 
 
 class RolloutPolicy(RolloutSettings):

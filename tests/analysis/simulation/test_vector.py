@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from dawsos.analysis.judges import make_judge
@@ -14,7 +16,7 @@ from dawsos.analysis.simulation.contest import CONTENDERS
 from dawsos.analysis.simulation.draws import EDGES, Second, Traffic, usual_latency
 from dawsos.analysis.simulation.scenarios import World, parse_scenario
 from dawsos.analysis.simulation.vector import VectorEvidence
-from dawsos.analysis.statistical.evidence import Bin, Evidence, Rules
+from dawsos.analysis.statistical.evidence import REDIRECTED, REFUSED, SMALL, STREAMS, Bin, Evidence, Rules
 from dawsos.analysis.statistical.judge import Judge, Statistical
 from dawsos.analysis.statistical.latency import History, choose_edges
 from dawsos.analysis.statistical.statistics import Table
@@ -42,22 +44,32 @@ def _cumulative(total: int, above: dict[float, int]) -> tuple[tuple[float, int],
 def _sample(second: Second, column: int, at: float, weight: int, world: World) -> Sample:
     edges = choose_edges(usual_latency(world), POLICY.latency_tolerance)
     tables = second.tables[:, :, column]
-    canary = {edge.canary: int(row[1]) for edge, row in zip(edges, tables[1:], strict=True)}
+    canary = {edge.canary: int(row[1]) for edge, row in zip(edges, tables[1:4], strict=True)}
     canary[world.slow] = min(int(second.slow[1][column]), canary.get(world.slow, 10**9))
-    stable = {edge.stable: int(row[3]) for edge, row in zip(edges, tables[1:], strict=True)}
+    stable = {edge.stable: int(row[3]) for edge, row in zip(edges, tables[1:4], strict=True)}
     requests, bad, others, others_bad = (int(value) for value in tables[0])
     return Sample(
         at, 1.0, weight,
-        Counts(requests, bad, _cumulative(requests, canary)), Counts(others, others_bad, _cumulative(others, stable)),
+        Counts(requests, bad, _cumulative(requests, canary), *_answers(tables, 0)),
+        Counts(others, others_bad, _cumulative(others, stable), *_answers(tables, 2)),
         counters={"packs_failed_total": float(second.failure)},
     )  # fmt: skip
+
+
+def _answers(tables: npt.NDArray[np.int64], side: int) -> tuple[Any, ...]:
+    """Return codes, faults, under way, waiting and sizes of one version: its column of requests, and the one beside it."""
+    requests, refused, redirected, small = (int(tables[row, column]) for row, column in
+                                            ((0, side), (REFUSED, side + 1), (REDIRECTED, side + 1), (SMALL, side + 1)))  # fmt: skip
+    codes = {"3xx": redirected, "4xx": refused, "404": refused}
+    return codes, {}, None, (), ((10.0, small), (100.0, small), (1000.0, requests), (math.inf, requests))
 
 
 class Settled(History):
     """What stable is like is known, and no draw of a test moves an edge."""
 
     def __init__(self, world: World) -> None:
-        self.counts = usual_latency(world)
+        sizes = ((10.0, 0), (100.0, 1), (1000.0, 500), (math.inf, 500))
+        self.counts = Counts(latency=usual_latency(world).latency, sizes=sizes)
 
     def add(self, stable: Counts) -> None:
         pass
@@ -119,6 +131,12 @@ class One:
         ("failure", 50.0, {"judge": "flagger", "checks": FlaggerChecks(60.0, 60.0, failures=False)}),
         ("failure", 50.0, {"judge": "thresholds"}),
         ("failure", 50.0, {}),
+        ("4xx=8%", 200.0, {}),
+        ("4xx=100%", 40.0, {}),
+        ("4xx=8%", 200.0, {"expect": {"4xx": "more"}}),
+        ("3xx=30%", 100.0, {}),
+        ("empty=20%", 100.0, {}),
+        ("empty=100%", 100.0, {"expect": {"bodies": "smaller"}}),
     ],
 )
 def test_both_take_the_same_decisions(scenario: str, rate: float, changes: dict[str, object]) -> None:
@@ -144,16 +162,18 @@ def test_both_take_the_same_decisions(scenario: str, rate: float, changes: dict[
 def test_the_evidence_is_the_same_number(seed: int) -> None:
     """Traffic of every kind, from seconds without a request to ones that are all bad, at weights that go up and down."""
     rnd = random.Random(seed)
-    rules = (Rules(), Rules(cluster=7, warm_up=9.0, warm_up_errors=False), Rules(shortest_fault=2.0, patience=5.0))[
-        seed % 3
-    ]
+    rules = (
+        Rules(),
+        Rules(cluster=7, warm_up=9.0, warm_up_errors=False, expected=frozenset({SMALL})),
+        Rules(shortest_fault=2.0, patience=5.0),
+    )[seed % 3]
     one, many = Evidence(rules), VectorEvidence(rules, 1)
     for _ in range(150):
         calm, weight = rnd.random() < 0.7, rnd.choice((2, 5, 5, 5, 25, 25, 60))
         most = 1 if calm else 40
         tables = tuple(
             Table(canary, min(canary, rnd.randint(0, most)), stable, min(stable, rnd.randint(0, most)))
-            for canary, stable in ((rnd.randint(0, 40), rnd.randint(0, 90)) for _ in range(4))
+            for canary, stable in ((rnd.randint(0, 40), rnd.randint(0, 90)) for _ in STREAMS)
         )
         slow = (tables[0].canary, min(tables[0].canary, rnd.randint(0, most)))
         one.observe(Bin(1.0, weight, tables, slow))

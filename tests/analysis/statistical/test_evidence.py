@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dawsos.analysis.statistical.evidence import BURST, NEARLY_DOWN, Bin, Evidence, Rules
+from dawsos.analysis.statistical.evidence import BURST, ERRORS, NEARLY_DOWN, STREAMS, Bin, Evidence, Rules
 from dawsos.analysis.statistical.statistics import Table
 
-EMPTY = (Table(), Table(), Table())
+EMPTY = (Table(),) * (len(STREAMS) - 1)
 
 
 def _bin(errors: Table, weight: int = 5, slow: int = 0, seconds: float = 1.0) -> Bin:
@@ -108,6 +108,16 @@ def test_the_probability_of_false_proof_is_bounded() -> None:
     assert proofs <= 15
 
 
+@pytest.mark.parametrize("tolerance", [1.5, 10.0])
+def test_no_bet_is_below_what_is_tolerated(tolerance: float) -> None:
+    """A bet on fewer errors than are tolerated would be won by a healthy canary."""
+    evidence = Evidence(Rules(tolerance=tolerance))
+    assert all(min(odds) > tolerated for odds, tolerated in evidence.bets)
+    for _ in range(200):
+        evidence.observe(_bin(Table(100, 5, 100, 5), 50))
+    assert evidence.log_e <= 0.0
+
+
 def test_suspicion_that_gets_no_worse_goes_stale() -> None:
     evidence = Evidence(Rules())
     while not evidence.suspected:
@@ -138,8 +148,8 @@ def test_in_an_outage_of_both_a_doubt_dims_as_ever() -> None:
     evidence = Evidence(Rules())
     while not evidence.suspected:
         outage, slower = Table(20, 12, 380, 228), Table(20, 19, 380, 190)
-        evidence.observe(Bin(1.0, 5, (outage, slower, slower, slower), (20, 0)))
-    assert evidence.down.log_wealth() >= NEARLY_DOWN
+        evidence.observe(Bin(1.0, 5, (outage, slower, slower, slower, *EMPTY[3:]), (20, 0)))
+    assert evidence.downs[ERRORS].share.log_wealth() >= NEARLY_DOWN
     assert evidence.dim_factor < 1.0
 
 

@@ -175,3 +175,53 @@ def test_every_name_in_the_policy_has_its_judge() -> None:
 def test_the_rules_follow_the_policy() -> None:
     rules = rules_of(POLICY.model_copy(update={"alpha": 0.05, "requests_per_user": 20}))
     assert (rules.alpha, rules.cluster, rules.planned) == (0.05, 20, 660.0)
+
+
+def _answering(at: float, refused: int, *, bodies: int = 0) -> Sample:
+    """Return a second in which ``refused`` of the canary's 20 requests got 404, and ``bodies`` an empty body."""
+    sizes = ((100.0, 0), (1000.0, 1), (10_000.0, 200), (math.inf, 200))
+    stable = replace(counts(200), codes={"2xx": 199, "3xx": 0, "4xx": 1, "404": 1}, sizes=sizes)
+    codes = {"2xx": 20 - refused, "3xx": 0, "4xx": refused, "404": refused}
+    mine = ((100.0, bodies), (1000.0, bodies), (10_000.0, 20), (math.inf, 20))
+    return Sample(at, 1.0, 5, replace(counts(20), codes=codes, sizes=mine), stable)
+
+
+def _until_failing(judge: Judge, refused: int, bodies: int = 0) -> tuple[int, Judgement]:
+    for at in range(60):
+        judgement = judge.observe(_answering(at, refused, bodies=bodies))
+        if judgement.verdict == "failing":
+            break
+    return at, judgement
+
+
+def test_a_canary_that_answers_404_to_everything_is_out_in_seconds() -> None:
+    at, judgement = _until_failing(Statistical(POLICY), 20)
+    assert at <= 1
+    assert judgement.reason.startswith("the canary is down: ")
+    assert "requests were refused (4xx) (404: " in judgement.reason
+
+
+def test_a_canary_that_refuses_more_than_stable_is_rolled_back_unless_the_release_means_it() -> None:
+    at, judgement = _until_failing(Statistical(POLICY), 2)
+    assert (judgement.verdict, at <= 30) == ("failing", True)
+    assert judgement.reason.startswith("the canary refuses requests (4xx) (404: ")
+    meant = POLICY.model_copy(update={"expect": {"4xx": "more"}})
+    assert _until_failing(Statistical(meant), 2)[1].verdict == "healthy"
+
+
+def test_a_canary_whose_bodies_are_empty_is_out_in_seconds() -> None:
+    judge = Statistical(POLICY)
+    for at in range(5):
+        judge.observe(replace(_answering(at, 0), weight=0, canary=Counts()))
+    at, judgement = _until_failing(judge, 0, bodies=20)
+    assert at <= 1
+    assert "bodies were smaller than nearly all of stable's" in judgement.reason
+
+
+def test_a_recording_without_codes_and_sizes_has_the_evidence_of_errors_and_latency_alone() -> None:
+    judge = Statistical(POLICY)
+    for at in range(30):
+        judgement = judge.observe(sample(at))
+    unknown = [reading for reading in judgement.tests if reading.name in ("refused (4xx)", "small bodies")]
+    assert [reading.requests for reading in unknown] == [0, 0]
+    assert judgement.verdict == "healthy"

@@ -62,3 +62,17 @@ def test_without_any_traffic_nothing_is_promised() -> None:
 def test_none_seen_is_not_none_ever() -> None:
     usual = Baseline.of(Counts(399, 0), 4.0)
     assert (usual.rate, usual.errors) == (99.75, 0.00125)
+
+
+def test_refusals_are_in_the_statement_where_they_are_told_and_what_is_expected_is_said() -> None:
+    small = POLICY.model_copy(update={"ladder": POLICY.ladder[:1] + POLICY.ladder[2:]})
+    seen = Counts(1000, 1, usual_latency(World()).latency, {"4xx": 10})
+    told = power(small, Baseline.of(seen, 5.0))
+    (step,) = told.steps
+    assert step.smallest_refused is not None
+    assert 0.02 < step.smallest_refused < 0.08
+    assert "; refusals (4xx) from " in sentences(told)[0]
+    assert "4xx" not in sentences(power(small, Baseline.of(Counts(1000, 1, seen.latency), 5.0)))[0]
+    meant = power(small.model_copy(update={"expect": {"4xx": "more"}}), Baseline.of(seen, 5.0))
+    assert meant.warnings[0] == "not compared, because the release means it: 4xx more"
+    assert meant.steps[0].smallest_refused is None

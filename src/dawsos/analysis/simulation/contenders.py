@@ -108,7 +108,7 @@ class Statistical:
         if policy.at_deadline == "rollback":
             walk.end(doubt & late, at)
         was_dimmed = walk.dimmed > 0
-        if policy.dim:
+        if policy.dim and (suspected.any() or was_dimmed.any()):
             target = np.maximum(1, np.rint(walk.weight * self.evidence.dim_factor())).astype(np.int64)
             dim = suspected & ~was_dimmed & (target <= decision.WORTH_DIMMING * walk.weight) & walk.active
             walk.dimmed = np.where(dim, target, np.where(was_dimmed & ~suspected, 0, walk.dimmed))

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dawsos.analysis.simulation.scenarios import Rates, Scenario, World
+from dawsos.analysis.simulation.waiting import Usual, Version, Waiting, age_of
+from dawsos.analysis.statistical.evidence import REDIRECTED, REFUSED, SMALL, STREAMS
 from dawsos.analysis.statistical.latency import choose_edges
 from dawsos.model.rollout import Counts
 
@@ -24,8 +26,8 @@ _CLUSTER, _CLUSTER_SECONDS = 20, 10
 @dataclass
 class Second:
     """``tables`` is (streams, 4, columns) as ``evidence.STREAMS`` orders them, ``slow`` (requests, above the limit) of the
-    canary; ``failed`` counts the canary's requests that a user felt: errors, and answers above the limit; ``failure`` says
-    that a failure counter of the canary has risen."""
+    canary; ``failed`` counts the canary's requests that a user felt: errors, answers above the limit, and what a scenario
+    makes it refuse, redirect or cut short; ``failure`` says that a failure counter of the canary has risen."""
 
     tables: Ints
     slow: Ints
@@ -38,9 +40,14 @@ def usual_latency(world: World) -> Counts:
     return Counts(latency=tuple((edge, round(1e6 * (1.0 - _above(world, edge)))) for edge in EDGES))
 
 
+def _sigma(world: World) -> float:
+    return math.log(world.p95 / world.p50) / 1.6448536269514722
+
+
 def _above(world: World, edge: float) -> float:
-    sigma = math.log(world.p95 / world.p50) / 1.6448536269514722
-    return 0.5 * math.erfc(math.log(edge / world.p50) / (sigma * math.sqrt(2.0))) if math.isfinite(edge) else 0.0
+    return (
+        0.5 * math.erfc(math.log(edge / world.p50) / (_sigma(world) * math.sqrt(2.0))) if math.isfinite(edge) else 0.0
+    )
 
 
 class Traffic:
@@ -55,8 +62,14 @@ class Traffic:
         self._stable = [self._tail(edge.stable) for edge in edges]
         # Drawn one within the other, so from the lowest edge to the highest; the last of the names is the latency limit.
         watched = [*(edge.canary for edge in edges), world.slow]
+        self._ages = [age_of(edge) for edge in watched], [age_of(edge.stable) for edge in edges]
         self._order = sorted(range(len(watched)), key=watched.__getitem__)
         self._canary = [self._tail(watched[place]) for place in self._order]
+        # The mean of a lognormal distribution.
+        mean = world.p50 * math.exp(0.5 * _sigma(world) ** 2)
+        self._versions = Version(columns, mean), Version(columns, mean)
+        self._past_edge = Waiting(len(watched), columns), Waiting(len(edges), columns)
+        self._usual = Usual(columns)
         self._clusters = np.zeros((_CLUSTER_SECONDS, 2, columns), dtype=np.int64)
         self._at = -1.0
         self._rates = Rates(0.0, 0.0)
@@ -78,11 +91,53 @@ class Traffic:
         drawn = self._slower(self._canary, canary, rates.stretch_canary, rates.stuck, random)
         above_canary = [drawn[self._order.index(name)] for name in range(len(drawn))]
         above_stable = self._slower(self._stable, stable, rates.stretch_stable, 0.0, random)
-        tables = np.empty((4, 4, self.columns), dtype=np.int64)
+        if rates.hang is not None:
+            above_canary, above_stable = self._hanging(at, (canary, stable), (above_canary, above_stable), rates.hang)
+        tables = np.empty((len(STREAMS), 4, self.columns), dtype=np.int64)
         tables[:, 0], tables[:, 2] = canary, stable
         tables[0, 1], tables[0, 3] = bad_canary, bad_stable
-        tables[1:, 1], tables[1:, 3] = np.stack(above_canary[:3]), np.stack(above_stable)
-        return Second(tables, np.stack([canary, above_canary[3]]), bad_canary + above_canary[3], rates.failure)
+        tables[1:4, 1], tables[1:4, 3] = np.stack(above_canary[:3]), np.stack(above_stable)
+        felt = bad_canary + above_canary[3] + self._answers(tables, rates, at)
+        return Second(tables, np.stack([canary, above_canary[3]]), felt, rates.failure)
+
+    def _hanging(
+        self, at: int, requests: tuple[Ints, Ints], above: tuple[list[Ints], list[Ints]], hang: tuple[float, float]
+    ) -> tuple[list[Ints], list[Ints]]:
+        """Return how many requests of each version passed each edge in this second when a share of them hangs for a while.
+
+        ``above`` are the slow ones of those that do not hang.  Waiting ones are counted as the judge counts them."""
+        random = np.random.default_rng((self.seed, 4, at))
+        bounds, late = [], []
+        for version, begun, share, slow in zip(self._versions, requests, hang, above, strict=True):
+            version.tick(at, begun, share, random)
+            bounds.append(version.waiting(at))
+            late.append([one + version.released for one in slow])
+        alone = ~self._usual.exceeded(self._versions[1].under_way, requests[1])
+        everywhere = np.ones(self.columns, dtype=bool)
+        passed = [
+            past.passed(slow, [bound[age] for age in ages], version.under_way, count)
+            for past, slow, bound, ages, version, count in zip(
+                self._past_edge, late, bounds, self._ages, self._versions, (alone, everywhere), strict=True
+            )
+        ]
+        return passed[0], passed[1]
+
+    def _answers(self, tables: Ints, rates: Rates, at: int) -> Ints:
+        """Draw what is refused, redirected and small; return what of it the canary's fault is."""
+        # Numbers of their own, so that the other streams are drawn as they were before these were.
+        random, world = np.random.default_rng((self.seed, 3, at)), self.world
+        felt = np.zeros(self.columns, dtype=np.int64)
+        ways = (
+            (REFUSED, rates.refused, world.refused),
+            (REDIRECTED, rates.redirected, world.redirected),
+            (SMALL, rates.small, world.small),
+        )
+        for place, faulty, usual in ways:
+            table = tables[place]
+            table[1] = random.binomial(table[0], usual if faulty is None else faulty)
+            table[3] = random.binomial(table[2], usual)
+            felt += table[1] if faulty is not None else 0
+        return felt
 
     def _tail(self, edge: float) -> Floats:
         """Return P(latency * e^s > edge) over the grid of s."""

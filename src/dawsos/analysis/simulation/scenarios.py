@@ -21,20 +21,27 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class World:
-    """The traffic: ``rate`` requests a second in all, errors and latency of a healthy version (lognormal, seconds)."""
+    """The traffic: ``rate`` requests a second in all; errors, latency (lognormal, seconds), refusals (4xx), redirections (3xx) and
+    small bodies of a healthy version."""
 
     rate: float = 200.0
     errors: float = 0.001
     p50: float = 0.2
     p95: float = 0.6
     slow: float = 1.2
+    refused: float = 0.01
+    redirected: float = 0.005
+    small: float = 0.002
 
 
 @dataclass
 class Rates:
     """One second: shares of errors, factors on latency, share of the canary's requests that get stuck for 5 s,
     (``clustered``) whether errors come in users instead of single requests, and (``failure``) whether a failure counter of the
-    canary has risen."""
+    canary has risen.
+
+    ``refused``, ``redirected`` and ``small`` are the canary's shares where they are not the usual ones; ``hang`` are the shares of
+    the canary's and of stable's requests that hang for half a minute."""
 
     errors_canary: Any
     errors_stable: Any
@@ -43,6 +50,10 @@ class Rates:
     stuck: float = 0.0
     clustered: bool = False
     failure: bool = False
+    refused: float | None = None
+    redirected: float | None = None
+    small: float | None = None
+    hang: tuple[float, float] | None = None
 
 
 Course = Callable[[float], Rates]
@@ -91,6 +102,32 @@ def _latency(text: str, value: str) -> Scenario:
 def _slow(text: str, value: str) -> Scenario:
     share = parse_share(value)
     return Scenario(text, _constant(lambda world: Rates(world.errors, world.errors, stuck=share)), True)
+
+
+def _answers(kind: str) -> Callable[[str, str], Scenario]:
+    """Return the maker of scenarios in which the canary answers more often in this way than a healthy version does."""
+
+    def make(text: str, value: str) -> Scenario:
+        share = parse_share(value)
+        return Scenario(text, _constant(lambda world: _with(world, kind, share)), True)
+
+    return make
+
+
+def _with(world: World, kind: str, share: float) -> Rates:
+    rates = Rates(world.errors, world.errors)
+    setattr(rates, kind, share)
+    return rates
+
+
+def _hang(text: str, value: str) -> Scenario:
+    share = parse_share(value)
+    return Scenario(text, _constant(lambda world: Rates(world.errors, world.errors, hang=(share, 0.0))), True)
+
+
+def _hang_both(text: str, value: str) -> Scenario:
+    share = parse_share(value)
+    return Scenario(text, _constant(lambda world: Rates(world.errors, world.errors, hang=(share, share))), False)
 
 
 def _late(text: str, value: str) -> Scenario:
@@ -194,6 +231,11 @@ _WITH_VALUE: dict[str, Callable[[str, str], Scenario]] = {
     "errors": _errors,
     "latency": _latency,
     "slow": _slow,
+    "hang": _hang,
+    "hang-both": _hang_both,
+    "4xx": _answers("refused"),
+    "3xx": _answers("redirected"),
+    "empty": _answers("small"),
     "late": _late,
     "both": _both,
 }

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dawsos.analysis.statistical import evidence as single
+from dawsos.analysis.statistical.down import COIN, Down
+from dawsos.analysis.statistical.statistics import Coin
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -92,6 +94,25 @@ class Streams:
         return slope * np.log(value) - size * np.log1p(share * (value - 1.0))
 
 
+class Downs:
+    """``down.Down``, one column a rollout."""
+
+    def __init__(self, pattern: Down, columns: int) -> None:
+        self.share, self.apart = _like(pattern.share, columns), _like(pattern.apart, columns)
+        self.proof = pattern.proof
+
+    def log_e(self) -> Floats:
+        """Return the log wealth of that bet which has less."""
+        return np.minimum(self.share.log_wealth(), self.apart.log_wealth())
+
+    def reached(self, level: float) -> Flags:
+        """Return where ``log_e`` is at least ``level``; hardly ever anywhere, which is cheap to see."""
+        # The wealth is at most the highest stake times their number, the reserve (at most 1) included.
+        if level > 0.0 and self.share.stakes.max() < level - math.log(len(self.share.stakes) + 1):
+            return np.zeros(self.share.reserve.shape, dtype=bool)
+        return np.asarray(self.log_e() >= level)
+
+
 class VectorEvidence:
     """The state of ``columns`` rollouts' bets.  ``observe`` takes one tick of all of them."""
 
@@ -103,8 +124,7 @@ class VectorEvidence:
         self.power = power
         everywhere = np.ones(columns, dtype=bool)
         self.comparison = _like(pattern.comparison, columns)
-        self.error_rate_apart = _like(pattern.error_rate_apart, columns)
-        self.down = _like(pattern.down, columns)
+        self.downs = {place: Downs(down, columns) for place, down in pattern.downs.items()}
         self.above = {name: _like(mixture, columns) for name, mixture in pattern.above.items()}
         self.below = {name: _like(mixture, columns) for name, mixture in pattern.below.items()}
         self.coins = pattern.coins
@@ -157,10 +177,8 @@ class VectorEvidence:
 
     def failing(self) -> Flags:
         """Return for each rollout whether there is proof against its canary."""
-        return np.asarray((self.log_e >= self.rules.proof) | (self._towards_down() >= self.rules.fast_proof))
-
-    def _towards_down(self) -> Floats:
-        return np.minimum(self.down.log_wealth(), self.error_rate_apart.log_wealth())
+        down = np.any([down.reached(down.proof) for down in self.downs.values()], axis=0)
+        return np.asarray((self.log_e >= self.rules.proof) | down)
 
     def above_limit(self) -> Flags:
         return np.asarray(np.any([mixture.log_wealth() >= single.HOLD for mixture in self.above.values()], axis=0))
@@ -170,11 +188,14 @@ class VectorEvidence:
         return np.asarray(np.all([mixture.log_wealth() >= least for mixture in self.below.values()], axis=0))
 
     def dim_factor(self) -> Floats:
+        if not (self.window_growth > 0.0).any():
+            return np.ones(self.columns)
         with np.errstate(divide="ignore", invalid="ignore"):
             pace = self.window_growth / self.window_seconds
             factor = np.minimum(1.0, np.maximum(0.1, 2.0 * self.rules.growth / pace))
         worthwhile = (self.window_growth > 0.0) & (self.window_seconds > 0.0)
-        return np.where(worthwhile & (self._towards_down() < single.NEARLY_DOWN), factor, 1.0)
+        nearly = np.any([down.reached(single.NEARLY_DOWN) for down in self.downs.values()], axis=0)
+        return np.where(worthwhile & ~nearly, factor, 1.0)
 
     def _boundaries(self, seconds: float, weight: Ints) -> None:
         changed = weight != self.weight
@@ -193,7 +214,8 @@ class VectorEvidence:
         self.weight = weight.copy()
 
     def _restart(self, share: Any, where: Flags) -> None:
-        for mixture in (self.comparison, self.error_rate_apart, self.down, *self.above.values()):
+        downs = [mixture for down in self.downs.values() for mixture in (down.share, down.apart)]
+        for mixture in (self.comparison, *downs, *self.above.values()):
             mixture.restart(share, where)
         self.since_restart = np.where(where, 0.0, self.since_restart)
         self.epoch_seconds = np.where(where, 0.0, self.epoch_seconds)
@@ -201,15 +223,15 @@ class VectorEvidence:
 
     def _absolute(self, tables: Ints, slow: Ints) -> None:
         seen = {"errors": tables[0, CANARY : BAD_CANARY + 1], "slow": slow}
-        self.down.stakes += self._coin("down", *seen["errors"])
+        for place, down in self.downs.items():
+            down.share.stakes += self._coin(COIN, *tables[place, CANARY : BAD_CANARY + 1])
         for name, (requests, bad) in seen.items():
             above = self.above[name]
-            above.stakes += self._coin(f"above {name}", requests, bad)
+            above.stakes += self._coin(self.coins[f"above {name}"], requests, bad)
             above.cap(single.HOLD_MOST, above.log_wealth())
-            self.below[name].stakes += self._coin(f"below {name}", requests, bad)
+            self.below[name].stakes += self._coin(self.coins[f"below {name}"], requests, bad)
 
-    def _coin(self, name: str, requests: Ints, bad: Ints) -> Floats:
-        coin = self.coins[name]
+    def _coin(self, coin: Coin, requests: Ints, bad: Ints) -> Floats:
         lost, good = self.power * bad, self.power * (requests - bad)
         return np.asarray(lost * np.array(coin.bad)[:, None] + good * np.array(coin.good)[:, None])
 
@@ -223,10 +245,12 @@ class VectorEvidence:
         self.pending_seconds = np.where(where, 0.0, self.pending_seconds)
         warm = self.seconds - seconds >= rules.warm_up - 1e-9
         factors = [stream.factors(table) for stream, table in zip(self.streams, tables, strict=True)]
-        self.error_rate_apart.stakes += factors[0]
-        if not rules.warm_up_errors:
-            factors[0] = np.where(warm, factors[0], 0.0)
-        factors[1:] = [np.where(warm, latency, 0.0) for latency in factors[1:]]
+        for place, down in self.downs.items():
+            if place != single.SMALL or place not in rules.expected:
+                down.apart.stakes += factors[place]
+        for place in range(len(factors)):
+            counts = warm | (place not in single.LATENCY and rules.warm_up_errors)
+            factors[place] = np.where(counts & (place not in rules.expected), factors[place], 0.0)
         self.comparison.stakes += np.concatenate(factors)
         self.ceiling += np.where(self.log_e > single.ROUNDING, rules.growth * seconds, 0.0)
         raw = self.comparison.log_wealth()

@@ -16,24 +16,39 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from dawsos.analysis.statistical.down import Down
 from dawsos.analysis.statistical.statistics import Coin, Mixture, Table, bet, log_likelihood, log_sum
 
 # Odds ratios bet on, and how the stakes are split over them.
 ERROR_ODDS = {2.5: 0.17, 4.0: 0.27, 8.0: 0.33, 16.0: 0.19, 50.0: 0.037, 500.0: 0.003}
 LATENCY_ODDS = {2.0: 0.15, 3.0: 0.2, 5.0: 0.25, 10.0: 0.2, 30.0: 0.12, 200.0: 0.08}
-# Errors, and requests slower than the stable release's median, p90 and p99.
-STREAMS = ("errors", "slower than stable's median", "slower than stable's p90", "slower than stable's p99")
-STREAM_WEIGHTS = (0.6, 0.09, 0.08, 0.23)
+# Errors, requests slower than the stable release's median, p90 and p99, answers that refuse (4xx), that send elsewhere (3xx), and
+# bodies smaller than nearly all of stable's.
+STREAMS = (
+    "errors",
+    "slower than stable's median",
+    "slower than stable's p90",
+    "slower than stable's p99",
+    "refused (4xx)",
+    "redirected (3xx)",
+    "small bodies",
+)
+STREAM_WEIGHTS = (0.54, 0.081, 0.072, 0.207, 0.045, 0.02, 0.035)
 LATENCY_QUANTILES = (0.5, 0.9, 0.99)
+ERRORS, REFUSED, REDIRECTED, SMALL = 0, 4, 5, 6
+LATENCY = range(1, 4)
+# Clients send what a release refuses: its share may differ more than that of errors.
+MIX_TOLERANCE = 2.0
+_ODDS_TOLERANCE = 1.5
 
-PLAINLY_DOWN = 0.25
-_DOWN_SHARES = (0.5, 0.7, 0.9, 0.99)
 _ABOVE = {"errors": (1.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 198.0), "slow": (1.3, 1.6, 2.0, 3.0, 5.0, 10.0, 18.0)}
 _BELOW = (1e-9, 0.1, 0.2, 0.4, 0.6)
 
 FIRST_STAKE = 0.6
 STEP_STAKE = 0.12
 SPREAD_STAKE = 0.6
+# The parts of alpha that the streams have for "plainly down".
+FAST_PARTS = {ERRORS: 0.07, REFUSED: 0.01, REDIRECTED: 0.01, SMALL: 0.01}
 FAST_PART = 0.1
 BURST = math.log(6.0)
 SUSPICION = math.log(5.0)
@@ -52,7 +67,8 @@ class Rules:
     """The part of the policy that the evidence depends on.  Rates are shares, times seconds.
 
     ``alpha`` bounds the probability that a rollout of a healthy canary is ever rolled back by these bets; ``tolerance`` is the
-    odds ratio that is still accepted; ``cluster`` is the most requests that come from one user or connection together.
+    odds ratio that is still accepted; ``cluster`` is the most requests that come from one user or connection together;
+    ``expected`` are the streams in which the canary may differ: nothing is bet on them.
     """
 
     alpha: float = 0.01
@@ -64,6 +80,7 @@ class Rules:
     cluster: int = 1
     warm_up: float = 0.0
     warm_up_errors: bool = True
+    expected: frozenset[int] = frozenset()
     beta: float = 0.05
     patience: float = 120.0
 
@@ -71,11 +88,6 @@ class Rules:
     def proof(self) -> float:
         """Log wealth at which the comparison is proof.  Less by a rounding error, for the cap may end exactly here."""
         return -math.log(self.alpha * (1.0 - FAST_PART)) - ROUNDING
-
-    @property
-    def fast_proof(self) -> float:
-        """Log wealth that both bets of the fast path must reach."""
-        return -math.log(self.alpha * FAST_PART)
 
     @property
     def growth(self) -> float:
@@ -113,24 +125,20 @@ class Evidence:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        odds = (tuple(ERROR_ODDS), *[tuple(LATENCY_ODDS)] * 3)
-        tolerated = (rules.tolerance, 1.0, 1.0, 1.0)
-        self.bets = tuple(zip(odds, tolerated, strict=True))
+        self.bets = tuple(_bets(place, rules.tolerance) for place in range(len(STREAMS)))
         self._power = 1.0 / rules.cluster
-        shares = (tuple(ERROR_ODDS.values()), *[tuple(LATENCY_ODDS.values())] * 3)
+        shares = [tuple((LATENCY_ODDS if place in LATENCY else ERROR_ODDS).values()) for place in range(len(STREAMS))]
         weights = [w * s / sum(split) for w, split in zip(STREAM_WEIGHTS, shares, strict=True) for s in split]
         self.comparison = Mixture(weights)
-        self.error_rate_apart = Mixture(shares[0])
-        self.down = Mixture([1.0] * len(_DOWN_SHARES))
+        self.downs = {place: Down(shares[place], rules.alpha * part) for place, part in FAST_PARTS.items()}
         self.above = {name: Mixture([1.0] * len(_ABOVE[name])) for name in _ABOVE}
         limits = {"errors": rules.error_limit, "slow": rules.slow_limit}
-        self.coins = {"down": Coin.against(PLAINLY_DOWN, _DOWN_SHARES)}
+        self.coins: dict[str, Coin] = {}
         for name, limit in limits.items():
             self.coins[f"above {name}"] = Coin.against(limit, _shares(limit, _ABOVE[name]))
             self.coins[f"below {name}"] = Coin.against(limit, _shares(limit, _BELOW))
         self.below: dict[str, Mixture] = {}
         self.window = Window()
-        self.down_table = Table()
         self.log_e = 0.0
         self.suspected = False
         self._alarm, self._peak, self._stale = SUSPICION, CLEARED, 0.0
@@ -182,13 +190,8 @@ class Evidence:
 
     @property
     def plainly_down(self) -> bool:
-        """True with proof that the canary fails more than a quarter of its requests, and more than stable does."""
-        return self._towards_down >= self.rules.fast_proof
-
-    @property
-    def _towards_down(self) -> float:
-        """Return the log wealth of that bet of the fast path which has less."""
-        return min(self.down.log_wealth(), self.error_rate_apart.log_wealth())
+        """True with proof that more than a quarter of the canary's requests are bad in one way, and more than stable's."""
+        return any(down.proven for down in self.downs.values())
 
     @property
     def above_limit(self) -> str:
@@ -221,7 +224,7 @@ class Evidence:
 
         Not at all when the canary looks plainly down: that way nothing is capped, each request counts, and proof is a few away.
         """
-        if self._towards_down >= NEARLY_DOWN:
+        if any(down.log_e >= NEARLY_DOWN for down in self.downs.values()):
             return 1.0
         if self.window.growth <= 0.0 or self.window.seconds <= 0.0:
             return 1.0
@@ -248,11 +251,12 @@ class Evidence:
             self._restart(1.0 - math.exp(-SPREAD_STAKE * self._since_restart / self.rules.planned))
 
     def _restart(self, share: float) -> None:
-        for mixture in (self.comparison, self.error_rate_apart, self.down, *self.above.values()):
+        for mixture in (self.comparison, *self.above.values()):
             mixture.restart(share)
+        for down in self.downs.values():
+            down.restart(share)
         self._since_restart = self._epoch_seconds = 0.0
         self._epoch_requests = 0
-        self.down_table = Table()
 
     def _begin_step(self) -> None:
         self.below = {name: Mixture([1.0] * len(_BELOW)) for name in _ABOVE}
@@ -261,8 +265,8 @@ class Evidence:
 
     def _absolute(self, seen: Bin) -> None:
         errors = seen.tables[0]
-        self.down_table = self.down_table.plus(errors)
-        self.down.multiply(self.coins["down"].factors(errors.canary, errors.bad_canary, self._power))
+        for place, down in self.downs.items():
+            down.see(seen.tables[place], self._power)
         for name, (requests, bad) in {"errors": errors[:2], "slow": seen.slow}.items():
             self.above[name].multiply(self.coins[f"above {name}"].factors(requests, bad, self._power))
             self.above[name].cap(HOLD_MOST)
@@ -276,11 +280,12 @@ class Evidence:
         self._pending, self._pending_seconds = [Table()] * len(STREAMS), 0.0
         warm = self.seconds - seconds >= self.rules.warm_up - 1e-9
         factors = [self._factors(table, *odds) for table, odds in zip(pending, self.bets, strict=True)]
-        self.error_rate_apart.multiply(factors[0])
-        if not warm and not self.rules.warm_up_errors:
-            factors[0] = [0.0] * len(factors[0])
-        if not warm:
-            factors[1:] = [[0.0] * len(latency) for latency in factors[1:]]
+        for place, down in self.downs.items():
+            if place != SMALL or place not in self.rules.expected:
+                down.apart.multiply(factors[place])
+        for place in range(len(STREAMS)):
+            if place in self.rules.expected or not (warm or self._judged_cold(place)):
+                factors[place] = [0.0] * len(factors[place])
         self.comparison.multiply([factor for stream in factors for factor in stream])
         # The first bin of a burst may hold only the end of it: it earns no time.
         self._ceiling += self.rules.growth * seconds if self.log_e > ROUNDING else 0.0
@@ -294,12 +299,25 @@ class Evidence:
         else:
             self.window.add(pending, seconds, growth)
 
+    def _judged_cold(self, place: int) -> bool:
+        """Whether a stream counts while the canary warms up."""
+        return place not in LATENCY and self.rules.warm_up_errors
+
     def _factors(self, table: Table, odds: tuple[float, ...], tolerated: float) -> list[float]:
         made = bet(table)
         if not made.size:
             return [0.0] * len(odds)
         base = log_likelihood(made, tolerated)
         return [self._power * (log_likelihood(made, psi) - base) for psi in odds]
+
+
+def _bets(place: int, tolerance: float) -> tuple[tuple[float, ...], float]:
+    """Return the odds ratios bet on in a stream and the one that is tolerated: all of the former are above it."""
+    if place in LATENCY:
+        return tuple(LATENCY_ODDS), 1.0
+    tolerated = tolerance if place == ERRORS else max(MIX_TOLERANCE, tolerance)
+    stretch = max(1.0, tolerated / (_ODDS_TOLERANCE if place == ERRORS else MIX_TOLERANCE))
+    return tuple(odds * stretch for odds in ERROR_ODDS), tolerated
 
 
 def _shares(limit: float, factors: tuple[float, ...]) -> tuple[float, ...]:

@@ -8,16 +8,21 @@ canary with stable in the same second (``evidence``).  Where there is nothing to
 from __future__ import annotations
 
 import math
+from collections import Counter
+from dataclasses import replace
 from typing import Protocol
 
+from dawsos.analysis.deaths import DEATH_DIM, Deaths
 from dawsos.analysis.measures import error_rate, quantile
 from dawsos.analysis.proof import proof_at_once, unusable
 from dawsos.analysis.statistical import sentences
-from dawsos.analysis.statistical.evidence import STREAMS, Bin, Evidence, Rules
-from dawsos.analysis.statistical.latency import Edge, History, above, choose_edges, tables
+from dawsos.analysis.statistical.answers import SmallEdge, answer_tables, choose_small, most_named
+from dawsos.analysis.statistical.evidence import REDIRECTED, REFUSED, SMALL, STREAMS, Bin, Evidence, Rules
+from dawsos.analysis.statistical.latency import Edge, History, choose_edges
 from dawsos.analysis.statistical.statistics import Table
+from dawsos.analysis.statistical.waiting import Both
 from dawsos.analysis.thresholds import Recent, Thresholds, twice_as_often
-from dawsos.model.policy import RolloutPolicy
+from dawsos.model.policy import Expected, RolloutPolicy
 from dawsos.model.rollout import Conclusion, Counts, Judgement, Reading, Sample
 from dawsos.model.status import Cause
 
@@ -25,6 +30,7 @@ SLOW_SHARE = 0.05
 _PATIENCE = 120.0
 # An e-value of which nothing more is to be said.
 _MOST = 20.0
+_EXPECTED: dict[Expected, int] = {"4xx": REFUSED, "3xx": REDIRECTED, "bodies": SMALL}
 
 
 class Judge(Protocol):
@@ -45,6 +51,7 @@ def rules_of(policy: RolloutPolicy) -> Rules:
         cluster=policy.requests_per_user,
         warm_up=policy.warm_up.duration,
         warm_up_errors=policy.warm_up.errors,
+        expected=frozenset(_EXPECTED[kind] for kind in policy.expect),
         # Suspicion that gets no worse must not last until the deadline.
         patience=min(_PATIENCE, policy.no_data_deadline / 2),
     )
@@ -60,30 +67,43 @@ class Statistical:
         self._recent = Recent(max(1, round(policy.check_interval / policy.tick)))
         self._history = History()
         self._edges: tuple[Edge, ...] = ()
+        self._small: SmallEdge | None = None
+        self._latency = Both()
+        self._codes: Counter[str] = Counter()
+        self._deaths = Deaths(policy)
         self._weight = self._top = 0
         self._step = Table()
 
     def observe(self, sample: Sample) -> Judgement:
         """Take in one more sample.  A sample at weight 0 only teaches what stable is like."""
+        self._deaths.observe(sample)
         if self._first or sample.weight >= 100:
-            judgement = self._soak.observe(sample)
-            why = "first release" if self._first else "all traffic is on the canary"
-            note = f"{judgement.reason} (nothing to compare with: {why}; thresholds watch)"
-            return Judgement(**{**judgement.__dict__, "reason": note})
+            return self._watch(sample)
         recent = self._recent.add(Counts() if unusable(sample) else sample.canary)
         trouble = unusable(sample)
         if not trouble:
             self._learn(sample)
         return Judgement.of(
-            proof_at_once(sample) or self._conclude(trouble),
+            proof_at_once(sample) or self._deaths.proof() or self._conclude(trouble),
             error_rate=error_rate(recent),
             p95=quantile(recent, 0.95),
             requests=recent.requests,
             tests=self._readings(),
-            suspected=self._evidence.suspected,
-            dim_factor=self._evidence.dim_factor,
+            suspected=self._evidence.suspected or self._deaths.suspected,
+            dim_factor=min(self._evidence.dim_factor, DEATH_DIM if self._deaths.suspected else 1.0),
             proven=self._evidence.within_limits,
         )
+
+    def _watch(self, sample: Sample) -> Judgement:
+        """Judge without a comparator: the thresholds, and processes that die."""
+        judgement = self._soak.observe(sample)
+        why = "first release" if self._first else "all traffic is on the canary"
+        note = f"{judgement.reason} (nothing to compare with: {why}; thresholds watch)"
+        if self._first or judgement.verdict == "failing":
+            return replace(judgement, reason=note)
+        found = self._deaths.proof() or self._deaths.doubt() or Conclusion(judgement.verdict, note, judgement.cause)
+        dim = DEATH_DIM if self._deaths.suspected else 1.0
+        return replace(judgement, **found.__dict__, suspected=self._deaths.suspected, dim_factor=dim)
 
     def _learn(self, sample: Sample) -> None:
         evidence = self._evidence
@@ -91,20 +111,24 @@ class Statistical:
             if sample.weight != self._weight or evidence.epoch_over():
                 # Only here no bin is open, and only the past decides.
                 self._edges = choose_edges(self._history.counts, self._policy.latency_tolerance)
+                self._small = choose_small(self._history.counts)
             if sample.weight > self._top:
                 self._top, self._step = sample.weight, Table()
+                self._codes.clear()
             self._weight = sample.weight
             canary, stable = sample.canary, sample.stable
             errors = Table(canary.requests, canary.errors, stable.requests, stable.errors)
             self._step = self._step.plus(errors)
-            slow = (canary.latency[-1][1] if canary.latency else 0, above(canary, self._policy.p95))
-            evidence.observe(Bin(sample.seconds, sample.weight, (errors, *tables(self._edges, canary, stable)), slow))
+            self._codes.update(canary.codes)
+            latency, slow = self._latency.tables(self._edges, self._policy.p95, canary, stable)
+            answers = answer_tables(canary, stable, self._small, evidence.rules.expected)
+            evidence.observe(Bin(sample.seconds, sample.weight, (errors, *latency, *answers), slow))
         self._history.add(sample.stable)
 
     def _conclude(self, trouble: str) -> Conclusion:
         evidence, policy = self._evidence, self._policy
         if evidence.failing:
-            reason, worth, limit = sentences.against(evidence, self._edges), evidence.log_e, evidence.rules.proof
+            reason, worth, limit = self._against(), evidence.log_e, evidence.rules.proof
             return Conclusion(
                 "failing", reason, Cause.WORSE_THAN_STABLE, "evidence", math.exp(min(worth, _MOST)), math.exp(limit)
             )
@@ -117,8 +141,11 @@ class Statistical:
 
     def _doubt(self) -> Conclusion | None:
         evidence, policy = self._evidence, self._policy
+        dying = self._deaths.doubt()
+        if dying:
+            return dying
         if evidence.suspected:
-            return Conclusion("inconclusive", f"suspicion: {sentences.against(evidence, self._edges)}")
+            return Conclusion("inconclusive", f"suspicion: {self._against()}")
         if evidence.above_limit:
             return Conclusion("inconclusive", sentences.above_limit(evidence.above_limit, self._step, policy))
         if self._step.canary < policy.min_requests:
@@ -127,6 +154,9 @@ class Statistical:
         if policy.advance == "evidence" and not evidence.within_limits:
             return Conclusion("inconclusive", sentences.unproven(self._step, policy))
         return None
+
+    def _against(self) -> str:
+        return sentences.against(self._evidence, self._edges, most_named(self._codes.items()))
 
     def _readings(self) -> tuple[Reading, ...]:
         return sentences.readings(self._evidence, self._step, STREAMS)

@@ -10,7 +10,6 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dawsos.analysis.measures import total
 from dawsos.analysis.statistical.evidence import LATENCY_QUANTILES
 from dawsos.analysis.statistical.statistics import Table
 from dawsos.model.rollout import Counts
@@ -19,6 +18,8 @@ from dawsos.model.rollout import Counts
 FORGIVEN = 1.17
 _ENOUGH = 200
 _MOST = 20_000
+
+Histogram = tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,21 @@ def above(counts: Counts, edge: float) -> int:
 
 
 class History:
-    """Stable's latencies so far; old ones fade, so that the edges follow the day."""
+    """Stable's latencies and sizes so far; old ones fade, so that the edges follow the day."""
 
     def __init__(self) -> None:
         self.counts = Counts()
 
     def add(self, stable: Counts) -> None:
         """Take in one sample."""
-        if self.counts.latency and [e for e, _ in self.counts.latency] != [e for e, _ in stable.latency]:
-            self.counts = Counts()
-        self.counts = total((self.counts, Counts(latency=stable.latency)))
-        if self.counts.latency and self.counts.latency[-1][1] > _MOST:
-            self.counts = Counts(latency=tuple((edge, count // 2) for edge, count in self.counts.latency))
+        past = self.counts
+        self.counts = Counts(latency=_joined(past.latency, stable.latency), sizes=_joined(past.sizes, stable.sizes))
+
+
+def _joined(past: Histogram, new: Histogram) -> Histogram:
+    """Return the sum, halved when it is large; a histogram with other edges begins anew."""
+    if not new:
+        return past
+    before = [count for _, count in past] if [e for e, _ in past] == [e for e, _ in new] else [0] * len(new)
+    part = 2 if before[-1] + new[-1][1] > _MOST else 1
+    return tuple((edge, (old + count) // part) for old, (edge, count) in zip(before, new, strict=True))

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dawsos.analysis.statistical.evidence import Bin, Evidence
+from dawsos.analysis.statistical.evidence import REFUSED, STREAMS, Bin, Evidence
 from dawsos.analysis.statistical.judge import SLOW_SHARE, rules_of
 from dawsos.analysis.statistical.latency import choose_edges
 from dawsos.analysis.statistical.statistics import Table
@@ -26,22 +26,27 @@ _HEALTHY = 60
 
 @dataclass(frozen=True)
 class Baseline:
-    """The stable release's traffic: ``rate`` requests a second, the share of errors, its latencies."""
+    """The stable release's traffic: ``rate`` requests a second, the share of errors, its latencies, and the share that is refused
+    (4xx; None: not told)."""
 
     rate: float
     errors: float
     latency: Counts
+    refused: float | None = None
 
     @classmethod
     def of(cls, seen: Counts, seconds: float) -> Baseline:
         """Return what ``seconds`` of stable's traffic say.  Half an error is added: none seen is not none ever."""
-        return cls(seen.requests / seconds if seconds > 0 else 0.0, (seen.errors + 0.5) / (seen.requests + 1), seen)
+        rate = seen.requests / seconds if seconds > 0 else 0.0
+        refused = (seen.codes["4xx"] + 0.5) / (seen.requests + 1) if "4xx" in seen.codes else None
+        return cls(rate, (seen.errors + 0.5) / (seen.requests + 1), seen, refused)
 
 
 @dataclass(frozen=True)
 class StepPower:
     """What one step finds.  ``smallest_error`` is the lowest share of errors found within the step, ``smallest_slowdown`` the
-    least factor on every latency; None: none is.  ``errors`` are (share, seconds until found or None)."""
+    least factor on every latency, ``smallest_refused`` the lowest share of refusals; None: none is.  ``errors`` are (share, seconds
+    until found or None)."""
 
     weight: int
     seconds: float
@@ -49,6 +54,7 @@ class StepPower:
     smallest_error: float | None
     smallest_slowdown: float | None
     errors: tuple[tuple[float, float | None], ...]
+    smallest_refused: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def sentences(found: Power) -> tuple[str, ...]:
     """Return one line a step, for a person."""
     return tuple(
         f"{step.weight} % for {step.seconds:g} s, about {step.requests:,} requests: finds errors from "
-        f"{_share(step.smallest_error)} on and slow-downs from {_factor(step.smallest_slowdown)} on; "
+        f"{_share(step.smallest_error)} on and slow-downs from {_factor(step.smallest_slowdown)} on; {_refused(found.usual, step)}"
         + ", ".join(f"{share:.0%} errors {_time(seconds)}" for share, seconds in step.errors)
         for step in found.steps
     )
@@ -83,6 +89,11 @@ def _step(policy: RolloutPolicy, usual: Baseline, step: LadderStep) -> StepPower
     def slower(factor: float) -> float | None:
         return _until_found(policy, usual, step, lambda weight: _tables(policy, usual, weight, usual.errors, factor))
 
+    def refused(share: float) -> float | None:
+        return _until_found(
+            policy, usual, step, lambda weight: _tables(policy, usual, weight, usual.errors, 1.0, refused=share)
+        )
+
     return StepPower(
         step.weight,
         step.duration,
@@ -90,6 +101,7 @@ def _step(policy: RolloutPolicy, usual: Baseline, step: LadderStep) -> StepPower
         _smallest(usual.errors, errors),
         next((factor for factor in SLOWDOWNS if slower(factor) is not None), None),
         tuple((share, errors(share)) for share in ERRORS),
+        None if usual.refused is None or "4xx" in policy.expect else _smallest(usual.refused, refused),
     )
 
 
@@ -124,14 +136,19 @@ def _until_found(
     return None
 
 
-def _tables(policy: RolloutPolicy, usual: Baseline, weight: int, errors: float, slower: float) -> tuple[Table, ...]:
+def _tables(
+    policy: RolloutPolicy, usual: Baseline, weight: int, errors: float, slower: float, *, refused: float | None = None
+) -> tuple[Table, ...]:
     """Return the mean counts of one second."""
     canary, stable = usual.rate * weight / 100, usual.rate * (100 - weight) / 100
     tables = [_table(canary, errors, stable, usual.errors)]
     for edge in choose_edges(usual.latency, policy.latency_tolerance):
         slow, expected = _above(usual.latency, edge.canary / slower), _above(usual.latency, edge.stable)
         tables.append(_table(canary, slow, stable, expected))
-    return (*tables, *[Table()] * (4 - len(tables)))
+    tables += [Table()] * (len(STREAMS) - len(tables))
+    if usual.refused is not None:
+        tables[REFUSED] = _table(canary, usual.refused if refused is None else refused, stable, usual.refused)
+    return tuple(tables)
 
 
 def _table(canary: float, bad: float, stable: float, usual: float) -> Table:
@@ -158,7 +175,8 @@ def _above(latency: Counts, edge: float) -> float:
 def _warnings(policy: RolloutPolicy, usual: Baseline, steps: tuple[StepPower, ...]) -> list[str]:
     if not usual.rate:
         return ["no traffic was seen: no step can find anything"]
-    found = [
+    found = [f"not compared, because the release means it: {kind} {change}" for kind, change in policy.expect.items()]
+    found += [
         f"{step.weight} %: no share of errors can be found in {step.seconds:g} s with {step.requests} requests"
         for step in steps
         if step.smallest_error is None
@@ -187,6 +205,12 @@ def _needed(policy: RolloutPolicy) -> int:
 
 def _share(share: float | None) -> str:
     return "no share" if share is None else f"{share:.2%}" if share < 0.1 else f"{share:.0%}"
+
+
+def _refused(usual: Baseline, step: StepPower) -> str:
+    if usual.refused is None:
+        return ""
+    return "" if step.smallest_refused is None else f"refusals (4xx) from {_share(step.smallest_refused)} on; "
 
 
 def _factor(factor: float | None) -> str:

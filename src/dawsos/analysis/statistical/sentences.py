@@ -5,26 +5,47 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from dawsos.analysis.statistical.evidence import HOLD, PLAINLY_DOWN, Evidence
+from dawsos.analysis.statistical.down import PLAINLY_DOWN
+from dawsos.analysis.statistical.evidence import ERRORS, HOLD, REDIRECTED, REFUSED, SMALL, Evidence
 from dawsos.analysis.statistical.latency import Edge
 from dawsos.analysis.statistical.statistics import Table, confidence
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.rollout import Reading
 
+# What a canary does too often, and what is said of its requests when it does little else.
+_OFTEN = {
+    ERRORS: "answers with an error",
+    REFUSED: "refuses requests (4xx)",
+    REDIRECTED: "redirects (3xx)",
+    SMALL: "answers with a body smaller than nearly all of stable's",
+}
+_DOWN = {
+    ERRORS: "requests failed",
+    REFUSED: "requests were refused (4xx)",
+    REDIRECTED: "requests were redirected (3xx)",
+    SMALL: "bodies were smaller than nearly all of stable's",
+}
 
-def against(evidence: Evidence, edges: Sequence[Edge]) -> str:
-    """Return what speaks against the canary most, with counts of both versions and how likely it is luck."""
-    table = evidence.window.tables[evidence.leading]
+
+def against(evidence: Evidence, edges: Sequence[Edge], codes: str = "") -> str:
+    """Return what speaks against the canary most, with counts of both versions and how likely it is luck.
+
+    ``codes`` names the code that the canary answered most at this weight.
+    """
+    leading = evidence.leading
+    table = evidence.window.tables[leading]
     if evidence.plainly_down and evidence.log_e < evidence.rules.proof:
-        table = evidence.down_table
-        failed = f"{_of(table.bad_canary, table.canary)} requests failed"
-        return f"the canary is down: {failed}, {_of(table.bad_stable, table.stable)} of stable's"
+        place, down = next((place, down) for place, down in evidence.downs.items() if down.proven)
+        failed = f"{_of(down.table.bad_canary, down.table.canary)} {_DOWN[place]}"
+        usual = _of(down.table.bad_stable, down.table.stable)
+        return f"the canary is down: {failed}{_named(place, codes)}, {usual} of stable's"
     seconds = f"in the last {evidence.window.seconds:.0f} s"
     luck = f"a healthy canary looks so bad in fewer than 1 of {_round(math.exp(evidence.log_e)):,} rollouts"
-    if evidence.leading == 0 or not edges:
+    if leading in _OFTEN or not edges:
+        what = f"{_OFTEN.get(leading, _OFTEN[ERRORS])}{_named(leading, codes)}"
         counts = f"{_of(table.bad_canary, table.canary)} requests against {_of(table.bad_stable, table.stable)}"
-        return f"the canary answers with an error {_times(table)} stable does: {counts} {seconds}; {luck}"
-    edge = edges[evidence.leading - 1]
+        return f"the canary {what} {_times(table)} stable does: {counts} {seconds}; {luck}"
+    edge = edges[leading - 1]
     slow = f"{_of(table.bad_canary, table.canary)} requests took longer than {_latency(edge.canary)}"
     usual = f"{_of(table.bad_stable, table.stable)} of stable's longer than {_latency(edge.stable)}"
     return f"the canary is slower than stable: {slow}, {usual} {seconds}; {luck}"
@@ -70,12 +91,17 @@ def readings(evidence: Evidence, step: Table, names: Sequence[str]) -> tuple[Rea
         share = table.bad_canary / table.canary if table.canary else None
         compared = table.bad_stable / table.stable if table.stable else None
         made.append(Reading(name, wealth, rules.proof, share, None, None, table.canary, table.bad_canary, compared))
-    made.append(Reading(f"fails more than {PLAINLY_DOWN:.0%}", evidence.down.log_wealth(), rules.fast_proof))
+    failing = evidence.downs[ERRORS]
+    made.append(Reading(f"fails more than {PLAINLY_DOWN:.0%}", failing.share.log_wealth(), failing.proof))
     for name, label in (("errors", "errors above the limit"), ("slow", "slower than the limit")):
         made.append(Reading(label, evidence.above[name].log_wealth(), HOLD))
     for name, label in (("errors", "errors below the limit"), ("slow", "as fast as the limit")):
         made.append(Reading(label, evidence.below[name].log_wealth(), -math.log(rules.beta)))
     return tuple(made)
+
+
+def _named(place: int, codes: str) -> str:
+    return f" ({codes} at this weight)" if codes and place == REFUSED else ""
 
 
 def _times(table: Table) -> str:

@@ -1,0 +1,75 @@
+"""The simulated proxy tells who waits, and many rollouts are counted as one is."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+
+from dawsos.analysis.simulation.contest import contest
+from dawsos.analysis.simulation.scenarios import World, parse_scenario
+from dawsos.analysis.simulation.waiting import HANG, Usual, Version, Waiting, age_of
+from dawsos.analysis.statistical.waiting import Usual as OneUsual
+from dawsos.analysis.statistical.waiting import Waiting as OneWaiting
+from dawsos.model.policy import LadderStep, RolloutPolicy
+from dawsos.model.rollout import Counts
+
+
+def test_what_hangs_waits_for_half_a_minute_and_is_told_by_its_age() -> None:
+    generator, version = np.random.default_rng(1), Version(1, 0.3)
+    seen = []
+    for second in range(HANG + 3):
+        version.tick(second, np.array([10]), 1.0 if second == 0 else 0.0, generator)
+        one, two = (int(older[0]) for older in version.waiting(second))
+        seen.append((one, two, int(version.released[0])))
+    assert seen[0] == (0, 0, 0)
+    assert seen[1] == (10, 0, 0)
+    assert seen[2:HANG] == [(10, 10, 0)] * (HANG - 2)
+    assert seen[HANG:] == [(0, 0, 10), (0, 0, 0), (0, 0, 0)]
+
+
+def test_many_are_counted_as_one_is() -> None:
+    rnd = random.Random(3)
+    one, many = OneWaiting(), Waiting(2, 1)
+    single, usual = OneUsual(), Usual(1)
+    for _ in range(300):
+        old = rnd.randint(0, 9)
+        older = rnd.randint(0, old)
+        fast, slow, slower, under_way = (
+            rnd.randint(0, 20),
+            rnd.randint(0, 4),
+            rnd.randint(0, 4),
+            old + rnd.randint(0, 20),
+        )
+        shown = Counts(
+            fast + slow + slower,
+            latency=((1.0, fast), (2.0, fast + slow), (math.inf, fast + slow + slower)),
+            under_way=under_way,
+            waiting=((1.0, old), (2.0, older)),
+        )
+        count = rnd.random() < 0.8
+        alone = [bad for _, bad in one.passed(shown, [1.0, 2.0], count=count)]
+        columns = [np.array([value]) for value in (slow + slower, slower, old, older, under_way)]
+        together = many.passed(columns[:2], columns[2:4], columns[4], np.array([count]))
+        assert [int(found[0]) for found in together] == alone
+        assert bool(usual.exceeded(columns[4], np.array([shown.requests]))[0]) == single.exceeded(shown)
+
+
+def test_an_edge_has_the_bound_of_the_next_whole_second() -> None:
+    assert [age_of(edge) for edge in (0.1, 1.0, 1.2, 1.8)] == [0, 0, 1, 1]
+
+
+def test_what_hangs_is_found_while_it_hangs_and_what_hangs_on_both_is_nobody_s_fault() -> None:
+    policy = RolloutPolicy(
+        ladder=tuple(LadderStep(weight=w, duration=60) for w in (10, 100)),
+        error_rate=0.005,
+        p95=1.2,
+        no_data_deadline=60,
+    )
+    (found,) = contest(World(), parse_scenario("hang=20%"), [("ours", policy)], 20, seed=1)
+    assert found.rolled_back == 1.0
+    assert found.median is not None
+    assert found.median < HANG
+    (both,) = contest(World(), parse_scenario("hang-both=20%"), [("ours", policy)], 20, seed=1)
+    assert not any(time < 60 for time in both.times)
