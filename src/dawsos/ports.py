@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,6 +64,11 @@ class LoadGenerator(Protocol):
 
     async def start(self) -> None:
         """Begin to send, and return when it does.  Raises InfrastructureError when it cannot."""
+        ...
+
+    def seen(self) -> Mapping[str, tuple[int, int]]:
+        """Return deployment -> requests that it ended so far, and how many of them have no whole answer or one that is 5xx; under ""
+        what no answer told the deployment of."""
         ...
 
     async def stop(self) -> dict[str, Any]:

@@ -152,3 +152,34 @@ def test_the_caller_s_folder_is_not_on_its_path(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "json.py").write_text("raise SystemExit('the project took the place of a library')\n")
     monkeypatch.chdir(tmp_path)
     assert asyncio.run(for_a_while(LoadProcess(NOWHERE, load(50)), 0.1))["seconds"] > 0
+
+
+def test_it_tells_meanwhile_which_deployment_answered_and_how() -> None:
+    """The server tells in a header who it is: one deployment answers, the other breaks off after its headers."""
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        good = asked[-1].startswith(b"GET /a")
+        who, length = (b"d0", 2) if good else (b"d1", 9)
+        writer.write(b"HTTP/1.1 200 OK\r\nx-dawsos-deployment: %s\r\ncontent-length: %d\r\n\r\nok" % (who, length))
+        writer.close()
+
+    async def seen() -> dict[str, tuple[int, int]]:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            sender = LoadProcess(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", load(40))
+            await sender.start()
+            try:
+                async with asyncio.timeout(20):
+                    while sender.seen().keys() != {"d0", "d1"}:
+                        await asyncio.sleep(0.05)
+                return sender.seen()
+            finally:
+                await sender.stop()
+
+    found = asyncio.run(seen())
+    assert found["d0"][0] >= 1
+    assert found["d0"][1] == 0
+    assert found["d1"][0] == found["d1"][1] >= 1
+    assert all(b"x-dawsos-tell: deployment" in head for head in asked)

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from dawsos.adapters.http import HttpClient
+from dawsos.model.names import TELL, TOLD
 from dawsos.model.policy import CrashLoop
 from dawsos.model.rollout import Counts, Sample
 from dawsos.platforms.local import envoy_config
@@ -57,7 +58,7 @@ class Client:
         return seen
 
     async def _connection(self, method: str, path: str, left: Iterator[int], seen: Seen) -> None:
-        request = f"{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n{envoy_config.TELL}: deployment\r\n\r\n"
+        request = f"{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n{TELL}: deployment\r\n\r\n"
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             for _ in left:
@@ -82,7 +83,7 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[str, int]:
         await reader.readexactly(2)
     else:
         await reader.readexactly(int(headers.get("content-length", 0)))
-    return headers.get(envoy_config.TOLD, ""), int(head[0].split(" ")[1])
+    return headers.get(TOLD, ""), int(head[0].split(" ")[1])
 
 
 class Stand:

@@ -450,6 +450,9 @@ def test_a_canary_that_nobody_watches_loses_its_traffic_before_the_load_is_await
     weights: list[tuple[str, int]] = []
 
     class SlowLoad:
+        def seen(self) -> dict[str, tuple[int, int]]:
+            return {}
+
         async def stop(self) -> dict[str, Any]:
             weights.append(("load stopped", paper.production.roles.weight))
             return {}

@@ -26,11 +26,13 @@ _CHARSET = re.compile(r"charset=\"?([^\s;\"]+)", re.IGNORECASE)
 
 class HttpError(Exception):
     """No usable answer.  ``kind`` is ``cannot connect``, ``disconnected``, ``incomplete answer``, ``timeout``, ``too large``,
-    ``invalid answer``, ``invalid address`` or ``status N``; the message has the detail as well."""
+    ``invalid answer``, ``invalid address`` or ``status N``; the message has the detail as well.  ``headers`` are those of an
+    answer that broke off after them, in lower case."""
 
-    def __init__(self, kind: str, detail: str = "") -> None:
+    def __init__(self, kind: str, detail: str = "", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{kind}: {detail}" if detail else kind)
         self.kind = kind
+        self.headers: Mapping[str, str] = headers or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +120,18 @@ class HttpClient:
             ))  # fmt: skip
 
     async def _send(self, request: AbstractAsyncContextManager[aiohttp.ClientResponse]) -> Response:
+        named: dict[str, str] = {}
         try:
             async with request as answer:
-                body = await self._read(answer)
                 named = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
-                return Response(answer.status, named, body)
+                return Response(answer.status, named, await self._read(answer))
         except HttpError:
             raise
         except Exception as error:
             kind = _kind(error)
             if not kind:
                 raise
-            raise HttpError(kind, str(error)) from error
+            raise HttpError(kind, str(error), named) from error
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         if self._largest is None:

@@ -9,11 +9,13 @@ import itertools
 import socket
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.errors import BadInput
+from dawsos.model.names import TELL, TOLD
 from dawsos.model.policy import Load, LoadRequest
 
 _MOST_AT_ONCE = 256
@@ -50,6 +52,8 @@ class OpenLoopLoad:
         self.failed = 0
         self.skipped = 0
         self.failures: Counter[str] = Counter()
+        # Deployment that answered ("" where nobody told) -> requests that ended, and those without a whole answer or with 5xx.
+        self.seen: dict[str, list[int]] = {}
         self.latencies: deque[float] = deque(maxlen=100_000)
         self._requests = _mix(load.requests)
         self._client = HttpClient(url, timeout=_PATIENCE, connections=_MOST_AT_ONCE)
@@ -113,17 +117,24 @@ class OpenLoopLoad:
             task.add_done_callback(self._flying.discard)
 
     async def _one(self, request: LoadRequest, due: float) -> None:
-        headers = self._bearer if request.authenticated else {}
+        headers = {TELL: "deployment", **(self._bearer if request.authenticated else {})}
         self.sent += 1
         try:
             response = await self._client.request("GET", request.path, headers=headers)
             failure = str(response.status) if response.status >= 400 else ""
+            self._saw(response.headers, response.status >= 500)
         except HttpError as error:
             failure = error.kind
+            self._saw(error.headers, True)
         if failure:
             self.failed += 1
             self.failures[f"{request.path}: {failure}"] += 1
         self.latencies.append(time.monotonic() - due)
+
+    def _saw(self, headers: Mapping[str, str], failed: bool) -> None:
+        counts = self.seen.setdefault(headers.get(TOLD, ""), [0, 0])
+        counts[0] += 1
+        counts[1] += failed
 
 
 def _mix(requests: tuple[LoadRequest, ...]) -> list[LoadRequest]:

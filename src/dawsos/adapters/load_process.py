@@ -2,7 +2,8 @@
 
 Run as ``python -m dawsos.adapters.load_process``.  The first line of standard input says what to send (JSON with ``url``,
 ``load``, ``token``); every other line is a new rate in requests a second.  The load ends when standard input closes, also when
-the caller was killed.  Standard output has the line ``ready`` and, at the end, the outcome of the load as JSON.
+the caller was killed.  Standard output has the line ``ready``, a line of JSON with what was seen so far every half second and, at
+the end, the outcome of the load as JSON.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _READY_WITHIN = 30.0
 # Requests in flight are awaited for 5 s (see ``OpenLoopLoad.stop``); the rest is for a busy machine.
 _ENDED_WITHIN = 15.0
 _MODULE = "dawsos.adapters.load_process"
+_TELLS_EVERY = 0.5
 
 
 class LoadProcess:
@@ -34,6 +36,15 @@ class LoadProcess:
         self._order = {"url": url, "load": load.model_dump(mode="json"), "token": token}
         self._rate = load.rate
         self._process: asyncio.subprocess.Process | None = None
+        self._heard: asyncio.Task[bytes] | None = None
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def seen(self) -> dict[str, tuple[int, int]]:
+        """Return deployment -> requests that it ended and the failed ones among them, half a second old at most.
+
+        A failed one has no whole answer, or one that is 5xx.  Under "" is what no answer told the deployment of.
+        """
+        return dict(self._seen)
 
     async def start(self) -> None:
         """Begin to send, and return when the process does.  Raises InfrastructureError when it does not begin."""
@@ -57,6 +68,7 @@ class LoadProcess:
             raise InfrastructureError(
                 f"the load did not start: {output[1][-300:] or 'it printed nothing'}", fix="ship again"
             )
+        self._heard = asyncio.create_task(self._hear(self._process.stdout))
 
     @property
     def rate(self) -> float:
@@ -81,8 +93,17 @@ class LoadProcess:
         if self._process is not None and self._process.stdin is not None and self._process.returncode is None:
             self._process.stdin.write(line.encode() + b"\n")
 
+    async def _hear(self, lines: asyncio.StreamReader | None) -> bytes:
+        """Read what it says until it ends; return its last line."""
+        last = b""
+        while lines is not None and (line := await lines.readline()):
+            last = line
+            with contextlib.suppress(ValueError, LookupError, AttributeError, TypeError):
+                self._seen = {str(who): (int(all_), int(bad)) for who, (all_, bad) in json.loads(line)["seen"].items()}
+        return last
+
     async def _end(self) -> tuple[str, str]:
-        """Close its input, wait for it, and return what it said on both streams."""
+        """Close its input, wait for it, and return what it said at last, and on its second stream."""
         process, self._process = self._process, None
         if process is None:
             return "", ""
@@ -90,11 +111,25 @@ class LoadProcess:
             process.stdin.close()
         try:
             async with asyncio.timeout(_ENDED_WITHIN):
-                printed = await process.communicate()
+                printed = await self._rest(process)
         except TimeoutError:
             process.kill()
-            printed = await process.communicate()
+            printed = await self._rest(process)
         return printed[0].decode(errors="replace"), printed[1].decode(errors="replace")
+
+    async def _rest(self, process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+        if self._heard is None:
+            return await process.communicate()
+        last = await asyncio.shield(self._heard)
+        errors = await process.stderr.read() if process.stderr is not None else b""
+        await process.wait()
+        return last, errors
+
+
+async def _tell(load: OpenLoopLoad) -> None:
+    while True:
+        await asyncio.sleep(_TELLS_EVERY)
+        print(json.dumps({"seen": load.seen}), flush=True)
 
 
 async def _serve() -> None:
@@ -107,8 +142,10 @@ async def _serve() -> None:
     load = OpenLoopLoad(order["url"], Load.model_validate(order["load"]), order["token"])
     await load.start()
     print("ready", flush=True)
+    telling = asyncio.create_task(_tell(load))
     while line := await lines.readline():
         load.rate = float(line)
+    telling.cancel()
     await load.stop()
     print(json.dumps(load.outcome()), flush=True)
 

@@ -35,3 +35,7 @@ STATEMENT_KEY = "statement.json"
 def statement_name(digest: str) -> str:
     """Return the name of the ConfigMap with the signed statement about the image ``digest``."""
     return f"dawsos-statement-{digest.removeprefix('sha256:')}"
+
+
+# A request with the first header asks which deployment answers; a proxy of this tool tells it in the second.
+TELL, TOLD = "x-dawsos-tell", "x-dawsos-deployment"

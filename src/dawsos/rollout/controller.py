@@ -31,7 +31,7 @@ from dawsos.model.events import (
     WeightIntended,
 )
 from dawsos.model.policy import RolloutPolicy
-from dawsos.model.rollout import Decision, Judgement, Sample
+from dawsos.model.rollout import Client, Decision, Judgement, Sample
 from dawsos.model.run import RolloutRecord
 from dawsos.model.status import RolloutDecision, RolloutOutcome
 from dawsos.platforms.contract import Telemetry, Traffic
@@ -102,7 +102,8 @@ async def move_to_stable(traffic: Traffic, clock: Clock) -> None:
 
 @dataclass
 class Controller:
-    """Walks one canary up the ladder.  ``promote`` makes it the stable release once it is decided."""
+    """Walks one canary up the ladder.  ``promote`` makes it the stable release once it is decided; ``client`` tells what the tool's
+    own load saw since the last time."""
 
     stage: str
     policy: RolloutPolicy
@@ -113,6 +114,7 @@ class Controller:
     promote: Callable[[], Awaitable[None]]
     renew_lease: Callable[[float], Awaitable[None]]
     on_weight: Callable[[int], None] = lambda _weight: None
+    client: Callable[[], Client | None] = lambda: None
     keeping: Keeping = field(default_factory=NotKept)
     first: bool = False
     seen: int = 0
@@ -192,6 +194,7 @@ class Controller:
 
     async def _tick(self, judge: Judge, state: LadderState, started: float) -> Judgement:
         sample = await self.telemetry.sample(self.clock.monotonic() - started, self._weight(state))
+        sample = replace(sample, client=self.client())
         judgement = judge.observe(sample)
         step = self.policy.ladder[state.index].weight
         self.recorder.record(to_fact(sample, judgement, step), self.stage)
@@ -208,6 +211,7 @@ class Controller:
             await self.clock.sleep(self.policy.tick)
             await self.renew_lease(self.policy.lease)
             sample = await self.telemetry.sample(self.clock.monotonic() - started, 0)
+            sample = replace(sample, client=self.client())
             judge.observe(sample)
             watching = Judgement("no_data", "watching the stable release before the first step")
             self.recorder.record(to_fact(sample, watching, 0), self.stage)

@@ -19,11 +19,13 @@ from dawsos.model.names import deployment_id
 from dawsos.model.pipeline import Service
 from dawsos.model.policy import Load, RolloutPolicy
 from dawsos.model.release import Release
+from dawsos.model.rollout import Client
 from dawsos.model.run import RolloutRecord
 from dawsos.model.status import RolloutDecision, RolloutOutcome
 from dawsos.platforms.commands import ServiceCommands, substitute
 from dawsos.platforms.contract import EnvironmentStatus, Platform
 from dawsos.ports import Clock, LoadGenerator, Recorder, Redactor
+from dawsos.rollout.client import ClientView
 from dawsos.rollout.comparing import Caller, Comparing, comparison_evidence, declared_requests, nothing_to_ask
 from dawsos.rollout.controller import Controller, Finished, Keeping, NotKept, record_decision
 from dawsos.rollout.decision import answers_differ, load_failed, not_running, removed, superseded
@@ -172,6 +174,7 @@ async def _watch(
             promote=platform.promote,
             renew_lease=platform.renew_lease,
             on_weight=_load_follows(load, context.policy.load) if first else lambda _weight: None,
+            client=_client(load, record),
             first=first,
             keeping=context.keeping,
         )
@@ -245,6 +248,12 @@ async def _canary_ready(context: RolloutContext, record: RolloutRecord) -> bool:
             return True
         await context.clock.sleep(_READY_PAUSE)
     return False
+
+
+def _client(load: LoadGenerator | None, record: RolloutRecord) -> Callable[[], Client | None]:
+    if load is None:
+        return lambda: None
+    return ClientView(load.seen, record.deployment, record.stable_deployment).since
 
 
 def _load_follows(load: LoadGenerator | None, declared: Load | None) -> Callable[[int], None]:

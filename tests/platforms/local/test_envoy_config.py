@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dawsos.model.names import TELL, TOLD
 from dawsos.platforms.contract import Roles
 from dawsos.platforms.local import envoy_config
 from dawsos.platforms.local.state import Desired, write_desired
@@ -85,9 +86,9 @@ def test_who_asks_is_told_the_deployment_and_the_service_does_not_see_the_questi
     asked, plain = routes[:2], routes[2:]
     for told, usual in zip(asked, plain, strict=True):
         assert told["route"] == usual["route"]
-        assert {"name": envoy_config.TELL, "present_match": True} in told["match"]["headers"]
-        assert told["request_headers_to_remove"] == [envoy_config.TELL]
-        assert told["response_headers_to_add"][0]["header"]["key"] == envoy_config.TOLD
+        assert {"name": TELL, "present_match": True} in told["match"]["headers"]
+        assert told["request_headers_to_remove"] == [TELL]
+        assert told["response_headers_to_add"][0]["header"]["key"] == TOLD
         assert "response_headers_to_add" not in usual
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.files import write_text
+from dawsos.model.names import TELL, TOLD
 from dawsos.platforms.contract import Roles
 from dawsos.platforms.local import tries
 from dawsos.platforms.local.state import read_desired, read_roles, write_roles
@@ -22,8 +23,6 @@ HTTP_PREFIX = "front"
 ROUTES = "traffic"
 FAULT_PREFIX = "fault"
 FAULT_ROUTES = "faults"
-# A request with the first header is answered with the second: the deployment whose replica was asked last.
-TELL, TOLD = "x-dawsos-tell", "x-dawsos-deployment"
 _TYPE = "type.googleapis.com/"
 # Milliseconds: the E12 series, so that neighbouring edges differ by a fifth and the judge sees a canary that is so much
 # slower; with an edge at 1200, the latency objective, so that its check is exact.
@@ -155,7 +154,10 @@ def routes(roles: Roles) -> dict[str, Any]:
 
 
 def _telling(route: dict[str, Any]) -> dict[str, Any]:
-    """Return ``route`` for those who ask which deployment answers: only they get the header, and no replica sees the question."""
+    """Return ``route`` for those who ask which deployment answers: only they get the header, and no replica sees the question.
+
+    It tells the deployment that was tried last, also where Envoy itself made the answer.
+    """
     asked = [*route["match"].get("headers", []), {"name": TELL, "present_match": True}]
     header = {"key": TOLD, "value": tries.DEPLOYMENT_OPERATOR}
     return {
