@@ -59,6 +59,7 @@ SLOW: dict[str, tuple[str, ...]] = {
     "kubernetes": ("python", "-m", "pytest", "-q", "-m", "kubernetes", "--timeout=900", "--durations=25"),
     "keyless": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/e2e/test_keyless.py", "--timeout=900"),
     "exports": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/exports", "--timeout=1800", "--durations=25"),
+    "sensor": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/e2e/test_sensor.py", "--durations=25"),
     "kills": ("python", "-m", "pytest", "-q", "-s", "tests/e2e/test_kill.py"),
 }
 # Left out of the default where there is no cluster to be had.

@@ -1,6 +1,6 @@
 """Every way in which an exchange can end, brought about by a server and counted by a client: the sensor counts the same.
 
-The slow form sends 50,000 requests of each kind (about half an hour): ``pytest -m slow tests/e2e/test_sensor.py``.
+The slow form sends 50,000 requests of each kind: ``./dawsos test sensor``.
 """
 
 from __future__ import annotations

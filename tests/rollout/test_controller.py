@@ -19,7 +19,7 @@ from dawsos.model.events import (
     WeightIntended,
 )
 from dawsos.model.policy import LadderStep, RolloutPolicy
-from dawsos.model.rollout import Drained, Sample
+from dawsos.model.rollout import Client, ClientSide, Drained, Sample
 from dawsos.model.run import RolloutRecord
 from dawsos.model.status import Cause, RolloutDecision
 from dawsos.rollout.controller import Controller, Finished, Keeping
@@ -46,6 +46,7 @@ class World:
         self.leases = 0
         self.announced: list[int] = []
         self.keeping: Keeping | None = None
+        self.client: Client | None = None
         self.recorder.record(
             fact(
                 "rollout_started",
@@ -72,7 +73,7 @@ class World:
         keeping: dict[str, Any] = {"keeping": self.keeping} if self.keeping else {}
         controller = Controller(
             "canary", policy, self.traffic, self.traffic, self.recorder, self.clock, promote, renew, self.announced.append,
-            first=first, seen=seen, **keeping,
+            first=first, seen=seen, client=lambda: self.client, **keeping,
         )  # fmt: skip
         return asyncio.run(controller.run(record))
 
@@ -85,6 +86,13 @@ def test_a_healthy_canary_climbs_every_step_and_is_promoted() -> None:
     assert world.promoted == 1
     assert 60 <= world.clock.elapsed < 70
     assert world.leases > 60
+
+
+def test_what_the_load_saw_is_in_every_sample() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    world.client = Client(ClientSide(4, 1), ClientSide(90, 0))
+    world.run()
+    assert {fact.client for fact in world.facts(RolloutSampled)} == {world.client}
 
 
 def test_a_bad_canary_is_back_after_five_checks() -> None:

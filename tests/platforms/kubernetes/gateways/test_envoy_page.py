@@ -74,9 +74,9 @@ def test_an_answer_of_envoy_itself_is_a_request_and_told_apart() -> None:
 
 
 def test_the_service_s_own_503_and_500_are_errors_once() -> None:
-    assert step(upstream_rq_total=16, rq_5xx=13, rq_503=7) == Counts(
-        10, 10, ((0.01, 0), (0.5, 0), (math.inf, 0)), under_way=1
-    )
+    counts = step(upstream_rq_total=16, rq_5xx=13, rq_503=7)
+    assert (counts.requests, counts.errors, counts.under_way) == (10, 10, 1)
+    assert counts.latency == ((0.01, 0), (0.5, 0), (math.inf, 0))
 
 
 def test_a_reset_before_the_answer_is_one_error_and_one_in_its_middle_as_well() -> None:
@@ -113,3 +113,17 @@ def test_the_filter_asks_for_whole_names() -> None:
     assert not pattern.search("cluster.a-b_c_80.upstream_rq_total")
     assert not pattern.search("cluster.x.external.upstream_rq_5xx")
     assert not pattern.search("cluster.x.upstream_rq_total_more")
+
+
+def test_answers_are_told_by_class_and_named_code_and_faults_by_kind() -> None:
+    line = 'envoy_cluster_upstream_rq{envoy_response_code="404",envoy_cluster_name="ns_echo_80"} 4\n'
+    found = reading(PAGE + line, CLUSTER)
+    assert found is not None
+    counts = difference(NOTHING, found)
+    assert {code: number for code, number in counts.codes.items() if number} == {"2xx": 3, "5xx": 3, "404": 4}
+    assert counts.codes["401"] == 0
+    assert {kind: number for kind, number in counts.faults.items() if number} == {"closed": 3}
+    pattern = re.compile(query([CLUSTER])["filter"])
+    for name in ("upstream_rq_4xx", "upstream_rq_404", "upstream_rq_timeout"):
+        assert pattern.search(f"cluster.{CLUSTER}.{name}")
+    assert not pattern.search(f"cluster.{CLUSTER}.upstream_rq_200")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from dawsos.model.rollout import CLASSES, NAMED_CODES
 from dawsos.platforms.envoy_counters import ACTIVE, CHANGES, MEMBERS
 from dawsos.platforms.exposition import Series, buckets, series
 from dawsos.platforms.readings import Reading
@@ -15,6 +17,7 @@ _NAMES = (
     "upstream_rq_5xx",
     "upstream_rq_503",
     "upstream_rq_retry",
+    "upstream_rq_timeout",
     "upstream_rq_pending_failure_eject",
     "upstream_rq_pending_overflow",
     "upstream_cx_none_healthy",
@@ -26,13 +29,22 @@ _NAMES = (
     CHANGES,
     _TIME,
 )
+# Kind of fault -> the counter of it.  Envoy does not tell a reset connection from a closed one, nor an answer that broke off.
+_FAULTS = {
+    "refused": "upstream_rq_pending_failure_eject",
+    "overflow": "upstream_rq_pending_overflow",
+    "closed": "upstream_cx_destroy_remote_with_active_rq",
+    "reset": "upstream_rq_rx_reset",
+    "timeout": "upstream_rq_timeout",
+}
 _COUNTED = tuple(name for name in _NAMES if name not in (ACTIVE, MEMBERS, CHANGES, _TIME))
 
 
 def query(clusters: Iterable[str]) -> Mapping[str, str]:
     """Return the parameters that ask for what ``reading`` needs of these clusters, named as in Envoy's statistics."""
     names = "|".join(map(re.escape, clusters))
-    return {"filter": rf"^cluster\.({names})\.({'|'.join(_NAMES)})$"}
+    answers = rf"upstream_rq_([1-5]xx|{'|'.join(NAMED_CODES)})"
+    return {"filter": rf"^cluster\.({names})\.({'|'.join(_NAMES)}|{answers})$"}
 
 
 def reading(page: str, cluster: str) -> Reading | None:
@@ -44,7 +56,9 @@ def reading(page: str, cluster: str) -> Reading | None:
     # Envoy shows a class of answers, or a status, from its first one on.
     values["upstream_rq_5xx"] = _answers(mine, "upstream_rq_xx", "envoy_response_code_class", "5")
     values["upstream_rq_503"] = _answers(mine, "upstream_rq", "envoy_response_code", "503")
-    return as_answered(values, buckets(mine, _PREFIX + _TIME, per_second=1000))
+    codes = {each: _answers(mine, "upstream_rq_xx", "envoy_response_code_class", each[0]) for each in CLASSES}
+    codes |= {each: _answers(mine, "upstream_rq", "envoy_response_code", each) for each in NAMED_CODES}
+    return replace(as_answered(values, buckets(mine, _PREFIX + _TIME, per_second=1000)), codes=codes)
 
 
 def _answers(mine: Iterable[Series], name: str, label: str, value: str) -> float:
@@ -77,5 +91,6 @@ def as_answered(values: Mapping[str, float], latency: Mapping[float, int]) -> Re
         broken=counted["upstream_rq_rx_reset"] + counted["upstream_cx_destroy_remote_with_active_rq"],
         accounted=counted["upstream_rq_503"] - unserved + repeated,
         latency=latency,
+        faults={kind: counted[name] for kind, name in _FAULTS.items()},
         monotone=counted,
     )
