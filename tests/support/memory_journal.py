@@ -17,6 +17,7 @@ class MemoryJournal:
         self.kept: dict[str, KeptHead] = {}
         self.away = False
         self.calls = 0
+        self.conductor = ""
 
     def _answering(self) -> None:
         if self.away:
@@ -39,6 +40,10 @@ class MemoryJournal:
     async def read(self, head: KeptHead) -> tuple[bytes, ...]:
         self._answering()
         return tuple(self.parts[head.run, part] for part in range(head.parts))
+
+    async def claim(self) -> str:
+        self._answering()
+        return self.conductor
 
     async def close(self) -> None:
         pass

@@ -49,7 +49,10 @@ async def roll_out_admitted(context: RunContext, attempt: StageAttempt) -> Stage
         if settings.driver == "flagger":
             finished = await roll_out_with_flagger(context, attempt, release, settings)
         else:
-            finished = await _roll_out_here(context, attempt, release)
+            here = await _roll_out_here(context, attempt, release)
+            if here is None:
+                return StageOutcome(StageState.WAITING, f"a Job of {name} conducts the rollout")
+            finished = here
     except ReleaseFailed as error:
         record = session.state.rollout
         if record is None or record.outcome is RolloutOutcome.PROMOTED:
@@ -63,8 +66,8 @@ async def roll_out_admitted(context: RunContext, attempt: StageAttempt) -> Stage
     return StageOutcome(StageState.ROLLED_BACK, finished.reason)
 
 
-async def _roll_out_here(context: RunContext, attempt: StageAttempt, release: Release) -> Finished:
-    """Conduct the rollout ourselves."""
+async def _roll_out_here(context: RunContext, attempt: StageAttempt, release: Release) -> Finished | None:
+    """Conduct the rollout ourselves, or only begin it for a job that conducts it: then there is no end yet."""
     session, name = context.session, attempt.stage.environment_name
     profile = session.state.profile
     alike = await has_settings_of(context.tools, context.pipeline, name, profile)
@@ -75,7 +78,7 @@ async def _roll_out_here(context: RunContext, attempt: StageAttempt, release: Re
         rollout = rollout_context(
             session, context.pipeline, (platform, release, policy), attempt.stage.id, attempt.artifacts, keeping
         )
-        return await _finish(rollout, session, attempt, alike=alike)
+        return await _finish(rollout, session, attempt, alike=alike, hands_over=context.hands_over)
 
 
 async def _admit(context: RunContext, attempt: StageAttempt) -> None:
@@ -88,8 +91,14 @@ async def _admit(context: RunContext, attempt: StageAttempt) -> None:
         raise
 
 
-async def _finish(rollout: RolloutContext, session: Session, attempt: StageAttempt, *, alike: bool) -> Finished:
-    """Begin or resume the rollout, and bring it to its end.
+# So long this process keeps the right to conduct a rollout that it hands over: as short as a lease can be.
+_LET_GO = 1.0
+
+
+async def _finish(
+    rollout: RolloutContext, session: Session, attempt: StageAttempt, *, alike: bool, hands_over: bool = False
+) -> Finished | None:
+    """Begin or resume the rollout, and bring it to its end; when it is handed over it has only begun, and there is no end.
 
     ``alike``: the serving release was deployed with the settings of this run.  With other settings, for example of another
     profile, the same release is rolled out again, because its processes keep the variables that they were started with.
@@ -102,6 +111,9 @@ async def _finish(rollout: RolloutContext, session: Session, attempt: StageAttem
         return Finished(RolloutOutcome.PROMOTED, "this release already serves 100 % of the traffic")
     if record is None or record.outcome is RolloutOutcome.PROMOTED:
         record = await begin(rollout, session.id)
+    if hands_over and not record.outcome:
+        await rollout.platform.renew_lease(_LET_GO)
+        return None
     return await conduct(rollout, record)
 
 

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-EPILOG = "Exit codes: 0 done, 1 gate failed, 2 bad input, 3 infrastructure, 4 rolled back, 75 waiting for approval, 130 stopped."
+EPILOG = (
+    "Exit codes: 0 done, 1 gate failed, 2 bad input, 3 infrastructure, 4 rolled back, 75 waiting for approval or for the Job of "
+    "--in-cluster, 130 stopped."
+)
 DESCRIPTION = "Takes a commit to production: gated stages, a canary rollout, automatic rollback."
 
 
@@ -113,6 +116,11 @@ VERBS: tuple[Verb, ...] = (
             PROFILE,
             NO_CACHE,
             Parameter("hotfix", "--hotfix", "Skip the stages marked hotfix_skips; the text is the recorded reason.", "REASON"),
+            Parameter(
+                "in_cluster", "--in-cluster",
+                "Let a Job of production's namespace conduct the canary, and end here with 75 once it has begun.",
+            ),
+            Parameter("wait", "--wait", "With --in-cluster: show what the Job does, and end with its exit code."),
         ),
         example='dawsos ship --approve-as "Ada" --reason "sprint 12, demo accepted"',
     ),
@@ -133,7 +141,10 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "resume", _DELIVER, "running:resume",
         "Go on with a ship, run, drill or rollback that was killed, interrupted or waiting for an approval.",
-        (Parameter("run_id", "", "A run's id. Default: the newest unfinished run.", "RUN"),),
+        (
+            Parameter("run_id", "", "A run's id. Default: the newest unfinished run.", "RUN"),
+            Parameter("conduct_here", "--here", "Conduct the rollout in this process, also when it was given to a Job."),
+        ),
     ),
     Verb(
         "results save", _DELIVER, "results:save",

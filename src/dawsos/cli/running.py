@@ -17,15 +17,34 @@ if TYPE_CHECKING:
     from dawsos.runs.lifecycle import RunOutcome
 
 
-def ship(*, stages: tuple[str, ...], approve_as: str, reason: str, profile: str, no_cache: bool, hotfix: str) -> int:
+def ship(  # noqa: PLR0913 - one for each option
+    *,
+    stages: tuple[str, ...],
+    approve_as: str,
+    reason: str,
+    profile: str,
+    no_cache: bool,
+    hotfix: str,
+    in_cluster: bool,
+    wait: bool,
+) -> int:
     """``dawsos ship``."""
     if approve_as and not reason:
         raise BadInput("--approve-as needs --reason", fix='for example --approve-as Ada --reason "demo accepted"')
+    if wait and not in_cluster:
+        raise BadInput("--wait is for --in-cluster: without it every ship is waited for", fix="leave it out")
     from dawsos.verbs.execution import Options
     from dawsos.verbs.ship import ship as verb
 
-    options = Options(profile, approve_as, reason, no_cache, hotfix, stages)
-    return _end(verb(here(), options, make_reporters))
+    ended = verb(
+        here(), Options(profile, approve_as, reason, no_cache, hotfix, stages, in_cluster=in_cluster), make_reporters
+    )
+    if not wait or ended.job is None:
+        return _end(ended)
+    from dawsos.verbs.handing_over import follow
+
+    _end(ended)
+    return _end(follow(here(), ended.run, lambda line: say(make_console(), line)))
 
 
 def run(*, stages: tuple[str, ...], no_cache: bool, seed: int | None, profile: str) -> int:
@@ -37,11 +56,11 @@ def run(*, stages: tuple[str, ...], no_cache: bool, seed: int | None, profile: s
     return _end(verb(here(), options, make_reporters))
 
 
-def resume(*, run_id: str) -> int:
+def resume(*, run_id: str, conduct_here: bool) -> int:
     """``dawsos resume``."""
     from dawsos.verbs.resume import resume as verb
 
-    return _end(verb(here(), run_id, make_reporters))
+    return _end(verb(here(), run_id, make_reporters, here=conduct_here))
 
 
 def rollback(*, to: str, name: str, reason: str, tag: bool) -> int:
@@ -89,7 +108,11 @@ def _end(ended: RunOutcome) -> int:
     say(console, f"report   {ended.report}")
     if ended.url and ended.exit_code == EXIT_DONE:
         say(console, f"service  {ended.url}")
-    if ended.exit_code == EXIT_WAITING:
+    if ended.job is not None:
+        say(console, f"handed   the Job {ended.job.name} conducts the rollout, which has no end yet")
+        say(console, f"follow   {ended.job.follow}")
+        say(console, f"then     dawsos resume {ended.run}")
+    elif ended.exit_code == EXIT_WAITING:
         say(console, f"approve  dawsos approve {ended.run} --as NAME --reason TEXT")
         say(console, f"then     dawsos resume {ended.run}")
     return ended.exit_code

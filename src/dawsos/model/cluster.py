@@ -28,6 +28,19 @@ class Gateway(Strict):
     reach: Literal["api", "direct"] = Field(default="api", description="How a pod's page is asked.")
 
 
+class InCluster(Strict):
+    """The Job that conducts a rollout for ``dawsos ship --in-cluster``."""
+
+    image: str = Field(
+        min_length=1, description="The tool's image, with git, helm and kubectl: REPOSITORY@DIGEST or a tag."
+    )
+    service_account: KubernetesName = Field(default="dawsos", description="Whose rights the Job has.")
+    secret: KubernetesName = Field(
+        default="dawsos-conductor",
+        description="A Secret of yours whose keys are variables of the Job: DAWSOS_SIGNING_KEY, a private key of its own.",
+    )
+
+
 class Delivery(Strict):
     """How images get to the cluster: pushed to a registry, or read by a command that gives them to the nodes."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from dawsos.model.cluster import Delivery, Driver, Gateway, KubernetesName
+from dawsos.model.cluster import Delivery, Driver, Gateway, InCluster, KubernetesName
 from dawsos.model.observability import Observability
 from dawsos.model.policy import Strict, VariableName
 
@@ -18,7 +18,7 @@ PortName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*_PORT$")]
 
 # What only an environment on Kubernetes has.
 KUBERNETES_KEYS = frozenset(
-    ("context", "namespace", "release", "chart", "values", "url", "secret", "gateway", "images", "driver")
+    ("context", "namespace", "release", "chart", "values", "url", "secret", "gateway", "images", "driver", "in_cluster")
 )
 
 
@@ -75,6 +75,7 @@ class EnvironmentSettings(Strict):
     gateway: Gateway = Field(default=Gateway(), description="Kubernetes: where the numbers of the traffic come from.")
     images: Delivery | None = Field(default=None, description="Kubernetes: how images get to the cluster.")
     driver: Driver = Field(default="dawsos", description="Kubernetes: who conducts a rollout.")
+    in_cluster: InCluster | None = Field(default=None, description="Kubernetes: the Job of `ship --in-cluster`.")
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -104,7 +105,7 @@ class EnvironmentSettings(Strict):
     @property
     def for_releases(self) -> EnvironmentSettings:
         """The settings that decide how a release runs here; who watches it is no part of them."""
-        return self.model_copy(update={"observability": Observability()})
+        return self.model_copy(update={"observability": Observability(), "in_cluster": None})
 
 
 class EnvironmentChanges(Strict):
@@ -127,3 +128,4 @@ class EnvironmentChanges(Strict):
     gateway: Gateway | None = None
     images: Delivery | None = None
     driver: Driver | None = None
+    in_cluster: InCluster | None = None

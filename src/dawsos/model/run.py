@@ -206,6 +206,17 @@ class Run:
         return bool(self.options.get("before_users"))
 
     @property
+    def handed_over(self) -> bool:
+        """True while a job of the environment conducts the rollout, as far as this journal knows."""
+        rollout = self.rollout
+        return self.result is RunResult.WAITING and rollout is not None and not rollout.outcome and self.in_cluster
+
+    @property
+    def in_cluster(self) -> bool:
+        """True for a ship whose rollout a job of the environment is to conduct."""
+        return bool(self.options.get("in_cluster"))
+
+    @property
     def unfinished(self) -> bool:
         """True while somebody has to resume or approve it."""
         return self.result in (RunResult.UNFINISHED, RunResult.WAITING)

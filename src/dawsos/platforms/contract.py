@@ -6,11 +6,11 @@ controller that was killed repeats it.  ``tests/contracts/platform`` is the suit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from dawsos.model.process import CommandOutcome
 from dawsos.model.release import Release
@@ -235,6 +235,65 @@ class RolloutJournal(Protocol):
 
     async def read(self, head: KeptHead) -> tuple[bytes, ...]:
         """Return the parts of a run in order."""
+        ...
+
+    async def claim(self) -> str:
+        """Become the one who may conduct a rollout of the environment, for the moment until its platform does; return who does it
+        instead, an empty text when nobody does.
+
+        For a controller that may be dead it waits until that is known."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What a job gets of a run, beside its journal, which is kept beside the environment.
+
+    ``pack`` holds the files of ``commit`` as git keeps them, and the project lies in ``folder`` of it.  ``keys`` are the public keys
+    (PEM) that the job is to believe.
+    """
+
+    run: str
+    commit: str
+    pack: bytes
+    folder: str
+    keys: str
+
+
+@dataclass(frozen=True)
+class JobState:
+    """The newest job of a run: its name, an empty text when there is none; ``follow`` is a command that shows what it does."""
+
+    name: str = ""
+    state: Literal["none", "active", "ended"] = "none"
+    follow: str = ""
+
+
+class RolloutJobs(Protocol):
+    """The jobs that conduct rollouts of one environment.  Every call raises InfrastructureError when it cannot be done."""
+
+    async def check(self) -> str:
+        """Try in a job whether one could conduct a rollout; return the public key (PEM) of what it would sign with.
+
+        Raises BadInput with everything that is missing, and how to get it."""
+        ...
+
+    async def start(self, handed: Handed) -> JobState:
+        """Start the job of a run and return once it works on it; raises InfrastructureError when it does not begin, without it."""
+        ...
+
+    async def find(self, run: str) -> JobState:
+        """Return the newest job of a run."""
+        ...
+
+    def follow(self, run: str) -> AsyncIterator[str]:
+        """Yield what the newest job of a run says, a line each, until it has ended."""
+        ...
+
+    async def end(self, run: str) -> None:
+        """End the jobs of a run and wait until none works on it any more; raises InfrastructureError when one does not end."""
         ...
 
     async def close(self) -> None: ...

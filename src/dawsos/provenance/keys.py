@@ -61,6 +61,10 @@ class LocalSigner:
     def public_key(self) -> bytes:
         return _spki(self._key.public_key())
 
+    @property
+    def pem(self) -> bytes:
+        return _pem(self._key.public_key())
+
     def sign(self, message: bytes) -> bytes:
         return self._key.sign(message)
 

@@ -105,6 +105,8 @@ def _rejected(run: Run) -> str:
 
 
 def _waiting(run: Run) -> str:
+    if run.handed_over:
+        return "A Job in the cluster conducts the canary. It has not been judged yet."
     if not run.approval_requests:
         return f"Waiting{_because(run.reason)}."
     request = run.approval_requests[-1]
@@ -338,6 +340,8 @@ def _restored(run: Run) -> Sequence[Remark]:
 
 def next_commands(run: Run) -> tuple[str, ...]:
     """Return the commands that carry on from here, ready to paste."""
+    if run.handed_over:
+        return (f"dawsos resume {run.id}",)
     if run.result == "waiting":
         return f"dawsos approve {run.id} --as NAME --reason TEXT", f"dawsos resume {run.id}"
     if run.result in ("failed", "rolled_back") and not (run.rollout and run.rollout.drill):

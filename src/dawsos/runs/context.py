@@ -21,6 +21,8 @@ class RunContext:
     commit: Commit
     root: Path
     session: Session
+    # The rollout is begun here, and conducted by a job of its environment.
+    hands_over: bool = False
 
     def runner(self) -> ProcessRunner:
         """Return the runner of commands, which masks secrets in their output."""

@@ -10,11 +10,12 @@ from dawsos.model.pipeline import Pipeline
 from dawsos.platforms.journals import JOURNALS
 from dawsos.runs.keeping import take
 from dawsos.runs.project import PIPELINE_FILE, Tools, load
+from dawsos.runs.sealing import seal
 
 
 def take_kept(tools: Tools, wanted: str) -> list[str]:
     """Take in the runs that clusters keep, or the one called ``wanted`` (a beginning or an end is enough), and what other machines
-    added to them; return those that have new events here.
+    added to them; return those that have new events here.  One that has ended elsewhere gets its report here.
 
     A run that is not as a believed key signed it, and a cluster that cannot be asked, raise BadInput and InfrastructureError when
     what is wanted is not known here.
@@ -33,7 +34,9 @@ async def _take_all(tools: Tools, wanted: str) -> list[str]:
             # The newest last, as they began: two may have begun within one second.
             for head in reversed([one for one in await journal.heads() if _is(one.run, wanted)]):
                 try:
-                    taken += [head.run] if await take(tools, journal, head) else []
+                    new = await take(tools, journal, head)
+                    # What a killed process took in may lack its report.
+                    taken += [head.run] if seal(tools, head.run) or new else []
                 except BadInput as error:
                     refused.append(error)
         except (InfrastructureError, BadInput) as error:

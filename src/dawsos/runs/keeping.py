@@ -10,11 +10,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.digests import sha256
@@ -24,15 +25,21 @@ from dawsos.platforms.contract import KeptHead, RolloutJournal
 from dawsos.platforms.journals import JOURNALS
 from dawsos.provenance import envelope as dsse
 from dawsos.provenance import statements
+from dawsos.runs import evidence
 from dawsos.runs.codec import GENESIS
 from dawsos.runs.journal import KeptRow
-from dawsos.runs.project import Tools
+from dawsos.runs.project import Tools, load_run
 
 # The compressed size at which a part is full, and that of the evidence above which it stays at home.
 _FULL = 300_000
 _EVIDENCE = 700_000
 # How old may be what another machine would find of samples, in seconds.
 _EVERY = 10.0
+# Seconds between two tries to keep how a run ended.
+_AGAIN = 1.0
+# A statement of the run, or a file of a stage's evidence.
+_NAME = r"(?!\.)[^/\0]+"
+_NAMES = re.compile(rf"({_NAME}/attempt-[0-9]+/)?{_NAME}")
 # What a part may become when it is unpacked.
 _UNPACKED = 64_000_000
 
@@ -58,10 +65,7 @@ class Keeper:
         parts = len(self._full) + 2
         if len(packed) > _FULL:
             self._full.append(len(rows))
-        files = self._evidence()
-        packed_files = _packed(files)
-        if len(packed_files) > _EVIDENCE:
-            files, packed_files = {}, _packed({})
+        files, packed_files = self._that_fit()
         await self.journal.put(self.run, 0, packed_files)
         digests = {name: sha256(base64.b64decode(content)) for name, content in files.items()}
         told = statements.kept_journal(self._named(), (len(rows), rows[-1][7]), digests)
@@ -77,10 +81,31 @@ class Keeper:
         first = self.tools.journal.events(self.run)[0].fact
         return self.run, str(getattr(first, "commit", ""))
 
-    def _evidence(self) -> dict[str, str]:
-        folder = self.tools.project.evidence(self.run)
-        found = sorted(path for path in folder.glob("*") if path.is_file() and not path.is_symlink())
-        return {path.name: base64.b64encode(path.read_bytes()).decode() for path in found}
+    def _that_fit(self) -> tuple[dict[str, str], bytes]:
+        """Return the files that travel, and the part that holds them: without those of the stage, or none, when they are too large."""
+        statements_only = _read(self.tools.project.evidence(self.run), "")
+        # How a run ended is signed by each machine about its own report.
+        statements_only.pop(evidence.SUMMARY_FILE, None)
+        for files in ({**statements_only, **self._of_the_rollout()}, statements_only):
+            packed = _packed(files)
+            if len(packed) <= _EVIDENCE:
+                return files, packed
+        return {}, _packed({})
+
+    def _of_the_rollout(self) -> dict[str, str]:
+        """Return the evidence of the stage that rolls out, once it has ended: until then its files change."""
+        run = load_run(self.tools, self.run)
+        stage = run.stages.get(run.rollout.stage) if run.rollout is not None else None
+        if stage is None or not stage.evidence:
+            return {}
+        name = statements.evidence_folder(stage)
+        found = _read(self.tools.project.run_folder(self.run) / name, f"{name}/")
+        return {path: content for path, content in found.items() if path.removeprefix(f"{name}/") in stage.evidence}
+
+
+def _read(folder: Path, prefix: str) -> dict[str, str]:
+    found = sorted(path for path in folder.glob("*") if path.is_file() and not path.is_symlink())
+    return {f"{prefix}{path.name}": base64.b64encode(path.read_bytes()).decode() for path in found}
 
 
 @asynccontextmanager
@@ -95,6 +120,23 @@ async def kept_elsewhere(tools: Tools, settings: EnvironmentSettings, run: str) 
         yield Keeper(tools, run, journal)
     finally:
         await journal.close()
+
+
+async def keep_end(tools: Tools, settings: EnvironmentSettings, run: str, patience: float = 0.0) -> None:
+    """Keep how a run ended, so that it is known on every other machine; try so long when the cluster does not answer.
+
+    Raises InfrastructureError.
+    """
+    until = tools.clock.monotonic() + patience
+    async with kept_elsewhere(tools, settings, run) as keeper:
+        while keeper is not None:
+            try:
+                await keeper.keep()
+                break
+            except InfrastructureError:
+                if tools.clock.monotonic() >= until:
+                    raise
+            await tools.clock.sleep(_AGAIN)
 
 
 def _packed(value: Any) -> bytes:
@@ -122,11 +164,8 @@ async def take(tools: Tools, journal: RolloutJournal, head: KeptHead) -> int:
         _must_be_as_signed(head.run, rows, files, predicate)
         known = tools.journal.rows(head.run)
         new = tools.journal.take_on(rows) if known else len(rows)
+        _write(tools, head.run, files)
         if not known:
-            folder = tools.project.evidence(head.run)
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, content in files.items():
-                (folder / name).write_bytes(content)
             tools.journal.take_in(rows)
     except (ValueError, TypeError, LookupError, AttributeError, zlib.error, RecursionError) as error:
         raise BadInput(
@@ -134,6 +173,15 @@ async def take(tools: Tools, journal: RolloutJournal, head: KeptHead) -> int:
             fix="resume it on the machine that began it, or ship again",
         ) from error
     return new
+
+
+def _write(tools: Tools, run: str, files: dict[str, bytes]) -> None:
+    """Write the files of a run that are not here yet: what this machine has itself stays as it is."""
+    for name, content in files.items():
+        path = tools.project.run_folder(run) / name if "/" in name else tools.project.evidence(run) / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def _believed(tools: Tools, head: KeptHead) -> dict[str, Any]:
@@ -167,6 +215,6 @@ def _must_be_as_signed(run: str, rows: list[KeptRow], files: dict[str, bytes], p
         raise ValueError("events are missing, or of another run")
     if {name: sha256(content) for name, content in files.items()} != predicate["files"]:
         raise ValueError("its evidence was altered")
-    strange = [name for name in files if PurePosixPath(name).name != name or name.startswith(".")]
+    strange = [name for name in files if not _NAMES.fullmatch(name)]
     if strange:
         raise ValueError(f"{strange[0]!r} is no name of evidence")

@@ -24,6 +24,7 @@ from dawsos.model.events import RunFinished, RunResumed, RunStarted
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import Run
 from dawsos.model.status import RunResult
+from dawsos.platforms.contract import JobState
 from dawsos.ports import Reporter
 from dawsos.runs.evidence import sign_summary
 from dawsos.runs.metrics_file import MetricsFile
@@ -44,12 +45,14 @@ EXIT_CODES: dict[RunResult, int] = {
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a verb that owned a run returns; ``url`` is the address of the service where it was shipped."""
+    """What a verb that owned a run returns; ``url`` is the address of the service where it was shipped, ``job`` what conducts the
+    rollout from now on."""
 
     run: str
     exit_code: int
     report: Path
     url: str = ""
+    job: JobState | None = None
 
 
 def carry_out(session: Session, pipeline: Pipeline, work: Awaitable[tuple[RunResult, str]]) -> RunOutcome:

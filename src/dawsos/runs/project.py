@@ -167,6 +167,15 @@ def load(folder: Path, *, accept_old: bool = False) -> Pipeline:
     return load_pipeline(text, PIPELINE_FILE, gate_options(), accept_old=accept_old)
 
 
+def load_at(project: Project, sha: str) -> Pipeline:
+    """Return the pipeline of the project as it is in a commit, also of an earlier version; raises BadInput."""
+    from dawsos.adapters import commit_pack
+    from dawsos.config.load import load_pipeline
+
+    text = commit_pack.content(project.root, sha, PIPELINE_FILE)
+    return load_pipeline(text, PIPELINE_FILE, gate_options(), accept_old=True)
+
+
 @cache
 def _must_not_come_with_a_commit(root: Path, home: Path) -> None:
     """Raise BadInput when the repository holds keys of the home: each commit could say whose signatures count."""
@@ -199,9 +208,13 @@ class Tools:
 
     def platform(self, name: str, settings: EnvironmentSettings, root: Path | None = None) -> Platform:
         """Return the platform of the environment ``name``; ``root`` is the checkout that has its files, else the project's."""
+        return self.make_platform(settings.platform, self.host(name, settings, root))
+
+    def host(self, name: str, settings: EnvironmentSettings, root: Path | None = None) -> PlatformHost:
+        """Return what a platform of the environment ``name`` gets from this tool."""
         from dawsos.platforms.contract import PlatformHost
 
-        host = PlatformHost(
+        return PlatformHost(
             name,
             self.project.environment(name),
             self.clock,
@@ -210,7 +223,6 @@ class Tools:
             settings,
             root or self.project.root,
         )
-        return self.make_platform(settings.platform, host)
 
     def signer(self) -> Signer:
         """Return the project's signer, whose key the caller's variables may give; raises BadInput, InfrastructureError."""

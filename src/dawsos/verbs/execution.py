@@ -23,10 +23,11 @@ from dawsos.adapters.reapers import reapers
 from dawsos.config.named_files import must_have_files
 from dawsos.engine.contract import Action as StageAction
 from dawsos.engine.loop import run_stages
-from dawsos.errors import BadInput
+from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.events import RunStarted, Verified
 from dawsos.model.pipeline import Pipeline, Stage, Uses
 from dawsos.model.plan import Action
+from dawsos.model.run import Run
 from dawsos.model.status import RunResult, StageState
 from dawsos.planning.plan import PlanOptions
 from dawsos.planning.selection import must_know_profile
@@ -40,6 +41,7 @@ from dawsos.runs.lifecycle import RunOutcome, carry_out, deploying, start
 from dawsos.runs.planner import Planner, Source
 from dawsos.runs.preload import preload
 from dawsos.runs.project import Project, Tools, open_tools, remove_abandoned
+from dawsos.verbs import handing_over
 
 MakeReporters = Callable[[Pipeline, Sequence[Stage]], Sequence[Reporter]]
 
@@ -60,6 +62,8 @@ class Options:
     # Of a ship of named stages: the stages of the commit that it leaves to others, and whether it ends before the users' environment.
     left_out: tuple[str, ...] = ()
     before_users: bool = False
+    # A job of the environment conducts the rollout.
+    in_cluster: bool = False
 
     @classmethod
     def read(cls, kept: Mapping[str, Any]) -> Options:
@@ -120,8 +124,10 @@ def begin(
         deploys=_environments(chosen, "deploy"),
         rollouts=_environments(chosen, "rollout"),
     )
+    if options.in_cluster:
+        handing_over.must_be_possible(tools, pipeline, named, options.profile, root)
     with start(tools, make_reporters(pipeline, chosen), started) as session:
-        return execute(RunContext(tools, pipeline, commit, root, session), options, chosen)
+        return execute(RunContext(tools, pipeline, commit, root, session, options.in_cluster), options, chosen)
 
 
 def _check_environments(tools: Tools, pipeline: Pipeline, named: Sequence[Stage], profile: str, root: Path) -> None:
@@ -142,15 +148,27 @@ def _environments(chosen: Sequence[Stage], uses: Uses) -> dict[str, str]:
     return {stage.id: stage.environment for stage in chosen if stage.uses == uses and stage.environment}
 
 
-def execute(context: RunContext, options: Options, chosen: Sequence[Stage]) -> RunOutcome:
-    """Plan ``chosen``, carry the plan out and end the run."""
+def execute(context: RunContext, options: Options, chosen: Sequence[Stage], *, patience: float = 0.0) -> RunOutcome:
+    """Plan ``chosen``, carry the plan out and end the run, or give its rollout to a job.
+
+    ``patience``: so many seconds it is tried to keep the end beside an environment that keeps runs.  Raises InfrastructureError when
+    a job is wanted and does not begin.
+    """
 
     async def work() -> tuple[RunResult, str]:
         remove_abandoned(context.tools.project)
         return await _run_all(context, options, chosen)
 
-    ended = carry_out(context.session, context.pipeline, work())
-    return replace(ended, url=_url(context))
+    ended = replace(carry_out(context.session, context.pipeline, work()), url=_url(context))
+    if context.hands_over and context.session.state.handed_over:
+        return handing_over.give(context, ended)
+    try:
+        handing_over.keep_what_ended(context, patience=patience)
+    except InfrastructureError:
+        # The run has ended here, and that is what its exit code says.
+        if patience:
+            raise
+    return ended
 
 
 def _url(context: RunContext) -> str:
@@ -169,7 +187,7 @@ async def _run_all(context: RunContext, options: Options, chosen: Sequence[Stage
     earlier = await earlier_keys(tools, context.pipeline.signing, context.root, tools.project.home)
     cache = StageCache(tools.project.cache, evidence.doubts(tools, earlier))
     execution = _execution(context, options, chosen, cache)
-    if any(stage.uses == "release" and execution.plan.stage(stage.id).action is Action.RUN for stage in chosen):
+    if any(_builds(session.state, execution, stage) for stage in chosen):
         from dawsos.actions.images import must_be_buildable  # loads the builders, as only a run that builds needs them
 
         await must_be_buildable(context)
@@ -192,6 +210,15 @@ async def _run_all(context: RunContext, options: Options, chosen: Sequence[Stage
     if session.state.command == "ship" and not options.before_users:
         return await _verify(context, passing)
     return RunResult.PASSED, passing
+
+
+def _builds(run: Run, execution: Execution, stage: Stage) -> bool:
+    """Return whether the stage makes a release now; a resumed run may have it already."""
+    return (
+        stage.uses == "release"
+        and not run.stages[stage.id].done
+        and execution.plan.stage(stage.id).action is Action.RUN
+    )
 
 
 # The state of a stage that decides the run, and the run's result; the first that a stage has counts.

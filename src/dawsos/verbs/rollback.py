@@ -24,6 +24,7 @@ from dawsos.runs.project import Project, Tools, load, load_run, open_tools
 from dawsos.runs.recorder import Session
 from dawsos.verbs.drill import Operation, resume_drill
 from dawsos.verbs.execution import MakeReporters
+from dawsos.verbs.handing_over import take_back
 from dawsos.verbs.resume_run import resume_run
 
 # Seconds within which the owner of a rollout must act on the request.
@@ -46,6 +47,9 @@ def rollback(project: Project, request: Request, make_reporters: MakeReporters) 
     """Bring production back: stop a rollout under way, else return to the release before (or ``request.to``)."""
     tools = open_tools(project)
     live = _live_rollout(tools)
+    if live is not None and live.handed_over:
+        take_back(tools, live)
+        live = _live_rollout(tools)
     if live is not None and not request.to:
         return _ask_owner(tools, live, request, make_reporters)
     pipeline = load(project.root, accept_old=True)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from dawsos.adapters.kubernetes import Cluster, Object
+from dawsos.adapters.kubernetes import Cluster, Object, Unreachable
 from dawsos.errors import BadInput
 
 _READ = ("get", "list", "watch")
 _OWN = (*_READ, "create", "update", "patch", "delete")
+# So often one right is asked for: of a hundred questions to a busy API server one may get no answer.
+_TRIES = 3
 # In which namespace a right is needed: that of the environment, or that of the gateway's pods.
 APPLICATION, GATEWAY = "environment", "gateway"
 
@@ -118,6 +121,9 @@ async def missing(
 
     async def allowed(right: Right, where: str, verb: str, resource: str) -> bool:
         async with few:
+            for _ in range(_TRIES - 1):
+                with suppress(Unreachable):
+                    return await cluster.allowed(where, verb, resource, group=right.group)
             return await cluster.allowed(where, verb, resource, group=right.group)
 
     answers = await asyncio.gather(*(allowed(*one) for one in asked))

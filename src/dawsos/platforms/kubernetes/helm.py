@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +24,11 @@ from dawsos.model.process import Command, CommandOutcome
 from dawsos.platforms.kubernetes.target import Target, given, program
 from dawsos.ports import Clock, Runner
 
+# Runs a program with its standard output in a file; the tool's own image has no shell for it.
+_INTO_FILE = (
+    "import os, sys; os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 1); "
+    "os.execv(sys.argv[2], sys.argv[2:])"
+)
 _BUDGET, _TIMEOUT = 300.0, 120
 _KEPT_REVISIONS = 20
 # A revision that is pending for longer than helm itself would have waited was left behind by one that was killed.
@@ -151,9 +157,9 @@ class Helm:
                 options += [word for path in (*self.target.values, ours) for word in ("--values", str(path))]
             output, told = private / "output", private / "told"
             # Standard output alone is what helm has made; the runner's log has the rest.
-            shell = ("/bin/sh", "-c", 'out=$1; shift; exec "$@" >"$out"', "helm", str(output))
+            into = (sys.executable, "-I", "-S", "-c", _INTO_FILE, str(output))
             command = Command(
-                (*shell, program("helm"), *argv, *options), str(private), given(os.environ, self.secret), str(told), _BUDGET
+                (*into, program("helm"), *argv, *options), str(private), given(os.environ, self.secret), str(told), _BUDGET
             )  # fmt: skip
             outcome = await self.runner.run(command)
             text = output.read_text(errors="replace") if output.exists() else ""

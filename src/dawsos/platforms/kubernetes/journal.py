@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import base64
+from typing import TYPE_CHECKING
 
 from dawsos.adapters.kubernetes import ApiError, Cluster, Object
 from dawsos.platforms.contract import KeptHead
+from dawsos.platforms.kubernetes.conducting import HOLD
+from dawsos.platforms.kubernetes.lease import Lease, LeaseHeld, holder_name
 from dawsos.platforms.kubernetes.names import INSTANCE, Paths
+
+if TYPE_CHECKING:
+    from dawsos.ports import Clock
 
 RUN, PART = "dawsos.dev/run", "dawsos.dev/journal"
 HEAD = "head"
@@ -17,9 +23,10 @@ _KEPT = 5
 class ClusterJournal:
     """Implements ``contract.RolloutJournal`` for ``release`` in ``namespace``."""
 
-    def __init__(self, cluster: Cluster, namespace: str, release: str) -> None:
-        self._cluster, self._release = cluster, release
+    def __init__(self, cluster: Cluster, namespace: str, release: str, clock: Clock | None = None) -> None:
+        self._cluster, self._namespace, self._release = cluster, namespace, release
         self._kind = Paths(namespace).of("configmaps")
+        self._clock = clock
 
     @classmethod
     def of(cls, context: str, namespace: str, release: str) -> ClusterJournal:
@@ -63,6 +70,14 @@ class ClusterJournal:
             kept = await self._cluster.get(f"{self._kind}/{self._release}-run-{head.run}-{part}")
             found.append(base64.b64decode((kept.get("binaryData") or {}).get("events", "")))
         return tuple(found)
+
+    async def claim(self) -> str:
+        lease = Lease(self._cluster, self._namespace, self._release, holder_name(), clock=self._clock)
+        try:
+            await lease.acquire(HOLD)
+        except LeaseHeld as held:
+            return held.holder
+        return ""
 
     async def _forget(self, head: KeptHead) -> None:
         # The head last: what is killed in between is found, and removed, the next time.

@@ -31,6 +31,8 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
 BACKEND, WORKER, JOB, STAND_INS, GUARDIAN = "backend", "worker", "job", "stand-ins", "guardian"
+# Of the Job that conducts a rollout.
+CONDUCTOR = "conductor"
 
 
 @dataclass(frozen=True)
