@@ -155,6 +155,9 @@ EVIDENCE = RolloutSampled(evidence=(Reading("worse than stable", 4.7, 4.605),), 
          Rule("a person", "asked for by Ada: prices", "")),
         ({"cause": Cause.CRASH_LOOP, "measured": 4.0}, CRASHED,
          Rule("crash loop", "4 restarts", "fewer than 3 in 5 min 00 s")),
+        ({"cause": Cause.CRASH_LOOP, "metric": "deaths", "measured": 2.0}, CRASHED,
+         Rule("processes that end by themselves", "2 deaths", "fewer than 2 while none of stable's does")),
+        ({"cause": Cause.MEMORY, "reason": "the memory grows"}, CRASHED, Rule("memory", "the memory grows", "")),
         ({"cause": Cause.CRASH_LOOP}, CRASHED, Rule("crash loop", "3 restarts", "fewer than 3 in 5 min 00 s")),
         ({"cause": Cause.FAILURE_COUNTER, "metric": "pack_failures", "measured": 2.0}, None,
          Rule("pack_failures", "2", "0")),
@@ -169,7 +172,7 @@ EVIDENCE = RolloutSampled(evidence=(Reading("worse than stable", 4.7, 4.605),), 
         ({"cause": Cause.REMOVED, "reason": "the canary was removed"}, None, Rule("the canary was removed", "", "")),
         ({}, None, Rule("not recorded", "", "")),
     ],
-    ids=["person", "crash", "crash of an old journal", "counter", "errors", "errors of an old journal", "p95",
+    ids=["person", "crash", "deaths", "memory", "crash of an old journal", "counter", "errors", "errors of an old journal", "p95",
          "p95 of an old journal", "comparison", "comparison without evidence", "other", "none"],
 )  # fmt: skip
 def test_the_rule_that_fired_has_its_numbers(
@@ -185,7 +188,7 @@ def test_the_rule_is_the_cause_s_and_not_the_sentence_s(cause: Cause) -> None:
     named = {
         Cause.REQUESTED: "a person", Cause.CRASH_LOOP: "crash loop", Cause.FAILURE_COUNTER: "pack_failures",
         Cause.ERROR_RATE: "error rate", Cause.LATENCY: "p95", Cause.WORSE_THAN_STABLE: "the judge's comparison",
-        Cause.ANSWERS: "answers compared with stable",
+        Cause.ANSWERS: "answers compared with stable", Cause.MEMORY: "memory",
     }  # fmt: skip
     rule = fired_rule(rollout_of(cause=cause, metric="pack_failures", reason=misleading))
     assert rule.name == named.get(cause, misleading)

@@ -82,6 +82,7 @@ class Cause(StrEnum):
     ERROR_RATE = "error_rate"
     LATENCY = "latency"
     WORSE_THAN_STABLE = "worse_than_stable"
+    MEMORY = "memory"
     NO_VERDICT = "no_verdict"
     # The rollout could not go on.
     NOT_RUNNING = "not_running"

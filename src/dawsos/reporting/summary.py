@@ -187,6 +187,9 @@ def fired_rule(rollout: RolloutRecord) -> Rule:
 
 
 def _crash_loop(rollout: RolloutRecord, last: RolloutSampled) -> Rule:
+    if rollout.metric == "deaths":
+        died = "" if rollout.measured is None else count(int(rollout.measured), "death")
+        return Rule("processes that end by themselves", died, "fewer than 2 while none of stable's does")
     crash = _mapping(rollout.policy.get("crash_loop"))
     limit = f"fewer than {crash['restarts']} in {span(number(crash.get('window')))}" if crash.get("restarts") else ""
     restarts = rollout.measured if rollout.measured is not None else last.restarts
@@ -221,6 +224,7 @@ _RULES: dict[Cause, Callable[[RolloutRecord, RolloutSampled], Rule]] = {
         latency(_first_known(rollout.limit, policy_number(rollout.policy, "p95"))),
     ),
     Cause.WORSE_THAN_STABLE: _worse,
+    Cause.MEMORY: lambda rollout, _last: Rule("memory", one_line(rollout.reason), ""),
 }
 
 

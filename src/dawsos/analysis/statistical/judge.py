@@ -15,15 +15,17 @@ from typing import Protocol
 from dawsos.analysis.deaths import DEATH_DIM, Deaths
 from dawsos.analysis.measures import error_rate, quantile
 from dawsos.analysis.proof import proof_at_once, unusable
+from dawsos.analysis.resources import Memory
 from dawsos.analysis.statistical import sentences
 from dawsos.analysis.statistical.answers import SmallEdge, answer_tables, choose_small, most_named
 from dawsos.analysis.statistical.evidence import REDIRECTED, REFUSED, SMALL, STREAMS, Bin, Evidence, Rules
 from dawsos.analysis.statistical.latency import Edge, History, choose_edges
 from dawsos.analysis.statistical.statistics import Table
 from dawsos.analysis.statistical.waiting import Both
+from dawsos.analysis.statistical.witness import Witness
 from dawsos.analysis.thresholds import Recent, Thresholds, twice_as_often
 from dawsos.model.policy import Expected, RolloutPolicy
-from dawsos.model.rollout import Conclusion, Counts, Judgement, Reading, Sample
+from dawsos.model.rollout import Conclusion, Counts, Judgement, Reading, Sample, Verdict
 from dawsos.model.status import Cause
 
 SLOW_SHARE = 0.05
@@ -70,21 +72,25 @@ class Statistical:
         self._small: SmallEdge | None = None
         self._latency = Both()
         self._codes: Counter[str] = Counter()
-        self._deaths = Deaths(policy)
+        self._deaths, self._memory = Deaths(policy), Memory(policy)
+        self._witness = Witness()
         self._weight = self._top = 0
         self._step = Table()
 
     def observe(self, sample: Sample) -> Judgement:
         """Take in one more sample.  A sample at weight 0 only teaches what stable is like."""
         self._deaths.observe(sample)
+        trouble = unusable(sample)
+        if not trouble:
+            self._memory.observe(sample)
+            self._witness.observe(sample)
         if self._first or sample.weight >= 100:
             return self._watch(sample)
-        recent = self._recent.add(Counts() if unusable(sample) else sample.canary)
-        trouble = unusable(sample)
+        recent = self._recent.add(Counts() if trouble else sample.canary)
         if not trouble:
             self._learn(sample)
         return Judgement.of(
-            proof_at_once(sample) or self._deaths.proof() or self._conclude(trouble),
+            proof_at_once(sample) or self._beside("failing") or self._conclude(trouble),
             error_rate=error_rate(recent),
             p95=quantile(recent, 0.95),
             requests=recent.requests,
@@ -101,7 +107,7 @@ class Statistical:
         note = f"{judgement.reason} (nothing to compare with: {why}; thresholds watch)"
         if self._first or judgement.verdict == "failing":
             return replace(judgement, reason=note)
-        found = self._deaths.proof() or self._deaths.doubt() or Conclusion(judgement.verdict, note, judgement.cause)
+        found = self._beside("failing") or self._beside() or Conclusion(judgement.verdict, note, judgement.cause)
         dim = DEATH_DIM if self._deaths.suspected else 1.0
         return replace(judgement, **found.__dict__, suspected=self._deaths.suspected, dim_factor=dim)
 
@@ -141,9 +147,9 @@ class Statistical:
 
     def _doubt(self) -> Conclusion | None:
         evidence, policy = self._evidence, self._policy
-        dying = self._deaths.doubt()
-        if dying:
-            return dying
+        beside = self._beside()
+        if beside:
+            return beside
         if evidence.suspected:
             return Conclusion("inconclusive", f"suspicion: {self._against()}")
         if evidence.above_limit:
@@ -154,6 +160,11 @@ class Statistical:
         if policy.advance == "evidence" and not evidence.within_limits:
             return Conclusion("inconclusive", sentences.unproven(self._step, policy))
         return None
+
+    def _beside(self, verdict: Verdict = "inconclusive") -> Conclusion | None:
+        """Return the first finding with ``verdict`` of what is watched beside the comparison: processes, memory, the sensor."""
+        found = (self._deaths.proof(), self._deaths.doubt(), self._memory.conclude(), self._witness.doubt())
+        return next((one for one in found if one is not None and one.verdict == verdict), None)
 
     def _against(self) -> str:
         return sentences.against(self._evidence, self._edges, most_named(self._codes.items()))
