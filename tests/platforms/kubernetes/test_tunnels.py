@@ -89,3 +89,13 @@ def test_a_tunnel_ends_when_the_tool_is_killed(tmp_path: Path) -> None:
 def test_what_kubectl_says_is_the_error(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match='none:80 failed: error: services "none" not found'):
         asyncio.run(tunnels(tmp_path, REFUSES).open("none", 80))
+
+
+def test_a_tunnel_leads_to_a_service_or_to_one_pod(tmp_path: Path) -> None:
+    told = 'echo "$@" >> "$PIDS.argv"\n'
+    made = tunnels(tmp_path, FORWARDS.replace('echo $$ >> "$PIDS"\n', told))
+    for target in ("postgres", "pod/backend-1"):
+        assert asyncio.run(made.open(target, 8000)) == 40123
+    made.close()
+    lines = (tmp_path / "pids.argv").read_text().splitlines()
+    assert [line.split()[-2] for line in lines] == ["service/postgres", "pod/backend-1"]

@@ -52,7 +52,12 @@ RIGHTS: tuple[Right, ...] = (
     Right("", ("events",), ("list",), "why a pod does not start"),
     Right("apps", ("replicasets",), ("get", "list"), "which pods belong to which revision"),
     Right("discovery.k8s.io", ("endpointslices",), _READ, "whether the Services have followed their selectors"),
-    Right("", ("pods/portforward",), ("create",), "steps on this machine that talk to the environment's database"),
+    Right(
+        "",
+        ("pods/portforward",),
+        ("create",),
+        "steps that talk to the environment's database; answers compared before traffic",
+    ),
     Right("", ("pods/exec",), ("create",), "steps on this machine that look into a replica"),
     Right("", ("pods",), _READ, "the gateway's pods", GATEWAY),
     Right("gateway.networking.k8s.io", ("gateways",), ("get",), "the address of the gateway", GATEWAY),
