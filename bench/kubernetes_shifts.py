@@ -21,9 +21,11 @@ _REQUESTS = 510
 
 @dataclass
 class Shifts:
-    """When each shift to 0 % was called, and after how many seconds the tool saw the last request, its answer, and had proof."""
+    """When each shift to 0 % was ``called``, when the weight was ``raised`` again, and after how many seconds the tool saw the last
+    request, its answer, and had proof."""
 
     called: list[float] = field(default_factory=list)
+    raised: list[float] = field(default_factory=list)
     received: list[float] = field(default_factory=list)
     answered: list[float] = field(default_factory=list)
     proven: list[float] = field(default_factory=list)
@@ -38,6 +40,7 @@ async def _move(scene: Scene, other: Release, count: int, hold: float) -> Shifts
     traffic = platform.traffic()
     try:
         for _ in range(count):
+            found.raised.append(time.time())
             await traffic.set_weight(50)
             await asyncio.sleep(hold)
             called, began = time.time(), time.monotonic()
@@ -73,17 +76,21 @@ def shifts(scene: Scene, releases: tuple[Release, Release], rate: float, count: 
         "requests": len(answers),
         "lost": len(lost),
         "lost_as": [f"{answer.status} {answer.by}" for answer in lost[:5]],
-        "last_answer": _spread(_last_answers(sent, other.commit, found.called)),
+        "last_answer": _spread(_last_answers(sent, other.commit, found)),
         "tool_last_request": _spread(found.received),
         "tool_last_answer": _spread(found.answered),
         "tool_proof": _spread(found.proven),
     }
 
 
-def _last_answers(sent: Sent, canary: str, called: Sequence[float]) -> list[float]:
-    """Return for each call how long after it the canary's last answer came to its user; the next shift is later than a second."""
+def _last_answers(sent: Sent, canary: str, found: Shifts) -> list[float]:
+    """Return how long after each call the canary's last answer before the weight was raised again came to its user."""
     moments = sorted(answer.at for answer in sent.answers if answer.by == canary)
-    return [max((at - call for at in moments if call <= at < call + 1.0), default=0.0) for call in called]
+    ends = [*found.raised[1:], float("inf")]
+    return [
+        max((at - call for at in moments if call <= at < end), default=0.0)
+        for call, end in zip(found.called, ends, strict=True)
+    ]
 
 
 def _spread(seconds: Sequence[float]) -> dict[str, float]:
