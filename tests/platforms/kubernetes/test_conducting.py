@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from dawsos.adapters.kubernetes import ApiError
-from dawsos.platforms.kubernetes.conducting import Conductor
+from dawsos.platforms.kubernetes.conducting import HOLD, Conductor
 from dawsos.platforms.kubernetes.lease import LeaseHeld
 from dawsos.platforms.kubernetes.names import CONTROLLER, INSTANCE, ROLE, Paths
 from dawsos.platforms.kubernetes.routes import Route
@@ -61,6 +61,21 @@ def test_whoever_begins_has_the_lease_and_its_token_on_the_route() -> None:
         await theirs.begin(world.objects.cluster)
         assert world.fence == theirs.token
         assert theirs.token.endswith("#2")
+
+    play(scene)
+
+
+def test_whoever_begins_to_move_the_traffic_holds_the_lease_for_longer_than_the_policy_says() -> None:
+    async def scene(world: World) -> None:
+        mine, theirs = world.conductor("r1"), world.conductor("r2")
+        await mine.renew(world.objects.cluster, 5)
+        await mine.begin(world.objects.cluster)
+        started = world.clock.monotonic()
+        await theirs.begin(world.objects.cluster)
+        assert world.clock.monotonic() - started >= HOLD
+        # It lost the lease meanwhile, and is told so instead of going on with a token that is none any more.
+        with pytest.raises(LeaseHeld, match="run r2"):
+            await mine.begin(world.objects.cluster)
 
     play(scene)
 

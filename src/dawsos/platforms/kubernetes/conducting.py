@@ -38,9 +38,10 @@ class Conductor:
         return route
 
     async def begin(self, cluster: Cluster) -> None:
-        """Become the one who conducts the rollout, unless this process is already; raises LeaseHeld with the name of another."""
-        if not self.token:
-            await self.renew(cluster, HOLD)
+        """Become the one who conducts the rollout, or stay it for as long as a change of the traffic takes: a lease that the policy
+        made short would run out in the middle.  Raises LeaseHeld with the name of another.
+        """
+        await self.renew(cluster, HOLD)
 
     async def renew(self, cluster: Cluster, seconds: float) -> bool:
         """Conduct the rollout for ``seconds`` from now.
