@@ -95,7 +95,7 @@ def test_a_bad_release_goes_back_a_person_goes_back_and_nothing_is_left(shop: Cl
     shop.dawsos("rollback", "--as", "Ada", "--reason", "wrong prices", check=0)
     assert served(shop) == before
     assert json.loads(shop.dawsos("status", "--json", check=0).out)
-    shop.dawsos("down", "--purge", check=0)
+    shop.dawsos("down", "production", "--purge", check=0)
     until(lambda: left(shop) == [], 60, "nothing is left in the namespace")
 
 
