@@ -91,8 +91,13 @@ def _project(cluster: Cluster, gateway: Gateway, namespace: str, tool: str, path
     (path / "requirements.txt").write_text(locked("pluggy"))
     git(path.parent, "init", "--quiet", "--initial-branch=main", str(path))
     project = Clone(path)
-    told = (("CONTEXT", cluster.context), ("NAMESPACE", namespace), ("IMPORTS", json.dumps(cluster.imports)))
-    for word, value in (*told, ("URL", gateway.listeners[_LISTENER])):
+    told = {
+        "the-context": cluster.context,
+        "the-namespace": namespace,
+        "the-command": json.dumps(cluster.imports),
+        "http://the-address.invalid": gateway.listeners[_LISTENER],
+    }
+    for word, value in told.items():
         project.edit("pipeline.yaml", f": {word}", f": {value}")
     (path / ".gitignore").write_text(".dawsos\n")
     project.commit("the shop")
