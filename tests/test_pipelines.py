@@ -126,6 +126,7 @@ def test_every_fixture_is_run_by_a_test() -> None:
         folder.name
         for folder in (Path(__file__).parent / "pipelines").iterdir()
         if f'"{folder.name}"' not in source
-        and folder.name not in ("adopter", "alerted", "defects", "jobs", "keyless", "observed", "older", "watched")
+        and folder.name
+        not in ("adopter", "alerted", "clustered", "defects", "jobs", "keyless", "observed", "older", "watched")
     ]
     assert unused == []
