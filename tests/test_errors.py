@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
+
 import pytest
 
 from dawsos.errors import (
@@ -14,6 +17,7 @@ from dawsos.errors import (
     OwnedElsewhere,
     ReleaseFailed,
     failure_of,
+    refusal_of,
 )
 
 # Each class with the code of a command that it ends before there is a run, and the result of a run that it ends.
@@ -49,7 +53,7 @@ def test_a_subclass_ends_as_its_base_does() -> None:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+        (OSError(28, "No space left on device"), "the disk is full"),
         (TimeoutError("late"), "TimeoutError: late"),
         (KeyError("x"), "a defect of dawsos: KeyError: 'x'"),
         (AssertionError("never"), "a defect of dawsos: AssertionError: never"),
@@ -58,3 +62,21 @@ def test_a_subclass_ends_as_its_base_does() -> None:
 )
 def test_what_the_tool_did_not_foresee_is_never_the_release_s_fault(error: Exception, reason: str) -> None:
     assert failure_of(error) == ("infrastructure", reason)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (OSError(errno.ENOSPC, "No space left on device", "/a/b"), "the disk is full: /a/b"),
+        (OSError(errno.EFBIG, "File too large"), "a file may not become that large here (ulimit -f)"),
+        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]), "the disk is full"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/a"), ""),
+        (OSError("what nobody numbered"), ""),
+    ],
+)
+def test_what_the_machine_refused_has_its_name(error: OSError, words: str) -> None:
+    assert refusal_of(error) == words
+    result, reason = failure_of(error)
+    assert result == "infrastructure"
+    assert not words or reason == words

@@ -6,6 +6,8 @@ Each class carries the exit code of the command line.  Everything else that is r
 
 from __future__ import annotations
 
+import errno
+import re
 from typing import Literal
 
 EXIT_DONE = 0
@@ -58,6 +60,30 @@ class OwnedElsewhere(DawsosError):
     exit_code = EXIT_INFRASTRUCTURE
 
 
+# What the machine refused, by the number that every system call gives for it.
+_REFUSALS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file may not become that large here (ulimit -f)",
+    errno.EROFS: "the disk is read-only",
+    errno.EIO: "the disk cannot be read or written",
+    errno.EMFILE: "too many files are open (ulimit -n)",
+    errno.ENFILE: "the whole machine has too many files open",
+    errno.ENOMEM: "the machine has no memory left",
+}
+
+
+def refusal_of(error: OSError) -> str:
+    """Return what the machine refused, with the file where it is known; an empty text for what may be a defect of the tool."""
+    number, name = error.errno, error.filename
+    if number is None:
+        # Of a copied folder the error is a text that holds the errors of its files.
+        found = re.search(r"\[Errno (\d+)\]", str(error))
+        number = int(found[1]) if found else 0
+    refusal = _REFUSALS.get(number, "")
+    return f"{refusal}: {name}" if refusal and name else refusal
+
+
 def failure_of(error: Exception) -> tuple[Literal["failed", "infrastructure"], str]:
     """Return the result and the reason of a stage or a run that ``error`` stopped.
 
@@ -70,7 +96,7 @@ def failure_of(error: Exception) -> tuple[Literal["failed", "infrastructure"], s
     if isinstance(error, DawsosError):
         return "infrastructure", str(error)
     if isinstance(error, OSError):
-        return "infrastructure", f"{type(error).__name__}: {error}"
+        return "infrastructure", refusal_of(error) or f"{type(error).__name__}: {error}"
     return "infrastructure", f"a defect of dawsos: {type(error).__name__}: {error}{_where(error)}"
 
 

@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Protocol
@@ -183,3 +185,24 @@ def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
     assert tail(tmp_path / "log", 2) == ["two", "thr\ufffdee"]
     assert tail(tmp_path / "log", 9) == ["one", "two", "thr\ufffdee"]
     assert tail(tmp_path / "none", 2) == []
+
+
+def test_of_a_long_log_only_the_end_is_read_and_a_long_line_is_cut(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("first\n" + "x" * 10_000_000 + "\nlast\n")
+    found = tail(log, 40)
+    assert found == ["last"], "a part of a line is no line"
+    log.write_text("x" * 10_000_000)
+    (line,) = tail(log, 40)
+    assert line.startswith("xxx")
+    assert len(line) < 5000
+    log.write_text("".join(f"{number}\n" for number in range(200_000)))
+    assert tail(log, 3) == ["199997", "199998", "199999"]
+
+
+def test_a_full_disk_says_for_which_file_it_had_no_room(tmp_path: Path) -> None:
+    code = "import sys, pathlib; from dawsos.adapters.files import write_bytes; write_bytes(pathlib.Path(sys.argv[1]), b'x' * 100_000)"
+    words = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", sys.executable, "-c", code, str(tmp_path / "one")]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert f"File too large: '{tmp_path / 'one'}'" in ended.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from dawsos.adapters.clock import SystemClock
-from dawsos.adapters.process import ProcessRunner
+from dawsos.adapters.process import HEAD, TAIL, ProcessRunner
 from dawsos.adapters.reapers import reapers
 from dawsos.adapters.redactor import Masker
 from dawsos.model.process import Command, CommandOutcome
@@ -220,3 +220,18 @@ def test_a_full_disk_is_told_at_once_and_not_after_the_budget(tmp_path: Path) ->
     assert outcome.seconds < 5
     # The command itself was not held up by it.
     assert (tmp_path / "done").exists()
+
+
+def test_a_log_has_a_limit_and_says_what_was_left_out(tmp_path: Path) -> None:
+    """Its beginning is there and its end, where the reason is; the command is never held up."""
+    script = "echo first; head -c 70000000 /dev/zero | tr '\\0' x; echo; echo last"
+    outcome, log = run(command(script, tmp_path))
+    assert outcome.classification == "ok"
+    assert log.startswith("first\nxxx")
+    assert log.endswith("xxx\nlast\n")
+    assert HEAD + TAIL <= len(log) < HEAD + 2 * TAIL
+    (said,) = [line for line in log.splitlines() if line.startswith("[dawsos cut this log: ")]
+    left_out = int("".join(filter(str.isdigit, said)))
+    assert len(log) - len(f"\n{said}\n") + left_out == 70_000_000 + len("first\n\nlast\n")
+    whole, log = run(command("head -c 49000000 /dev/zero | tr '\\0' y", tmp_path / "whole"))
+    assert (whole.classification, log) == ("ok", "y" * 49_000_000)

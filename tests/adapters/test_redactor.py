@@ -115,3 +115,29 @@ def test_a_secret_is_masked_as_a_report_writes_it(written: str, tmp_path: Path) 
     assert masker.clean_files(tmp_path) == [tmp_path / "report"]
     for text in (masker.clean(f"<{written}>"), (tmp_path / "report").read_text()):
         assert text.strip("<'\">") == "***"
+
+
+KEY = "=====BEGIN KEY=====\nMIIEowIBAAKCAQEA\n  x+y/z==\nab\n=====END KEY=====\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("MIIEowIBAAKCAQEA", "***"),
+        ("log: x+y/z==", "log: ***"),
+        (json.dumps(KEY.splitlines()), '["***", "***", "  ***", "ab", "***"]'),
+        ("12:00  =====BEGIN KEY=====\n12:00  MIIEowIBAAKCAQEA", "12:00  ***\n12:00  ***"),
+        (f"{KEY}after", "***after"),
+        ("ab", "ab"),
+    ],
+)
+def test_each_line_of_a_secret_of_several_lines_is_masked(text: str, clean: str) -> None:
+    assert Masker([KEY]).clean(text) == clean
+
+
+def test_the_end_of_a_line_behind_a_secret_is_no_part_of_it() -> None:
+    assert Masker(["s3cret-value\n"]).clean("password=s3cret-value;") == "password=***;"
+
+
+def test_lines_of_a_secret_are_masked_in_pieces() -> None:
+    assert in_pieces(Masker([KEY]), ["a MIIEow", "IBAAKC", "AQEA b\n"]) == "a *** b\n"

@@ -67,3 +67,15 @@ def test_json_in_a_workflow_is_the_same_json_and_no_command(
         out = capsys.readouterr().out
         assert json.loads(out) == value
         assert ("##[" in out) is not bool(inside)
+
+
+@pytest.mark.parametrize("words", [("--help",), ("history",), ("history", "--json"), ("lint",)])
+def test_an_output_that_cannot_be_written_is_said_in_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
+    pipeline = Path(__file__).parents[1] / "pipelines" / "good" / "pipeline.yaml"
+    (tmp_path / "pipeline.yaml").write_text(pipeline.read_text())
+    (tmp_path / "requirements.txt").touch()
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "dawsos.cli", *words]
+        ended = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 3
+    assert ended.stderr == "dawsos: cannot write to standard output: No space left on device\n"

@@ -39,3 +39,10 @@ def test_a_manifest_and_a_pipeline_that_are_no_yaml_are_refused_in_the_same_word
 )
 def test_a_file_is_of_version_1_when_it_says_the_number(version: object, old: bool) -> None:
     assert is_version_1({"version": version}) is old
+
+
+@pytest.mark.parametrize("deep", ["[" * 5000 + "]" * 5000, "{a: " * 5000 + "1" + "}" * 5000, "- " * 5000 + "1"])
+def test_what_lies_too_deep_within_one_another_is_refused_in_one_line(deep: str) -> None:
+    with pytest.raises(BadInput, match=r"x\.yaml: lists or mappings lie too deep within one another") as raised:
+        parse(f"a:\n  {deep}\n", "x.yaml")
+    assert str(raised.value).count("\n") == 1

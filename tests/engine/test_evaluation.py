@@ -249,3 +249,15 @@ def test_without_steps_or_gates_there_is_no_remark(tmp_path: Path) -> None:
     assert with_judged_exits([], tmp_path) == []
     verdict = ask("junit", {"junit.xml": '<testsuite><testcase name="a"/></testsuite>'})
     assert with_judged_exits([verdict], tmp_path) == [verdict]
+
+
+def test_long_lines_of_a_verdict_are_cut_and_the_evidence_stays_whole(tools: Tools, tmp_path: Path) -> None:
+    report = junit({"a": "failed"}).replace("assert", "x" * 1_000_000 + " assert")
+    assert len(report) > 1_000_000
+    (tmp_path / "junit-1.xml").write_text(report)
+    asker = GateEvaluator("run-1", tmp_path, "laptop", tools.clock, tools.project.outcomes)
+    verdict = asker(gate("junit"), tmp_path)
+    assert verdict.result == "fail"
+    assert len(json.dumps(verdict.body())) < 20_000
+    assert "more characters]" in "".join(verdict.findings)
+    assert len((tmp_path / "junit-1.xml").read_text()) == len(report)

@@ -250,3 +250,12 @@ def test_a_stage_that_is_restored_after_a_resume_has_nothing_left_of_its_failed_
     )
     stage = run.stages["lint"]
     assert (stage.state, stage.reason, stage.seconds, stage.steps) == ("restored", "", 0.0, ())
+
+
+def test_a_run_that_was_stopped_says_so_until_it_is_resumed() -> None:
+    stopped = folded(STARTED, event("run_stopped", reason="Ctrl-C"))
+    assert (stopped.state, stopped.stopped, stopped.unfinished, stopped.result) == ("stopped", "Ctrl-C", True, "")
+    resumed = folded(STARTED, event("run_stopped", reason="Ctrl-C"), event("run_resumed", pid=1))
+    assert (resumed.state, resumed.unfinished) == ("", True)
+    ended = folded(STARTED, event("run_stopped"), event("run_resumed", pid=1), event("run_finished", result="passed"))
+    assert ended.state == "passed"

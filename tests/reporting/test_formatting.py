@@ -64,3 +64,8 @@ def test_every_state_has_a_look_and_a_word() -> None:
     ):
         assert words.look(state).tone
         assert words.words(state)
+
+
+def test_a_line_that_nobody_reads_to_its_end_is_cut() -> None:
+    assert len(words.clean("x" * 1_000_000)) < 5_000
+    assert words.one_line("a\n" + "x" * 5_000).endswith("[1,000 more characters]")

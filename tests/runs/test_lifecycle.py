@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from dawsos.adapters.locks import owned
 from dawsos.errors import BadInput, InfrastructureError, OwnedElsewhere, ReleaseFailed
 from dawsos.model.events import RunStarted
 from dawsos.model.status import RunResult
 from dawsos.runs.evidence import SUMMARY_FILE, summary_problems
-from dawsos.runs.lifecycle import EXIT_CODES, carry_out, deploying, finish, start, take_over, unfinished
+from dawsos.runs.lifecycle import EXIT_CODES, as_it_stands, carry_out, deploying, finish, start, take_over, unfinished
 from dawsos.runs.project import load_run
 from dawsos.runs.recorder import Session
 from support.facts import fact
@@ -140,7 +141,7 @@ def test_what_was_done_ends_the_run(told: World) -> None:
         (BadInput("no release serves production"), "failed", "no release serves production"),
         (InfrastructureError("no port is free"), "infrastructure", "no port is free"),
         (OwnedElsewhere("the process 7 owns it"), "infrastructure", "the process 7 owns it"),
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "infrastructure", "OSError: [Errno 28] No space left on device"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "infrastructure", "the disk is full"),
         (RuntimeError("odd"), "infrastructure", "a defect of dawsos: RuntimeError: odd"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
@@ -173,7 +174,33 @@ def test_a_run_that_is_stopped_stays_open(which: signal.Signals, told: World) ->
 
     ended = carry_out(owner, told.pipeline, work())
     assert (ended.exit_code, cleaned, heard.closed) == (130, [True], 1)
-    assert load_run(told.tools, owner.id).unfinished
+    run = load_run(told.tools, owner.id)
+    by = "Ctrl-C" if which is signal.SIGINT else "TERM"
+    assert (run.unfinished, run.state, run.stopped, heard.kinds[-1]) == (True, "stopped", by, "run_stopped")
+    report = told.tools.project.report(owner.id).read_text()
+    assert f"Stopped by {by}" in report
+    assert f"dawsos resume {owner.id}" in report
+
+
+def test_a_run_whose_process_was_killed_is_stopped_too(told: World) -> None:
+    run = told.session.state
+    assert as_it_stands(told.tools, run).stopped == "the end of its process"
+    with owned(told.tools.project.run_lock(run.id), "the run"):
+        assert as_it_stands(told.tools, run).state == ""
+    finish(told.session, told.pipeline, RunResult.PASSED)
+    assert as_it_stands(told.tools, told.session.state).state == "passed"
+
+
+def test_an_end_that_cannot_be_written_leaves_the_run_open_and_is_said(told: World) -> None:
+    heard = Heard()
+    # A folder where the report belongs: no report, and no end.
+    told.tools.project.report(told.session.id).mkdir(parents=True)
+    owner = Session(told.tools, told.session.id, [heard])
+    with pytest.raises(InfrastructureError, match="is stopped, its end could not be written") as raised:
+        carry_out(owner, told.pipeline, _ends(RunResult.PASSED))
+    assert f"dawsos resume {owner.id}" in raised.value.fix
+    run = load_run(told.tools, owner.id)
+    assert (run.unfinished, run.state, heard.kinds[-1], heard.closed) == (True, "stopped", "run_stopped", 1)
 
 
 def test_one_deployment_at_a_time(told: World) -> None:

@@ -114,7 +114,7 @@ def test_where_the_platform_brings_no_faults_about_there_is_no_run(
 @pytest.mark.parametrize(
     ("refusal", "words"),
     [
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "the disk is full"),
         # Without an end it would be resumed for ever, or taken for a rollout under way.
         (OwnedElsewhere("the environment production is being changed by the process 7"), "by the process 7"),
     ],

@@ -15,6 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dawsos.model.texts import cut_line
+
+# Of a line that is longer than this, the end of a log has a part only.
+_PIECE = 1 << 18
+
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = False, mode: int = 0o666) -> None:
     """Replace the file ``path`` by one with ``content``: a reader sees the old file or the new one, never a part.
@@ -69,11 +74,22 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """Return the last ``lines`` lines of a log, none when there is no log; bytes that are not UTF-8 are replaced."""
+    """Return the last ``lines`` lines of a log, none when there is no log; bytes that are not UTF-8 are replaced.
+
+    Long lines are cut, and of a long log only its end is read.
+    """
     try:
-        return path.read_text(errors="replace").splitlines()[-lines:]
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - _PIECE))
+            text = stream.read().decode(errors="replace")
     except FileNotFoundError:
         return []
+    found = text.splitlines()
+    if size > _PIECE and len(found) > 1:
+        # The first is a part of a line.
+        del found[0]
+    return [cut_line(line) for line in found[-lines:]]
 
 
 @contextmanager
@@ -83,11 +99,15 @@ def _temporary(path: Path, content: bytes, durable: bool, mode: int) -> Iterator
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            if durable:
-                os.fsync(stream.fileno())
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                if durable:
+                    os.fsync(stream.fileno())
+        except OSError as error:
+            # A full disk does not say which file it had no room for.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)

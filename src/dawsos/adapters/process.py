@@ -7,15 +7,19 @@ import codecs
 import contextlib
 import os
 import signal
+from collections import deque
 from io import FileIO
 from pathlib import Path
 from typing import TextIO
 
 from dawsos.adapters.reapers import reapers
+from dawsos.errors import refusal_of
 from dawsos.model.process import NOT_FOUND, Command, CommandOutcome
 from dawsos.ports import Clock, Redactor
 
 _PIECE = 1 << 16
+# Characters that a log keeps of a command's output: its beginning, and its end, where the reason mostly is.
+HEAD, TAIL = 48_000_000, 2_000_000
 
 
 class ProcessRunner:
@@ -72,19 +76,47 @@ class ProcessRunner:
             # Keep reading: a command blocks when nobody reads its output.
             while await output.read(_PIECE):
                 pass
-            return f"cannot write {path}: {error.strerror}"
+            return f"cannot write {path}: {refusal_of(error) or error.strerror}"
         return ""
 
     async def _copy(self, stream: asyncio.StreamReader, log: TextIO) -> None:
         # Read in pieces, not in lines: a line may be longer than any buffer, and a secret may hold a line's end.
         text = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        masked = self._redactor.stream()
+        masked, kept = self._redactor.stream(), _Bounded(log)
         try:
             while raw := await stream.read(_PIECE):
-                log.write(masked.feed(text.decode(raw)))
+                kept.write(masked.feed(text.decode(raw)))
                 log.flush()
         finally:
-            log.write(masked.feed(text.decode(b"", final=True)) + masked.end())
+            kept.write(masked.feed(text.decode(b"", final=True)) + masked.end())
+            kept.end()
+
+
+class _Bounded:
+    """Writes the beginning of a text to ``log`` as it comes, and its end when it has ended; what is left out is said between."""
+
+    def __init__(self, log: TextIO) -> None:
+        self._log = log
+        self._room = HEAD
+        self._held: deque[str] = deque()
+        self._held_size = self._lost = 0
+
+    def write(self, text: str) -> None:
+        now, later = text[: self._room], text[self._room :]
+        self._room -= len(now)
+        self._log.write(now)
+        if later:
+            self._held.append(later)
+            self._held_size += len(later)
+        while self._held_size - len(self._held[0] if self._held else "") >= TAIL:
+            gone = len(self._held.popleft())
+            self._held_size -= gone
+            self._lost += gone
+
+    def end(self) -> None:
+        if self._lost:
+            self._log.write(f"\n[dawsos cut this log: {self._lost:,} characters are left out here]\n")
+        self._log.writelines(self._held)
 
 
 class _Reaper:

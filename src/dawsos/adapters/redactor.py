@@ -34,8 +34,16 @@ def _password(value: str) -> str | None:
 def _written(value: str) -> set[str]:
     """Return the forms in which ``value`` may be written: plain text, Python's and JSON's quotes, HTML and XML.
 
-    Most secrets are the same in all of them; a key of several lines, or a password with a quote, is not.
+    Most secrets are the same in all of them; a key of several lines, or a password with a quote, is not.  Of several lines each
+    is one as well: a program prints them with something in between, or only some.
     """
+    lines = [line.strip() for line in value.splitlines()]
+    if lines != [value]:
+        return {form for line in lines if len(line) >= _SHORTEST for form in _forms(line)} | _forms(value)
+    return _forms(value)
+
+
+def _forms(value: str) -> set[str]:
     found = {
         value,
         repr(value)[1:-1],

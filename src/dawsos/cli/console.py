@@ -8,7 +8,7 @@ from typing import TextIO
 
 from rich.console import Console
 
-from dawsos.cli.output import drop_output, is_workflow, neutral
+from dawsos.cli.output import drop_output, is_workflow, lose_output, neutral, print_text
 
 
 class _SteadfastConsole(Console):
@@ -19,8 +19,8 @@ class _SteadfastConsole(Console):
         drop_output()
 
 
-class _Neutral(io.TextIOBase):
-    """Writes to ``stream`` what no CI service takes for a command to itself."""
+class _Steadfast(io.TextIOBase):
+    """Writes to ``stream`` as long as that can be written to, and what no CI service takes for a command to itself."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -36,16 +36,26 @@ class _Neutral(io.TextIOBase):
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
-        return self._stream.write(neutral(text))
+        try:
+            return self._stream.write(neutral(text) if is_workflow() else text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            lose_output(error)
+        return len(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            lose_output(error)
 
 
 def annotate(command: str) -> None:
     """Write a workflow command on a line of its own."""
-    sys.stdout.write(f"{command}\n")
-    sys.stdout.flush()
+    print_text(f"{command}\n")
 
 
 def make_console() -> Console:
@@ -56,7 +66,7 @@ def make_console() -> Console:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names and reasons may have letters that the terminal's encoding lacks: to end in the middle of a run would be worse.
         sys.stdout.reconfigure(errors="replace")
-    console = _SteadfastConsole(highlight=False, file=_Neutral(sys.stdout) if is_workflow() else None)  # type: ignore[arg-type]
+    console = _SteadfastConsole(highlight=False, file=_Steadfast(sys.stdout))  # type: ignore[arg-type]
     if not console.is_terminal:
         console.width = 200
     return console

@@ -52,6 +52,25 @@ def print_text(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         drop_output()
+    except OSError as error:
+        lose_output(error)
+
+
+# Why output was lost; the command line says it at the end, once.
+_lost: list[str] = []
+
+
+def lose_output(error: OSError) -> None:
+    """Go on without an output that cannot be written to: a full disk behind it must not end a run in the middle."""
+    _lost.append(error.strerror or str(error))
+    drop_output()
+
+
+def unwritten() -> str:
+    """Return why output of this command was lost, an empty text when all of it was written."""
+    reason = _lost[0] if _lost else ""
+    _lost.clear()
+    return reason
 
 
 def drop_output() -> None:

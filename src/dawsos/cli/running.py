@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dawsos.cli.console import annotate, make_console, say
 from dawsos.cli.output import here, is_workflow
-from dawsos.errors import EXIT_DONE, EXIT_WAITING, BadInput
+from dawsos.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_WAITING, BadInput
 
 if TYPE_CHECKING:
     from dawsos.model.pipeline import Pipeline, Stage
@@ -108,6 +108,8 @@ def _end(ended: RunOutcome) -> int:
     say(console, f"report   {ended.report}")
     if ended.url and ended.exit_code == EXIT_DONE:
         say(console, f"service  {ended.url}")
+    if ended.exit_code == EXIT_INTERRUPTED:
+        say(console, f"resume   dawsos resume {ended.run}")
     if ended.job is not None:
         say(console, f"handed   the Job {ended.job.name} conducts the rollout, which has no end yet")
         say(console, f"follow   {ended.job.follow}")

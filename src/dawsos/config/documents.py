@@ -39,6 +39,9 @@ def _documents(text: str, path: str) -> list[Any]:
         raise BadInput(
             f"{path}: not valid YAML: {' '.join(str(error).split())}", fix="check the file's syntax"
         ) from error
+    except RecursionError:
+        # Without the hundreds of places in which it happened.
+        raise BadInput(f"{path}: lists or mappings lie too deep within one another", fix="write it flatter") from None
 
 
 def is_version_1(document: Mapping[str, Any]) -> bool:

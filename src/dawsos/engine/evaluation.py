@@ -18,6 +18,7 @@ from dawsos.gates.flaky import HISTORY, outcomes
 from dawsos.gates.readers.context import CONTEXT
 from dawsos.model.json import JsonObject
 from dawsos.model.pipeline import Gate
+from dawsos.model.texts import cut_lines
 from dawsos.model.verdicts import GateVerdict
 from dawsos.ports import Clock
 
@@ -45,7 +46,7 @@ class GateEvaluator:
             write_json(artifacts / CONTEXT, {"at": self._clock.now(), "profile": self._profile})
         if isinstance(gate.options, flaky.Options) and HISTORY in wanted:
             self._write_history(gate.options.reports, artifacts)
-        return relative_to(self._root, evaluate_gate(gate, read_evidence(artifacts, wanted)))
+        return shortened(relative_to(self._root, evaluate_gate(gate, read_evidence(artifacts, wanted))))
 
     def _write_history(self, reports: str, artifacts: Path) -> None:
         """Write the outcomes of earlier runs for the gate, then remember those of this run for the next."""
@@ -113,6 +114,17 @@ def _outcomes(path: Path) -> Mapping[str, str] | None:
     except (OSError, Malformed):
         # The gate reports that the file cannot be read.
         return None
+
+
+def shortened(verdict: GateVerdict) -> GateVerdict:
+    """Return ``verdict`` with long lines cut: the journal, the reports and the statements hold it, and the evidence is whole."""
+    return replace(
+        verdict,
+        measured=cut_lines(verdict.measured),
+        message=cut_lines(verdict.message),
+        findings=tuple(map(cut_lines, verdict.findings)),
+        places=tuple(replace(place, message=cut_lines(place.message)) for place in verdict.places),
+    )
 
 
 def relative_to(root: Path, verdict: GateVerdict) -> GateVerdict:

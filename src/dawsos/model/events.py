@@ -39,6 +39,7 @@ from dawsos.model.facts.run import (
     RunFinished,
     RunResumed,
     RunStarted,
+    RunStopped,
     Verified,
 )
 from dawsos.model.facts.stages import (
@@ -84,6 +85,7 @@ __all__ = [
     "RunFinished",
     "RunResumed",
     "RunStarted",
+    "RunStopped",
     "SideSample",
     "StageFinished",
     "StageRestored",
@@ -103,6 +105,7 @@ __all__ = [
 EventKind = Literal[
     "run_started",
     "run_resumed",
+    "run_stopped",
     "key_certified",
     "stage_started",
     "step_started",
@@ -138,6 +141,7 @@ _FACTS: tuple[type[Fact], ...] = (
     StageSkipped, FilesChanged, ReleaseBuilt, Deployed, ApprovalRequested, ApprovalGiven, RolloutStarted, AnswersCompared,
     PowerEstimated, WeightIntended, WeightConfirmed, RolloutSampled, DriverTold, RollbackRequested, RolloutDecided, RolloutFinished,
     RevertStarted, RevertFinished, Verified, RunFinished,
+    RunStopped,
 )  # fmt: skip
 FACTS: dict[str, type[Fact]] = {fact.KIND: fact for fact in _FACTS}
 

@@ -75,7 +75,14 @@ def _run_resumed(run: Run, _event: Event, _fact: events.RunResumed) -> Run:
         key: stage if stage.done or stage.state in kept else replace(stage, state=StageState.PENDING)
         for key, stage in run.stages.items()
     }
-    return replace(run, result=RunResult.UNFINISHED, exit_code=None, reason="", finished_at=None, stages=stages)
+    return replace(
+        run, result=RunResult.UNFINISHED, exit_code=None, reason="", stopped="", finished_at=None, stages=stages
+    )
+
+
+@_folds(events.RunStopped)
+def _run_stopped(run: Run, _event: Event, fact: events.RunStopped) -> Run:
+    return replace(run, stopped=fact.reason or "stopped")
 
 
 @_folds(events.KeyCertified)

@@ -178,6 +178,8 @@ class Run:
     result: RunResult = RunResult.UNFINISHED
     exit_code: int | None = None
     reason: str = ""
+    # Why its owner stopped before the end; empty while one is at work, and when it was killed.
+    stopped: str = ""
     stages: Mapping[str, StageRecord] = field(default_factory=dict)
     release: str = ""
     builder: str = ""
@@ -215,6 +217,11 @@ class Run:
     def in_cluster(self) -> bool:
         """True for a ship whose rollout a job of the environment is to conduct."""
         return bool(self.options.get("in_cluster"))
+
+    @property
+    def state(self) -> str:
+        """How the run ended, ``stopped``, or an empty text while somebody works on it."""
+        return self.result or ("stopped" if self.stopped else "")
 
     @property
     def unfinished(self) -> bool:

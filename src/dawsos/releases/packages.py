@@ -17,6 +17,7 @@ from dawsos.adapters.scratch import owned_folder
 from dawsos.adapters.toolchain import base_python, lock_digest, python_version
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import Command
+from dawsos.model.texts import cut_line
 from dawsos.ports import Runner
 
 _BUDGET = 600.0
@@ -53,7 +54,7 @@ class Pip:
         outcome = await self.runner.run(Command(argv, str(log.parent), self.environment, str(log), _BUDGET))
         if outcome.classification != "ok":
             output = log.read_text(errors="replace")
-            tail = "\n    ".join(output.splitlines()[-8:])
+            tail = "\n    ".join(map(cut_line, output.splitlines()[-8:]))
             # An unreachable registry is an infrastructure error.  A package that does not match the lock, or a file that locks
             # nothing, is a fault of the release.
             unreachable = fetches and "DO NOT MATCH THE HASHES" not in output and "--require-hashes mode" not in output

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from dawsos.model.texts import cut_lines
+
 NOTHING = "–"  # noqa: RUF001 - an en dash stands for a value that is not there
 
 
@@ -46,6 +48,7 @@ LOOKS: dict[str, Look] = {
     "withdrawn": Look("↶", "<", "bad"),
     "infrastructure": Look("!", "!", "bad"),
     "interrupted": Look("!", "!", "bad"),
+    "stopped": Look("!", "!", "warn"),
 }
 _UNKNOWN = Look("·", ".", "idle")
 
@@ -61,8 +64,11 @@ def words(state: str) -> str:
 
 
 def clean(value: object) -> str:
-    """Return text without control characters, so that a test's name cannot move the cursor; tabs become blanks."""
-    text = str(value).expandtabs(4)
+    """Return text without control characters, so that a test's name cannot move the cursor; tabs become blanks.
+
+    A line of a length that nobody reads is cut.
+    """
+    text = cut_lines(str(value)).expandtabs(4)
     return "".join(c for c in text if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
 
 

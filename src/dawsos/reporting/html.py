@@ -82,11 +82,11 @@ def view(run: Run, context: ReportContext) -> dict[str, Any]:
     infos = _infos(run, context)
     stages = [_stage(run.stages.get(key, StageRecord(key)), title, context) for key, title, _ in infos]
     return {
-        "title": f"{context.pipeline} {formatting.short(run.commit, 8)} {formatting.words(run.result)}",
+        "title": f"{context.pipeline} {formatting.short(run.commit, 8)} {formatting.words(run.state)}",
         "pipeline": formatting.clean(context.pipeline),
         "run": run,
-        "result": formatting.words(run.result),
-        "tone": formatting.look(run.result or "running").tone,
+        "result": formatting.words(run.state),
+        "tone": formatting.look(run.state or "running").tone,
         "headline": summary.headline(run),
         "facts": _facts(run, context),
         "subject": formatting.one_line(context.subject),

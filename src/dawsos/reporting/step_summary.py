@@ -43,7 +43,7 @@ def step_summary(run: Run, titles: Sequence[tuple[str, str, float]], report: str
     """
     if not run.id:
         return ""
-    state = str(run.result) or "running"
+    state = run.state or "running"
     commit = f" {short(run.commit, 8)}" if run.commit else ""
     parts = [
         f"## {look(state).symbol} {escaped(f'dawsos {run.command}{commit}: {words(state)}')}",

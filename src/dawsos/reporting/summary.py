@@ -52,12 +52,13 @@ def headline(run: Run) -> str:
         return _drill(run, run.rollout)
     tell = {
         "": _running,
+        "stopped": _left,
         "passed": _passed,
         "failed": _failed,
         "rejected": _rejected,
         "waiting": _waiting,
         "rolled_back": _rolled_back,
-    }.get(run.result, _stopped)
+    }.get(run.state, _stopped)
     return tell(run)
 
 
@@ -70,6 +71,13 @@ def _running(run: Run) -> str:
     done = sum(stage.done for stage in run.stages.values())
     tail = f"; now {', '.join(at_work)}" if at_work else ""
     return f"Running: {done} of {count(len(run.stages), 'stage')} done{tail}."
+
+
+def _left(run: Run) -> str:
+    done = sum(stage.done for stage in run.stages.values())
+    amount = f" with {done} of {count(len(run.stages), 'stage')} done" if run.stages else ""
+    goes_on = f"`dawsos resume {run.id}` " + ("goes on from the first unfinished stage" if run.stages else "ends it")
+    return f"Stopped by {one_line(run.stopped)}{amount}; {goes_on}. {production_note(run)}"
 
 
 def _passed(run: Run) -> str:
@@ -348,9 +356,9 @@ def next_commands(run: Run) -> tuple[str, ...]:
         return (f"dawsos resume {run.id}",)
     if run.result == "waiting":
         return f"dawsos approve {run.id} --as NAME --reason TEXT", f"dawsos resume {run.id}"
-    if run.result in ("failed", "rolled_back") and not (run.rollout and run.rollout.drill):
+    if run.result in ("failed", "infrastructure", "rolled_back") and not (run.rollout and run.rollout.drill):
         return (f"dawsos show {run.id}",)
-    if run.result in ("infrastructure", "interrupted", ""):
+    if run.result in ("interrupted", ""):
         return (f"dawsos resume {run.id}",) if run.id else ()
     return ()
 
@@ -358,7 +366,7 @@ def next_commands(run: Run) -> tuple[str, ...]:
 def summary(run: Run, *, report: str = "", url: str = "", hints: bool = True) -> tuple[tuple[str, str], ...]:
     """Return the end of a run as (label, text) lines: result, what happened, the rule that fired, where to look, what next."""
     took = span(run.finished_at - run.started_at) if run.finished_at else ""
-    lines = [("result", f"{words(run.result)}{f' in {took}' if took else ''}"), ("", headline(run))]
+    lines = [("result", f"{words(run.state)}{f' in {took}' if took else ''}"), ("", headline(run))]
     rollout = run.rollout
     if rollout is not None and rollout.outcome in ("rolled_back", "withdrawn"):
         rule = fired_rule(rollout)

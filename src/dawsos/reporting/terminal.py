@@ -185,6 +185,7 @@ def _revert_text(_event: Event, fact: events.RevertStarted) -> str:
 _LINES: dict[type[events.Fact], Callable[[Event, Any], str]] = {
     events.RunStarted: _started_text,
     events.RunResumed: lambda event, _fact: f"resumed run {event.run}",
+    events.RunStopped: lambda _event, fact: f"stopped by {fact.reason}",
     events.StageStarted: _stage_text,
     events.StepFinished: _step_text,
     events.GateEvaluated: _gate_text,

@@ -11,6 +11,7 @@ compares with it.
 from __future__ import annotations
 
 import json
+import resource
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,6 +62,14 @@ def _event(row: Row) -> Event:
         ) from error
 
 
+def _why(error: sqlite3.Error) -> str:
+    """Return why SQLite refused to write, with the limit of which it does not know."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit != resource.RLIM_INFINITY and isinstance(error, sqlite3.OperationalError):
+        return f"{error}; a file may have at most {limit:,} bytes here (ulimit -f)"
+    return str(error).replace("database or disk is full", "the disk is full")
+
+
 def _fits(prev: str, row: tuple[Any, ...]) -> bool:
     """Return whether the hash of a row fits its content (its columns, prev, hash)."""
     try:
@@ -101,7 +110,8 @@ class Journal:
                     self._db.execute("INSERT OR IGNORE INTO runs (run) VALUES (?)", row)
         except sqlite3.Error as error:
             raise InfrastructureError(
-                f"cannot open the journal {folder / 'journal.sqlite'}: {error}", fix="check the disk and the rights"
+                f"cannot open the journal {folder / 'journal.sqlite'}: {_why(error)}",
+                fix="check the disk and the rights",
             ) from error
 
     def close(self) -> None:
@@ -131,7 +141,7 @@ class Journal:
                     (*kept, prev, chain(prev, kept)),
                 )
         except sqlite3.Error as error:
-            raise InfrastructureError(f"the journal refused an event: {error}", fix="check the disk") from error
+            raise InfrastructureError(f"the journal refused an event: {_why(error)}", fix="check the disk") from error
         return event
 
     def rows(self, run: str) -> list[KeptRow]:
@@ -159,7 +169,7 @@ class Journal:
                 self._db.execute("INSERT OR IGNORE INTO runs (run) VALUES (?)", (rows[0][0],))
                 self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         except sqlite3.Error as error:
-            raise InfrastructureError(f"the journal refused a run: {error}", fix="check the disk") from error
+            raise InfrastructureError(f"the journal refused a run: {_why(error)}", fix="check the disk") from error
 
     def take_on(self, rows: Sequence[KeptRow]) -> int:
         """Append what another machine recorded of a run that is known here; return how many events are new.
@@ -180,7 +190,7 @@ class Journal:
                     prev = row[7]
                 self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows[len(known) :])
         except sqlite3.Error as error:
-            raise InfrastructureError(f"the journal refused a run: {error}", fix="check the disk") from error
+            raise InfrastructureError(f"the journal refused a run: {_why(error)}", fix="check the disk") from error
         return max(0, len(rows) - len(known))
 
     def events(self, run: str, after: int = 0) -> list[Event]:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dawsos.adapters.locks import owned
+from dawsos.adapters.locks import owned, owner_of
 from dawsos.errors import (
     EXIT_DONE,
     EXIT_GATE_FAILED,
@@ -18,9 +18,11 @@ from dawsos.errors import (
     EXIT_ROLLED_BACK,
     EXIT_WAITING,
     BadInput,
+    InfrastructureError,
     failure_of,
+    refusal_of,
 )
-from dawsos.model.events import RunFinished, RunResumed, RunStarted
+from dawsos.model.events import Event, RunFinished, RunResumed, RunStarted, RunStopped
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.run import Run
 from dawsos.model.status import RunResult
@@ -59,30 +61,67 @@ def carry_out(session: Session, pipeline: Pipeline, work: Awaitable[tuple[RunRes
     """Do ``work``, which returns the run's result and the reason, and end the run with it.
 
     An error becomes a result (see ``errors.failure_of``).  Ctrl-C and TERM leave the run open, so that ``resume`` can continue
-    it.
+    it.  Raises InfrastructureError when the disk has no room for its end; it stays open then, too.
     """
     metrics = MetricsFile(session.tools, pipeline)
     session.reporters = (*session.reporters, metrics)
     try:
         result, reason = asyncio.run(_to_its_end(work))
     except KeyboardInterrupt:
-        result, reason = RunResult.INTERRUPTED, "stopped by Ctrl-C"
-    if result is RunResult.INTERRUPTED:
-        session.close_reporters()
-    else:
-        finish(session, pipeline, result, reason)
+        result, reason = RunResult.INTERRUPTED, "Ctrl-C"
+    try:
+        if result is RunResult.INTERRUPTED:
+            _stop(session, pipeline, reason)
+        else:
+            finish(session, pipeline, result, reason)
+    except (OSError, InfrastructureError) as error:
+        raise _without_end(session, error, reason) from error
     metrics.write()
     return RunOutcome(session.id, EXIT_CODES[result], session.tools.project.report(session.id))
+
+
+def _stop(session: Session, pipeline: Pipeline, reason: str) -> None:
+    """Say that nobody works on the run any more, in the journal, the report and to the reporters."""
+    from dawsos.runs.report import write_report  # loaded beside the stages, see ``runs.preload``
+
+    session.record(RunStopped(reason))
+    write_report(session.tools, pipeline, session.state)
+    session.close_reporters()
+
+
+def _without_end(session: Session, error: Exception, reason: str) -> InfrastructureError:
+    """Return the error of a run whose end could not be written, and try to say at least that nobody works on it."""
+    said = error.message if isinstance(error, InfrastructureError) else str(error)
+    why = (refusal_of(error) if isinstance(error, OSError) else "") or said
+    stopped = RunStopped(why)
+    try:
+        session.record(stopped)
+    except (OSError, InfrastructureError):
+        # The journal does not have it, but who looks on must not read that the run goes on.
+        session.tell(Event(session.id, session.state.last_seq + 1, session.tools.clock.now(), stopped))
+    session.close_reporters()
+    first = session.tools.masker.clean(reason.partition("\n  fix: ")[0])
+    before = f"{first}\n" if first and first != why else ""
+    return InfrastructureError(
+        f"{before}run {session.id} is stopped, its end could not be written: {why}",
+        fix=f"free some space, or see what the limits are, then dawsos resume {session.id}",
+    )
 
 
 async def _to_its_end(work: Awaitable[tuple[RunResult, str]]) -> tuple[RunResult, str]:
     """Turn an error into a result, and TERM into the same orderly end as Ctrl-C."""
     task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    by = ["Ctrl-C"]
+
+    def end() -> None:
+        by.append("TERM")
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
     try:
         return await task
     except asyncio.CancelledError:
-        return RunResult.INTERRUPTED, "stopped"
+        return RunResult.INTERRUPTED, by[-1]
     except Exception as error:
         result, reason = failure_of(error)
         return RunResult(result), reason
@@ -136,6 +175,13 @@ def take_over(tools: Tools, run: str, reporters: Sequence[Reporter], pid: int) -
             session.tell(event)
         session.record(RunResumed(pid))
         yield session
+
+
+def as_it_stands(tools: Tools, run: Run) -> Run:
+    """Return ``run``, stopped when it has no end and the process that worked on it is gone without a word."""
+    if run.state or owner_of(tools.project.run_lock(run.id)) is not None:
+        return run
+    return replace(run, stopped="the end of its process")
 
 
 def unfinished(tools: Tools) -> list[Run]:

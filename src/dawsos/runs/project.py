@@ -20,7 +20,7 @@ from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.identity import SIGNING_KEY, signing_key_forms
 from dawsos.adapters.prompter import TerminalPrompter
 from dawsos.adapters.redactor import Masker
-from dawsos.errors import BadInput, InfrastructureError
+from dawsos.errors import BadInput, InfrastructureError, refusal_of
 from dawsos.model.fold import fold
 from dawsos.model.run import Run
 from dawsos.runs.journal import Journal
@@ -277,7 +277,8 @@ def open_tools(project: Project) -> Tools:
         return Tools(project, Journal(project.journal, clock), clock, masker, TerminalPrompter(), _make_platform)
     except OSError as error:
         raise InfrastructureError(
-            f"cannot write to {project.home}: {error}", fix="check the disk and the rights, or set DAWSOS_HOME"
+            f"cannot write to {project.home}: {refusal_of(error) or error}",
+            fix="check the disk and the rights, or set DAWSOS_HOME",
         ) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dawsos.adapters import git
-from dawsos.adapters.files import write_json, write_text
+from dawsos.adapters.files import tail, write_json, write_text
 from dawsos.adapters.templates import kept_templates
 from dawsos.analysis.measures import error_rate
 from dawsos.errors import DawsosError
@@ -76,8 +76,8 @@ def _logs(tools: Tools, run: Run) -> dict[str, str]:
         # A step may leave a folder or a broken link with such a name.
         found = [path for path in folder.glob("attempt-*/*.log") if path.is_file()]
         logs = sorted(found, key=lambda path: path.stat().st_mtime)
-        text = "\n".join(log.read_text(errors="replace") for log in logs[-3:])
-        tails[stage] = tools.masker.clean("\n".join(text.splitlines()[-_TAIL:]))
+        lines = [line for log in logs[-3:] for line in tail(log, _TAIL)]
+        tails[stage] = tools.masker.clean("\n".join(lines[-_TAIL:]))
     return tails
 
 

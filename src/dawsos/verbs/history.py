@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dawsos.model.run import Run
+from dawsos.runs.lifecycle import as_it_stands
 from dawsos.runs.project import Project, load_run, open_tools
 
 
@@ -25,7 +26,7 @@ class PastRun:
 def history(project: Project) -> tuple[PastRun, ...]:
     """Return every run of the project, the newest last."""
     tools = open_tools(project)
-    return tuple(_past(load_run(tools, run)) for run in tools.journal.runs())
+    return tuple(_past(as_it_stands(tools, load_run(tools, run))) for run in tools.journal.runs())
 
 
 def _past(run: Run) -> PastRun:
@@ -34,8 +35,8 @@ def _past(run: Run) -> PastRun:
         command=run.command,
         commit=run.commit,
         release=run.release or (run.rollout.release if run.rollout else ""),
-        result=run.result or "unfinished",
+        result=run.state or "unfinished",
         started_at=run.started_at,
         seconds=(run.finished_at or run.started_at) - run.started_at,
-        reason=run.reason,
+        reason=run.reason or (f"by {run.stopped}; dawsos resume {run.id}" if run.state == "stopped" else ""),
     )

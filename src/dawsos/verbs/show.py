@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dawsos.model.run import Run
 from dawsos.runs import evidence
+from dawsos.runs.lifecycle import as_it_stands
 from dawsos.runs.project import Project, load_run, open_tools
 
 
@@ -23,4 +24,4 @@ def show(project: Project, run_name: str) -> ShownRun:
     """Return the run called ``run_name``; raises BadInput when there is none."""
     tools = open_tools(project)
     run = load_run(tools, run_name)
-    return ShownRun(run, tuple(evidence.summary_problems(tools, run)), project.report(run.id))
+    return ShownRun(as_it_stands(tools, run), tuple(evidence.summary_problems(tools, run)), project.report(run.id))

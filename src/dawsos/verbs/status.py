@@ -55,7 +55,7 @@ def status(project: Project) -> Status:
     tools = open_tools(project)
     runs = [load_run(tools, run) for run in reversed(tools.journal.runs())]
     unfinished = tuple(
-        UnfinishedRun(run.id, run.command, run.result, owner_of(project.run_lock(run.id)), run.reason)
+        UnfinishedRun(run.id, run.command, run.state, owner_of(project.run_lock(run.id)), run.reason or run.stopped)
         for run in runs
         if run.unfinished
     )

@@ -47,6 +47,14 @@ class RunResumed(Fact):
 
 
 @dataclass(frozen=True)
+class RunStopped(Fact):
+    """The owner stopped before the run had an end; it can be resumed."""
+
+    KIND: ClassVar[str] = "run_stopped"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class KeyCertified(Fact):
     """The certificate of the key ``key`` (its SHA-256), or the ``problem`` for which there is none."""
 
