@@ -406,3 +406,50 @@ def test_the_options_of_a_gate_are_the_validated_model_of_its_kind() -> None:
     assert rate.written_options == {"min_rate": 0.95}
     assert tests.options == junit.Options()
     assert tests.written_options == {}
+
+
+def slips(value: Any, place: tuple[Any, ...] = ()) -> Iterable[tuple[Any, ...]]:
+    """Yield the place of every key in ``value``."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*place, key)
+            yield from slips(inner, (*place, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from slips(inner, (*place, index))
+
+
+def problems_of(text: str) -> list[str]:
+    try:
+        load(text)
+    except BadInput as error:
+        return error.message.splitlines()
+    return []
+
+
+KEYS = [place for place in slips(YAML(typ="safe", pure=True).load(SMALL)) if place[:2] != ("environments", "staging")]
+
+
+@pytest.mark.parametrize("slip", ["{}s", "other_word"])
+@pytest.mark.parametrize("place", KEYS, ids=lambda place: ".".join(map(str, place)))
+def test_one_wrong_key_is_one_problem(place: tuple[Any, ...], slip: str) -> None:
+    document = YAML(typ="safe", pure=True).load(SMALL)
+    parent = document
+    for part in place[:-1]:
+        parent = parent[part]
+    wrong = slip.format(place[-1])
+    items = [(wrong if key == place[-1] else key, value) for key, value in parent.items()]
+    parent.clear()
+    parent.update(items)
+    text = StringIO()
+    YAML().dump(document, text)
+    problems = problems_of(text.getvalue())
+    # Names of toolchains and profiles may be any.
+    assert len(problems) <= 1, problems
+    assert all(wrong in problem or place[-1] in problem for problem in problems)
+
+
+def test_a_key_that_resembles_none_names_the_missing_one() -> None:
+    label = SMALL.replace("name: demo", "label: demo")
+    assert problems_of(label) == ["pipeline.yaml:2: label: unknown key 'label'; missing is 'name'"]
+    assert len(problems_of(label.replace("slo:", "goals:"))) == 4, "which is which is not known"

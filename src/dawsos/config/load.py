@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml.comments import CommentedMap
 
 from dawsos.config.documents import Path, is_version_1, line_of, parse, plain
@@ -28,6 +29,8 @@ _MOVED: dict[Path, str] = {
     ("service", "services"): "services belong to an environment: environments.NAME.services",
     ("service", "env"): "variables belong to an environment: environments.NAME.env",
 }
+
+_Location = tuple[int | str, ...]
 
 
 @dataclass(frozen=True)
@@ -162,21 +165,45 @@ def _gate(
 
 
 def _from_pydantic(error: ValidationError, prefix: Path, model: type[BaseModel] = Pipeline) -> list[Problem]:
-    problems = []
-    for detail in error.errors(include_url=False):
+    problems: list[Problem] = []
+    details = error.errors(include_url=False)
+    misspelled = _misspelled(details, model)
+    for detail in details:
+        if detail["loc"] in misspelled.values():
+            # The key is there, and written wrongly: that is one problem, and it is told where the key is.
+            continue
         place = (*prefix, *(part for part in detail["loc"] if not _is_tag(part)))
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
             key = str(place[-1])
-            message = (
-                _MOVED.get(place) or f"unknown key {key!r}{did_you_mean(key, _known_keys(model, detail['loc'][:-1]))}"
-            )
+            hint = did_you_mean(key, _known_keys(model, detail["loc"][:-1]))
+            if detail["loc"] in misspelled:
+                hint = hint or f"; missing is {str(misspelled[detail['loc']][-1])!r}"
+            message = _MOVED.get(place) or f"unknown key {key!r}{hint}"
         elif detail["type"] == "missing":
             message = f"missing key {str(place[-1])!r}"
         elif detail["type"] == "literal_error":
             message = f"{detail['input']!r} is not known{did_you_mean(str(detail['input']), _choices(message))}; {message.lower()}"
         problems.append(Problem(place, message))
     return problems
+
+
+def _misspelled(details: Sequence[ErrorDetails], model: type[BaseModel]) -> dict[_Location, _Location]:
+    """Return where an unknown key is -> where the missing one is that it was meant to be.
+
+    They are of one mapping, and resemble each other, or are the only ones of it.
+    """
+    unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
+    missing = [detail["loc"] for detail in details if detail["type"] == "missing"]
+    meant: dict[_Location, _Location] = {}
+    for place in unknown:
+        near = did_you_mean(str(place[-1]), _known_keys(model, place[:-1]))
+        lacking = [one for one in missing if one[:-1] == place[:-1]]
+        alone = len(lacking) == 1 and [one[:-1] for one in unknown].count(place[:-1]) == 1
+        found = [one for one in lacking if repr(one[-1]) in near] or (lacking if alone and not near else [])
+        if found:
+            meant[place] = found[0]
+    return meant
 
 
 def _is_tag(part: object) -> bool:
