@@ -8,8 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from dawsos.adapters import pip
 from dawsos.adapters.digests import sha256
-from dawsos.adapters.files import tail
 from dawsos.adapters.locks import FileLock
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.process import Command
@@ -69,7 +69,8 @@ def base_environment(home: Path) -> dict[str, str]:
 async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
     """Return the folder of the virtual environment for ``requirements``, made below ``folder`` when missing.
 
-    Raises BadInput for a missing file and InfrastructureError, with the end of pip's words, when it cannot be made.
+    Raises BadInput for a file that is missing or that locks what cannot be had, and InfrastructureError when it cannot be made
+    here; both with pip's words.
     """
     # The scripts of an environment contain its path, and a link to a shared folder may go away before the folder.
     folder = folder.resolve()
@@ -89,7 +90,9 @@ async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
 async def _make(requirements: Path, target: Path, runner: Runner) -> None:
     shutil.rmtree(target, ignore_errors=True)
     log = target.parent / f"{target.name}.log"
-    log.unlink(missing_ok=True)
+    detailed = target.parent / f"{target.name}.debug"
+    for path in (log, detailed):
+        path.unlink(missing_ok=True)
     environment = tool_environment(target.parent)
     python = target / "bin" / "python"
     # The lock lists everything, so pip must not resolve again: with "coverage[toml]" wanted by a locked package and
@@ -99,21 +102,29 @@ async def _make(requirements: Path, target: Path, runner: Runner) -> None:
         (base_python(), "-m", "venv", str(target)),
         (
             str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-input",
-            "--no-compile", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(requirements),
+            "--no-compile", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--log", str(detailed),
+            "-r", str(requirements),
         ),
         (str(python), "-m", "pip", "--disable-pip-version-check", "check"),
     )  # fmt: skip
     for argv in commands:
         outcome = await runner.run(Command(argv, str(requirements.parent), environment, str(log), _BUDGET))
         if outcome.classification != "ok":
-            output = "\n    ".join(tail(log, 8))
+            output = pip.said_in(log)
+            why = "\n    ".join(pip.error_of(output)) or outcome.message
             shutil.rmtree(target, ignore_errors=True)
+            failed = f"cannot make the toolchain of {requirements.name}: {why}"
+            # ``pip check`` says that the lock lacks something.
+            if outcome.classification == "failed" and (
+                argv[-1] == "check" or pip.is_of_the_commit(output, pip.said_in(detailed))
+            ):
+                raise BadInput(failed, fix=f"correct {requirements.name}; pip's words are in {log}")
             raise InfrastructureError(
-                f"cannot make the toolchain of {requirements.name}: {outcome.message}\n    {output}",
-                fix=f"read {log}; is the package registry reachable? On Debian: apt install python3-venv",
+                failed, fix=f"read {log}; is the package registry reachable? On Debian: apt install python3-venv"
             )
     # pip compiles on one core, and this is a third of its time.  What cannot be compiled (a template, a file for another Python)
     # pip leaves as it is, too.
     compiling = (str(python), "-m", "compileall", "-q", "-j", "0", str(target / "lib"))
     await runner.run(Command(compiling, str(requirements.parent), environment, str(log), _BUDGET))
+    detailed.unlink(missing_ok=True)
     (target / "ready").touch()

@@ -11,13 +11,13 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from dawsos.adapters import pip
 from dawsos.adapters.digests import sha256
 from dawsos.adapters.files import read_json, write_json
 from dawsos.adapters.scratch import owned_folder
 from dawsos.adapters.toolchain import base_python, lock_digest, python_version
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import Command
-from dawsos.model.texts import cut_line
 from dawsos.ports import Runner
 
 _BUDGET = 600.0
@@ -38,28 +38,35 @@ class Pip:
 
     async def run(self, *words: str, fetches: bool = False) -> None:
         """Run pip; ``fetches`` when it needs the registry."""
-        await self._run((str(self.python), "-m", "pip", *words), fetches=fetches)
+        # Only pip's own log says whether the registry answered that it has none, or did not answer.
+        detailed = self.log.with_name("pip.debug")
+        try:
+            told = ("--log", str(detailed)) if fetches else ()
+            await self._run((str(self.python), "-m", "pip", *words, *told), detailed)
+        finally:
+            detailed.unlink(missing_ok=True)
 
     async def compile(self, site: Path) -> None:
         """Compile ``site`` reproducibly: the output depends neither on its path nor on the time."""
         await self._run(
             (base_python(), "-I", "-S", "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash",
              "-s", str(site), str(site)),
-            fetches=False,
+            self.log,
         )  # fmt: skip
 
-    async def _run(self, argv: tuple[str, ...], *, fetches: bool) -> None:
-        """Raises ReleaseFailed with the log's end, and InfrastructureError when what is locked cannot be fetched."""
-        log = self.log
+    async def _run(self, argv: tuple[str, ...], detailed: Path) -> None:
+        """Raises ReleaseFailed with what pip says is wrong, and InfrastructureError when what is locked cannot be fetched."""
+        log, before = self.log, pip.size_of(self.log)
         outcome = await self.runner.run(Command(argv, str(log.parent), self.environment, str(log), _BUDGET))
         if outcome.classification != "ok":
-            output = log.read_text(errors="replace")
-            tail = "\n    ".join(map(cut_line, output.splitlines()[-8:]))
-            # An unreachable registry is an infrastructure error.  A package that does not match the lock, or a file that locks
-            # nothing, is a fault of the release.
-            unreachable = fetches and "DO NOT MATCH THE HASHES" not in output and "--require-hashes mode" not in output
-            kind = InfrastructureError if unreachable or outcome.classification == "infrastructure" else ReleaseFailed
-            raise kind(f"building the release failed ({outcome.message}):\n    {tail}", fix=f"read {log}")
+            output = pip.said_in(log, before)
+            of_machine = outcome.classification == "infrastructure" or pip.is_of_the_machine(output)
+            fetched = "--log" in argv
+            of_commit = not fetched or pip.is_of_the_commit(output, pip.said_in(detailed))
+            kind = ReleaseFailed if of_commit and not of_machine else InfrastructureError
+            why = "\n    ".join(pip.error_of(output))
+            hint = "" if kind is ReleaseFailed or not fetched else "; is the package registry reachable?"
+            raise kind(f"building the release failed: {why or outcome.message}", fix=f"read {log}{hint}")
 
 
 def tree_manifest(folder: Path) -> dict[str, str]:
