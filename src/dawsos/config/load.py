@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 from ruamel.yaml.comments import CommentedMap
 
 from dawsos.config.documents import Path, is_version_1, line_of, parse, plain
@@ -188,7 +187,7 @@ def _from_pydantic(error: ValidationError, prefix: Path, model: type[BaseModel] 
     return problems
 
 
-def _misspelled(details: Sequence[ErrorDetails], model: type[BaseModel]) -> dict[_Location, _Location]:
+def _misspelled(details: Sequence[Mapping[str, Any]], model: type[BaseModel]) -> dict[_Location, _Location]:
     """Return where an unknown key is -> where the missing one is that it was meant to be.
 
     They are of one mapping, and resemble each other, or are the only ones of it.
