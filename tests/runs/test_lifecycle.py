@@ -17,8 +17,8 @@ from dawsos.errors import BadInput, InfrastructureError, OwnedElsewhere, Release
 from dawsos.model.events import RunStarted
 from dawsos.model.status import RunResult
 from dawsos.runs.evidence import SUMMARY_FILE, summary_problems
-from dawsos.runs.lifecycle import EXIT_CODES, as_it_stands, carry_out, deploying, finish, start, take_over, unfinished
-from dawsos.runs.project import load_run
+from dawsos.runs.lifecycle import EXIT_CODES, carry_out, deploying, finish, start, take_over, unfinished
+from dawsos.runs.project import as_it_stands, load_run
 from dawsos.runs.recorder import Session
 from support.facts import fact
 from support.world import Heard, World, world

@@ -20,4 +20,6 @@ def test_history_is_the_newest_last(tmp_path: Path) -> None:
     first, second = history(paper.project)
     assert (first.run[-2:], first.result, first.reason, first.command) == ("01", "failed", "because of 01", "ship")
     assert first.release == session.state.release
-    assert (second.run[-2:], second.result, second.release, second.seconds) == ("02", "unfinished", "", 0.0)
+    assert (second.run[-2:], second.result, second.release, second.seconds) == ("02", "stopped", "", 0.0)
+    # Nobody works on it: the way on is told.
+    assert second.reason.endswith(f"dawsos resume {second.run}")

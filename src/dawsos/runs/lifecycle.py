@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dawsos.adapters.locks import owned, owner_of
+from dawsos.adapters.locks import owned
 from dawsos.errors import (
     EXIT_DONE,
     EXIT_GATE_FAILED,
@@ -175,13 +175,6 @@ def take_over(tools: Tools, run: str, reporters: Sequence[Reporter], pid: int) -
             session.tell(event)
         session.record(RunResumed(pid))
         yield session
-
-
-def as_it_stands(tools: Tools, run: Run) -> Run:
-    """Return ``run``, stopped when it has no end and the process that worked on it is gone without a word."""
-    if run.state or owner_of(tools.project.run_lock(run.id)) is not None:
-        return run
-    return replace(run, stopped="the end of its process")
 
 
 def unfinished(tools: Tools) -> list[Run]:

@@ -11,13 +11,14 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.identity import SIGNING_KEY, signing_key_forms
+from dawsos.adapters.locks import owner_of
 from dawsos.adapters.prompter import TerminalPrompter
 from dawsos.adapters.redactor import Masker
 from dawsos.errors import BadInput, InfrastructureError, refusal_of
@@ -340,3 +341,10 @@ def load_run(tools: Tools, run: str) -> Run:
             f"run {found[0]} cannot be read: {altered[0]}",
             fix="somebody changed journal.sqlite: bring it back from a copy",
         ) from error
+
+
+def as_it_stands(tools: Tools, run: Run) -> Run:
+    """Return ``run``, stopped when it has no end and the process that worked on it is gone without a word."""
+    if run.state or owner_of(tools.project.run_lock(run.id)) is not None:
+        return run
+    return replace(run, stopped="the end of its process")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dawsos.model.run import Run
-from dawsos.runs.lifecycle import as_it_stands
-from dawsos.runs.project import Project, load_run, open_tools
+from dawsos.runs.project import Project, as_it_stands, load_run, open_tools
 
 
 @dataclass(frozen=True)

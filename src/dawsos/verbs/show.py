@@ -7,8 +7,7 @@ from pathlib import Path
 
 from dawsos.model.run import Run
 from dawsos.runs import evidence
-from dawsos.runs.lifecycle import as_it_stands
-from dawsos.runs.project import Project, load_run, open_tools
+from dawsos.runs.project import Project, as_it_stands, load_run, open_tools
 
 
 @dataclass(frozen=True)
