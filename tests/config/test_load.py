@@ -222,7 +222,7 @@ def test_all_mistakes_are_told_at_once() -> None:
             .replace("[exit_status]", "[exit]")
             .replace("name: demo", "nam: a")
         )
-    assert [line.split(":")[1] for line in caught.value.message.splitlines()] == ["1", "2", "17", "20"]
+    assert [line.split(":")[1] for line in caught.value.message.splitlines()] == ["2", "17", "20"]
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
