@@ -65,7 +65,8 @@ def _event(row: Row) -> Event:
 def _why(error: sqlite3.Error) -> str:
     """Return why SQLite refused to write, with the limit of which it does not know."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    if limit != resource.RLIM_INFINITY and isinstance(error, sqlite3.OperationalError):
+    refused = any(word in str(error) for word in ("I/O", "full"))
+    if limit != resource.RLIM_INFINITY and refused:
         return f"{error}; a file may have at most {limit:,} bytes here (ulimit -f)"
     return str(error).replace("database or disk is full", "the disk is full")
 
