@@ -10,7 +10,7 @@ import pytest
 from dawsos.analysis.statistical.judge import Statistical
 from dawsos.analysis.statistical.latency import Edge
 from dawsos.analysis.statistical.statistics import Table
-from dawsos.analysis.statistical.waiting import Both, Usual, Waiting, older
+from dawsos.analysis.statistical.waiting import Both, Waiting, older
 from dawsos.model.policy import LadderStep, RolloutPolicy
 from dawsos.model.rollout import Counts, Sample
 
@@ -73,24 +73,12 @@ def test_nobody_is_counted_twice_or_before_its_time(seed: int) -> None:
     assert counted >= 0.9 * passed_in_all
 
 
-def test_while_stable_has_more_under_way_than_usual_the_canary_s_are_counted_when_answered() -> None:
-    both, edges = Both(), [Edge(1.0, 1.0)] * 3
-    for _ in range(30):
-        both.tables(edges, 1.0, _counts(10, 0, 2), _counts(190, 0, 40))
-    hung = _counts(10, 0, 8, (1.0, 6))
-    assert both.tables(edges, 1.0, hung, _counts(190, 0, 200))[0][0] == Table(10, 0, 190, 0)
-    tables, slow = both.tables(edges, 1.0, hung, _counts(190, 0, 41))
-    assert tables[0] == Table(16, 6, 190, 0)
+def test_both_versions_are_counted_in_the_second_in_which_they_pass_the_edge() -> None:
+    tables, slow = Both().tables(
+        [Edge(1.0, 1.0)] * 3, 1.0, _counts(10, 0, 8, (1.0, 6)), _counts(190, 0, 150, (1.0, 114))
+    )
+    assert tables[0] == Table(16, 6, 304, 114)
     assert slow == (16, 6)
-
-
-def test_the_usual_follows_the_traffic_and_is_not_learnt_from_trouble() -> None:
-    usual = Usual()
-    assert not usual.exceeded(_counts(100, 0, 20))
-    assert not usual.exceeded(_counts(200, 0, 45))
-    for _ in range(50):
-        assert usual.exceeded(_counts(100, 0, 80))
-    assert usual.exceeded(Counts(100))
 
 
 def test_the_smallest_age_that_is_old_enough_counts() -> None:

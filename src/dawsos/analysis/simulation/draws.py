@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dawsos.analysis.simulation.scenarios import Rates, Scenario, World
-from dawsos.analysis.simulation.waiting import Usual, Version, Waiting, age_of
+from dawsos.analysis.simulation.waiting import Version, Waiting, age_of
 from dawsos.analysis.statistical.evidence import REDIRECTED, REFUSED, SMALL, STREAMS
 from dawsos.analysis.statistical.latency import choose_edges
 from dawsos.model.rollout import Counts
@@ -69,7 +69,6 @@ class Traffic:
         mean = world.p50 * math.exp(0.5 * _sigma(world) ** 2)
         self._versions = Version(columns, mean), Version(columns, mean)
         self._past_edge = Waiting(len(watched), columns), Waiting(len(edges), columns)
-        self._usual = Usual(columns)
         self._clusters = np.zeros((_CLUSTER_SECONDS, 2, columns), dtype=np.int64)
         self._at = -1.0
         self._rates = Rates(0.0, 0.0)
@@ -112,12 +111,10 @@ class Traffic:
             version.tick(at, begun, share, random)
             bounds.append(version.waiting(at))
             late.append([one + version.released for one in slow])
-        alone = ~self._usual.exceeded(self._versions[1].under_way, requests[1])
-        everywhere = np.ones(self.columns, dtype=bool)
         passed = [
-            past.passed(slow, [bound[age] for age in ages], version.under_way, count)
-            for past, slow, bound, ages, version, count in zip(
-                self._past_edge, late, bounds, self._ages, self._versions, (alone, everywhere), strict=True
+            past.passed(slow, [bound[age] for age in ages], version.under_way)
+            for past, slow, bound, ages, version in zip(
+                self._past_edge, late, bounds, self._ages, self._versions, strict=True
             )
         ]
         return passed[0], passed[1]

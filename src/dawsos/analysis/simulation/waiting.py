@@ -12,11 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dawsos.analysis.statistical.waiting import FADE, MORE
-
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 # So long a hanging request takes in the simulation, in seconds.
 HANG = 30
@@ -55,30 +51,14 @@ class Waiting:
     def __init__(self, edges: int, columns: int) -> None:
         self._ahead = np.zeros((edges, columns), dtype=np.int64)
 
-    def passed(self, above: Sequence[Ints], waiting: Sequence[Ints], under_way: Ints, count: Flags) -> list[Ints]:
+    def passed(self, above: Sequence[Ints], waiting: Sequence[Ints], under_way: Ints) -> list[Ints]:
         """Return for each edge how many requests have passed it in this sample."""
         found = []
         for place, (answered, older) in enumerate(zip(above, waiting, strict=True)):
-            earlier, now = self._ahead[place].copy(), np.where(count, older, 0)
-            found.append(np.maximum(0, answered + now - earlier))
-            self._ahead[place] = np.maximum(now, np.minimum(earlier - answered, under_way))
+            earlier = self._ahead[place].copy()
+            found.append(np.maximum(0, answered + older - earlier))
+            self._ahead[place] = np.maximum(older, np.minimum(earlier - answered, under_way))
         return found
-
-
-class Usual:
-    """``statistical.waiting.Usual``, one column a rollout."""
-
-    def __init__(self, columns: int) -> None:
-        self._under_way, self._requests = np.zeros(columns), np.zeros(columns)
-
-    def exceeded(self, under_way: Ints, requests: Ints) -> Flags:
-        """Return where stable has more requests under way than usual."""
-        ratio = self._under_way / np.where(self._requests > 0.0, self._requests, 1.0)
-        usual = np.where(self._requests > 0.0, ratio * requests, under_way)
-        more = under_way > usual + MORE * np.sqrt(usual + 1.0)
-        self._under_way = np.where(more, self._under_way, FADE * self._under_way + under_way)
-        self._requests = np.where(more, self._requests, FADE * self._requests + requests)
-        return np.asarray(more)
 
 
 def age_of(edge: float) -> int:

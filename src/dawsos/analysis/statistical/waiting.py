@@ -6,23 +6,18 @@ requests are at least that old and unanswered at its end.  ``ahead`` of them wer
 ``ahead`` and is not counted again when it is answered.  All of these requests did take longer than the edge, so the count is never
 too high; it can only be late, by as much as the lower bound is too low.
 
-The bound is tighter for the version that has fewer requests, so what hangs on both would be seen on the canary first.  While stable
-has more requests under way than it usually has, the canary's waiting ones are therefore not counted before they are answered.
+Both versions must be counted alike: by ages that the proxy knows, as on one machine, or only when they are answered.  A count that is
+late for one version alone, and then comes all at once, would blame the other for what hangs on both.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from dawsos.analysis.statistical.evidence import LATENCY_QUANTILES
 from dawsos.analysis.statistical.latency import Edge, above
 from dawsos.analysis.statistical.statistics import Table
 from dawsos.model.rollout import Counts
-
-# Standard deviations above the usual at which stable has more requests under way than it usually has.
-MORE = 3.0
-FADE = 0.995
 
 
 class Waiting:
@@ -32,16 +27,13 @@ class Waiting:
         self._before = Counts()
         self._ahead: dict[float, int] = {}
 
-    def passed(self, counts: Counts, edges: Sequence[float], *, count: bool = True) -> list[tuple[int, int]]:
-        """Return for each edge how many requests were answered below it or have passed it, and how many have passed it.
-
-        ``count`` False: those that wait are not counted in this sample.
-        """
+    def passed(self, counts: Counts, edges: Sequence[float]) -> list[tuple[int, int]]:
+        """Return for each edge how many requests were answered below it or have passed it, and how many have passed it."""
         found, ahead = [], {}
         for edge in edges:
             earlier = self._ahead.get(edge, older(self._before, edge))
             answered = above(counts, edge)
-            now = older(counts, edge) if count else 0
+            now = older(counts, edge)
             slow = max(0, answered + now - earlier)
             ahead[edge] = max(now, min(earlier - answered, counts.under_way or 0))
             found.append(((counts.latency[-1][1] if counts.latency else 0) - answered + slow, slow))
@@ -49,36 +41,17 @@ class Waiting:
         return found
 
 
-class Usual:
-    """How many requests stable usually has under way, for its traffic."""
-
-    def __init__(self) -> None:
-        self._under_way = self._requests = 0.0
-
-    def exceeded(self, stable: Counts) -> bool:
-        """Take in one sample; True when more are under way than usual, or when it is not known."""
-        if stable.under_way is None:
-            return True
-        usual = self._under_way / self._requests * stable.requests if self._requests else float(stable.under_way)
-        if stable.under_way > usual + MORE * math.sqrt(usual + 1.0):
-            return True
-        self._under_way = FADE * self._under_way + stable.under_way
-        self._requests = FADE * self._requests + stable.requests
-        return False
-
-
 class Both:
     """The latency tables of both versions, those that wait included."""
 
     def __init__(self) -> None:
-        self._canary, self._stable, self._usual = Waiting(), Waiting(), Usual()
+        self._canary, self._stable = Waiting(), Waiting()
 
     def tables(
         self, edges: Sequence[Edge], limit: float, canary: Counts, stable: Counts
     ) -> tuple[tuple[Table, ...], tuple[int, int]]:
         """Return a table for each edge (empty ones without edges or latencies), and the canary's requests beside ``limit``."""
-        alone = not self._usual.exceeded(stable)
-        mine = self._canary.passed(canary, [*(edge.canary for edge in edges), limit], count=alone)
+        mine = self._canary.passed(canary, [*(edge.canary for edge in edges), limit])
         theirs = self._stable.passed(stable, [edge.stable for edge in edges])
         if not edges or not stable.latency or not (canary.latency or canary.waiting):
             return tuple(Table() for _ in LATENCY_QUANTILES), mine[-1]
