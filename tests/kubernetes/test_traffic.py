@@ -25,7 +25,8 @@ from dawsos.platforms.kubernetes.routing import ChangedBeside
 from dawsos.platforms.kubernetes.telemetry import KubernetesTelemetry
 from dawsos.platforms.kubernetes.traffic import KubernetesTraffic
 from support.cluster_shop import RELEASE, Object, deployment, host_of, install, ready
-from support.sender import users
+from support.sender import served, users
+from waiting import wait_until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(240)]
 POLICY = RolloutPolicy.model_validate({"ladder": [{"weight": 100, "duration": "1s"}], "error_rate": "1%", "p95": "1s"})
@@ -86,6 +87,8 @@ def player(
                 deployments = [deployment("one", images[0]), deployment("two", images[1], memory=memory)]
                 await install(api, namespace, parent, *deployments)
                 world = World(api, namespace, gateway.address, settings or Gateway())
+                # A gateway may have a new route before it has the endpoints of its Service: that is no shift of weight.
+                await asyncio.to_thread(wait_until, partial(served, world.address, world.host, "/"))
                 try:
                     await scene(world)
                 finally:

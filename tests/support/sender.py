@@ -84,6 +84,16 @@ def users(
             thread.join(_PATIENCE + 5)
 
 
+def served(address: str, host: str, path: str = "/items") -> bool:
+    """Return whether the gateway has the route of ``host`` and somebody to ask: ten good answers in a row."""
+    where = urlsplit(address)
+    connection = HTTPConnection(where.hostname or "", where.port or 80, timeout=_PATIENCE)
+    try:
+        return not any(_answer(connection, host, path).bad for _ in range(10))
+    finally:
+        connection.close()
+
+
 def _answer(connection: HTTPConnection, host: str, path: str) -> Answer:
     began = time.time()
     try:
