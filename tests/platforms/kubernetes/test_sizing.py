@@ -10,7 +10,7 @@ import pytest
 
 from dawsos.errors import InfrastructureError
 from dawsos.model.cluster import Gateway
-from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, INSTANCE
+from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT, INSTANCE, WORKER
 from dawsos.platforms.kubernetes.sizing import BEFORE, Sizing, is_full
 from dawsos.platforms.kubernetes.traffic import KubernetesTraffic
 from fakes import VirtualClock
@@ -124,6 +124,49 @@ def test_what_is_not_there_has_no_size() -> None:
         await sizing.end(None)
         await sizing.end("three")
         assert scaler(made)[0] == "shop-backend-one"
+
+    play(scene)
+
+
+def with_workers(made: MemoryCluster) -> Callable[[], dict[str, int]]:
+    """Give each deployment a worker, and return what says how many processes each of them should have."""
+    paths = {name: PATHS.of("deployments", f"shop-worker-{name}") for name in ("one", "two")}
+    for (name, path), size in zip(paths.items(), (2, 1), strict=True):
+        labels = {INSTANCE: RELEASE, COMPONENT: WORKER, DEPLOYMENT: name}
+        made.put(
+            path,
+            {"metadata": {"name": f"shop-worker-{name}", "labels": labels}, "spec": {"replicas": size}, "status": {}},
+        )
+    return lambda: {name: made.objects[path]["spec"]["replicas"] for name, path in paths.items()}
+
+
+def test_after_a_promotion_only_the_worker_of_the_release_that_serves_runs_and_the_way_back_brings_the_other() -> None:
+    async def scene(made: MemoryCluster, _sizing: Sizing) -> None:
+        workers = with_workers(made)
+        ready_later(made)
+        traffic = KubernetesTraffic(made, NAMESPACE, RELEASE, Gateway(), clock=made.clock)  # type: ignore[arg-type]
+        await traffic.route("one", "two", 25)
+        assert workers() == {"one": 2, "two": 1}
+        await traffic.promote()
+        assert workers() == {"one": 0, "two": 1}
+        await traffic.route("one", None, 0)
+        assert workers() == {"one": 2, "two": 0}
+        await traffic.close()
+
+    play(scene)
+
+
+def test_a_worker_that_somebody_scaled_is_left_as_it_is() -> None:
+    async def scene(made: MemoryCluster, sizing: Sizing) -> None:
+        workers = with_workers(made)
+        await sizing.end("two")
+        found, put = made.edit(PATHS.of("deployments", "shop-worker-one"))
+        found["spec"]["replicas"] = 5
+        put(found)
+        await sizing.end("one")
+        assert workers() == {"one": 5, "two": 0}
+        await sizing.end("one")
+        assert workers() == {"one": 5, "two": 0}
 
     play(scene)
 

@@ -60,6 +60,10 @@ def test_a_worker_that_is_not_ready_is_named() -> None:
     seen = serving()
     seen.deployments.append(workload("a", "shop@sha256:1", 1, WORKER))
     assert status_of("p", seen, "", NOW).deployments["a"].workers_not_ready == ("shop-worker-a",)
+    # That of a standby has none, and lacks none.
+    seen.deployments[-1]["spec"]["replicas"] = 0
+    assert status_of("p", seen, "", NOW).deployments["a"].workers_not_ready == ()
+    seen.deployments[-1]["spec"]["replicas"] = 1
     seen.pods.append(pod("a-w", "a", ready=True, component=WORKER))
     assert status_of("p", seen, "", NOW).deployments["a"].ready
 
@@ -149,14 +153,13 @@ def test_what_a_plain_helm_upgrade_made_goes_on_as_it_is() -> None:
     assert (entry["images"], entry["workers"]) == ({"backend": "shop:1", "worker": "worker:1"}, True)
 
 
-def test_what_is_parked_keeps_its_number_and_a_standby_loses_its_worker() -> None:
+def test_what_is_parked_keeps_its_number_and_a_standby_its_worker() -> None:
     seen = serving(standby="a")
     seen.deployments[0]["spec"]["replicas"] = 0
     seen.deployments[0]["metadata"]["annotations"][REPLICAS] = "4"
     seen.deployments.append(workload("a", "w", 1, WORKER))
     assert live_deployments(seen, {})["a"]["replicas"] == 4
     assert live_deployments(seen, {})["a"]["workers"]
-    assert not live_deployments(seen, {}, keep_workers=False)["a"]["workers"]
 
 
 def test_what_was_done_beside_the_tool_is_told() -> None:

@@ -55,13 +55,13 @@ class Bed:
         """Return the live objects."""
         return await look(self.cluster, self.target)
 
-    async def values(self, seen: Seen, *, keep_workers: bool = True) -> dict[str, Any]:
+    async def values(self, seen: Seen) -> dict[str, Any]:
         """Return the values that leave everything as it is now."""
         kept = await self.helm.values() or {}
         roles = roles_of(seen)
         return {
             **self.fixed,
-            "deployments": live_deployments(seen, kept, keep_workers),
+            "deployments": live_deployments(seen, kept),
             "stable": roles.stable or NOBODY,
             "canary": roles.canary or "",
         }

@@ -22,6 +22,8 @@ CONTROLLER = "dawsos.dev/controller"
 
 # Of what `dawsos down` has scaled to zero: how many there were.
 REPLICAS = "dawsos.dev/replicas"
+# Of the worker of a release that does not serve: how many there were.
+WORKERS = "dawsos.dev/workers"
 # Of a Deployment: when a drill killed pods of it, in seconds since the epoch, as a list in JSON.
 CRASHED = "dawsos.dev/crashed"
 # Of a Job: the command that it runs for a release.

@@ -4,6 +4,9 @@ The canary gets as many replicas as stable has before it gets any weight, becaus
 stable grows to meanwhile.  Stable keeps its size: its HorizontalPodAutoscaler would take away pods that a rollback needs back at
 once.  After a promotion the autoscaler scales the release that serves.  A PodDisruptionBudget needs nothing: it counts pods by their
 labels, whatever their number.
+
+A release that does not serve any more keeps its replicas, for a way back without new pods, but not its worker: that would go on
+with the work of the service in the code of another release.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Any
 from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.kubernetes import Cluster, Object
 from dawsos.errors import InfrastructureError
-from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT, INSTANCE, Paths
+from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT, INSTANCE, WORKER, WORKERS, Paths
 from dawsos.platforms.kubernetes.routing import annotations_of, named
 from dawsos.ports import Clock
 
@@ -32,6 +35,7 @@ class Sizing:
     async def begin(self, stable: str, canary: str) -> None:
         """Hold stable's size, give the canary as many replicas, and wait until they are ready.  Raises InfrastructureError."""
         await self._hold(stable)
+        await self._workers(stable, canary)
         await self.match(stable, canary)
         deadline = self._clock.monotonic() + _READY
         while True:
@@ -57,7 +61,9 @@ class Sizing:
             await self._cluster.patch(self._paths.of("deployments", named(next_)), {"spec": {"replicas": wanted}})
 
     async def end(self, serving: str | None) -> None:
-        """Let the autoscaler scale the release that serves, and give it its smallest size back."""
+        """Let the autoscaler scale the release that serves, give it its smallest size back, and its worker alone runs."""
+        if serving is not None:
+            await self._workers(serving)
         for found in await self._autoscalers():
             changes: Object = {}
             before = annotations_of(found).get(BEFORE)
@@ -69,6 +75,23 @@ class Sizing:
                 changes.setdefault("spec", {})["scaleTargetRef"] = {**target, "name": named(deployment)}
             if changes:
                 await self._cluster.patch(self._paths.of("horizontalpodautoscalers", named(found)), changes)
+
+    async def _workers(self, *running: str) -> None:
+        """Scale the workers of these deployments to what they had, and all others to zero."""
+        for found in await self._cluster.list(
+            self._paths.of("deployments"), {INSTANCE: self._release, COMPONENT: WORKER}
+        ):
+            noted, size = annotations_of(found).get(WORKERS, ""), size_of(found)
+            serves = found["metadata"]["labels"].get(DEPLOYMENT) in running
+            if serves and noted.isdigit():
+                # Whoever scaled it meanwhile is not corrected.
+                changes: Object = {"metadata": {"annotations": {WORKERS: None}}}
+                changes |= {} if size else {"spec": {"replicas": int(noted)}}
+            elif not serves and size:
+                changes = {"metadata": {"annotations": {WORKERS: str(size)}}, "spec": {"replicas": 0}}
+            else:
+                continue
+            await self._cluster.patch(self._paths.of("deployments", named(found)), changes)
 
     async def _hold(self, stable: str) -> None:
         deployment = await self._deployment(stable)

@@ -252,18 +252,17 @@ def seconds(text: str) -> float:
         return 0.0
 
 
-def live_deployments(seen: Seen, kept: Mapping[str, Any], keep_workers: bool = True) -> dict[str, Any]:
+def live_deployments(seen: Seen, kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return the value ``deployments`` for what is live, so that helm changes none of it.
 
     ``kept`` are all values of the newest revision: of a deployment that it has the variables and the names of the images are
-    taken.  Everything else is what the objects say, also where somebody changed it beside this tool.  Without ``keep_workers`` a
-    standby loses its worker.
+    taken.  Everything else is what the objects say, also where somebody changed it beside this tool.
     """
     before = kept.get("deployments") or {}
     named_by = {
         component: str((kept.get(component) or {}).get("imageName") or component) for component in (BACKEND, WORKER)
     }
-    roles, workers, made = roles_of(seen), seen.of(WORKER), {}
+    workers, made = seen.of(WORKER), {}
     for one, backend in seen.of(BACKEND).items():
         entry = dict(before.get(one) or {})
         images = dict(entry.get("images") or {})
@@ -271,13 +270,12 @@ def live_deployments(seen: Seen, kept: Mapping[str, Any], keep_workers: bool = T
         if one in workers:
             images[named_by[WORKER]] = image_of(workers[one], WORKER)
         parked = int(annotation(backend, REPLICAS) or 0)
-        serves = keep_workers or one != roles.standby
         made[one] = {
             "images": images,
             "release": annotation(backend, RELEASE),
             "commit": annotation(backend, COMMIT),
             "replicas": replicas(backend) or parked,
-            "workers": bool(entry.get("workers", one in workers)) and serves,
+            "workers": bool(entry.get("workers", one in workers)),
             "env": dict(entry.get("env") or {}),
         }
     return made
