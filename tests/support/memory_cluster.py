@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dawsos.adapters.kubernetes import ApiError, Object, PatchKind, Unreachable
-from dawsos.platforms.kubernetes.names import DEPLOYMENT, Paths
+from dawsos.platforms.kubernetes.names import COMPONENT, DEPLOYMENT, Paths
 from fakes import VirtualClock
 from support.memory_objects import MemoryObjects, Objects, has_labels
 
@@ -122,7 +122,7 @@ class MemoryCluster(MemoryObjects):
 
     def _after_patch(self, path: str, made: Object) -> None:
         if "/deployments/" in path and made["spec"].get("replicas") == 0:
-            chosen = {DEPLOYMENT: made["metadata"]["labels"][DEPLOYMENT]}
+            chosen = {key: made["metadata"]["labels"][key] for key in (DEPLOYMENT, COMPONENT)}
             for where in [w for w, pod in self.objects.items() if "/pods/" in w and has_labels(pod, chosen)]:
                 self.drop(where)
 

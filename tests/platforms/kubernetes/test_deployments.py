@@ -188,6 +188,16 @@ def test_pods_of_the_image_before_do_not_count_while_they_are_replaced() -> None
     assert verdict_of(seen, "a", NOW, 20).state == "waiting"
 
 
+def test_pods_that_are_refused_are_not_waited_for_to_the_end() -> None:
+    seen = serving()
+    seen.pods.clear()
+    told = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: small"}
+    seen.deployments[0]["status"]["conditions"] = [{**told, "lastTransitionTime": "2001-09-09T01:46:00Z"}]
+    verdict = verdict_of(seen, "a", NOW, 20)
+    assert (verdict.state, verdict.fault) == ("failed", "cluster")
+    assert verdict.reason == "pods of shop-backend-a are refused: exceeded quota: small"
+
+
 def test_a_kind_that_the_cluster_does_not_know_has_no_objects() -> None:
     class NoRoutes(PaperCluster):
         async def list(self, path: str, labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dawsos.adapters.kubernetes import Object
-from dawsos.platforms.kubernetes.waiting import ending, judge
+from dawsos.platforms.kubernetes.waiting import ending, judge, refused
 from support.workloads import NOW, pod
 
 
@@ -84,3 +84,20 @@ def test_the_end_of_a_container_in_words() -> None:
     assert ending({"reason": "OOMKilled", "exitCode": 137}) == "killed because it took more memory than its limit"
     assert ending({"reason": "StartError", "exitCode": 128}) == "exit code 128 (StartError)"
     assert ending({}) == "exit code ?"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "since", "expected"),
+    [
+        ("ReplicaFailure", "True", "2001-09-09T01:46:35Z", "waiting"),
+        ("ReplicaFailure", "True", "2001-09-09T01:46:10Z", "failed"),
+        ("ReplicaFailure", "False", "2001-09-09T01:46:10Z", None),
+        ("Available", "True", "2001-09-09T01:46:10Z", None),
+    ],
+)
+def test_pods_that_are_refused_for_a_while_have_failed(
+    kind: str, status: str, since: str, expected: str | None
+) -> None:
+    told = {"type": kind, "status": status, "message": "denied", "lastTransitionTime": since}
+    found = refused({"metadata": {"name": "shop"}, "status": {"conditions": [told]}}, NOW)
+    assert (found and found.state) == expected

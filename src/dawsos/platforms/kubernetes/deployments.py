@@ -15,7 +15,7 @@ from dawsos.platforms.kubernetes.helm import Helm
 from dawsos.platforms.kubernetes.names import COMPONENT, DEPLOYMENT, INSTANCE, NOBODY, Paths
 from dawsos.platforms.kubernetes.state import Seen, label, live_deployments, replicas, roles_of
 from dawsos.platforms.kubernetes.target import Target
-from dawsos.platforms.kubernetes.waiting import Verdict, judge
+from dawsos.platforms.kubernetes.waiting import Verdict, judge, refused
 from dawsos.ports import Clock, Redactor
 
 _PAUSE = 0.4
@@ -147,7 +147,9 @@ def verdict_of(seen: Seen, deployment: str, now: float, ready_within: float) -> 
         if not rolled_out(one):
             pods = [pod for pod in pods if _newest(pod, one)]
         verdict = judge(pods, replicas(one), now, ready_within)
-        if verdict.state != "ready":
+        if verdict.state == "waiting":
+            return refused(one, now) or verdict
+        if verdict.state == "failed":
             return verdict
     return Verdict("ready")
 

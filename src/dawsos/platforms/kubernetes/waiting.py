@@ -12,6 +12,8 @@ Fault = Literal["release", "cluster"]
 
 # Seconds that a state may last before it counts: an image that is being pulled again, a node that is being added.
 _PULL, _CONFIG, _SCHEDULE, _START = 30.0, 15.0, 90.0, 300.0
+# So long may pods be refused: a webhook may be away for a moment, and a quota full until old pods are gone.
+_REFUSED = 20.0
 _CRASHES = 2
 
 
@@ -43,6 +45,16 @@ def judge(pods: Objects, wanted: int, now: float, ready_within: float) -> Verdic
             return verdict
         waiting = waiting or verdict.reason
     return Verdict("waiting", waiting or f"{len(live)} of {wanted} pods are there")
+
+
+def refused(workload: Object, now: float) -> Verdict | None:
+    """Return that the API server refuses to create pods of a Deployment (a quota, an admission policy), None when it does not."""
+    for each in (workload.get("status") or {}).get("conditions") or []:
+        if each.get("type") == "ReplicaFailure" and each.get("status") == "True":
+            age = now - seconds(str(each.get("lastTransitionTime") or ""))
+            words = f"pods of {named(workload)} are refused: {each.get('message') or each.get('reason')}"
+            return Verdict("failed" if age > _REFUSED else "waiting", words, "cluster")
+    return None
 
 
 def _of_pod(pod: Object, now: float, ready_within: float) -> Verdict:
