@@ -12,7 +12,7 @@ import pytest
 
 from dawsos.adapters.kubernetes import ApiError
 from dawsos.platforms.kubernetes.guardian import Guardian, Watched, main
-from dawsos.platforms.kubernetes.lease import WITHDRAWN, Lease, LeaseState
+from dawsos.platforms.kubernetes.lease import WITHDRAWN, Lease, LeaseState, last_withdrawal
 from dawsos.platforms.kubernetes.names import CONTROLLER, Paths
 from fakes import VirtualClock
 from support.memory_objects import MemoryObjects
@@ -89,6 +89,10 @@ def test_a_dead_controllers_canary_loses_its_traffic_within_the_lease_and_a_seco
         told = json.loads(lease["metadata"]["annotations"][WITHDRAWN])
         assert (told["holder"], told["weight"], LeaseState.of(lease).holder) == ("ann@one 1 run a", 25, "")
         assert 5 < told["seconds"] <= 5.5
+        assert "ann@one 1 run a had not renewed" in last_withdrawal(lease)
+        # It is told until somebody conducts again.
+        await world.lease.renew(5)
+        assert last_withdrawal(world.objects.objects[LEASE]) == ""
         event = next(each for path, each in world.objects.objects.items() if "/events/" in path)
         assert event["involvedObject"]["name"] == "shop"
         assert "ann@one 1 run a had not renewed the lease" in event["message"]

@@ -16,6 +16,7 @@ from dawsos.platforms.kubernetes.observer import (
     address_of,
     gateway_url,
     newest_revision,
+    withdrawn,
 )
 from dawsos.platforms.kubernetes.state import Seen
 from dawsos.platforms.observers import OBSERVERS
@@ -85,3 +86,20 @@ def test_the_newest_revision_is_read_as_helm_keeps_it() -> None:
     assert revisions == [{"revision": 10, "status": "deployed", "description": "Rollback to 2"}]
     assert newest_revision([]) == ({}, [])
     assert newest_revision([{"metadata": {"labels": {"version": "1"}}, "data": {"release": "!"}}]) == ({}, [])
+
+
+def test_what_the_guardian_did_is_told_to_whoever_asks() -> None:
+    async def scene() -> None:
+        cluster = PaperCluster(VirtualClock())
+        assert await withdrawn(cluster, "shop", "prod") == ()  # type: ignore[arg-type]
+        told = {"at": 1_000_000_000, "holder": "ann@one 1", "weight": 25, "seconds": 5.3}
+        notes = {"dawsos.dev/withdrawn": json.dumps(told)}
+        path = "/apis/coordination.k8s.io/v1/namespaces/shop/leases/prod-rollout"
+        cluster.put(path, {"metadata": {"name": "prod-rollout", "annotations": notes}, "spec": {}})
+        [sentence] = await withdrawn(cluster, "shop", "prod")  # type: ignore[arg-type]
+        assert sentence == (
+            "the guardian withdrew a canary at 2001-09-09 01:46:40 UTC: ann@one 1 had not renewed the lease of the rollout "
+            "for 5.3 s: the canary's 25 % of the traffic went back to stable; dawsos resume goes on"
+        )
+
+    asyncio.run(scene())

@@ -19,7 +19,7 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.kubernetes import IN_CLUSTER, ApiError, Cluster, Object, Unreachable
@@ -34,6 +34,7 @@ from dawsos.platforms.kubernetes.lease import (
     given_up,
     lease_name,
     micro_time,
+    withdrawal,
 )
 from dawsos.platforms.kubernetes.names import CONTROLLER, INSTANCE, Paths
 
@@ -122,10 +123,10 @@ class Guardian:
             if weight:
                 told = {"at": self._clock.now(), "holder": left, "weight": weight, "seconds": round(quiet, 3)}
                 notes[WITHDRAWN] = json.dumps(told)
-                say(_sentence(told))
+                say(withdrawal(told))
         await self._cluster.replace(self._lease, given_up(held, notes))
         if WITHDRAWN in notes and route is not None:
-            await self._tell(route, _sentence(json.loads(notes[WITHDRAWN])))
+            await self._tell(route, withdrawal(json.loads(notes[WITHDRAWN])))
         return bool(notes)
 
     async def _take(self, found: Object, state: LeaseState) -> Object | None:
@@ -196,13 +197,6 @@ def _weight(route: Object, watched: Watched) -> int:
         whole = sum(weights.values())
         shares.append(100 * weights.get(watched.canary, 0.0) / whole if whole else 0.0)
     return max(1, round(max(shares))) if max(shares) else 0
-
-
-def _sentence(told: dict[str, Any]) -> str:
-    return (
-        f"{told['holder']} had not renewed the lease of the rollout for {told['seconds']:g} s: "
-        f"the canary's {told['weight']} % of the traffic went back to stable"
-    )
 
 
 def say(text: str) -> None:

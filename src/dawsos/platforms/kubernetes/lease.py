@@ -9,9 +9,11 @@ guardian has ended it: the number is part of the token that fences the route (``
 from __future__ import annotations
 
 import getpass
+import json
 import math
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -270,9 +272,12 @@ class Lease:
         time = micro_time(self._clock.now())
         spec = {**(found.get("spec") or {}), "holderIdentity": self.holder, "renewTime": time}
         spec["leaseDurationSeconds"] = max(1, math.ceil(seconds))
+        made = _with_notes(found, spec, {SECONDS: f"{seconds:g}", NUMBER: str(self._number)})
         if transitions is not None:
             spec |= {"acquireTime": time, "leaseTransitions": transitions}
-        return _with_notes(found, spec, {SECONDS: f"{seconds:g}", NUMBER: str(self._number)})
+            # Whoever comes after the guardian has read what it did.
+            made["metadata"]["annotations"].pop(WITHDRAWN, None)
+        return made
 
 
 def micro_time(at: float) -> str:
@@ -283,6 +288,25 @@ def micro_time(at: float) -> str:
 def given_up(found: Object, notes: dict[str, str] | None = None) -> Object:
     """Return the object without a holder; its number stays, so that the next one's is higher."""
     return _with_notes(found, {**(found.get("spec") or {}), "holderIdentity": ""}, notes or {})
+
+
+def withdrawal(told: Mapping[str, Any]) -> str:
+    """Return the sentence about traffic that a guardian took from a canary; ``told`` is what the annotation holds."""
+    return (
+        f"{told['holder']} had not renewed the lease of the rollout for {told['seconds']:g} s: "
+        f"the canary's {told['weight']} % of the traffic went back to stable"
+    )
+
+
+def last_withdrawal(found: Object | None) -> str:
+    """Return what the guardian did last, with its time, when no controller has come since; else an empty text."""
+    text = ((found or {}).get("metadata", {}).get("annotations") or {}).get(WITHDRAWN, "")
+    try:
+        told = json.loads(text)
+        at = datetime.fromtimestamp(float(told["at"]), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return f"the guardian withdrew a canary at {at}: {withdrawal(told)}; dawsos resume goes on"
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def _with_notes(found: Object, spec: dict[str, Any], notes: dict[str, str]) -> Object:

@@ -32,10 +32,23 @@ async def observed(name: str, settings: dict[str, Any]) -> EnvironmentStatus:
             seen = await look(cluster, target)
             url = await address_of(cluster, seen, settings.get("url"))
             kept, history = await _revisions(cluster, target.namespace, target.release)
+            noted = await withdrawn(cluster, target.namespace, target.release)
     except DawsosError as error:
         return EnvironmentStatus(name, notes=(error.message,))
     status = status_of(name, seen, url, time.time())
-    return replace(status, notes=(*done_beside(seen, kept, history), *unguarded(seen)))
+    return replace(status, notes=(*done_beside(seen, kept, history), *noted, *unguarded(seen)))
+
+
+async def withdrawn(cluster: Cluster, namespace: str, release: str) -> tuple[str, ...]:
+    """Return what the guardian told last, nothing without the right to read the Lease."""
+    from dawsos.platforms.kubernetes.lease import last_withdrawal, lease_name
+    from dawsos.platforms.kubernetes.names import Paths
+
+    try:
+        told = last_withdrawal(await cluster.find(Paths(namespace).of("leases", lease_name(release))))
+    except ApiError:
+        return ()
+    return (told,) if told else ()
 
 
 async def address_of(cluster: Cluster, seen: Seen, url: str | None) -> str:
