@@ -19,7 +19,7 @@ from dawsos.runs.journal import Journal
 from dawsos.runs.project import Project, Tools, load_run, open_tools
 from dawsos.verbs import handing_over
 from dawsos.verbs import resume as resume_module
-from dawsos.verbs.handing_over import follow
+from dawsos.verbs.handing_over import follow, must_be_free
 from dawsos.verbs.resume import resume
 from dawsos.verbs.rollback import Request, rollback
 from dawsos.verbs.ship import ship
@@ -125,6 +125,17 @@ def test_while_the_job_works_nobody_else_writes_the_journal(world: World) -> Non
     with pytest.raises(OwnedElsewhere, match="ada@laptop 1 conducts the rollout of live"):
         resume(shipping.project, handed.run, silent)
     assert shipping.tools.journal.rows(handed.run) == before
+
+
+def test_a_rollout_that_an_older_version_began_is_on_this_machine_only(world: World) -> None:
+    """Its facts name no environment, and its commit's pipeline.yaml need not be one of today."""
+    shipping = world.shipping
+    world.believe()
+    run = load_run(shipping.tools, ship(shipping.project, HANDED, silent).run)
+    assert run.rollout is not None
+    must_be_free(
+        shipping.tools, replace(run, commit="0" * 40, rollout=replace(run.rollout, environment="")), here=False
+    )
 
 
 def test_a_job_that_is_gone_is_replaced_and_this_machine_can_do_it_itself(world: World) -> None:

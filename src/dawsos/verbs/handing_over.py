@@ -114,6 +114,9 @@ def keep_what_ended(context: RunContext, *, patience: float) -> None:
     run = load_run(context.tools, context.session.id)
     if run.rollout is None or run.result in (RunResult.UNFINISHED, RunResult.INTERRUPTED):
         return
+    if not run.rollout.environment:
+        # A version that knew one machine only began it.
+        return
     _, settings = _environment(context.pipeline, run)
     if settings.platform in JOURNALS:
         asyncio.run(keep_end(context.tools, settings, run.id, patience))
@@ -130,7 +133,8 @@ def must_be_free(tools: Tools, run: Run, *, here: bool) -> None:
 
     Asked before anything is recorded: a run of which two machines write the journal could not be taken in any more.
     """
-    if run.rollout is None or run.rollout.outcome:
+    if run.rollout is None or run.rollout.outcome or not run.rollout.environment:
+        # Without an environment: a version that knew one machine only began it.
         return
     # A drill has the pipeline of the working tree.
     pipeline = (
