@@ -23,10 +23,10 @@ _EXIT_STOPPED = 130
 
 def main() -> None:
     """Run the command line and exit; every error ends here."""
-    # The tool has no pydantic plugins, and searching for them reads the metadata of every installed package.
-    # Who starts it without these streams wants no words.
+    # Whoever starts it with these streams closed gets no words, and no defect.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - it is open until the end
     sys.stderr = sys.stderr or sys.stdout
+    # The tool has no pydantic plugins, and searching for them reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     # Loading makes many objects and no garbage; to look for some again and again takes a tenth of the start.  What only the
     # collector can free is bounded by this number of objects, some hundred megabytes at the very most.
