@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,3 +184,43 @@ def test_a_body_is_decoded_as_its_header_says(kind: str, body: bytes, expected: 
 def test_whoever_sends_no_request_does_not_load_the_client() -> None:
     code = "import sys, dawsos.adapters.http as h; h.HttpClient('', timeout=1.0); sys.exit('aiohttp' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, check=True)
+
+
+@pytest.mark.parametrize("folder", ["short", "long" * 40])
+def test_a_server_on_a_unix_socket_is_asked_also_where_the_path_is_too_long_for_one(
+    tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / folder).mkdir()
+    path = tmp_path / folder / "server.sock"
+
+    async def talk() -> tuple[str, str]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answered("here"))
+            writer.close()
+
+        # A short name for the server's own end.
+        with socket.socket(socket.AF_UNIX) as listener:
+            here = os.open(path.parent, os.O_RDONLY)
+            listener.bind(f"/proc/self/fd/{here}/server.sock")
+            os.close(here)
+            server = await asyncio.start_unix_server(serve, sock=listener)
+            client = HttpClient("http://server", timeout=5.0, unix=path)
+            try:
+                page = await client.page("/")
+            finally:
+                await client.close()
+                server.close()
+                await server.wait_closed()
+        path.unlink()
+        try:
+            await client.page("/")
+        except HttpError as error:
+            return page, error.kind
+        finally:
+            await client.close()
+        return page, ""
+
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
+    assert asyncio.run(talk()) == ("here", "cannot connect")
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_before

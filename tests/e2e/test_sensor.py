@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 
-from dawsos.adapters.http import HttpClient
 from dawsos.model.names import TELL, TOLD
 from dawsos.model.policy import CrashLoop
 from dawsos.model.rollout import Counts, Sample
@@ -115,7 +114,7 @@ class Stand:
 
     async def apply(self, name: str, resources: list[dict[str, Any]]) -> None:
         """Let Envoy run these clusters or routes."""
-        admin = Admin(read_desired(self.platform.folder).proxy["admin"])
+        admin = Admin(self.platform.folder, read_desired(self.platform.folder).proxy)
         try:
             await admin.confirm(name, envoy_config.write_resources(self.platform.folder, name, resources))
         finally:
@@ -173,8 +172,7 @@ async def watching(stand: Stand) -> AsyncIterator[Watch]:
     """Sample every second, beginning now."""
     telemetry = EnvoyTelemetry(stand.platform.folder, (), CrashLoop())
     # Neither is a sample lost to a busy machine.
-    admin = read_desired(stand.platform.folder).proxy["admin"]
-    telemetry._admin._client = HttpClient(f"http://127.0.0.1:{admin}", timeout=60.0)
+    telemetry._admin = Admin(stand.platform.folder, read_desired(stand.platform.folder).proxy, timeout=60.0)
     await telemetry.sample(0.0, 100)
     watch = Watch(telemetry)
 

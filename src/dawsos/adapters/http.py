@@ -5,7 +5,9 @@ aiohttp is imported when the first request is made, so that a verb that makes no
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 # As long as a client keeps a connection that is not used.
 _IDLE = 5.0
+# Bytes of the path of a Unix socket (sun_path of Linux is 108 with its end, that of macOS 104).
+_LONGEST = 103
 _CHARSET = re.compile(r"charset=\"?([^\s;\"]+)", re.IGNORECASE)
 
 
@@ -58,6 +62,7 @@ class HttpClient:
 
     ``timeout`` is of a whole request, in seconds; ``connections`` is how many may be open at once.  A body of more than
     ``largest`` bytes is not read to its end.  ``tls`` says whose certificates are believed, by default those of this machine.
+    With ``unix`` every connection goes to this socket, whatever host the address names.
     """
 
     def __init__(
@@ -68,12 +73,15 @@ class HttpClient:
         connections: int = 100,
         largest: int | None = None,
         tls: ssl.SSLContext | None = None,
+        unix: Path | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._timeout = timeout
         self._connections = connections
         self._largest = largest
         self._tls = tls
+        self._unix = unix
+        self._folder = -1
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> aiohttp.ClientSession:
@@ -82,9 +90,7 @@ class HttpClient:
             import aiohttp  # costs a tenth of a second, which only those who send a request should pay
 
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._connections, keepalive_timeout=_IDLE, ssl=True if self._tls is None else self._tls
-                ),
+                connector=self._connector(),
                 timeout=aiohttp.ClientTimeout(total=self._timeout),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
@@ -93,11 +99,31 @@ class HttpClient:
             self._session._retry_connection = False
         return self._session
 
+    def _connector(self) -> aiohttp.BaseConnector:
+        import aiohttp
+
+        if self._unix is not None:
+            return aiohttp.UnixConnector(self._address(self._unix), limit=self._connections, keepalive_timeout=_IDLE)
+        tls = True if self._tls is None else self._tls
+        return aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE, ssl=tls)
+
+    def _address(self, path: Path) -> str:
+        """Return a path to the socket that is short enough for a socket's address; its folder stays open until ``close``."""
+        if len(os.fsencode(path)) <= _LONGEST:
+            return str(path)
+        with contextlib.suppress(OSError):
+            self._folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            return f"/proc/self/fd/{self._folder}/{path.name}"
+        return str(path)
+
     async def close(self) -> None:
         """Close every connection."""
         session, self._session = self._session, None
+        folder, self._folder = self._folder, -1
         if session is not None:
             await session.close()
+        if folder >= 0:
+            os.close(folder)
 
     async def request(
         self,

@@ -39,3 +39,5 @@ def statement_name(digest: str) -> str:
 
 # A request with the first header asks which deployment answers; a proxy of this tool tells it in the second.
 TELL, TOLD = "x-dawsos-tell", "x-dawsos-deployment"
+# A request with this header is answered by the proxy itself: its listener takes connections and its routes are loaded.
+READY = "x-dawsos-ready"

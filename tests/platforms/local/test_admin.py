@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ def ask(answer: Answer, question: Callable[[Admin], Awaitable[Any]]) -> Any:
     """Put a question to an admin page that answers so."""
 
     async def talk() -> Any:
-        admin = Admin(1)
+        admin = Admin(Path(), {"admin": 1})
         admin._client = Pages(answer)
         return await question(admin)
 

@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from dawsos.adapters.http import get
@@ -21,8 +23,9 @@ from dawsos.platforms.contract import Roles
 from dawsos.platforms.local import processes
 from dawsos.platforms.local.admin import Admin
 from dawsos.platforms.local.environment import Deployment, LocalEnvironment
+from dawsos.platforms.local.envoy_config import ADMIN_SOCKET
 from dawsos.platforms.local.locking import supervisor_runs
-from dawsos.platforms.local.state import read_desired, read_json, write_desired, write_json, write_roles
+from dawsos.platforms.local.state import Desired, read_desired, read_json, write_desired, write_json, write_roles
 from dawsos.platforms.local.traffic import EnvoyTraffic
 from dawsos.platforms.local.workers import Worker
 from waiting import is_gone, wait_until
@@ -275,7 +278,7 @@ def test_a_request_that_is_open_is_answered_before_the_environment_is_down(platf
         await platform.deploy(deployment("d1", SLOW))
         await platform.route(stable="d1", canary=None, weight=0)
         request = asyncio.create_task(get(f"{url}/slow", timeout=10.0))
-        wait = Admin(read_desired(platform.folder).proxy["admin"])
+        wait = Admin(platform.folder, read_desired(platform.folder).proxy)
         while not await wait.active_requests():
             await asyncio.sleep(0.01)
         await wait.close()
@@ -324,3 +327,81 @@ def test_a_first_release_has_traffic_only_while_somebody_watches_it(platform: Lo
         await traffic.close()
 
     asyncio.run(live())
+
+
+@pytest.mark.e2e
+def test_a_proxy_that_takes_no_connections_is_not_ready(platform: LocalEnvironment) -> None:
+    """Its admin page still says that it lives."""
+
+    async def live() -> None:
+        await platform.ensure_supervisor()
+        url = await platform.ensure_proxy()
+        (proxy,) = platform.status().processes
+        assert proxy.state == "ready"
+        admin = Admin(platform.folder, read_desired(platform.folder).proxy)
+        try:
+            # Without "graceful" the listeners are closed at once.
+            await admin._client.request("POST", "/drain_listeners")
+            assert (await admin._client.page("/ready")).strip() == "LIVE"
+        finally:
+            await admin.close()
+        wait_until(lambda: [p.state for p in platform.status().processes] != ["ready"])
+        assert (await get(url, timeout=5.0))["status_code"] is None
+
+    asyncio.run(live())
+
+
+@pytest.mark.e2e
+def test_another_user_of_this_machine_does_not_reach_the_admin_page(tmp_path: Path) -> None:
+    """Not by a port, and not by the socket: with it, he would stop the proxy, or reset what the judge reads."""
+    # Longer than a socket's address has room for.
+    platform = LocalEnvironment(tmp_path / ("deep" * 25) / "production", "production")
+
+    async def live() -> None:
+        await platform.ensure_supervisor()
+        await platform.ensure_proxy()
+        admin = Admin(platform.folder, read_desired(platform.folder).proxy)
+        try:
+            assert (await admin._client.page("/ready")).strip() == "LIVE"
+        finally:
+            await admin.close()
+
+    try:
+        asyncio.run(live())
+        socket = platform.folder / ADMIN_SOCKET
+        assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+        assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+        (proxy,) = platform.status().processes
+        assert listening(proxy.pid) == set(read_desired(platform.folder).proxy.values())
+        if os.geteuid() == 0:
+            asked = [sys.executable, "-I", "-c", AS_ANOTHER_USER, str(socket.parent), socket.name]
+            words = subprocess.run(asked, capture_output=True, text=True, check=False).stderr
+            assert "PermissionError" in words
+    finally:
+        asyncio.run(platform.down(purge=True))
+
+
+# Goes into the folder first: the attack does not fail because of a folder above it.
+AS_ANOTHER_USER = """
+import os, socket, sys
+os.chdir(sys.argv[1])
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+socket.socket(socket.AF_UNIX).connect(sys.argv[2])
+"""
+
+
+def listening(pid: int) -> set[int]:
+    """Return the TCP ports on which the process ``pid`` takes connections."""
+    return {each.laddr.port for each in psutil.Process(pid).net_connections("tcp") if each.status == "LISTEN"}
+
+
+def test_what_an_older_version_started_loses_its_admin_port_when_it_was_down(platform: LocalEnvironment) -> None:
+    platform.folder.mkdir()
+    proxy = ProcessSpec("proxy", "proxy", ("/bin/false",), "/")
+    former = Desired(processes={"proxy": proxy}, proxy={"listener": 7, "admin": 8, "faults": 9}, stop=True)
+    write_desired(platform.folder, former)
+    asyncio.run(platform.ensure_supervisor())
+    desired = read_desired(platform.folder)
+    assert (desired.proxy, desired.processes, desired.stop) == ({"listener": 7, "faults": 9}, {}, False)

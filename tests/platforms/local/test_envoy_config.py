@@ -10,22 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dawsos.model.names import TELL, TOLD
+from dawsos.model.names import READY, TELL, TOLD
 from dawsos.platforms.contract import Roles
 from dawsos.platforms.local import envoy_config
 from dawsos.platforms.local.state import Desired, write_desired
 
 DEPLOYMENTS = {"old": {"release": "r1", "ports": [1001, 1002]}, "new": {"release": "r2", "ports": [1003]}}
-PORTS = {"admin": 1, "listener": 2, "faults": 3}
+PORTS = {"listener": 2, "faults": 3}
 ROLES = st.builds(
     Roles, stable=st.sampled_from([None, "old"]), canary=st.sampled_from([None, "new"]), weight=st.integers(0, 100)
 )
 
 
 def listed(roles: Roles) -> list[dict[str, Any]]:
+    """Return the routes of users: without the one by which the proxy says that it is ready."""
     (host,) = envoy_config.routes(roles)["virtual_hosts"]
-    routes: list[dict[str, Any]] = host["routes"]
-    return routes
+    ready, *routes = host["routes"]
+    assert ready["match"]["headers"] == [{"name": READY, "present_match": True}]
+    assert ready["direct_response"] == {"status": 200}
+    return list(routes)
 
 
 def targets(roles: Roles) -> dict[str, int]:
@@ -140,7 +143,7 @@ def test_a_fault_is_written_as_envoy_reads_it(errors: float, latency: float) -> 
 
 def test_everything_listens_on_loopback_only() -> None:
     text = json.dumps(envoy_config.bootstrap(Path("/env"), PORTS))
-    assert text.count('"address": "127.0.0.1"') == 3
+    assert text.count('"address": "127.0.0.1"') == 2
     assert "0.0.0.0" not in text
 
 
@@ -160,3 +163,19 @@ def test_during_a_change_the_clusters_of_both_sides_are_there(tmp_path: Path) ->
     envoy_config.write_clusters(tmp_path, Roles("new"), False)
     names = {c["name"] for c in json.loads((tmp_path / "envoy" / "clusters.json").read_text())["resources"]}
     assert names == {"old", "new"}
+
+
+def test_the_admin_page_is_a_socket_of_its_owner_but_for_an_envoy_that_an_older_version_started(tmp_path: Path) -> None:
+    made = envoy_config.bootstrap(tmp_path, PORTS)["admin"]["address"]
+    assert made == {"pipe": {"path": "admin/envoy.sock", "mode": 0o600}}
+    former = envoy_config.bootstrap(tmp_path, {**PORTS, "admin": 7})["admin"]["address"]
+    assert former == {"socket_address": {"address": "127.0.0.1", "port_value": 7}}
+
+
+def test_readiness_asks_the_listener_but_for_an_envoy_that_an_older_version_started() -> None:
+    probe = envoy_config.ready_probe(PORTS)
+    assert (probe.kind, probe.port) == ("tcp", 2)
+    assert READY.encode() in bytes.fromhex(probe.ask)
+    assert bytes.fromhex(probe.answers[0]) == b"HTTP/1.1 200"
+    former = envoy_config.ready_probe({**PORTS, "admin": 7})
+    assert (former.kind, former.port, former.path) == ("http", 7, "/ready")

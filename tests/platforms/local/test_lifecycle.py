@@ -79,7 +79,7 @@ def test_the_proxy_has_as_long_as_its_open_requests_take(busy: int) -> None:
 
         async with serving(answer) as (url, asked):
             started = time.monotonic()
-            await lifecycle._drain({"admin": int(url.rpartition(":")[2])})
+            await lifecycle._drain(Path(), {"admin": int(url.rpartition(":")[2])})
             return [one.path for one in asked], time.monotonic() - started
 
     paths, took = asyncio.run(down_of([1] * busy + [0]))
@@ -96,12 +96,12 @@ def test_a_request_that_does_not_end_or_a_proxy_that_is_away_does_not_keep_an_en
     async def down_of(body: str) -> float:
         async with serving(lambda _: answered(body)) as (url, _):
             started = time.monotonic()
-            await lifecycle._drain({"admin": int(url.rpartition(":")[2])})
+            await lifecycle._drain(Path(), {"admin": int(url.rpartition(":")[2])})
             return time.monotonic() - started
 
     assert 0.2 <= asyncio.run(down_of("http.front.downstream_rq_active: 1\n")) < 2
-    asyncio.run(lifecycle._drain({"admin": 1}))
-    asyncio.run(lifecycle._drain({}))
+    asyncio.run(lifecycle._drain(Path(), {"admin": 1}))
+    asyncio.run(lifecycle._drain(Path(), {}))
 
 
 def test_what_is_going_down_is_waited_for_and_then_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

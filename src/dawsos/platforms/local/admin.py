@@ -7,12 +7,14 @@ import json
 import math
 import re
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 from dawsos.adapters.http import HttpClient, HttpError
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.envoy_counters import COUNTERS
 from dawsos.platforms.local import tries
-from dawsos.platforms.local.envoy_config import FAULT_PREFIX, FAULT_ROUTES, HTTP_PREFIX, ROUTES
+from dawsos.platforms.local.envoy_config import ADMIN_SOCKET, FAULT_PREFIX, FAULT_ROUTES, HTTP_PREFIX, ROUTES
 from dawsos.platforms.readings import Reading
 
 _VERSIONS = {
@@ -26,10 +28,14 @@ _BUCKET = re.compile(
 
 
 class Admin:
-    """The admin page of one Envoy on loopback."""
+    """The admin page of the Envoy of one environment ``folder``; ``proxy`` is what ``desired.json`` says of it."""
 
-    def __init__(self, port: int) -> None:
-        self._client = HttpClient(f"http://127.0.0.1:{port}", timeout=2.0)
+    def __init__(self, folder: Path, proxy: Mapping[str, int], timeout: float = 2.0) -> None:
+        if "admin" in proxy:
+            # An Envoy that an older version started.
+            self._client = HttpClient(f"http://127.0.0.1:{proxy['admin']}", timeout=timeout)
+        else:
+            self._client = HttpClient("http://envoy", timeout=timeout, unix=folder / ADMIN_SOCKET)
 
     async def close(self) -> None:
         await self._client.close()

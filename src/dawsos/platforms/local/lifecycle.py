@@ -53,6 +53,9 @@ async def ensure_supervisor(folder: Path) -> None:
         )
         with changing(folder) as desired:
             desired.stop = False
+            if desired.proxy.pop("admin", None) is not None:
+                # Of an older version, with an admin page that each user of this machine could reach.
+                desired.processes.pop("proxy", None)
     if supervisor_runs(folder) and has_former_supervisor(folder):
         await _end_former_supervisor(folder)
     if supervisor_runs(folder):
@@ -99,7 +102,7 @@ async def down(folder: Path, *, purge: bool) -> None:
         return
     with FileLock(folder / SUPERVISOR_LOCK) as lock:
         if supervisor_runs(folder):
-            await _drain((find_desired(folder) or Desired()).proxy)
+            await _drain(folder, (find_desired(folder) or Desired()).proxy)
         await _take_its_place(folder, lock, purge)
         keeper = processes.read_handle(folder / "keeper.json")
         if keeper is not None:
@@ -131,11 +134,11 @@ async def _take_its_place(folder: Path, lock: FileLock, purge: bool) -> None:
         await asyncio.sleep(POLL)
 
 
-async def _drain(proxy: dict[str, int]) -> None:
+async def _drain(folder: Path, proxy: dict[str, int]) -> None:
     """Let the proxy finish its open requests before the processes behind it end; ``_DRAINED_WITHIN`` seconds at most."""
     if not proxy:
         return
-    admin, deadline = Admin(proxy["admin"]), time.monotonic() + _DRAINED_WITHIN
+    admin, deadline = Admin(folder, proxy), time.monotonic() + _DRAINED_WITHIN
     try:
         with contextlib.suppress(HttpError):
             await admin.drain()

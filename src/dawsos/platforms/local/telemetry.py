@@ -25,7 +25,7 @@ class EnvoyTelemetry:
         self._folder = folder
         self._names = failure_counters
         self._crash_loop = crash_loop
-        self._admin = Admin(read_desired(folder).proxy["admin"])
+        self._admin = Admin(folder, read_desired(folder).proxy)
         self._pages = HttpClient(timeout=2.0)
         self._before: dict[str, Reading] | None = None
         self._counts_tries: bool | None = None

@@ -21,7 +21,7 @@ class EnvoyTraffic:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._admin = Admin(read_desired(folder).proxy["admin"])
+        self._admin = Admin(folder, read_desired(folder).proxy)
 
     async def close(self) -> None:
         await self._admin.close()
