@@ -18,6 +18,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("Where do I add a gate kind?", "src/dawsos/model/verdicts.py", "GateKindName"),
     ("Where do I add a platform?", "src/dawsos/platforms/registry.py", "PLATFORMS"),
     ("What must a platform do?", "src/dawsos/platforms/contract.py", "Platform"),
+    ("Where do I add a kind of project to `init`?", "src/dawsos/adoption/kinds.py", "KINDS"),
     ("Where do I add an executor?", "src/dawsos/executors/registry.py", "EXECUTORS"),
     ("Where do I add an export?", "src/dawsos/exporters/registry.py", "EXPORTERS"),
     ("Where do I add what a stage can do (`uses`)?", "src/dawsos/actions/__init__.py", "ACTIONS"),

@@ -38,6 +38,7 @@ WITHOUT: dict[str, str] = {
     "platforms/registry.py": "one dict; contracts/test_registries.py holds it against the names of pipeline.yaml",
     "platforms/observers.py": "one dict; contracts/test_registries.py holds it against the platforms",
     "runs/context.py": "frozen values that the tests of runs and actions are given",
+    "adoption/python_facts.py": "two frozen values; adoption/test_python.py reads them",
     "model/status.py": "closed sets; model/facts/test_stages.py reads them, model/test_fold.py sets them",
 }
 

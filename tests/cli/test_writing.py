@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,9 @@ def test_init_says_what_it_found_and_wrote(
 ) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n')
     (tmp_path / "shop.py").touch()
-    (tmp_path / "dawsos-tools.txt").write_text("ruff==0.14 --hash=sha256:aa\n")
+    for name in ("dawsos-tools.txt", "dawsos-project.txt"):
+        (tmp_path / name).write_text("ruff==0.14 --hash=sha256:aa\n")
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     monkeypatch.chdir(tmp_path)
     said = called(monkeypatch, capsys, "init")
     assert (said.code, said.err) == (0, "")

@@ -276,7 +276,12 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "init", _WRITE, "writing:init",
-        "Write the first pipeline.yaml of the Python project in this folder, from what it has; overwrites nothing.",
+        "Write the first pipeline.yaml of the project in this folder, from what it has; overwrites nothing.",
+        (
+            Parameter("kind", "--kind", "The kind of project, where it is of several. Default: the first that is found.", "KIND"),
+            Parameter("tests", "--tests", "Where the tests are. Default: what is found.", "PATH"),
+            Parameter("needs", "--with", "A package that the tests need beside what the project asks for.", "PACKAGE", repeated=True),
+        ),
         example='dawsos init && git add . && git commit -m "dawsos" && dawsos run',
     ),
     Verb(

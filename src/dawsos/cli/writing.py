@@ -10,15 +10,18 @@ from dawsos.cli.output import here, print_json
 from dawsos.errors import BadInput
 
 
-def init() -> None:
+def init(*, kind: str, tests: str, needs: tuple[str, ...]) -> None:
     """``dawsos init``."""
+    from dawsos.adoption.contract import Answers
     from dawsos.cli.console import make_console, say
     from dawsos.verbs.init import init as adopt
 
-    adopted = adopt(Path.cwd())
+    adopted = adopt(Path.cwd(), Answers(kind=kind, tests=tests, needs=needs))
     console = make_console()
-    for what, value in adopted.found.describe():
+    for what, value in adopted.draft.found:
         say(console, f"{what:9} {value}")
+    for lacking in adopted.draft.missing:
+        say(console, f"not there {lacking}")
     say(console, f"written   {', '.join(adopted.written)}\nnext      commit them, then dawsos run")
     say(console, "CI        fill in service and stages, then dawsos export github-actions, or gitlab-ci")
 
