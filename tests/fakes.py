@@ -11,6 +11,7 @@ from dawsos.model.events import Event, Fact
 from dawsos.model.fold import fold
 from dawsos.model.rollout import Counts, Drained, Sample
 from dawsos.model.run import Run
+from dawsos.platforms.contract import NotFollowed
 
 
 class VirtualClock:
@@ -88,17 +89,24 @@ class ScriptedPrompter:
 
 
 class ScriptedTraffic:
-    """Traffic and telemetry of a proxy whose samples come from ``script(at, weight)``; ``weights`` is what it was told, in order."""
+    """Traffic and telemetry of a proxy whose samples come from ``script(at, weight)``; ``weights`` is what it was told, in order.
+
+    A weight in ``slow`` is followed when it was asked for so many times more.
+    """
 
     def __init__(self, script: Callable[[float, int], Sample]) -> None:
         self.script = script
         self.weights: list[int] = []
         self.broken = 0
+        self.slow: dict[int, int] = {}
 
     async def set_weight(self, weight: int) -> float:
         if self.broken:
             self.broken -= 1
             raise InfrastructureError("the proxy does not answer")
+        if self.slow.get(weight):
+            self.slow[weight] -= 1
+            raise NotFollowed(f"one proxy does not follow {weight} %")
         self.weights.append(weight)
         return 0.01
 

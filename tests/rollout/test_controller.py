@@ -108,6 +108,39 @@ def test_a_bad_canary_is_back_after_five_checks() -> None:
     assert world.clock.elapsed == 5
 
 
+def test_a_weight_that_the_proxies_do_not_follow_yet_is_held_and_its_step_begins_when_they_do() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    world.traffic.slow = {25: 7}
+    assert world.run().outcome == "promoted"
+    assert world.traffic.weights == [5, 25, 45, 65, 85, 100]
+    assert world.clock.elapsed == 60 + 7
+    held = [fact for fact in world.facts(RolloutSampled) if fact.reason == "held: one proxy does not follow 25 %"]
+    assert [(fact.verdict, fact.weight) for fact in held] == [("no_data", 25)] * 6
+    confirmed = [(fact.weight, fact.seconds) for fact in world.facts(WeightConfirmed)]
+    assert confirmed[:3] == [(5, 0.01), (25, 7.0), (45, 0.01)]
+
+
+def test_a_weight_that_the_proxies_never_follow_is_rolled_back_at_the_deadline_and_never_said_to_be_given() -> None:
+    world = World(lambda at, weight: sample(at, weight))
+    world.traffic.slow = {25: 1000}
+    finished = world.run()
+    assert finished.outcome == "rolled_back"
+    assert (
+        "no healthy verdict within 20 s after the step's time: held: one proxy does not follow 25 %" in finished.reason
+    )
+    assert [decided.cause for decided in world.facts(RolloutDecided)] == [Cause.NO_VERDICT]
+    assert world.traffic.weights == [5, 0]
+    assert {fact.weight for fact in world.facts(WeightConfirmed)} == {5, 0}
+
+
+def test_a_bad_canary_goes_back_at_once_also_while_a_proxy_does_not_follow() -> None:
+    world = World(lambda at, weight: sample(at, weight, crash_looping=weight == 25, restarts=3))
+    world.traffic.slow = {25: 1000}
+    assert world.run().outcome == "rolled_back"
+    assert [decided.cause for decided in world.facts(RolloutDecided)] == [Cause.CRASH_LOOP]
+    assert world.clock.elapsed == 11
+
+
 def test_every_fact_is_recorded_before_it_takes_effect() -> None:
     world = World(lambda at, weight: sample(at, weight, crash_looping=at > 2, restarts=3))
     seen: list[tuple[int, list[str]]] = []

@@ -36,7 +36,10 @@ class EnvoyPod:
 
 
 class MemoryCluster(MemoryObjects):
-    """Objects as in ``MemoryObjects``, with watches and a gateway.  ``patches`` are all that were sent."""
+    """Objects as in ``MemoryObjects``, with watches and a gateway.  ``patches`` are all that were sent.
+
+    Nobody answers who asks for a list of ``unlisted``.
+    """
 
     def __init__(self, clock: VirtualClock, rate: float = 200.0) -> None:
         super().__init__()
@@ -45,6 +48,7 @@ class MemoryCluster(MemoryObjects):
         self.slices_lag = 0
         self.patches: list[Sequence[Object] | Object] = []
         self.metrics: dict[str, str] = {}
+        self.unlisted: set[str] = set()
         self._watching: list[tuple[str, dict[str, str], asyncio.Queue[tuple[str, Object] | None]]] = []
         self._history: list[tuple[float, list[tuple[str, float]]]] = []
         self._counted = clock.monotonic()
@@ -100,6 +104,8 @@ class MemoryCluster(MemoryObjects):
 
     async def listed(self, path: str, labels: Mapping[str, str] | None = None) -> tuple[Objects, str]:
         self.answering()
+        if path in self.unlisted:
+            raise Unreachable("nobody answers", fix="")
         if path == PATHS.of("endpointslices"):
             return self._slices((labels or {})["kubernetes.io/service-name"]), ""
         found = [each for where, each in self.objects.items() if where.rpartition("/")[0] == path]

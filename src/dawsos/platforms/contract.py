@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from dawsos.errors import InfrastructureError
 from dawsos.model.process import CommandOutcome
 from dawsos.model.release import Release
 from dawsos.model.rollout import Drained, Sample
@@ -142,13 +143,17 @@ class EnvironmentStatus:
         return known is not None and known.ready
 
 
+class NotFollowed(InfrastructureError):
+    """Not every proxy has shown that it follows a weight above 0.  Who asks for the same weight again goes on waiting for it."""
+
+
 class Traffic(Protocol):
     """The proxy or gateway in front of one environment, as the rollout controller moves it."""
 
     async def set_weight(self, weight: int) -> float:
         """Send ``weight`` per cent to the canary; return seconds until every proxy confirmed it.
 
-        Raises InfrastructureError when it is not confirmed in time."""
+        Raises NotFollowed when not every proxy has confirmed it yet, and InfrastructureError when nobody will."""
         ...
 
     async def wait_until_drained(self, deadline: float) -> Drained:

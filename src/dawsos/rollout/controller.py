@@ -34,13 +34,24 @@ from dawsos.model.policy import RolloutPolicy
 from dawsos.model.rollout import Client, Decision, Judgement, Sample
 from dawsos.model.run import RolloutRecord
 from dawsos.model.status import RolloutDecision, RolloutOutcome
-from dawsos.platforms.contract import Telemetry, Traffic
+from dawsos.platforms.contract import NotFollowed, Telemetry, Traffic
 from dawsos.ports import Clock, Recorder
 from dawsos.rollout.decision import LadderState, decide, dimmed_weight, ended, requested
 
 # How long the canary may take to answer what it has in flight.
 DRAIN_DEADLINE = 10.0
 _TRIES, _PAUSE = 60, 0.5
+
+
+@dataclass(frozen=True)
+class _Unfollowed:
+    """A weight that not every proxy has shown yet: since when it is asked for, why it is, and what the proxies told last."""
+
+    since: float
+    weight: int
+    change: WeightChange
+    why: str
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +130,7 @@ class Controller:
     first: bool = False
     seen: int = 0
     renewed: float = 0.0
+    unfollowed: _Unfollowed | None = None
 
     async def run(self, record: RolloutRecord) -> Finished:
         """Carry the rollout ``record`` to its end and return how it ended."""
@@ -152,6 +164,7 @@ class Controller:
                     return await self._end(request)
                 state = await self._come_back(state, unwatched)
                 continue
+            state = await self._ask_again(state)
             judgement = await self._tick(judge, state, started)
             await self.keeping.follow()
             request = self._requested()
@@ -195,10 +208,16 @@ class Controller:
     async def _tick(self, judge: Judge, state: LadderState, started: float) -> Judgement:
         sample = await self.telemetry.sample(self.clock.monotonic() - started, self._weight(state))
         sample = replace(sample, client=self.client())
-        judgement = judge.observe(sample)
+        judgement = self._held(judge.observe(sample))
         step = self.policy.ladder[state.index].weight
         self.recorder.record(to_fact(sample, judgement, step), self.stage)
         return judgement
+
+    def _held(self, judgement: Judgement) -> Judgement:
+        """Return the judgement; of a weight that the proxies do not follow yet no step is passed, and a bad canary goes back."""
+        if self.unfollowed is None or judgement.verdict == "failing":
+            return judgement
+        return replace(judgement, verdict="no_data", reason=f"held: {self.unfollowed.told}", proven=False)
 
     async def _watch_stable(self, judge: Judge, started: float) -> RolloutDecided | None:
         """Watch stable alone before the canary gets traffic, to learn what is slow for it and how much traffic there is.
@@ -258,8 +277,29 @@ class Controller:
         await self.renew_lease(self.policy.lease)
         await self.keeping.keep()
         self.on_weight(weight)
-        seconds = await self.traffic.set_weight(100 if self.first else weight)
-        self.recorder.record(WeightConfirmed(weight, round(seconds, 4), change, why), self.stage)
+        self.unfollowed = _Unfollowed(self.clock.monotonic(), weight, change, why)
+        await self._ask()
+
+    async def _ask(self) -> None:
+        """Give the canary its weight, and record when every proxy has shown it; until then it is judged and held."""
+        asked = self.unfollowed
+        if asked is None:
+            return
+        try:
+            seconds = await self.traffic.set_weight(100 if self.first else asked.weight)
+        except NotFollowed as error:
+            self.unfollowed = replace(asked, told=error.message)
+            return
+        self.unfollowed = None
+        whole = self.clock.monotonic() - asked.since if asked.told else seconds
+        self.recorder.record(WeightConfirmed(asked.weight, round(whole, 4), asked.change, asked.why), self.stage)
+
+    async def _ask_again(self, state: LadderState) -> LadderState:
+        """Ask the proxies again for a weight that they have not shown; its step begins when they do."""
+        if self.unfollowed is None:
+            return state
+        await self._ask()
+        return state if self.unfollowed else replace(state, since=self.clock.monotonic())
 
     async def _end(self, decided: RolloutDecided) -> Finished:
         """Record the decision, then carry it out."""

@@ -186,6 +186,55 @@ def test_restarts_of_the_canary_s_pods_are_told_also_when_the_gateway_cannot_be_
     play(scene)
 
 
+def test_each_process_that_ends_by_itself_is_told_once_of_either_version() -> None:
+    async def scene(world: World) -> None:
+        def status(restarts: int, **state: Any) -> dict[str, Any]:
+            return {
+                "containerStatuses": [{"name": "backend", "restartCount": restarts, "state": state or {"running": {}}}]
+            }
+
+        def put(name: str, restarts: int, **state: Any) -> None:
+            world.made.put(PATHS.of("pods", name), pod(name, name.partition("-")[0], **status(restarts, **state)))
+
+        async def died() -> tuple[int | None, int | None]:
+            found = await world.sample()
+            return found.deaths, found.stable_deaths
+
+        put("two-0", 7)
+        put("one-0", 2)
+        # What was before the first look is nobody's.
+        assert await died() == (0, 0)
+        put("two-0", 7, terminated={"exitCode": 1})
+        assert await died() == (1, 0)
+        put("two-0", 8)
+        assert await died() == (0, 0)
+        put("one-0", 3)
+        assert await died() == (0, 1)
+        world.made.away = True
+        world.made.interrupt()
+        put("two-0", 9)
+        await asyncio.sleep(0.6)  # the watch lists anew after half a second
+        assert await died() == (None, None)
+        world.made.away = False
+        await asyncio.sleep(1)
+        assert await died() == (1, 0)
+
+    play(scene)
+
+
+def test_pods_that_could_not_be_watched_at_first_are_watched_later() -> None:
+    async def scene(world: World) -> None:
+        world.made.unlisted = {PATHS.of("pods")}
+        found = await world.sample()
+        assert (found.complete, found.deaths, found.stable_deaths) == (False, None, None)
+        world.made.unlisted = set()
+        await world.sample()
+        found = await world.sample()
+        assert (found.complete, found.deaths, found.stable_deaths) == (True, 0, 0)
+
+    play(scene)
+
+
 def test_a_counter_of_the_service_starts_where_it_is_first_read() -> None:
     async def scene(world: World) -> None:
         assert (await world.sample()).counters == {}

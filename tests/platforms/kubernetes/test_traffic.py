@@ -11,7 +11,7 @@ from dawsos.adapters.kubernetes import Unreachable
 from dawsos.errors import InfrastructureError
 from dawsos.model.cluster import Gateway
 from dawsos.model.rollout import Drained
-from dawsos.platforms.contract import Roles
+from dawsos.platforms.contract import NotFollowed, Roles
 from dawsos.platforms.kubernetes.traffic import KubernetesTraffic
 from fakes import VirtualClock
 from support.memory_cluster import NAMESPACE, PATHS, RELEASE, MemoryCluster, cluster
@@ -77,7 +77,7 @@ def test_too_few_requests_to_show_anything_do_not_hold_a_rollout_up() -> None:
 
 
 @pytest.mark.parametrize("lost", ["stuck", "unreadable"])
-def test_one_process_that_does_not_follow_is_an_error(lost: str) -> None:
+def test_one_process_that_does_not_follow_is_said_soon_and_waited_for_again(lost: str) -> None:
     async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
         await traffic.route("one", "two", 5)
         if lost == "stuck":
@@ -86,8 +86,38 @@ def test_one_process_that_does_not_follow_is_an_error(lost: str) -> None:
             made.envoys["envoy-1"].follows = False
         else:
             made.envoys["envoy-1"].readable = False
-        with pytest.raises(InfrastructureError, match=r"did not follow the weight 50 % within 10 s: envoy-1"):
+        with pytest.raises(NotFollowed, match=r"has not followed the weight 50 % for 3 s: envoy-1"):
             await traffic.set_weight(50)
+        for _ in range(3):
+            started = made.clock.monotonic()
+            with pytest.raises(NotFollowed, match=r"has not followed the weight 50 % for 1 s: envoy-1"):
+                await traffic.set_weight(50)
+            assert made.clock.monotonic() - started < 0.6
+        made.envoys["envoy-1"].follows = made.envoys["envoy-1"].readable = True
+        await made.clock.sleep(0.5)
+        assert await traffic.set_weight(50) < 1
+
+    play(scene)
+
+
+def test_a_weight_that_an_earlier_controller_gave_must_be_shown_as_well() -> None:
+    async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
+        await traffic.route("one", "two", 0)
+        made._history = [(-2e9, made._history[-1][1])]
+        for envoy in made.envoys.values():
+            envoy.follows = False
+        with pytest.raises(NotFollowed):
+            await traffic.set_weight(50)
+        again = a_traffic(made)
+        with pytest.raises(NotFollowed):
+            await again.set_weight(50)
+        for envoy in made.envoys.values():
+            envoy.follows = True
+        made._history.append((made.clock.monotonic(), [("shop-stable", 50.0), ("shop-canary", 50.0)]))
+        assert await again.set_weight(50) < 1
+        # It is known from here on.
+        assert await again.set_weight(50) < 0.1
+        await again.close()
 
     play(scene)
 
@@ -229,9 +259,9 @@ def test_nobody_answers_is_an_error_that_the_controller_tries_again() -> None:
 
 
 @pytest.mark.parametrize("gone", [30, 300])
-def test_an_api_server_that_goes_away_while_the_gateway_follows_is_waited_for(gone: float) -> None:
+def test_an_api_server_that_goes_away_while_the_gateway_follows_a_rollback_is_waited_for(gone: float) -> None:
     async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
-        await traffic.route("one", "two", 5)
+        await traffic.route("one", "two", 50)
         started, sleep = made.clock.monotonic(), made.clock.sleep
 
         async def sleeping(seconds: float) -> None:
@@ -241,11 +271,23 @@ def test_an_api_server_that_goes_away_while_the_gateway_follows_is_waited_for(go
 
         made.clock.sleep = sleeping  # type: ignore[method-assign]
         if gone < 60:
-            assert gone < await traffic.set_weight(50) < gone + 2
+            assert gone < await traffic.set_weight(0) < gone + 2
         else:
             with pytest.raises(Unreachable):
-                await traffic.set_weight(50)
+                await traffic.set_weight(0)
             assert 60 < made.clock.monotonic() - started < 72
+
+    play(scene)
+
+
+def test_nobody_gives_a_canary_a_weight_while_the_api_server_is_away() -> None:
+    async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
+        await traffic.route("one", "two", 5)
+        made.away = True
+        with pytest.raises(NotFollowed, match="nobody answers"):
+            await traffic.set_weight(50)
+        made.away = False
+        assert await traffic.set_weight(50) < 2
 
     play(scene)
 
@@ -307,7 +349,7 @@ def test_a_promotion_that_the_gateway_does_not_follow_stops_no_pod() -> None:
         made._history = [(-2e9, made._history[-1][1])]
         for envoy in made.envoys.values():
             envoy.follows = False
-        with pytest.raises(InfrastructureError, match="did not follow the weight 0"):
+        with pytest.raises(InfrastructureError, match="has not followed the weight 0 % for 50 s"):
             await traffic.promote()
         assert len(await traffic.routes.pods("two")) == 2
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.http import HttpClient, HttpError
@@ -13,6 +13,7 @@ from dawsos.model.cluster import Gateway
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.rollout import Counts, Sample
 from dawsos.platforms.exposition import total
+from dawsos.platforms.kubernetes.ends import Ends
 from dawsos.platforms.kubernetes.gateway_pods import GatewayPods, PodReading
 from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT, INSTANCE, Paths
 from dawsos.platforms.kubernetes.pods import PodHistory
@@ -52,6 +53,8 @@ class KubernetesTelemetry:
         self._routes = Watch(cluster, paths.of("httproutes"), labels)
         self._services = Watch(cluster, paths.of("services"), labels)
         self._pods: Watch | None = None
+        self._stable_pods: Watch | None = None
+        self._ends, self._stable_ends = Ends(), Ends()
         self._live: Live | None = None
         self._before: dict[str, PodReading] = {}
         self._counters_before: dict[str, float] = {}
@@ -60,7 +63,7 @@ class KubernetesTelemetry:
     async def close(self) -> None:
         await self._gateway.close()
         await self._client.close()
-        for watch in (self._routes, self._services, self._pods):
+        for watch in (self._routes, self._services, self._pods, self._stable_pods):
             if watch is not None:
                 await watch.close()
 
@@ -117,6 +120,8 @@ class KubernetesTelemetry:
             crash_looping=self._history.crash_looping,
             counters=counters,
             complete=complete,
+            deaths=_taken(self._pods, self._ends),
+            stable_deaths=_taken(self._stable_pods, self._stable_ends),
         )
 
     @property
@@ -132,22 +137,47 @@ class KubernetesTelemetry:
         if before is not None:
             must_be_as(before, live, f"{self._release} in {self._namespace}")
         if before is None or selected(before.canary) != selected(live.canary) or self._pods is None:
-            await self._follow(selected(live.canary))
+            await self._follow_canary(selected(live.canary))
+        if before is None or selected(before.stable) != selected(live.stable) or self._stable_pods is None:
+            await self._follow_stable(selected(live.stable))
         return live
 
-    async def _follow(self, canary: str | None) -> None:
+    async def _follow_canary(self, canary: str | None) -> None:
         """Watch the pods of this canary; what was seen of another one is forgotten."""
-        if self._pods is not None:
-            await self._pods.close()
-            self._pods = None
         self._counters_before = {}
         self._history.begin([])
-        if canary is None:
-            return
-        labels = {INSTANCE: self._release, COMPONENT: BACKEND, DEPLOYMENT: canary}
-        self._pods = Watch(self._cluster, Paths(self._namespace).of("pods"), labels, self._history.observe)
-        await self._pods.start()
-        self._history.begin(list(self._pods.objects.values()))
+        self._ends.begin([])
+        old, self._pods = self._pods, None
+        self._pods = await self._follow(old, canary, self._history.observe, self._ends.observe)
+        if self._pods is not None:
+            self._history.begin(list(self._pods.objects.values()))
+            self._ends.begin(self._pods.objects.values())
+
+    async def _follow_stable(self, stable: str | None) -> None:
+        """Watch the pods of this stable release: where they end as well, the canary is not to blame."""
+        self._stable_ends.begin([])
+        old, self._stable_pods = self._stable_pods, None
+        self._stable_pods = await self._follow(old, stable, self._stable_ends.observe)
+        if self._stable_pods is not None:
+            self._stable_ends.begin(self._stable_pods.objects.values())
+
+    async def _follow(
+        self, old: Watch | None, deployment: str | None, *told: Callable[[str, Object], None]
+    ) -> Watch | None:
+        """Watch the pods of ``deployment`` instead of those before.  Raises ApiError and Unreachable, and is tried again then."""
+        if old is not None:
+            await old.close()
+        if deployment is None:
+            return None
+
+        def changed(event: str, pod: Object) -> None:
+            for each in told:
+                each(event, pod)
+
+        labels = {INSTANCE: self._release, COMPONENT: BACKEND, DEPLOYMENT: deployment}
+        watch = Watch(self._cluster, Paths(self._namespace).of("pods"), labels, changed)
+        await watch.start()
+        return watch
 
     async def _failures(self, live: Live) -> dict[str, float]:
         """Return how far each named counter rose on the canary since the first sample that could read it."""
@@ -171,6 +201,11 @@ class KubernetesTelemetry:
                 return await self._cluster.page(self._namespace, named(pod), port, _METRICS)
         except (InfrastructureError, HttpError, TimeoutError):
             return None
+
+
+def _taken(watch: Watch | None, ends: Ends) -> int | None:
+    """Return how many processes ended since the last sample; None while nobody can be heard, and the next one tells."""
+    return ends.take() if watch is not None and watch.current else None
 
 
 def target_port(pod: Object, service: Object) -> int:

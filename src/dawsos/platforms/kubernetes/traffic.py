@@ -11,6 +11,7 @@ from dawsos.adapters.kubernetes import ApiError, Cluster, Unreachable
 from dawsos.errors import InfrastructureError
 from dawsos.model.cluster import Gateway
 from dawsos.model.rollout import Drained
+from dawsos.platforms.contract import NotFollowed
 from dawsos.platforms.kubernetes.following import Follower
 from dawsos.platforms.kubernetes.gateway_pods import GatewayPods, PodReading
 from dawsos.platforms.kubernetes.gateways.contract import Backend
@@ -22,8 +23,12 @@ from dawsos.ports import Clock
 
 CANARY, STABLE = "canary", "stable"
 # Seconds: between two readings; how long a canary without requests must be quiet; when too few requests are no reason to
-# wait any longer; how long a gateway may take to follow.
+# wait any longer; how long a gateway may take to follow before a rejected canary's pods are taken away.
 _PAUSE, _QUIET, SETTLED, _DEADLINE = 0.02, 0.15, 2.0, 10.0
+# How long a weight above 0 is waited for at first, and each time that it is asked for again: the canary must be judged meanwhile.
+_SOON, _AGAIN = 3.0, 0.5
+# How long is waited where either version may answer, so that nobody is harmed: shorter than the lease is held for it.
+_PATIENCE = 50.0
 # How long an API server that is away is waited for: nobody can tell then what the gateway does, nor change it.
 _AWAY = 60.0
 # The weight that a process of the gateway may still follow when nobody here has seen which one it was, in per cent.
@@ -54,6 +59,8 @@ class KubernetesTraffic:
         # What the requests of each process show about the last weight that was set, and which others it may still follow.
         self._aim = (0, 0)
         self._followers: dict[str, Follower] = {}
+        # Whether that weight is above 0, and not shown by all of them yet.
+        self._open = False
         self._may: dict[str, set[int]] = {}
         # The deployment whose pods were taken away because the gateway did not follow.
         self._stopped: str | None = None
@@ -69,8 +76,17 @@ class KubernetesTraffic:
         """Give the canary ``weight`` per cent; return seconds until the requests at every process of the gateway showed it, or
         were too few to show anything for two seconds.
 
-        A gateway that does not follow raises InfrastructureError; when the weight is 0 the canary is scaled to zero instead.
+        A gateway that does not follow a weight above 0 soon raises NotFollowed: the same weight, asked for again, goes on with what
+        was seen so far.  When the weight is 0 the canary is scaled to zero instead.
         """
+        if weight == 0:
+            return await self._move(0, _DEADLINE)
+        try:
+            return await self._move(weight, _AGAIN if self._open else _SOON)
+        except Unreachable as error:
+            raise NotFollowed(error.message, fix=error.fix) from error
+
+    async def _move(self, weight: int, within: float) -> float:
         started = self._clock.monotonic()
         known = await self.routes.known()
         before, roles = known.weight, known.roles
@@ -78,18 +94,21 @@ class KubernetesTraffic:
             await self._sizing.match(roles.stable, roles.canary)
         # Nothing comes before the patch: a rejected canary has the traffic until then.
         await self._read(await self.routes.set_weight(weight))
-        self._aim, self._followers = (before, weight), {}
+        if not (self._open and before == weight == self._aim[1]):
+            self._aim, self._followers, self._open = (before, weight), {}, bool(weight)
         heard = started
         while True:
             missing = await self._watch_follow(self._clock.monotonic() - started)
             now = self._clock.monotonic()
             if not missing:
+                self._open = False
                 self._note_followed(weight)
                 return now - started
-            heard = heard if self._pods.current or now - started > _AWAY else now
-            if now - heard > _DEADLINE:
+            # Nobody can tell what the gateway does while nobody can be heard; a canary is not given traffic for so long.
+            heard = heard if weight or self._pods.current or now - started > _AWAY else now
+            if now - heard > within:
                 self._note_followed(weight)
-                await self._not_followed(weight, missing)
+                await self._not_followed(weight, missing, now - started)
                 return self._clock.monotonic() - started
             await self._clock.sleep(_PAUSE)
 
@@ -106,7 +125,8 @@ class KubernetesTraffic:
                 missing.append(process)
                 continue
             follower.observe(*step)
-            if before != new and not follower.follows and not (follower.silent and elapsed > SETTLED):
+            # That a canary without a weight gets nothing is shown when it is drained.
+            if (before or new) and not follower.follows and not (follower.silent and elapsed > SETTLED):
                 missing.append(process)
         return missing
 
@@ -120,7 +140,12 @@ class KubernetesTraffic:
         is hardest against the smallest of them.
         """
         before, new = self._aim
-        return Follower(before, new) if new else Follower(self._least(process) or _UNSEEN, 0)
+        if new == 0:
+            return Follower(self._least(process) or _UNSEEN, 0)
+        if before == new and self._may.get(process) != {new}:
+            # An earlier controller gave it this weight, or tried to: nobody here has seen what the gateway does.
+            return Follower(0, new)
+        return Follower(before, new)
 
     def _least(self, process: str) -> int:
         """Return the smallest weight above 0 that a process may still follow, 0 when nobody here has seen one."""
@@ -160,12 +185,12 @@ class KubernetesTraffic:
             self._answered = now
         return canary.received - old_canary.received, stable.received - old_stable.received
 
-    async def _not_followed(self, weight: int, missing: list[str]) -> None:
+    async def _not_followed(self, weight: int, missing: list[str], seconds: float) -> None:
         where = ", ".join(process.split("/")[0] for process in missing)
-        canary = (await self.routes.live()).roles.canary
-        if weight or canary is None:
-            raise InfrastructureError(
-                f"the gateway did not follow the weight {weight} % within {_DEADLINE:g} s: {where}",
+        canary = None if weight else (await self.routes.live()).roles.canary
+        if canary is None:
+            raise NotFollowed(
+                f"the gateway has not followed the weight {weight} % for {seconds:.0f} s: {where}",
                 fix="see the controller of the gateway: kubectl get gateway,pods -A",
             )
         await self._stop(canary)
@@ -257,7 +282,7 @@ class KubernetesTraffic:
             # What serves becomes the canary: its Service gets all traffic before the pods of the stable one change.
             await self._empty(live)
             await self._assign(serving, canary)
-            await self.set_weight(100)
+            await self._move(100, _DEADLINE)
         elif live.weight and canary != before:
             if stable is not None and stable == before:
                 await self._assign(stable, before)
@@ -268,7 +293,7 @@ class KubernetesTraffic:
             return
         if stable is not None:
             await self._sizing.begin(stable, canary)
-        await self.set_weight(weight)
+        await self._move(weight, _DEADLINE)
 
     async def promote(self) -> None:
         """Make the canary stable: the stable Service selects its pods, then gets all traffic.  Nothing is started again."""
@@ -279,7 +304,8 @@ class KubernetesTraffic:
         live = await self.routes.known()
         if selected(live.stable) != serving:
             await self._wait_for_endpoints({STABLE}, before)
-        await self._empty(live)
+        if live.weight:
+            await self._move(0, _PATIENCE)
         await self.routes.end_promotion()
         await self._sizing.end(selected(live.stable))
 
@@ -319,9 +345,9 @@ class KubernetesTraffic:
             )
             if found and not late:
                 return
-            if elapsed > _DEADLINE:
+            if elapsed > _PATIENCE:
                 raise InfrastructureError(
-                    f"the gateway did not take over the endpoints of {' and '.join(sorted(roles))} within {_DEADLINE:g} s: "
+                    f"the gateway did not take over the endpoints of {' and '.join(sorted(roles))} within {_PATIENCE:g} s: "
                     f"{', '.join(late) or 'no pod of it runs'}",
                     fix="see the controller of the gateway: kubectl get gateway,pods -A",
                 )
