@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.cluster import Cluster, Gateway
-from support.cluster_ship import ClusterShip, given_rights, key_pair, lines_with, tool_image
+from support.cluster_ship import ClusterShip, given_rights, key_pair, lines_with
 
 SECRET = "dawsos-conductor"
 
@@ -20,12 +20,13 @@ def shop(
     cluster: Cluster,
     gateway: Gateway,
     namespace: str,
+    tool_image: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[ClusterShip]:
     made = ClusterShip(
         tmp_path / "shop", cluster, gateway, namespace, "spare-1", monkeypatch, capsys,
-        {"in_cluster": {"image": tool_image(), "secret": SECRET}},
+        {"in_cluster": {"image": tool_image, "secret": SECRET}},
     )  # fmt: skip
     yield made
     cluster.kubectl("delete", "role,rolebinding", f"dawsos-{namespace}", "-n", gateway.namespace, "--ignore-not-found")

@@ -45,8 +45,9 @@ APART, EACH = 6.0, 5
 _TRIES = 6
 # So long a part of the cluster may need to be back on a machine with other work.
 _BACK = 90.0
-# So long after Contour was away an Envoy may need to hear of it (measured: 22 s).
-_FOLLOWS = 30.0
+# So long after Contour was away an Envoy may need to hear of it (measured: 22 s), and after the API server was: each Contour ends
+# when it cannot renew its own lease, and its restarts come later and later (measured: 45 s).
+_FOLLOWS = {"contour": 30.0, "api server": 75.0}
 Answered = TypeVar("Answered")
 
 
@@ -110,8 +111,8 @@ class Life:
             if VICTIMS[name].loses and start - 1 <= answer.at <= whole + VICTIMS[name].loses:
                 return True
             # Envoys that nobody tells of a rollback send requests to a canary whose pods were taken away.
-            stopped = name == "contour" and told["outcome"] != "promoted" and told["decided"]
-            if stopped and answer.status == 503 and told["decided"] <= answer.at <= whole + _FOLLOWS:
+            stopped = name in _FOLLOWS and told["outcome"] != "promoted" and told["decided"]
+            if stopped and answer.status == 503 and told["decided"] <= answer.at <= whole + _FOLLOWS[name]:
                 return True
         return False
 
@@ -277,9 +278,9 @@ def test_a_rollout_outlives_an_api_server_that_is_gone(
             told = life.end()
         finally:
             life.process.kill()
-        assert (told["outcome"], life.tries) == (outcome, 0), f"{told}: {scene.said(life.run)}"
-        if outcome == "promoted":
+        if told["outcome"] == "promoted" == outcome:
             accepted.add(release.commit)
+        assert (told["outcome"], life.tries) == (outcome, 0), f"{told}: {scene.said(life.run)}"
         _holds(scene, sent, life, told, accepted, f"{told}")
 
 

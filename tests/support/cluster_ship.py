@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -171,14 +170,6 @@ def given_rights(cluster: Cluster, namespace: str, gateway: Gateway) -> None:
     text = text.replace("namespace: production", f"namespace: {namespace}")
     text = text.replace("dawsos-gateway", f"dawsos-{namespace}").replace("projectcontour", gateway.namespace)
     cluster.kubectl("apply", "-f", "-", text=text)
-
-
-def tool_image() -> str:
-    """Return the tool's image that the nodes have, with helm and kubectl; skips without one."""
-    named = os.environ.get("DAWSOS_TOOL_IMAGE", "")
-    if not named:
-        pytest.skip("DAWSOS_TOOL_IMAGE names no image of the tool that the nodes have (deploy/image/tool)")
-    return named
 
 
 def lines_with(said: Said, words: Sequence[str]) -> list[str]:

@@ -64,5 +64,23 @@ def test_too_few_requests_show_nothing() -> None:
     assert not made.follows
 
 
+def test_few_requests_at_the_old_weight_are_no_silence() -> None:
+    made = Follower(20, 3)
+    made.observe(1, 30)
+    assert made.silent
+    # 24 of 100 at 20 %: nobody has to see more to doubt that it is 3 %.
+    made.observe(23, 46)
+    assert not made.silent
+    assert not made.follows
+
+
+def test_what_was_at_the_old_weight_before_is_forgotten() -> None:
+    made = Follower(20, 3)
+    made.observe(5, 15)
+    assert not made.silent
+    made.observe(0, 60)
+    assert made.silent
+
+
 def test_the_same_weight_is_followed() -> None:
     assert Follower(25, 25).follows

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 
 ENOUGH = math.log(1000)
+# So much for the old weight is no silence, however few the requests: the new one would look so about once in twenty times.
+_DOUBT = math.log(20)
 # Shares of 0 and 1 are not quite: one request that contradicts them settles it.
 _LEAST = 1e-5
 
@@ -22,6 +24,7 @@ class Follower:
     old: int
     new: int
     score: float = 0.0
+    against: float = 0.0
     requests: float = 0.0
 
     def observe(self, canary: float, stable: float) -> None:
@@ -29,6 +32,7 @@ class Follower:
         before, after = _share(self.old), _share(self.new)
         gained = canary * math.log(after / before) + stable * math.log((1 - after) / (1 - before))
         self.score = max(0.0, self.score + gained)
+        self.against = max(0.0, self.against - gained)
         self.requests += canary + stable
 
     @property
@@ -38,8 +42,8 @@ class Follower:
 
     @property
     def silent(self) -> bool:
-        """Whether there were too few requests to show it, had it followed from the first one on."""
-        return self.requests * _information(_share(self.new), _share(self.old)) < 2 * ENOUGH
+        """Whether there were too few requests to show it, had it followed from the first one on, and they do not show the contrary."""
+        return self.against < _DOUBT and self.requests * _information(_share(self.new), _share(self.old)) < 2 * ENOUGH
 
 
 def _share(weight: int) -> float:

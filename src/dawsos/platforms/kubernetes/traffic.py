@@ -59,8 +59,8 @@ class KubernetesTraffic:
         # What the requests of each process show about the last weight that was set, and which others it may still follow.
         self._aim = (0, 0)
         self._followers: dict[str, Follower] = {}
-        # Whether that weight is above 0, and not shown by all of them yet.
-        self._open = False
+        # Whether that weight is above 0, and not shown by all of them yet; since when it is asked for.
+        self._open, self._asked = False, 0.0
         self._may: dict[str, set[int]] = {}
         # The deployment whose pods were taken away because the gateway did not follow.
         self._stopped: str | None = None
@@ -95,7 +95,8 @@ class KubernetesTraffic:
         # Nothing comes before the patch: a rejected canary has the traffic until then.
         await self._read(await self.routes.set_weight(weight))
         if not (self._open and before == weight == self._aim[1]):
-            self._aim, self._followers, self._open = (before, weight), {}, bool(weight)
+            self._aim, self._followers = (before, weight), {}
+            self._open, self._asked = bool(weight), started
         heard = started
         while True:
             missing = await self._watch_follow(self._clock.monotonic() - started)
@@ -108,7 +109,7 @@ class KubernetesTraffic:
             heard = heard if weight or self._pods.current or now - started > _AWAY else now
             if now - heard > within:
                 self._note_followed(weight)
-                await self._not_followed(weight, missing, now - started)
+                await self._not_followed(weight, missing, now - self._asked)
                 return self._clock.monotonic() - started
             await self._clock.sleep(_PAUSE)
 
