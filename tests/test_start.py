@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -49,7 +50,7 @@ def test_a_command_goes_to_the_tool_and_a_test_to_the_checks(start: Any, tmp_pat
     program, words, _ = start("ship", "--profile", "laptop")
     assert (program, words) == (
         tmp_path / "tool" / "bin" / "python",
-        ["-m", "dawsos.cli", "ship", "--profile", "laptop"],
+        ["-I", "-m", "dawsos.cli", "ship", "--profile", "laptop"],
     )
     program, words, _ = start("test", "unit")
     assert (program, words) == (tmp_path / "dev" / "bin" / "python", [str(ROOT / "scripts" / "check.py"), "unit"])
@@ -63,3 +64,23 @@ def test_what_is_compiled_once_is_kept_also_where_an_image_forbids_it(
     environment = start("status")[2]
     assert "PYTHONDONTWRITEBYTECODE" not in environment
     assert environment == {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+@pytest.mark.parametrize(
+    "named", [False, True], ids=["in the folder of the script", "in a folder that the caller names"]
+)
+def test_a_module_that_lies_there_is_not_loaded(named: bool, tmp_path: Path) -> None:
+    """A ``json.py`` beside it would run with the rights of whoever asks for help."""
+    (tmp_path / "dawsos").write_text((ROOT / "dawsos").read_text())
+    hostile = tmp_path / "modules" if named else tmp_path
+    hostile.mkdir(exist_ok=True)
+    for name in ("json", "fcntl", "hashlib", "subprocess", "shutil", "pathlib"):
+        (hostile / f"{name}.py").write_text("import os\nos.write(2, b'STRANGER')\nos._exit(9)\n")
+    environment = {"PATH": os.environ["PATH"], "DAWSOS_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-S", str(tmp_path / "dawsos"), "--help"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=environment | ({"PYTHONPATH": str(hostile)} if named else {}),
+    )  # fmt: skip
+    assert "STRANGER" not in done.stderr
+    # All is imported; then there is no lock.
+    assert "requirements/tool.txt" in done.stderr

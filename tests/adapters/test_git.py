@@ -126,19 +126,19 @@ def test_a_hook_s_variables_do_not_lead_astray(project: Path, monkeypatch: pytes
     assert git.commit(project).subject == "first"
 
 
-def test_a_filter_of_git_s_does_not_get_the_identity_of_the_job(
+def test_a_filter_of_git_s_gets_no_secret_of_the_caller(
     project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in IDENTITY_VARIABLES:
+    for name in (*IDENTITY_VARIABLES, "NPM_TOKEN", "UNDECLARED"):
         monkeypatch.setenv(name, "for-the-test")
-    monkeypatch.setenv("KEPT", "yes")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     program = tmp_path / "git"
     program.write_text(f"#!/bin/sh\nenv > {tmp_path / 'seen'}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     git.dirty_files(project)
     seen = (tmp_path / "seen").read_text()
-    assert "KEPT=yes" in seen
+    assert "LC_ALL=C.UTF-8" in seen
     assert "for-the-test" not in seen
 
 
@@ -262,3 +262,23 @@ def test_a_commit_is_tagged_once(project: Path) -> None:
     assert git.tag(project, "rollback-20260101-0000", sha) is False
     with pytest.raises(BadInput):
         git.tag(project, "rollback-x", "f" * 40)
+
+
+@pytest.mark.parametrize("name", ["core.fsmonitor", "diff.external", "core.hooksPath"])
+def test_a_program_that_a_step_wrote_into_the_configuration_is_not_run(
+    name: str, project: Path, tmp_path: Path
+) -> None:
+    hostile = tmp_path / "hooks"
+    hostile.mkdir()
+    for program in ("monitor", "post-checkout", "reference-transaction", "post-index-change"):
+        (hostile / program).write_text(f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n")
+        (hostile / program).chmod(0o755)
+    run(project, "config", name, str(hostile if "hooks" in name else hostile / "monitor"))
+    (project / "one.py").write_text("altered\n")
+    sha = git.commit(project).sha
+    git.dirty_files(project)
+    git.changed_files(project, sha)
+    list(git.added_lines(project, ""))
+    git.tag(project, "v2", sha)
+    git.put_back(project, sha)
+    assert not (tmp_path / "ran").exists()

@@ -140,7 +140,7 @@ def test_what_killed_runs_left_behind_is_swept_wherever_it_lies(root: Path, monk
     ("names", "refused"),
     [
         ((".dawsos/keys/a.pub",), ".dawsos/keys/a.pub"), ((".dawsos/keys",), ".dawsos/keys"), ((".dawsos",), ".dawsos"),
-        ((".dawsos/toolchains", ".dawsos/keys.txt", "keys/a.pub"), ""), ((), ""),
+        ((".dawsos/toolchains",), ".dawsos/toolchains"), (("keys/a.pub", ".dawsos.d/keys/a.pub"), ""), ((), ""),
     ],
 )  # fmt: skip
 def test_keys_that_a_commit_brings_are_not_believed(names: tuple[str, ...], refused: str, root: Path) -> None:
@@ -155,5 +155,41 @@ def test_keys_that_a_commit_brings_are_not_believed(names: tuple[str, ...], refu
         assert tools.keyring().knows(tools.signer().key_id)
         return
     for use in (tools.signer, tools.keyring, tools.public_keys):
-        with pytest.raises(BadInput, match=f"the repository holds {re.escape(refused)}: "):
+        with pytest.raises(BadInput, match=f"the repository tracks {re.escape(refused)}: "):
             use()
+
+
+def tracked(root: Path, *names: str) -> None:
+    """Make ``root`` a repository that tracks these files below the home, whatever is ignored."""
+    for name in names:
+        path = root / ".dawsos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    subprocess.run(["git", "add", "--force", "."], cwd=root, check=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["cache/unit/f1f1/result.json", "keys/evil.pub", "releases/ab12/app.py", "toolchains/backend/bin/python"]
+)
+def test_state_that_a_commit_brings_is_refused(name: str, root: Path) -> None:
+    """Such a result would be restored, and such a release shipped, as if a run of this machine had made it."""
+    tracked(root, name)
+    tools = open_tools(find_project(root))
+    for ask in (tools.keyring, tools.signer, tools.public_keys):
+        with pytest.raises(BadInput, match=f"tracks .dawsos/{name}"):
+            ask()
+    tools.journal.close()
+
+
+@pytest.mark.parametrize("name", ["cache", "keys", "releases", "journal"])
+def test_state_that_is_a_link_is_refused(name: str, root: Path, tmp_path: Path) -> None:
+    tracked(root)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (root / ".dawsos").mkdir()
+    (root / ".dawsos" / name).symlink_to(elsewhere)
+    tools = open_tools(find_project(root))
+    with pytest.raises(BadInput, match=f"{name} is a link"):
+        tools.keyring()
+    tools.journal.close()

@@ -164,7 +164,7 @@ def test_a_key_that_a_commit_puts_into_the_home_is_not_believed(
     for words in (["results", "load", str(jobs.file)], ["plan", "--ship", "lint"], ["ship", "lint"]):
         told = jobs.project.dawsos(*words)
         assert told.code != 0, words
-        assert "the repository holds .dawsos/keys/evil.pub" in told.out + told.err, words
+        assert "the repository tracks .dawsos/keys/evil.pub" in told.out + told.err, words
 
 
 def forged(folder: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dawsos.adapters import toolchain
 from dawsos.adapters.files import write_text
-from dawsos.adapters.redactor import secrets_in
+from dawsos.adapters.secret_variables import secrets_in
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.executors.contract import StepContext
 from dawsos.executors.registry import EXECUTORS

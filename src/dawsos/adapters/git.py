@@ -10,12 +10,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dawsos.adapters.identity import without_identity
 from dawsos.adapters.scratch import owned_folder
 from dawsos.errors import BadInput, InfrastructureError
 
 # The modes of a symbolic link, and of another repository: a submodule, or one that somebody made within.
 LINK, GITLINK = "120000", "160000"
+_SETTINGS = (
+    # A user's configuration may show signatures, and git would print them into the output that is read here.
+    "-c", "log.showSignature=false",
+    # A step can write into the repository's configuration: what it names there would run with the rights of the tool.
+    "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external=",
+)  # fmt: skip
+# What git, and a filter such as that of Git LFS, need.
+_VARIABLES = (
+    "PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SSH_AUTH_SOCK",
+    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+)  # fmt: skip
 # The user's global ignore file does not belong to the project.
 _OWN_IGNORES = ("-c", "core.excludesFile=/dev/null")
 
@@ -35,12 +45,12 @@ def call(root: Path, *arguments: str, text_input: str | None = None) -> str:
     """Return what ``git ARGUMENTS`` prints in ``root``; raises BadInput when it fails, InfrastructureError when there is no git."""
     try:
         done = subprocess.run(
-            # A user's configuration may show signatures, and git would print them into the output that is read here.
-            ["git", "-C", str(root), "-c", "log.showSignature=false", *arguments],
+            ["git", "-C", str(root), *_SETTINGS, *arguments],
             capture_output=True,
             check=False,
-            # A git hook that runs this tool sets variables of its own repository; a git filter must not sign as the CI job.
-            env={key: value for key, value in without_identity(os.environ).items() if not key.startswith("GIT_")},
+            # A git hook that runs this tool sets variables of its own repository, and a step may have written a filter into the
+            # configuration: it gets no secret of the caller.
+            env={key: value for key, value in os.environ.items() if key in _VARIABLES or key.startswith("LC_")},
             input=None if text_input is None else text_input.encode(errors="surrogateescape"),
         )
     except FileNotFoundError as error:
@@ -148,7 +158,7 @@ def added_lines(root: Path, since: str) -> Iterator[tuple[str, str, int, str]]:
     """
     span = f"{since}..HEAD" if since else "HEAD"
     out = call(
-        root, "-c", "core.quotePath=false", "-c", "diff.external=", "log", "--format=%x00%H", "--patch", "--unified=0",
+        root, "-c", "core.quotePath=false", "log", "--format=%x00%H", "--patch", "--unified=0",
         "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--diff-merges=first-parent", "--src-prefix=a/",
         "--dst-prefix=b/", span, "--",
     )  # fmt: skip
@@ -215,7 +225,7 @@ def _fill(source: Path, sha: str, folder: Path) -> None:
     _take_lfs(source, shared, folder)
     tags = call(source, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/tags")
     call(folder, "update-ref", "--stdin", text_input=tags)
-    call(folder, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
+    call(folder, "checkout", "--quiet", "--force", "--detach", sha)
     _fill_submodules(source, sha, folder)
 
 
@@ -294,7 +304,7 @@ def top(root: Path) -> str:
 
 def put_back(root: Path, sha: str) -> None:
     """Restore the tracked files of the checkout ``root``, and of its submodules, to commit ``sha``; other files stay."""
-    call(root, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", sha)
+    call(root, "checkout", "--quiet", "--force", "--detach", sha)
     whole = Path(top(root))
     for path, commit in submodules(root, sha).items():
         if is_repository(whole / path):

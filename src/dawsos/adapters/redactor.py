@@ -5,30 +5,10 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 _SHORTEST = 4
-_SPEAKING = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY", re.IGNORECASE)
-
-
-def secrets_in(variables: Mapping[str, str]) -> list[str]:
-    """Return the secret parts of ``variables``: the passwords within addresses, as written and as decoded, and the whole value of
-    a variable whose name says that it is a secret.
-    """
-    found = [value for name, value in variables.items() if _SPEAKING.search(name) and "://" not in value]
-    for value in variables.values():
-        password = _password(value)
-        found += [password, unquote(password)] if password else []
-    return found
-
-
-def _password(value: str) -> str | None:
-    try:
-        return urlsplit(value).password if "://" in value else None
-    except ValueError:  # no address after all, such as one with half an IPv6 host
-        return None
 
 
 def _written(value: str) -> set[str]:

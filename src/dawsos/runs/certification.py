@@ -11,7 +11,7 @@ from dawsos.adapters.cache import read_result
 from dawsos.adapters.digests import sha256
 from dawsos.adapters.files import write_text
 from dawsos.adapters.identity import identity
-from dawsos.adapters.redactor import secrets_in
+from dawsos.adapters.secret_variables import secrets_in
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.events import KeyCertified
 from dawsos.model.pipeline import Signing

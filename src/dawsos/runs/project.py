@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 PIPELINE_FILE = "pipeline.yaml"
 _TRIES = 2000
+# What lies there decides which signatures count, which stages are restored and what is released.
+_BELIEVED = ("cache", "environments", "images", "journal", "keys", "packages", "releases", "runs")
 
 
 @dataclass(frozen=True)
@@ -179,20 +181,26 @@ def load_at(project: Project, sha: str) -> Pipeline:
 
 @cache
 def _must_not_come_with_a_commit(root: Path, home: Path) -> None:
-    """Raise BadInput when the repository holds keys of the home: each commit could say whose signatures count."""
+    """Raise BadInput when the repository tracks a part of the home, or a part that is believed is a link.
+
+    A commit could bring keys to believe, results to restore, or a release.
+    """
     if not home.is_relative_to(root):
         return
-    from dawsos.adapters import git  # only who signs or checks a signature asks git
+    from dawsos.adapters import git  # only who signs, or checks a signature, asks git
 
-    folder = os.path.relpath(home, root)
     # The home itself may be tracked as a link.
-    keys = [
-        name for name in git.tracked_below(root, home) if name == folder or f"{name}/".startswith(f"{folder}/keys/")
-    ]
-    if keys:
+    tracked = git.tracked_below(root, home)
+    if tracked:
         raise BadInput(
-            f"the repository holds {keys[0]}: whoever commits to it could say which keys are believed here",
-            fix=f"git rm -r --cached {keys[0]}, commit that, and see who added it",
+            f"the repository tracks {tracked[0]}: a commit could bring keys, results or releases that are believed here",
+            fix=f"git rm -r --cached {tracked[0]}, commit that, and see who added it",
+        )
+    linked = next((path for path in (home, *(home / name for name in _BELIEVED)) if path.is_symlink()), None)
+    if linked is not None:
+        raise BadInput(
+            f"{linked} is a link: what it leads to would be believed as the state of this project",
+            fix=f"rm {linked}; DAWSOS_HOME moves the whole state to another folder",
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dawsos.adapters.kubernetes import Cluster, Object
-from dawsos.adapters.redactor import secrets_in
+from dawsos.adapters.secret_variables import secrets_in
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.release import Release

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from dawsos.adapters.redactor import secrets_in
+from dawsos.adapters.secret_variables import secrets_in
 from dawsos.adapters.services import SERVICES
 from dawsos.adapters.toolchain import base_environment
 from dawsos.errors import InfrastructureError
