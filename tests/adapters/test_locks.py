@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -114,3 +115,32 @@ def test_a_folder_can_be_locked(tmp_path: Path) -> None:
     finally:
         os.close(first)
         os.close(second)
+
+
+def test_another_user_may_not_lock_the_file(tmp_path: Path) -> None:
+    for made in ("new", "old"):
+        path = tmp_path / made
+        if made == "old":
+            path.touch(mode=0o644)
+        with FileLock(path):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_lock_is_not_made_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="lock"):
+        FileLock(tmp_path / "lock")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_dead_process_is_not_named_as_the_owner(tmp_path: Path) -> None:
+    """Who reads the advice to end it may end another process that has got its pid by then."""
+    lock = tmp_path / "owner.lock"
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    lock.write_text(str(dead.pid))
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(OwnedElsewhere, match="left no pid") as refused, owned(lock, "run x"):
+            pass
+    assert "kill" not in refused.value.fix

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import sqlite3
+import stat
 import subprocess
 import tempfile
 import time
@@ -193,3 +194,12 @@ def test_state_that_is_a_link_is_refused(name: str, root: Path, tmp_path: Path) 
     with pytest.raises(BadInput, match=f"{name} is a link"):
         tools.keyring()
     tools.journal.close()
+
+
+def test_a_new_home_is_its_owner_s_alone_and_an_older_one_keeps_its_mode(root: Path) -> None:
+    """A database that an older version started runs as another user, below a home that is open."""
+    open_tools(find_project(root)).journal.close()
+    assert stat.S_IMODE((root / ".dawsos").stat().st_mode) == 0o700
+    (root / ".dawsos").chmod(0o755)
+    open_tools(find_project(root)).journal.close()
+    assert stat.S_IMODE((root / ".dawsos").stat().st_mode) == 0o755

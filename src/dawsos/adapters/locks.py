@@ -7,6 +7,7 @@ take each other for the holder; a process that takes the lock therefore tries fo
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
@@ -30,7 +31,10 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Who may read a file may lock it: another user could keep everybody waiting.
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with contextlib.suppress(PermissionError):
+            os.fchmod(self._descriptor, 0o600)
 
     def take(self, within: float = A_MOMENT) -> bool:
         """Take the lock for this process alone; return False when another still has it after ``within`` seconds.
@@ -45,7 +49,7 @@ class FileLock:
 
     @property
     def holder(self) -> str:
-        """The pid of the last process that took the lock, ``unknown`` when it left none."""
+        """The pid of the process that has the lock, ``unknown`` when the last one that left its pid is dead."""
         return str(_pid(self._descriptor) or "unknown")
 
     def __enter__(self) -> FileLock:
@@ -80,6 +84,11 @@ def owned(path: Path, what: str) -> Iterator[None]:
     with FileLock(path) as lock:
         if not lock.take():
             pid = lock.holder
+            if pid == "unknown":
+                raise OwnedElsewhere(
+                    f"{what} is locked by a process that left no pid in {path}",
+                    fix=f"wait for it; lslocks and fuser {path} tell which one it is",
+                )
             raise OwnedElsewhere(
                 f"{what} is owned by the live process {pid}", fix=f"wait for it, or stop it first: kill {pid}"
             )
@@ -103,4 +112,16 @@ def owner_of(path: Path) -> int | None:
 
 def _pid(descriptor: int) -> int:
     text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-    return int(text) if text.isdigit() else 0
+    pid = int(text) if text.isascii() and text.isdigit() else 0
+    return pid if pid and _lives(pid) else 0
+
+
+def _lives(pid: int) -> bool:
+    """Return whether there is such a process: a file keeps the pid of a dead one while somebody else holds the lock."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True

@@ -278,7 +278,9 @@ def open_tools(project: Project) -> Tools:
     clock = SystemClock()
     ignore = project.home / ".gitignore"
     try:
-        project.home.mkdir(parents=True, exist_ok=True)
+        project.home.parent.mkdir(parents=True, exist_ok=True)
+        # Logs, reports and releases are nobody else's business.  An older home keeps its mode: a database may run below it.
+        project.home.mkdir(mode=0o700, exist_ok=True)
         if not ignore.exists():
             # The state must not make the project's own tree look changed, whatever its .gitignore says.
             ignore.write_text("*\n")
