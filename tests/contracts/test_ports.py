@@ -16,7 +16,8 @@ from dawsos.adapters.redactor import MaskedStream, Masker
 from dawsos.adapters.services import SERVICES
 from dawsos.platforms import contract
 from dawsos.platforms.local.commands import LocalCommands
-from dawsos.platforms.local.platform import LocalFaults, LocalPlatform
+from dawsos.platforms.local.faults import LocalFaults
+from dawsos.platforms.local.platform import LocalPlatform
 from dawsos.platforms.local.telemetry import EnvoyTelemetry
 from dawsos.platforms.local.traffic import EnvoyTraffic
 from dawsos.platforms.replicas import HttpReplica

@@ -99,9 +99,7 @@ class Stand:
         self.platform.renew_lease(3600)
         await self.platform.route(stable="d0", canary="d1", weight=100)
         # A busy machine is not what is tested: it refuses no connection because it is slow.
-        made = envoy_config.clusters(
-            read_desired(self.platform.folder).deployments, self.platform.roles(), faults_port=1, faulty=False
-        )
+        made = envoy_config.clusters(read_desired(self.platform.folder).deployments, self.platform.roles())
         await self.apply("clusters.json", [{**cluster, "connect_timeout": "30s"} for cluster in made])
 
     async def deploy(self, name: str, **env: str) -> None:

@@ -12,6 +12,7 @@ from dawsos.adapters.kubernetes import connected
 from dawsos.model.cluster import Gateway
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.rollout import Sample
+from dawsos.platforms.faults import WireFault
 from dawsos.platforms.kubernetes.faults import KubernetesFaults
 from dawsos.platforms.kubernetes.names import Paths
 from dawsos.platforms.kubernetes.telemetry import KubernetesTelemetry
@@ -48,11 +49,11 @@ def test_errors_and_latency_are_on_the_canary_only_and_gone_when_taken_back(
             try:
                 with users(gateway.address, host_of(namespace), 100, 4, "/") as seen:
                     await traffic.route("one", "two", 50)
-                    await faults.set_fault(0.3, 0.0, 1.0, "/")
+                    await faults.set_fault(WireFault(status=500, share=0.3))
                     found = await sampled(telemetry)
                     assert 0.15 < found.canary.errors / found.canary.requests < 0.45
                     assert found.stable.errors == 0
-                    await faults.set_fault(0.0, 0.3, 0.5, "/")
+                    await faults.set_fault(WireFault(latency=0.3, share=0.5))
                     found = await sampled(telemetry)
                     edges = dict(found.canary.latency)
                     assert 0.3 < edges[0.25] / found.canary.latency[-1][1] < 0.7
@@ -62,7 +63,7 @@ def test_errors_and_latency_are_on_the_canary_only_and_gone_when_taken_back(
                     assert found.canary.errors == 0
                     assert found.canary.requests > 0
                     assert {status for status, _ in seen.came()} <= {200, 500}
-                    await faults.set_fault(0.3, 0.0, 1.0, "/")
+                    await faults.set_fault(WireFault(status=500, share=0.3))
                     await traffic.set_weight(0)
                 # The drill was killed: whoever removes the canary removes the fault with it.
                 await api.delete(paths.of("deployments", "shop-backend-two"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dawsos.errors import BadInput
+from dawsos.platforms.faults import WireFault
 from dawsos.rollout.faults import Drill, Fault, end_task, parse_fault
+from support.memory_platform import MemoryFaults
 from support.paper import Paper
 
 SERVICE = {
@@ -25,12 +28,22 @@ def paper(tmp_path: Path) -> Paper:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("errors=5%", Fault("errors=5%", errors=0.05)),
-        ("errors=5%@/health", Fault("errors=5%@/health", errors=0.05, path="/health")),
-        ("latency=2s", Fault("latency=2s", latency=2.0)),
-        ("latency=250ms@/v1", Fault("latency=250ms@/v1", latency=0.25, path="/v1")),
-        ("slow=3%", Fault("slow=3%", latency=5.0, share=0.03)),
-        ("crash", Fault("crash", crash=True)),
+        ("errors=5%", Fault("errors=5%", WireFault(status=500, share=0.05))),
+        ("errors=5%@/health", Fault("errors=5%@/health", WireFault(status=500, share=0.05, path="/health"))),
+        ("status=404", Fault("status=404", WireFault(status=404))),
+        ("status=429:20%@/v1", Fault("status=429:20%@/v1", WireFault(status=429, share=0.2, path="/v1"))),
+        ("latency=2s", Fault("latency=2s", WireFault(latency=2.0))),
+        ("latency=250ms@/v1", Fault("latency=250ms@/v1", WireFault(latency=0.25, path="/v1"))),
+        ("slow=3%", Fault("slow=3%", WireFault(latency=5.0, share=0.03))),
+        ("hang=2%", Fault("hang=2%", WireFault(latency=3600.0, share=0.02))),
+        ("empty", Fault("empty", WireFault(status=200, empty=True))),
+        ("empty=5%@/v1", Fault("empty=5%@/v1", WireFault(status=200, empty=True, share=0.05, path="/v1"))),
+        ("empty@/v1", Fault("empty@/v1", WireFault(status=200, empty=True, path="/v1"))),
+        ("reset=5%", Fault("reset=5%", WireFault(closed=True, share=0.05))),
+        ("memory", Fault("memory", grows=True)),
+        ("exit", Fault("exit", dies=20.0)),
+        ("exit=40s", Fault("exit=40s", dies=40.0)),
+        ("crash", Fault("crash", dies=0.5)),
         ("none", Fault("none")),
         ("bad", Fault("bad", job="bad")),
     ],
@@ -45,9 +58,19 @@ def test_a_fault_is_read(paper: Paper, text: str, fault: Fault) -> None:
         ("errors=many", "--fault errors=many: "),
         ("latency=2", "--fault latency=2: "),
         ("errors=5%@health", "'health' is not a path"),
+        ("status=no", "'no' is no status from 200 to 599"),
+        ("status=99", "'99' is no status from 200 to 599"),
+        ("reset=5%@/v1", "leave the path out"),
+        ("reset", "--fault reset: "),
+        ("hang", "--fault hang: "),
+        ("exit=", "--fault exit=: "),
+        ("memory=1", "unknown fault 'memory=1'"),
         ("crash=1", "unknown fault 'crash=1'"),
         ("", "unknown fault ''"),
-        ("flood", "unknown fault 'flood'; there are: errors=SHARE, latency=DURATION, slow=SHARE, crash, none, bad"),
+        (
+            "flood",
+            "unknown fault 'flood'; there are: errors=SHARE, status=CODE[:SHARE], latency=DURATION, slow=SHARE, ",
+        ),
     ],
 )
 def test_another_one_is_refused_with_what_there_is(paper: Paper, text: str, words: str) -> None:
@@ -58,10 +81,19 @@ def test_another_one_is_refused_with_what_there_is(paper: Paper, text: str, word
 
 
 def test_a_platform_without_faults_says_so_before_anything_happens() -> None:
-    wire, own = Fault("errors=5%", errors=0.05), Fault("bad", job="bad")
+    wire, own = Fault("errors=5%", WireFault(status=500, share=0.05)), Fault("bad", job="bad")
     with pytest.raises(BadInput, match="the platform of production cannot bring errors=5% about"):
         Drill(wire, None, Path("logs")).must_be_possible("production")
     Drill(own, None, Path("logs")).must_be_possible("production")
+
+
+@pytest.mark.parametrize("fault", [Fault("reset=5%", WireFault(closed=True, share=0.05)), Fault("memory", grows=True)])
+def test_so_does_one_that_brings_others_about(paper: Paper, fault: Fault) -> None:
+    able = replace(MemoryFaults(paper.production), able=frozenset({"answers", "processes"}))
+    with pytest.raises(BadInput, match=f"the platform of production cannot bring {fault.name} about"):
+        Drill(fault, able, Path("logs")).must_be_possible("production")
+    Drill(fault, MemoryFaults(paper.production), Path("logs")).must_be_possible("production")
+    Drill(Fault("exit", dies=20.0), able, Path("logs")).must_be_possible("production")
 
 
 def test_a_crash_goes_on_until_the_drill_ends(paper: Paper) -> None:
@@ -69,7 +101,7 @@ def test_a_crash_goes_on_until_the_drill_ends(paper: Paper) -> None:
     paper.serve(release, "canary")
     session = paper.session(command="drill")
     context = paper.rollout(session, release)
-    drill = Drill(Fault("crash", crash=True), context.platform.faults(), context.logs)
+    drill = Drill(Fault("crash", dies=0.5), context.platform.faults(), context.logs)
 
     async def scene() -> None:
         task = asyncio.create_task(drill.cause("canary", context.commands("canary"), paper.clock, 2.0))

@@ -22,6 +22,7 @@ from dawsos.model.release import Release
 from dawsos.model.rollout import Sample
 from dawsos.model.status import Cause, StageState
 from dawsos.platforms.contract import Roles
+from dawsos.platforms.faults import WireFault
 from dawsos.reporting.summary import not_checked
 from dawsos.rollout import lifecycle as rollout
 from dawsos.rollout.comparing import Caller
@@ -32,6 +33,8 @@ from support.facts import fact
 from support.memory_platform import MemoryFaults
 from support.paper import ROLLOUT, Paper, erring, healthy
 from support.world import rollout_of
+
+HALF = WireFault(status=500, share=0.5)
 
 
 @pytest.fixture
@@ -188,17 +191,15 @@ def drilled(paper: Paper, fault: Fault) -> tuple[Session, str]:
 
 def test_a_drill_puts_the_fault_on_the_canary_and_takes_it_away(slow: Paper) -> None:
     told = slow.production.faults
-    slow.production.script = lambda at, weight: (erring if (0.5, 0.0) in told else healthy)(at, weight)
-    session, outcome = drilled(slow, Fault("errors=50%", errors=0.5))
+    slow.production.script = lambda at, weight: (erring if HALF in told else healthy)(at, weight)
+    session, outcome = drilled(slow, Fault("errors=50%", HALF))
     assert outcome == "rolled_back"
-    assert told == [(0.5, 0.0), (0.0, 0.0)]
+    assert told == [HALF, None]
     assert (slow.production.roles, tuple(slow.production.deployments)) == (Roles("old", None, None, 0), ("old",))
     assert rollout_of(session).drill == "errors=50%"
 
 
-@pytest.mark.parametrize(
-    "fault", [Fault("crash", crash=True), Fault("errors=50%", errors=0.5)], ids=["crash", "errors"]
-)
+@pytest.mark.parametrize("fault", [Fault("crash", dies=0.5), Fault("errors=50%", HALF)], ids=["crash", "errors"])
 def test_a_drill_that_is_over_before_its_fault_leaves_none_behind(
     fault: Fault, paper: Paper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,7 +221,7 @@ def test_a_drill_that_is_over_before_its_fault_leaves_none_behind(
 def test_a_crash_drill_kills_the_canary_until_it_is_noticed(slow: Paper) -> None:
     killed = slow.production.crashed
     slow.production.script = lambda at, weight: (erring if len(killed) > 2 else healthy)(at, weight)
-    session, outcome = drilled(slow, Fault("crash", crash=True))
+    session, outcome = drilled(slow, Fault("crash", dies=0.5))
     assert outcome == "rolled_back"
     assert set(killed) == {rollout_of(session).deployment}
 
@@ -370,7 +371,7 @@ def test_a_drill_whose_fault_cannot_be_brought_about_is_cleaned_up_all_the_same(
 ) -> None:
     paper.production.script = erring
 
-    async def refuse(_faults: MemoryFaults, errors: float, latency: float, share: float, path: str) -> None:
+    async def refuse(_faults: MemoryFaults, fault: WireFault) -> None:
         raise InfrastructureError("Envoy did not take over faults.json")
 
     monkeypatch.setattr(MemoryFaults, "set_fault", refuse)
@@ -378,7 +379,7 @@ def test_a_drill_whose_fault_cannot_be_brought_about_is_cleaned_up_all_the_same(
         update={"rollout": paper.pipeline.rollout.model_copy(update={"failed_checks": 5})}
     )
     with pytest.raises(InfrastructureError, match=r"faults\.json"):
-        drilled(paper, Fault("errors=50%", errors=0.5))
+        drilled(paper, Fault("errors=50%", HALF))
     assert (paper.production.roles, tuple(paper.production.deployments)) == (Roles("old", None, None, 0), ("old",))
 
 
@@ -608,5 +609,5 @@ def test_a_first_release_has_nothing_to_be_compared_with(tmp_path: Path) -> None
 
 def test_a_drill_compares_nothing(slow: Paper) -> None:
     slow.production.script = erring
-    session, _ = drilled(slow, Fault("errors=50%", errors=0.5))
+    session, _ = drilled(slow, Fault("errors=50%", HALF))
     assert rollout_of(session).compared is None

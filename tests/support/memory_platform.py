@@ -31,6 +31,7 @@ from dawsos.platforms.contract import (
     ProcessStatus,
     Roles,
 )
+from dawsos.platforms.faults import FaultKind, WireFault
 from dawsos.platforms.local.commands import LocalCommands
 from fakes import sample
 
@@ -87,10 +88,12 @@ class MemoryEnvironment:
     # (weight, leases renewed so far) of every change of the weight.
     moves: list[tuple[int, int]] = field(default_factory=list)
     lease_until: float | None = None
-    # (errors, latency, path) of the fault that was injected, and the canary that it is meant for.
-    fault: tuple[float, float, str] | None = None
+    # The fault that was injected, and the canary that it is meant for.
+    fault: WireFault | None = None
     faulty: str | None = None
-    faults: list[tuple[float, float]] = field(default_factory=list)
+    # Every fault that was injected, None where it was taken back.
+    faults: list[WireFault | None] = field(default_factory=list)
+    growing: list[str] = field(default_factory=list)
     crashed: list[str] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -102,9 +105,9 @@ class MemoryEnvironment:
 
     def error_share(self) -> float:
         """Return the share of the canary's requests for ``/`` that a fault answers with an error."""
-        if self.fault is None or self.roles.canary != self.faulty or self.fault[2] != "/":
+        if self.fault is None or self.roles.canary != self.faulty or self.fault.path != "/":
             return 0.0
-        return self.fault[0]
+        return self.fault.share if self.fault.status >= 500 else 0.0
 
 
 class MemoryPlatform:
@@ -359,18 +362,22 @@ class MemoryFaults:
     """Implements ``contract.FaultInjector``."""
 
     environment: MemoryEnvironment
+    able: frozenset[FaultKind] = frozenset({"answers", "connections", "memory", "processes"})
 
-    async def set_fault(self, errors: float, latency: float, share: float, path: str) -> None:
+    async def set_fault(self, fault: WireFault) -> None:
         if self.environment.roles.canary is None:
             return
-        self.environment.fault = (errors, latency, path)
+        self.environment.fault = fault
         self.environment.faulty = self.environment.roles.canary
-        self.environment.faults.append((errors, latency))
+        self.environment.faults.append(fault)
 
     async def clear(self) -> None:
         if self.environment.fault is not None:
             self.environment.fault = None
-            self.environment.faults.append((0.0, 0.0))
+            self.environment.faults.append(None)
+
+    async def grow(self, deployment: str) -> None:
+        self.environment.growing.append(deployment)
 
     async def crash(self, deployment: str) -> None:
         kept = self.environment.deployments.get(deployment)

@@ -13,6 +13,7 @@ from dawsos.adapters.locks import owned
 from dawsos.errors import BadInput, OwnedElsewhere
 from dawsos.model.status import Cause
 from dawsos.platforms.contract import FaultInjector, Roles
+from dawsos.platforms.faults import WireFault
 from dawsos.runs.project import load_run
 from dawsos.verbs.drill import drill, resume_drill
 from support.facts import fact
@@ -36,7 +37,7 @@ def test_a_drill_whose_fault_is_noticed_is_rolled_back(paper: Paper) -> None:
     assert (code, result) == (4, "rolled_back")
     assert "error rate" in reason
     assert paper.production.roles == Roles("old", None, None, 0)
-    assert paper.production.faults == [(0.5, 0.0), (0.0, 0.0)]
+    assert paper.production.faults == [WireFault(status=500, share=0.5), None]
     run = load_run(paper.tools, "last")
     assert (run.command, run.options["fault"]) == ("drill", "errors=50%")
     assert run.rollout is not None
@@ -139,14 +140,14 @@ def test_an_interrupted_drill_ends_with_the_traffic_on_stable(paper: Paper) -> N
     assert session.state.rollout is not None
     asyncio.run(paper.platform().route("old", session.state.rollout.deployment, 50))
     # The drill was killed while its fault was on the canary.
-    asyncio.run(paper.platform().faults().set_fault(0.5, 0.0, 1.0, "/"))
+    asyncio.run(paper.platform().faults().set_fault(WireFault(status=500, share=0.5)))
     ended = resume_drill(paper.tools, load_run(paper.tools, session.id), silent)
     assert finished(paper, ended) == (4, "rolled_back", "the drill was interrupted")
     assert (paper.production.roles, list(paper.production.deployments)) == (Roles("old", None, None, 0), ["old"])
     rollout = load_run(paper.tools, session.id).rollout
     assert rollout is not None
     assert rollout.cause is Cause.INTERRUPTED
-    assert paper.production.faults == [(0.5, 0.0), (0.0, 0.0)]
+    assert paper.production.faults == [WireFault(status=500, share=0.5), None]
 
 
 def test_a_drill_interrupted_before_it_began_changed_nothing(paper: Paper) -> None:

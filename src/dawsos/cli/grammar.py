@@ -245,7 +245,9 @@ VERBS: tuple[Verb, ...] = (
         "Prove the rollback: roll out the serving release with a fault on the canary, which must be rolled back (exit code 4).",
         (
             Parameter(
-                "fault", "--fault", "errors=5%, latency=2s, slow=3%, errors=5%@/path, crash, a name of service.drills, or none.",
+                "fault", "--fault", "errors=5%, status=404, latency=2s, slow=3%, hang=2%, empty, reset=5%, "
+                "errors=5%@/path, crash, exit, memory, a name of "
+                "service.drills, or none.",
                 "FAULT", required=True,
             ),
             PROFILE,

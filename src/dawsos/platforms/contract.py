@@ -16,6 +16,7 @@ from dawsos.errors import InfrastructureError
 from dawsos.model.process import CommandOutcome
 from dawsos.model.release import Release
 from dawsos.model.rollout import Drained, Sample
+from dawsos.platforms.faults import FaultKind, WireFault
 from dawsos.ports import Clock, Redactor, Runner
 
 if TYPE_CHECKING:  # only named here; the supervisor, which needs the values of this module, starts without pydantic
@@ -196,14 +197,21 @@ class Replica(Protocol):
 
 
 class FaultInjector(Protocol):
-    """Injects faults on the canary only, for a drill.  A platform may have none."""
+    """Injects faults on the canary only, for a drill.  A platform may have none, or not every kind: ``able`` says which."""
 
-    async def set_fault(self, errors: float, latency: float, share: float, path: str) -> None:
-        """Answer the share ``errors`` with status 500 and delay the share ``share`` by ``latency`` seconds, both below ``path``."""
+    @property
+    def able(self) -> frozenset[FaultKind]: ...
+
+    async def set_fault(self, fault: WireFault) -> None:
+        """Put ``fault`` on the wire of the canary, in place of the one that is there; does nothing without a canary."""
         ...
 
     async def clear(self) -> None:
-        """Remove the fault; does nothing when there is none."""
+        """Remove the faults; does nothing when there is none."""
+        ...
+
+    async def grow(self, deployment: str) -> None:
+        """Let the memory of the replicas of ``deployment``, which does not run yet, grow from their start on."""
         ...
 
     async def crash(self, deployment: str) -> None:

@@ -11,6 +11,7 @@ from dawsos.actions.environments import deployed_profile, open_environment, serv
 from dawsos.actions.rollout import rollout_context
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.events import RunStarted
+from dawsos.model.names import deployment_id
 from dawsos.model.pipeline import Pipeline
 from dawsos.model.release import Release
 from dawsos.model.run import Run
@@ -91,8 +92,9 @@ def drill(project: Project, fault_text: str, profile: str, make_reporters: MakeR
 
         async def work() -> tuple[RunResult, str]:
             context = await operation.context(session, release, profile)
-            record = await begin(context, session.id, drill=fault.name)
             wanted = Drill(fault, context.platform.faults(), context.logs)
+            await wanted.prepare(deployment_id(release.digest, session.id, drill=True))
+            record = await begin(context, session.id, drill=fault.name)
             return _drilled(fault.name, await conduct(context, record, wanted))
 
         return carry_out(session, pipeline, work())

@@ -8,6 +8,7 @@ import pytest
 
 from contracts.platform.scenes import serving, with_canary
 from contracts.platform.subjects import Subject
+from dawsos.platforms.faults import WireFault
 
 
 def test_nothing_runs_after_down_and_what_served_is_still_known(play: Any) -> None:
@@ -42,7 +43,7 @@ def test_a_fault_does_not_outlive_a_purge(play: Any) -> None:
         faults = platform.faults()
         if faults is None:
             pytest.skip("this platform injects no faults")
-        await faults.set_fault(0.5, 0.0, 1.0, "/")
+        await faults.set_fault(WireFault(status=500, share=0.5))
         await platform.down(purge=True)
         await with_canary(subject, 50)
         assert (await subject.ask(100))["error"] == 0

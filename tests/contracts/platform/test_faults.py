@@ -9,6 +9,7 @@ import pytest
 from contracts.platform.scenes import serving, with_canary
 from contracts.platform.subjects import POLICY, SPEC, Subject
 from dawsos.platforms.contract import FaultInjector, Platform
+from dawsos.platforms.faults import WireFault
 
 
 def _faults(platform: Platform) -> FaultInjector:
@@ -22,7 +23,7 @@ def test_errors_are_seen_on_the_canary_only_and_end_with_the_fault(play: Any) ->
     async def scene(subject: Subject) -> None:
         platform, _, _ = await with_canary(subject, 50)
         faults, telemetry = _faults(platform), platform.telemetry(POLICY)
-        await faults.set_fault(0.5, 0.0, 1.0, "/")
+        await faults.set_fault(WireFault(status=500, share=0.5))
         await subject.ask(10)
         await telemetry.sample(0.0, 50)
         await subject.ask(100)
@@ -42,7 +43,7 @@ def test_errors_are_seen_on_the_canary_only_and_end_with_the_fault(play: Any) ->
 def test_a_fault_that_a_killed_drill_left_does_not_meet_the_next_canary(play: Any) -> None:
     async def scene(subject: Subject) -> None:
         platform, _, _ = await with_canary(subject, 50)
-        await _faults(platform).set_fault(0.5, 0.0, 1.0, "/")
+        await _faults(platform).set_fault(WireFault(status=500, share=0.5))
         # Its controller is gone; another one begins with another canary.
         again = subject.platform()
         await again.prepare(subject.spec)
@@ -58,7 +59,7 @@ def test_a_fault_that_a_killed_drill_left_does_not_meet_the_next_canary(play: An
 def test_a_fault_is_met_only_below_its_path(play: Any) -> None:
     async def scene(subject: Subject) -> None:
         platform, _, _ = await with_canary(subject, 50)
-        await _faults(platform).set_fault(0.5, 0.0, 1.0, "/elsewhere")
+        await _faults(platform).set_fault(WireFault(status=500, share=0.5, path="/elsewhere"))
         assert (await subject.ask(100))["error"] == 0
 
     play(scene)
@@ -67,7 +68,7 @@ def test_a_fault_is_met_only_below_its_path(play: Any) -> None:
 def test_a_canary_that_was_promoted_has_no_fault_any_more(play: Any) -> None:
     async def scene(subject: Subject) -> None:
         platform, _, new = await with_canary(subject, 100)
-        await _faults(platform).set_fault(0.5, 0.0, 1.0, "/")
+        await _faults(platform).set_fault(WireFault(status=500, share=0.5))
         await platform.promote()
         assert await subject.ask(100) == {new.commit: 100}
 
@@ -78,7 +79,7 @@ def test_without_a_canary_there_is_nothing_to_inject_a_fault_on(play: Any) -> No
     async def scene(subject: Subject) -> None:
         platform, old = await serving(subject)
         faults = _faults(platform)
-        await faults.set_fault(0.5, 0.0, 1.0, "/")
+        await faults.set_fault(WireFault(status=500, share=0.5))
         await faults.crash("nobody")
         assert await subject.ask(100) == {old.commit: 100}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from dawsos.platforms.faults import WireFault
 from dawsos.platforms.kubernetes.connection import Connection
 from dawsos.platforms.kubernetes.drilling import ClusterFaults, stands, tool_image
 from dawsos.platforms.kubernetes.names import BACKEND, Paths
@@ -34,7 +35,7 @@ def test_there_is_nothing_to_clear_before_the_chart_is_installed() -> None:
 
 def test_without_a_canary_no_fault_is_set() -> None:
     cluster = PaperCluster(VirtualClock(), serving())
-    asyncio.run(_faults(cluster).set_fault(0.5, 0.0, 1.0, "/"))
+    asyncio.run(_faults(cluster).set_fault(WireFault(status=500, share=0.5)))
     assert cluster.patches == []
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from dawsos.platforms.faults import WireFault
 from dawsos.platforms.kubernetes import fault_objects
 from dawsos.platforms.kubernetes.names import COMPONENT, DEPLOYMENT
 from support.shop import service
@@ -51,22 +52,14 @@ def test_the_pod_has_no_rights_and_ends_by_itself() -> None:
 
 
 def test_a_fault_below_a_path_leaves_the_other_paths_whole() -> None:
-    fault = fault_objects.http_fault(0.05, 0.0, 1.0)
-    assert fault["abort"]["percentage"] == {"numerator": 50_000, "denominator": "MILLION"}
-    assert "delay" not in fault
-    config = json.loads(json.dumps(fault_objects.envoy_config("10.0.0.1", (15080, 80), fault, "/items")))
+    fault = WireFault(status=500, share=0.05, path="/items")
+    config = json.loads(json.dumps(fault_objects.envoy_config("10.0.0.1", (15080, 80), fault)))
     (listener,) = config["static_resources"]["listeners"]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     routes = manager["route_config"]["virtual_hosts"][0]["routes"]
     assert [route["match"]["prefix"] for route in routes] == ["/items", "/"]
     assert "typed_per_filter_config" in routes[0]
     assert "typed_per_filter_config" not in routes[1]
-    whole = fault_objects.envoy_config("10.0.0.1", (15080, 80), fault, "/")
+    whole = fault_objects.envoy_config("10.0.0.1", (15080, 80), WireFault(status=500, share=0.05))
     manager = whole["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     assert len(manager["route_config"]["virtual_hosts"][0]["routes"]) == 1
-
-
-def test_latency_is_for_its_share() -> None:
-    fault = fault_objects.http_fault(0.0, 1.5, 0.03)
-    assert fault["delay"] == {"fixed_delay": "1.500s", "percentage": {"numerator": 30_000, "denominator": "MILLION"}}
-    assert "abort" not in fault

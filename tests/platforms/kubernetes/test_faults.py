@@ -11,6 +11,7 @@ import pytest
 from dawsos.adapters.kubernetes import Object
 from dawsos.errors import InfrastructureError
 from dawsos.platforms.contract import Roles
+from dawsos.platforms.faults import WireFault
 from dawsos.platforms.kubernetes.faults import KubernetesFaults
 from dawsos.platforms.kubernetes.names import COMPONENT
 from dawsos.platforms.kubernetes.routes import Route
@@ -63,12 +64,12 @@ def left(made: MemoryCluster) -> list[str]:
 def test_a_fault_is_between_the_canary_s_service_and_its_pods() -> None:
     async def scene(made: FaultCluster, faults: KubernetesFaults) -> None:
         routes = await with_canary(made)
-        await faults.set_fault(0.05, 0.0, 1.0, "/")
+        await faults.set_fault(WireFault(status=500, share=0.05))
         assert made._endpoints("shop-canary") == ["shop-canary-fault"]
         assert made._endpoints("shop-canary-fault-origin") == ["two-0", "two-1"]
         assert '"address": "10.96.0.9"' in made.objects[CONFIG]["data"]["envoy.json"]
         assert await routes.read() == Roles("one", "two", None, 25)
-        await faults.set_fault(0.0, 2.0, 1.0, "/")
+        await faults.set_fault(WireFault(latency=2.0))
         assert "fixed_delay" in made.objects[CONFIG]["data"]["envoy.json"]
         await faults.clear()
         assert made._endpoints("shop-canary") == ["two-0", "two-1"]
@@ -83,7 +84,7 @@ def test_an_envoy_that_does_not_get_ready_is_taken_away_again() -> None:
         await with_canary(made)
         made.starts = False
         with pytest.raises(InfrastructureError, match="Envoy of the fault is not ready after 60 s: Pending"):
-            await faults.set_fault(0.05, 0.0, 1.0, "/")
+            await faults.set_fault(WireFault(status=500, share=0.05))
         assert made._endpoints("shop-canary") == ["two-0", "two-1"]
         assert left(made) == []
 
@@ -93,7 +94,7 @@ def test_an_envoy_that_does_not_get_ready_is_taken_away_again() -> None:
 def test_without_a_canary_there_is_nothing_to_inject_on() -> None:
     async def scene(made: FaultCluster, faults: KubernetesFaults) -> None:
         with pytest.raises(InfrastructureError, match="has no canary"):
-            await faults.set_fault(0.05, 0.0, 1.0, "/")
+            await faults.set_fault(WireFault(status=500, share=0.05))
         assert left(made) == []
 
     play(scene)
@@ -102,7 +103,7 @@ def test_without_a_canary_there_is_nothing_to_inject_on() -> None:
 def test_the_next_canary_does_not_get_the_fault_of_a_killed_drill() -> None:
     async def scene(made: FaultCluster, faults: KubernetesFaults) -> None:
         routes = await with_canary(made)
-        await faults.set_fault(0.05, 0.0, 1.0, "/")
+        await faults.set_fault(WireFault(status=500, share=0.05))
         await routes.set_weight(0)
         await routes.assign("one", None)
         assert made.objects[CANARY]["spec"]["selector"][COMPONENT] == "backend"

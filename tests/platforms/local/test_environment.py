@@ -20,6 +20,7 @@ from dawsos.adapters.http import get
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import ProcessSpec
 from dawsos.platforms.contract import Roles
+from dawsos.platforms.faults import WireFault
 from dawsos.platforms.local import processes
 from dawsos.platforms.local.admin import Admin
 from dawsos.platforms.local.environment import Deployment, LocalEnvironment
@@ -161,8 +162,8 @@ def test_what_is_written_of_deployments_is_read_by_whoever_asks(tmp_path: Path) 
 def test_without_a_canary_a_fault_has_nowhere_to_be(tmp_path: Path) -> None:
     platform = LocalEnvironment(tmp_path, "production")
     write_roles(tmp_path, Roles("d0", None, None, 0))
-    asyncio.run(platform.set_fault(errors=0.5))
-    asyncio.run(platform.set_fault())
+    asyncio.run(platform.set_fault(WireFault(status=500, share=0.5)))
+    asyncio.run(platform.set_fault(None))
     assert not (tmp_path / "fault.json").exists()
 
 
@@ -241,10 +242,10 @@ def test_a_life_behind_the_proxy(platform: LocalEnvironment) -> None:
         assert await answers(url) == {"d1"}
         await platform.route(stable="d1", canary="d2", weight=50)
         assert await answers(url, 80) == {"d1", "d2"}
-        await platform.set_fault(latency=0.2)
+        await platform.set_fault(WireFault(latency=0.2))
         await platform.route(stable="d1", canary="d2", weight=100)
         assert min(await asyncio.gather(*[timed(url) for _ in range(4)])) >= 0.2
-        await platform.set_fault()
+        await platform.set_fault(None)
         assert min(await asyncio.gather(*[timed(url) for _ in range(4)])) < 0.2
 
         await platform.promote()

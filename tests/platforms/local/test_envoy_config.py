@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from dawsos.model.names import READY, TELL, TOLD
 from dawsos.platforms.contract import Roles
+from dawsos.platforms.faults import WireFault
 from dawsos.platforms.local import envoy_config
 from dawsos.platforms.local.state import Desired, write_desired
 
 DEPLOYMENTS = {"old": {"release": "r1", "ports": [1001, 1002]}, "new": {"release": "r2", "ports": [1003]}}
-PORTS = {"listener": 2, "faults": 3}
+PORTS = {"listener": 2, "faults": 3, "closing": 4}
 ROLES = st.builds(
     Roles, stable=st.sampled_from([None, "old"]), canary=st.sampled_from([None, "new"]), weight=st.integers(0, 100)
 )
@@ -65,7 +66,7 @@ def test_the_weights_are_a_whole_and_every_target_has_its_cluster(roles: Roles) 
     shares = targets(roles)
     assert sum(shares.values()) == (100 if shares else 0)
     assert all(share > 0 for share in shares.values())
-    made = {cluster["name"] for cluster in envoy_config.clusters(DEPLOYMENTS, roles, 3, False)}
+    made = {cluster["name"] for cluster in envoy_config.clusters(DEPLOYMENTS, roles)}
     assert shares.keys() <= made
 
 
@@ -97,12 +98,12 @@ def test_who_asks_is_told_the_deployment_and_the_service_does_not_see_the_questi
 
 def test_retries_of_the_canary_have_room() -> None:
     """Envoy's own limit is three at once, and the limits of the members do not count for the aggregate."""
-    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, Roles("old", "new", weight=5), 3, False)}
+    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, Roles("old", "new", weight=5))}
     assert made["to-new"]["circuit_breakers"]["thresholds"][0]["max_retries"] == 4096
 
 
 def test_every_endpoint_says_whose_it_is() -> None:
-    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, Roles("old", "new", weight=5), 3, False)}
+    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, Roles("old", "new", weight=5))}
     (locality,) = made["old"]["load_assignment"]["endpoints"]
     assert [each["metadata"]["filter_metadata"]["dawsos"]["deployment"] for each in locality["lb_endpoints"]] == [
         "old"
@@ -114,7 +115,7 @@ def test_without_a_release_the_answer_is_503() -> None:
 
 
 def test_a_dead_canary_s_requests_go_to_stable() -> None:
-    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, Roles("old", "new", weight=5), 3, False)}
+    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, Roles("old", "new", weight=5))}
     assert made["to-new"]["cluster_type"]["typed_config"]["clusters"] == ["new", "old"]
 
 
@@ -124,26 +125,24 @@ def endpoints(cluster: dict[str, Any]) -> list[int]:
 
 
 def test_a_fault_lies_on_the_canary_s_way_only() -> None:
-    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, Roles("old", "new", weight=5), 3, True)}
-    assert (endpoints(made["new"]), endpoints(made["origin-new"])) == ([3], [1003])
+    roles = Roles("old", "new", weight=5)
+    made = {c["name"]: c for c in envoy_config.clusters(DEPLOYMENTS, roles, {3: 9500, 4: 500})}
+    assert (endpoints(made["new"]), endpoints(made["origin-new"])) == ([3, 4], [1003])
+    (locality,) = made["new"]["load_assignment"]["endpoints"]
+    assert [each["load_balancing_weight"] for each in locality["lb_endpoints"]] == [9500, 500]
     assert endpoints(made["old"]) == [1001, 1002]
 
 
-@pytest.mark.parametrize(("errors", "latency"), [(0.05, 0.0), (0.0, 2.0), (0.000001, 0.001)])
-def test_a_fault_is_written_as_envoy_reads_it(errors: float, latency: float) -> None:
-    (host,) = envoy_config.fault_routes("new", errors, latency)["virtual_hosts"]
-    fault = host["routes"][0]["typed_per_filter_config"]["envoy.filters.http.fault"]
-    assert ("abort" in fault, "delay" in fault) == (errors > 0, latency > 0)
-    if errors:
-        assert fault["abort"]["percentage"] == {"numerator": round(errors * 1e6), "denominator": "MILLION"}
-    if latency:
-        assert fault["delay"]["fixed_delay"] == f"{latency:.3f}s"
+def test_the_fault_listener_leads_to_the_canary_and_without_one_nowhere() -> None:
+    (host,) = envoy_config.fault_routes("new", WireFault(status=500, share=0.05))["virtual_hosts"]
     assert host["routes"][0]["route"]["cluster"] == "origin-new"
+    for nothing in (envoy_config.fault_routes(None), envoy_config.fault_routes("new", None)):
+        assert nothing["virtual_hosts"][0]["routes"][0]["direct_response"] == {"status": 503}
 
 
 def test_everything_listens_on_loopback_only() -> None:
     text = json.dumps(envoy_config.bootstrap(Path("/env"), PORTS))
-    assert text.count('"address": "127.0.0.1"') == 2
+    assert text.count('"address": "127.0.0.1"') == 3
     assert "0.0.0.0" not in text
 
 
@@ -157,10 +156,10 @@ def test_a_version_is_of_the_content(tmp_path: Path) -> None:
 
 def test_during_a_change_the_clusters_of_both_sides_are_there(tmp_path: Path) -> None:
     write_desired(tmp_path, Desired(deployments=DEPLOYMENTS, proxy=PORTS))
-    envoy_config.write_clusters(tmp_path, Roles("new"), False, also=Roles("old", "new", weight=5))
+    envoy_config.write_clusters(tmp_path, Roles("new"), {}, also=Roles("old", "new", weight=5))
     names = {c["name"] for c in json.loads((tmp_path / "envoy" / "clusters.json").read_text())["resources"]}
     assert names == {"old", "new", "to-new"}
-    envoy_config.write_clusters(tmp_path, Roles("new"), False)
+    envoy_config.write_clusters(tmp_path, Roles("new"), {})
     names = {c["name"] for c in json.loads((tmp_path / "envoy" / "clusters.json").read_text())["resources"]}
     assert names == {"old", "new"}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dawsos.adapters.kubernetes import Cluster
+from dawsos.platforms.faults import FaultKind, WireFault
 from dawsos.platforms.kubernetes.connection import Connection
 from dawsos.platforms.kubernetes.deployments import look
 from dawsos.platforms.kubernetes.faults import KubernetesFaults
@@ -29,14 +30,16 @@ class ClusterFaults:
     target: Target
     helm: Helm
     clock: Clock
+    # A gateway's connections to a pod, and what a pod's container holds, cannot be had without changing the release.
+    able: frozenset[FaultKind] = frozenset({"answers", "processes"})
 
-    async def set_fault(self, errors: float, latency: float, share: float, path: str) -> None:
+    async def set_fault(self, fault: WireFault) -> None:
         """Put the fault in front of the canary; does nothing without a canary."""
         async with self.connection.open() as cluster:
             if roles_of(await look(cluster, self.target)).canary is None:
                 return
             image = tool_image(await self.helm.values() or {})
-            await self._faults(cluster, image).set_fault(errors, latency, share, path)
+            await self._faults(cluster, image).set_fault(fault)
 
     async def clear(self) -> None:
         """Take the fault away; does nothing when there is none, or no environment yet."""
@@ -59,6 +62,10 @@ class ClusterFaults:
             path = Paths(self.target.namespace).of("deployments", named(workload))
             await cluster.patch(path, {"metadata": {"annotations": {CRASHED: times}}})
             await self._faults(cluster).crash(deployment)
+
+    async def grow(self, deployment: str) -> None:
+        """Not among what this platform is able to do."""
+        raise NotImplementedError(f"{deployment}: no memory of a pod grows by a drill")
 
     def _faults(self, cluster: Cluster, image: str = "") -> KubernetesFaults:
         return KubernetesFaults(cluster, self.target.namespace, self.target.release, image, clock=self.clock)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dawsos.platforms.faults import WireFault, faulty_routes
 from dawsos.platforms.kubernetes.names import COMPONENT, INSTANCE
 
 Object = dict[str, Any]
@@ -115,15 +116,9 @@ def listens_on(service: Object) -> int:
     return target if isinstance(target, int) else _LISTENER
 
 
-def envoy_config(address: str, ports: tuple[int, int], fault: Object, path: str) -> Object:
-    """Return Envoy's configuration: from port ``ports[0]`` with ``fault`` below ``path`` on to ``address`` and ``ports[1]``."""
-    onward = {"cluster": "origin", "timeout": "0s"}
-    broken = {
-        "match": {"prefix": path},
-        "route": onward,
-        "typed_per_filter_config": {"envoy.filters.http.fault": fault},
-    }
-    whole = [] if path == "/" else [{"match": {"prefix": "/"}, "route": onward}]
+def envoy_config(address: str, ports: tuple[int, int], fault: WireFault) -> Object:
+    """Return Envoy's configuration: from port ``ports[0]`` with ``fault`` on to ``address`` and ``ports[1]``."""
+    routes = faulty_routes(fault, {"cluster": "origin", "timeout": "0s"})
     manager = {
         "@type": _TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": FAULT,
@@ -132,7 +127,7 @@ def envoy_config(address: str, ports: tuple[int, int], fault: Object, path: str)
             _filter("router", "Router"),
         ],
         "route_config": {
-            "virtual_hosts": [{"name": FAULT, "domains": ["*"], "routes": [broken, *whole]}],
+            "virtual_hosts": [{"name": FAULT, "domains": ["*"], "routes": routes}],
         },
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
@@ -165,17 +160,3 @@ def _filter(name: str, kind: str) -> Object:
 
 def _address(address: str, port: int) -> Object:
     return {"socket_address": {"address": address, "port_value": port}}
-
-
-def http_fault(errors: float, latency: float, share: float) -> Object:
-    """Return Envoy's fault: status 500 for the share ``errors``, ``latency`` seconds for the share ``share``."""
-    made: Object = {"@type": _TYPE + "extensions.filters.http.fault.v3.HTTPFault"}
-    if errors:
-        made["abort"] = {"http_status": 500, "percentage": _percentage(errors)}
-    if latency:
-        made["delay"] = {"fixed_delay": f"{latency:.3f}s", "percentage": _percentage(share)}
-    return made
-
-
-def _percentage(share: float) -> Object:
-    return {"numerator": round(share * 1_000_000), "denominator": "MILLION"}

@@ -7,6 +7,7 @@ import contextlib
 from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.kubernetes import ApiError, Cluster
 from dawsos.errors import InfrastructureError
+from dawsos.platforms.faults import WireFault
 from dawsos.platforms.kubernetes import fault_objects
 from dawsos.platforms.kubernetes.names import BACKEND, COMPONENT, DEPLOYMENT, INSTANCE, Paths
 from dawsos.platforms.kubernetes.routes import Route, in_slices, is_ready
@@ -18,7 +19,7 @@ _READY, _FOLLOWS, _PAUSE = 60.0, 2.0, 0.1
 
 
 class KubernetesFaults:
-    """Implements ``contract.FaultInjector``.  ``image`` has Envoy, as the tool's own image; ``command`` starts it there."""
+    """Injects on the wire and by deleting pods.  ``image`` has Envoy, as the tool's own image; ``command`` starts it there."""
 
     def __init__(
         self,
@@ -34,7 +35,7 @@ class KubernetesFaults:
         self._paths = Paths(namespace)
         self._routes = Route(cluster, namespace, release, clock=self._clock)
 
-    async def set_fault(self, errors: float, latency: float, share: float, path: str) -> None:
+    async def set_fault(self, fault: WireFault) -> None:
         """Put an Envoy with the fault between the canary's Service and its pods, and return when the gateway sends requests there.
 
         Raises InfrastructureError when there is no canary, or Envoy does not get ready.
@@ -43,15 +44,15 @@ class KubernetesFaults:
         service = (await self._routes.live()).canary
         owner = await self._owner(service)
         try:
-            await self._put(service, owner, fault_objects.http_fault(errors, latency, share), path)
+            await self._put(service, owner, fault)
         except BaseException:
             await self.clear()
             raise
 
-    async def _put(self, service: Object, owner: Object, fault: Object, path: str) -> None:
+    async def _put(self, service: Object, owner: Object, fault: WireFault) -> None:
         made = await self._cluster.create(self._paths.of("services"), fault_objects.origin(service, owner))
         ports = (fault_objects.listens_on(service), int(made["spec"]["ports"][0]["port"]))
-        config = fault_objects.envoy_config(str(made["spec"]["clusterIP"]), ports, fault, path)
+        config = fault_objects.envoy_config(str(made["spec"]["clusterIP"]), ports, fault)
         await self._cluster.create(self._paths.of("configmaps"), fault_objects.config_map(service, owner, config))
         await self._cluster.create(
             self._paths.of("pods"), fault_objects.pod(service, owner, self._image, self._command)

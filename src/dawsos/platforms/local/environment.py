@@ -17,6 +17,7 @@ from dawsos.adapters.loopback import free_ports
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.process import Probe, ProcessSpec
 from dawsos.platforms.contract import Roles
+from dawsos.platforms.faults import WireFault
 from dawsos.platforms.local import lifecycle, processes, workers
 from dawsos.platforms.local.admin import Admin
 from dawsos.platforms.local.envoy_config import (
@@ -29,6 +30,7 @@ from dawsos.platforms.local.envoy_config import (
     write_routes,
     write_weight,
 )
+from dawsos.platforms.local.growing import growing
 from dawsos.platforms.local.lifecycle import POLL, until
 from dawsos.platforms.local.locking import URGENT, changing, locked, supervisor_runs
 from dawsos.platforms.local.state import (
@@ -45,6 +47,8 @@ from dawsos.platforms.local.state import (
 from dawsos.ports import Service
 
 _SERVICE_WITHIN = 60.0
+# The weights of a fault's ports are parts of so many.
+_PARTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ class LocalEnvironment:
         return ProcessSpec(
             name=name,
             group=deployment.id,
-            argv=deployment.argv,
+            argv=self._argv(deployment),
             cwd=deployment.cwd,
             env={**deployment.env, "HOST": "127.0.0.1", "PORT": str(port)},
             stop_grace=deployment.stop_grace,
@@ -196,7 +200,7 @@ class LocalEnvironment:
             # An Envoy that does not run reads the file when it starts.
             with contextlib.suppress(InfrastructureError):
                 await self._confirm(
-                    "clusters.json", write_clusters(self.folder, self.roles(), self._faulty(self.roles()))
+                    "clusters.json", write_clusters(self.folder, self.roles(), self._stead(self.roles()))
                 )
         await until(
             lambda: not any(process.name in names for process in self.status().processes),
@@ -238,14 +242,14 @@ class LocalEnvironment:
     async def ensure_proxy(self) -> str:
         """Run Envoy in front of the environment and return its address; the port is chosen once and kept."""
         with changing(self.folder) as desired:
-            if not desired.proxy:
-                desired.proxy = dict(zip(("listener", "faults"), free_ports(2), strict=True))
+            missing = [name for name in ("listener", "faults", "closing") if name not in desired.proxy]
+            desired.proxy |= dict(zip(missing, free_ports(len(missing)), strict=True))
         envoy = self.folder / "envoy"
         envoy.mkdir(parents=True, exist_ok=True)
         if not (envoy / "faults.json").exists():
-            write_resources(self.folder, "faults.json", [fault_routes(None, 0, 0)])
+            write_resources(self.folder, "faults.json", [fault_routes(None)])
         if not (envoy / "clusters.json").exists():
-            write_clusters(self.folder, self.roles(), False)
+            write_clusters(self.folder, self.roles(), {})
         # Those of an older version do not know the probe.
         with locked(self.folder):
             write_routes(self.folder, self.roles())
@@ -298,15 +302,15 @@ class LocalEnvironment:
 
     async def _change(self, before: Roles, after: Roles) -> None:
         """Widen the clusters, move the routes, narrow the clusters: no route ever names a cluster that is not there."""
-        faulty = self._faulty(after)
-        await self._confirm("clusters.json", write_clusters(self.folder, after, faulty, also=before))
+        stead = self._stead(after)
+        await self._confirm("clusters.json", write_clusters(self.folder, after, stead, also=before))
         with locked(self.folder):
             write_roles(self.folder, after)
             version = write_routes(self.folder, after)
         await self._confirm("routes.json", version)
         with changing(self.folder) as desired:
             workers.suspend_standby(desired, after)
-        await self._confirm("clusters.json", write_clusters(self.folder, after, faulty))
+        await self._confirm("clusters.json", write_clusters(self.folder, after, stead))
 
     def withdraw(self) -> None:
         """Take the traffic from the canary without waiting for Envoy, because no controller watches it any more."""
@@ -324,27 +328,46 @@ class LocalEnvironment:
         name = read_json(self.folder / "fault.json").get("canary")
         return str(name) if name else None
 
-    def _faulty(self, roles: Roles) -> bool:
+    def _stead(self, roles: Roles) -> dict[int, int]:
+        """Return port -> weight of what takes requests in the canary's stead, nothing without a fault."""
         # A killed drill leaves its fault in the files; it must not hit a later canary.
-        return roles.canary is not None and roles.canary == self._fault()
+        if roles.canary is None or roles.canary != self._fault():
+            return {}
+        ports = read_desired(self.folder).proxy
+        closed = round(_PARTS * float(read_json(self.folder / "fault.json").get("closed", 0.0)))
+        # An Envoy that an older version started has nothing at that port: its connections are refused instead.
+        stead = {ports["faults"]: _PARTS - closed, ports.get("closing", 0): closed}
+        return {port: weight for port, weight in stead.items() if weight}
 
-    async def set_fault(self, errors: float = 0.0, latency: float = 0.0, share: float = 1.0, path: str = "/") -> None:
-        """Answer a share of the canary's requests with errors, or delay a ``share`` of them by seconds of latency, below
-        ``path``; zeros remove the fault.
-        """
+    async def set_fault(self, fault: WireFault | None) -> None:
+        """Put the fault on the wire of the canary, if there is one; None removes it."""
         roles = self.roles()
-        wanted = bool(errors or latency) and roles.canary is not None
-        if not wanted and self._fault() is None:
-            return
-        canary = roles.canary if wanted else None
-        write_json(self.folder / "fault.json", {"canary": canary})
-        # The cluster of the canary's origin must exist before the fault listener names it, and is removed after it.
+        wanted = fault is not None and roles.canary is not None
         if wanted:
-            await self._confirm("clusters.json", write_clusters(self.folder, roles, True))
-        routes = fault_routes(canary, errors, latency, share, path)
+            await self._put(fault or WireFault(), roles)
+            return
+        (self.folder / "growing.json").unlink(missing_ok=True)
+        if self._fault() is not None:
+            write_json(self.folder / "fault.json", {})
+            await self._confirm("faults.json", write_resources(self.folder, "faults.json", [fault_routes(None)]))
+            # The cluster of the canary's origin is removed after the fault listener, which names it.
+            await self._confirm("clusters.json", write_clusters(self.folder, roles, {}))
+
+    async def _put(self, fault: WireFault, roles: Roles) -> None:
+        closed = fault.share if fault.closed else 0.0
+        write_json(self.folder / "fault.json", {"canary": roles.canary, "closed": closed})
+        # The cluster of the canary's origin must exist before the fault listener names it.
+        await self._confirm("clusters.json", write_clusters(self.folder, roles, self._stead(roles)))
+        routes = fault_routes(roles.canary, fault)
         await self._confirm("faults.json", write_resources(self.folder, "faults.json", [routes]))
-        if not wanted:
-            await self._confirm("clusters.json", write_clusters(self.folder, roles, False))
+
+    def let_grow(self, deployment_id: str) -> None:
+        """Let the memory of a deployment's replicas grow from their start on."""
+        write_json(self.folder / "growing.json", {"deployment": deployment_id})
+
+    def _argv(self, deployment: Deployment) -> tuple[str, ...]:
+        grows = read_json(self.folder / "growing.json").get("deployment") == deployment.id
+        return growing(deployment.argv) if grows else deployment.argv
 
     def renew_lease(self, seconds: float) -> None:
         """Tell the supervisor that a live controller watches the canary for ``seconds`` more."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from dawsos.adapters.files import write_text
 from dawsos.model.names import READY, TELL, TOLD
 from dawsos.model.process import Probe
 from dawsos.platforms.contract import Roles
+from dawsos.platforms.faults import WireFault, faulty_routes
 from dawsos.platforms.local import tries
 from dawsos.platforms.local.state import read_desired, read_roles, write_roles
 
@@ -53,6 +55,7 @@ def bootstrap(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
             "listeners": [
                 _listener(folder, HTTP_PREFIX, ports["listener"], ROUTES, "routes.json"),
                 _listener(folder, FAULT_PREFIX, ports["faults"], FAULT_ROUTES, "faults.json"),
+                _closing(ports["closing"]),
             ]
         },
     }
@@ -95,28 +98,43 @@ def _listener(folder: Path, prefix: str, port: int, routes: str, name: str) -> d
     return {"name": prefix, "address": _address(port), "filter_chains": [chain]}
 
 
+def _closing(port: int) -> dict[str, Any]:
+    """Return a listener that closes each connection without a word."""
+    silent = {"@type": _TYPE + "envoy.extensions.filters.network.direct_response.v3.Config"}
+    chain = {"filters": [{"name": "envoy.filters.network.direct_response", "typed_config": silent}]}
+    return {"name": "closing", "address": _address(port), "filter_chains": [chain]}
+
+
 def clusters(
-    deployments: dict[str, dict[str, Any]], roles: Roles, faults_port: int, faulty: bool
+    deployments: dict[str, dict[str, Any]], roles: Roles, stead: Mapping[int, int] | None = None
 ) -> list[dict[str, Any]]:
     """Return one cluster per deployment, and the aggregate target of the canary.
 
-    While ``faulty``, the canary's cluster leads through the fault listener to ``origin-...``, so that the fault is on the
-    wire and the canary's own statistics show it as a user would feel it.
+    ``stead`` are ports with their weights that take requests in the canary's stead: the fault listener, which leads to
+    ``origin-...``, and the one that closes connections.  So the fault is on the wire, and the canary's own statistics show it
+    as a user would feel it.
     """
     made = []
     for name, deployment in sorted(deployments.items()):
-        ports = deployment["ports"]
-        if faulty and name == roles.canary:
-            made.append(_cluster(f"origin-{name}", ports))
-            ports = [faults_port]
-        made.append(_cluster(name, ports))
+        weights = dict.fromkeys(deployment["ports"], 1)
+        if stead and name == roles.canary:
+            made.append(_cluster(f"origin-{name}", weights))
+            weights = dict(stead)
+        made.append(_cluster(name, weights))
     if roles.canary and roles.stable:
         made.append(_aggregate(f"{tries.AGGREGATE}{roles.canary}", [roles.canary, roles.stable]))
     return made
 
 
-def _cluster(name: str, ports: list[int]) -> dict[str, Any]:
-    endpoints = [{"endpoint": {"address": _address(port)}, "metadata": tries.endpoint_metadata(name)} for port in ports]
+def _cluster(name: str, weights: Mapping[int, int]) -> dict[str, Any]:
+    endpoints = [
+        {
+            "endpoint": {"address": _address(port)},
+            "load_balancing_weight": weight,
+            "metadata": tries.endpoint_metadata(name),
+        }
+        for port, weight in weights.items()
+    ]
     return {
         "@type": _TYPE + "envoy.config.cluster.v3.Cluster",
         "name": name,
@@ -217,30 +235,11 @@ def _retries(on: str) -> dict[str, Any]:
     }
 
 
-def fault_routes(
-    canary: str | None, errors: float, latency: float, share: float = 1.0, path: str = "/"
-) -> dict[str, Any]:
-    """Return the routes of the fault listener in front of the canary: a share of errors (0..1), and seconds of latency for a
-    ``share`` of the requests; both only below ``path``."""
-    if canary is None:
+def fault_routes(canary: str | None, fault: WireFault | None = None) -> dict[str, Any]:
+    """Return the routes of the fault listener in front of the canary."""
+    if canary is None or fault is None:
         return _route_config(FAULT_ROUTES, [{"match": {"prefix": "/"}, "direct_response": {"status": 503}}])
-    fault: dict[str, Any] = {"@type": _TYPE + "envoy.extensions.filters.http.fault.v3.HTTPFault"}
-    if errors:
-        fault["abort"] = {
-            "http_status": 500,
-            "percentage": {"numerator": round(errors * 1_000_000), "denominator": "MILLION"},
-        }
-    if latency:
-        part = {"numerator": round(share * 1_000_000), "denominator": "MILLION"}
-        fault["delay"] = {"fixed_delay": f"{latency:.3f}s", "percentage": part}
-    onward = {"cluster": f"origin-{canary}", "timeout": "30s"}
-    broken = {
-        "match": {"prefix": path},
-        "route": onward,
-        "typed_per_filter_config": {"envoy.filters.http.fault": fault},
-    }
-    whole = [] if path == "/" else [{"match": {"prefix": "/"}, "route": onward}]
-    return _route_config(FAULT_ROUTES, [broken, *whole])
+    return _route_config(FAULT_ROUTES, faulty_routes(fault, {"cluster": f"origin-{canary}", "timeout": "30s"}))
 
 
 def _route_config(name: str, listed: list[dict[str, Any]]) -> dict[str, Any]:
@@ -276,12 +275,11 @@ def write_weight(folder: Path, weight: int, roles: Roles | None = None) -> str:
     return write_routes(folder, roles)
 
 
-def write_clusters(folder: Path, roles: Roles, faulty: bool, also: Roles | None = None) -> str:
+def write_clusters(folder: Path, roles: Roles, stead: Mapping[int, int], also: Roles | None = None) -> str:
     """Write the clusters that ``roles`` (and, during a change, ``also``) need and return their version."""
     desired = read_desired(folder)
-    port = desired.proxy["faults"]
-    made = {cluster["name"]: cluster for cluster in clusters(desired.deployments, also, port, faulty)} if also else {}
-    made |= {cluster["name"]: cluster for cluster in clusters(desired.deployments, roles, port, faulty)}
+    made = {cluster["name"]: cluster for cluster in clusters(desired.deployments, also, stead)} if also else {}
+    made |= {cluster["name"]: cluster for cluster in clusters(desired.deployments, roles, stead)}
     known = set(desired.deployments)
     kept = [
         c

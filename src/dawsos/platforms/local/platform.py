@@ -19,6 +19,7 @@ from dawsos.platforms.contract import (
 )
 from dawsos.platforms.local.commands import LocalCommands, release_argv
 from dawsos.platforms.local.environment import Deployment, LocalEnvironment
+from dawsos.platforms.local.faults import LocalFaults
 from dawsos.platforms.local.observer import observe
 from dawsos.platforms.local.stand_ins import stand_in_services
 from dawsos.platforms.local.telemetry import EnvoyTelemetry
@@ -159,19 +160,3 @@ class LocalPlatform:
 
     async def down(self, *, purge: bool) -> None:
         await self._environment.down(purge)
-
-
-@dataclass(frozen=True)
-class LocalFaults:
-    """Implements ``contract.FaultInjector``: Envoy injects faults into requests, a signal crashes processes."""
-
-    environment: LocalEnvironment
-
-    async def set_fault(self, errors: float, latency: float, share: float, path: str) -> None:
-        await self.environment.set_fault(errors, latency, share, path)
-
-    async def clear(self) -> None:
-        await self.environment.set_fault()
-
-    async def crash(self, deployment: str) -> None:
-        self.environment.crash(deployment)
