@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.adapters import git
+from dawsos.adapters import git, git_checkout
 from dawsos.adapters.commit_pack import content, packed, unpack
 from dawsos.errors import BadInput
 
@@ -39,7 +39,7 @@ def test_the_files_of_the_commit_come_back_without_its_history(source: Path, tmp
     assert (target / "bytes").read_bytes() == bytes(range(256))
     assert subprocess.check_output(["git", "rev-list", "--count", "HEAD"], cwd=target).strip() == b"1"
     # What a ship does next with it.
-    assert git.changed_files(git.checkout(target, sha, tmp_path / "checkout"), sha) == ()
+    assert git_checkout.changed_files(git_checkout.checkout(target, sha, tmp_path / "checkout"), sha) == ()
 
 
 def test_an_altered_pack_and_another_commit_are_refused(source: Path, tmp_path: Path) -> None:

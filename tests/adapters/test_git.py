@@ -36,11 +36,6 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def checked_out(root: Path, revision: str = "HEAD") -> Path:
-    sha = git.commit(root, revision).sha
-    return git.checkout(root, sha, root / ".dawsos" / "checkouts" / sha[:16])
-
-
 def test_a_commit_is_described(project: Path) -> None:
     commit = git.commit(project)
     assert (commit.sha, commit.subject, commit.author, commit.ref) == (
@@ -69,56 +64,6 @@ def test_what_git_tracks_below_a_folder_is_told(project: Path, tmp_path: Path) -
 def test_outside_a_repository_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="git log failed"):
         git.commit(tmp_path)
-
-
-def test_a_checkout_holds_the_commit_and_nothing_else(project: Path) -> None:
-    (project / "one.py").write_text("changed\n")
-    (project / "new.py").write_text("new\n")
-    target = checked_out(project)
-    files = {
-        path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file() and ".git" not in path.parts
-    }
-    assert files == {".gitignore", "one.py", "sub/two.sh"}
-    assert (target / "one.py").read_text() == "1\n"
-    assert (target / "sub" / "two.sh").stat().st_mode & 0o111
-
-
-def test_a_checkout_is_a_repository_of_its_own(project: Path) -> None:
-    """Else a tool that obeys ignore files would find that the project ignores all of it, check nothing and pass."""
-    target = checked_out(project)
-    assert run(target, "rev-parse", "--show-toplevel") == str(target.resolve())
-    assert run(target, "describe", "--tags") == "v1"
-    assert run(target, "status", "--porcelain") == ""
-    assert (
-        subprocess.run(["git", "check-ignore", "one.py"], cwd=target, capture_output=True, check=False).returncode == 1
-    )
-    assert run(project, "status", "--porcelain") == ""
-
-
-def test_a_checkout_of_a_commit_that_no_branch_has_any_more(project: Path) -> None:
-    (project / "one.py").write_text("2\n")
-    run(project, "commit", "--quiet", "-am", "second")
-    lost = run(project, "rev-parse", "HEAD")
-    run(project, "reset", "--quiet", "--hard", "HEAD~1")
-    assert (checked_out(project, lost) / "one.py").read_text() == "2\n"
-
-
-def test_a_checkout_of_a_shallow_clone(project: Path, tmp_path: Path) -> None:
-    (project / "one.py").write_text("2\n")
-    run(project, "commit", "--quiet", "-am", "second")
-    shallow = tmp_path / "shallow"
-    run(tmp_path, "clone", "--quiet", "--depth=1", f"file://{project}", str(shallow))
-    target = checked_out(shallow)
-    assert (target / "one.py").read_text() == "2\n"
-    assert run(target, "log", "--format=%s") == "second"
-
-
-def test_a_project_in_a_folder_of_its_repository(project: Path) -> None:
-    folder = project / "sub"
-    target = checked_out(folder)
-    assert (target / "two.sh").is_file()
-    assert set(git.tree_hashes(folder, "HEAD")) == {"two.sh"}
-    assert checked_out(folder) == target
 
 
 def test_a_hook_s_variables_do_not_lead_astray(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -179,16 +124,6 @@ def test_a_commit_is_described_where_git_is_told_to_show_signatures(project: Pat
     assert git.commit(project).sha == run(project, "rev-parse", "HEAD")
 
 
-def test_a_checkout_that_somebody_changed_holds_the_commit_again(project: Path) -> None:
-    """What an earlier run's step wrote over a source must not be built into a release that is named by the commit."""
-    target = checked_out(project)
-    (target / "one.py").write_text("changed by a step\n")
-    (target / "sub" / "two.sh").unlink()
-    assert checked_out(project) == target
-    assert (target / "one.py").read_text() == "1\n"
-    assert (target / "sub" / "two.sh").exists()
-
-
 def test_a_symbolic_link_is_hashed_by_its_target_s_name(project: Path) -> None:
     """Led elsewhere it is another input, whether a folder, a file or nothing lies there."""
     for name in ("here", "there"):
@@ -205,53 +140,6 @@ def test_a_symbolic_link_is_hashed_by_its_target_s_name(project: Path) -> None:
     run(project, "add", "--all")
     run(project, "commit", "--quiet", "-m", "link")
     assert seen[-1] == git.tree_hashes(project, "HEAD")
-
-
-def test_what_a_step_changed_in_a_checkout_is_named_and_put_back(project: Path) -> None:
-    root, sha = checked_out(project), git.commit(project).sha
-    assert git.changed_files(root, sha) == ()
-    (root / "sub" / "two.sh").chmod(0o644)
-    (root / "one.py").write_text("2\n")
-    (root / "new.py").write_text("3\n")
-    assert git.changed_files(root / "sub", sha) == ("one.py", "sub/two.sh")
-    run(root, "commit", "--quiet", "--all", "-m", "a step may even commit it")
-    assert git.changed_files(root, sha) == ("one.py", "sub/two.sh")
-    git.put_back(root, sha)
-    assert (git.changed_files(root, sha), (root / "one.py").read_text()) == ((), "1\n")
-    assert (root / "new.py").exists()
-
-
-def test_what_an_earlier_run_left_in_a_checkout_does_not_reach_the_next(project: Path) -> None:
-    """A wheel takes every file it finds: one that no commit has would be released."""
-    (project / ".gitignore").write_text("cache/\n.dawsos/\n")
-    run(project, "add", "--all")
-    run(project, "commit", "--quiet", "-m", "ignore")
-    root = checked_out(project)
-    for name in ("sub/left.py", "left/deep/er.py", "cache/kept"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("left\n")
-    run(root / "left", "init", "--quiet")
-    assert git.untracked_files(root / "sub") == ("sub/left.py",)
-    sha = git.commit(project).sha
-    assert git.checkout(project, sha, root, keep_untracked=True) == root
-    assert (root / "sub" / "left.py").exists()
-    assert checked_out(project) == root
-    assert git.untracked_files(root) == ()
-    assert not (root / "left").exists()
-    assert (root / "cache" / "kept").exists(), "what is ignored is the cache of a tool"
-
-
-def test_what_a_person_ignores_everywhere_is_left_over_all_the_same(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "ignored").write_text("*.local\n")
-    (tmp_path / "config").write_text(f"[core]\n\texcludesFile = {tmp_path / 'ignored'}\n")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
-    root = checked_out(project)
-    (root / "settings.local").write_text("mine\n")
-    assert git.untracked_files(root) == ("settings.local",)
-    checked_out(project)
-    assert not (root / "settings.local").exists()
 
 
 def test_a_commit_is_tagged_once(project: Path) -> None:
@@ -277,8 +165,6 @@ def test_a_program_that_a_step_wrote_into_the_configuration_is_not_run(
     (project / "one.py").write_text("altered\n")
     sha = git.commit(project).sha
     git.dirty_files(project)
-    git.changed_files(project, sha)
     list(git.added_lines(project, ""))
     git.tag(project, "v2", sha)
-    git.put_back(project, sha)
     assert not (tmp_path / "ran").exists()

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from adapters.test_git import checked_out, run
-from dawsos.adapters import git
+from adapters.test_git import run
+from adapters.test_git_checkout import checked_out
+from dawsos.adapters import git, git_checkout
 from dawsos.adapters.git_inputs import commit_inputs, worktree_inputs
 from dawsos.model.plan import ABSENT, POINTER, UNSURE
+
+# Then a clone fetches the content by itself, and the tests are about one that has not.
+LFS_EVERYWHERE = bool(
+    subprocess.run(["git", "config", "--get", "filter.lfs.clean"], cwd="/", capture_output=True, check=False).stdout
+)
 
 
 def repository(root: Path, **files: str) -> Path:
@@ -96,9 +103,9 @@ def test_what_a_step_did_in_a_submodule_is_named_and_put_back(project: Path) -> 
     (root / "sub" / "f").write_text("changed\n")
     (root / "sub" / "deep" / "g").write_text("changed\n")
     (root / "sub" / "deep" / "left").touch()
-    assert git.changed_files(root, sha) == ("sub",)
-    git.put_back(root, sha)
-    assert git.changed_files(root, sha) == ()
+    assert git_checkout.changed_files(root, sha) == ("sub",)
+    git_checkout.put_back(root, sha)
+    assert git_checkout.changed_files(root, sha) == ()
     assert (root / "sub" / "deep" / "g").read_text() == "one\n"
     assert (root / "sub" / "deep" / "left").exists()
     checked_out(project)
@@ -187,7 +194,9 @@ def test_a_link_out_of_a_project_that_is_a_folder_of_its_repository(tmp_path: Pa
     assert changed(before, worktree_inputs(root / "service")) == {"settings"}
 
 
-@pytest.mark.skipif(shutil.which("git-lfs") is None, reason="Git LFS is not installed")
+@pytest.mark.skipif(
+    shutil.which("git-lfs") is None or LFS_EVERYWHERE, reason="Git LFS is not there, or for every repository"
+)
 def test_of_git_lfs_the_content_is_the_input_and_a_ship_has_it(tmp_path: Path) -> None:
     root = repository(tmp_path / "large", own="1\n")
     run(root, "lfs", "install", "--local", "--skip-repo")

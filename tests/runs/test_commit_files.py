@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dawsos.adapters import git
+from dawsos.adapters import git, git_checkout
 from dawsos.model.run import ChangedFiles
 from dawsos.reporting.summary import not_checked
 from dawsos.runs.commit_files import CommitFiles
@@ -29,7 +29,7 @@ def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 def scene(good: TinyProject, command: str = "ship") -> RunContext:
     tools = interrupted(good, command, ["lint", "unit"])
     commit = git.commit(good.path)
-    root = git.checkout(good.path, commit.sha, tools.project.checkout(commit.sha))
+    root = git_checkout.checkout(good.path, commit.sha, tools.project.checkout(commit.sha))
     return RunContext(tools, load(root), commit, root, Session(tools, "20260301-120000-c0ffee0-aa", [Silent()]))
 
 
@@ -82,7 +82,7 @@ def test_a_changed_file_is_put_back_for_a_stage_that_is_alone_with_it(good: Tiny
     stage = scene(good)
     (stage.root / "test.sh").write_text("exit 1\n")
     asyncio.run(CommitFiles(stage).before("unit", alone=alone))
-    assert (git.changed_files(stage.root, stage.commit.sha) == ()) == alone
+    assert (git_checkout.changed_files(stage.root, stage.commit.sha) == ()) == alone
     assert [changed.how for changed in stage.session.state.changed_files] == ["put back" if alone else "seen"]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dawsos.adapters import git
+from dawsos.adapters import git, git_checkout
 from dawsos.adapters.cache import StageCache
 from dawsos.adapters.digests import tree_digests
 from dawsos.adapters.files import write_json
@@ -50,7 +50,7 @@ class Bench:
         self.session.record(fact("run_started", command=command, commit=commit.sha, stages=stages))
         self.root = shipping.project.root
         if command == "ship":
-            self.root = git.checkout(self.root, commit.sha, shipping.project.checkout(commit.sha))
+            self.root = git_checkout.checkout(self.root, commit.sha, shipping.project.checkout(commit.sha))
         self.context = RunContext(tools, shipping.pipeline, commit, self.root, self.session)
         self.cache = cache or StageCache(shipping.project.cache, evidence.doubts(tools))
         source = Source(self.root, git.tree_hashes(self.root, commit.sha), commit.sha)
@@ -312,8 +312,8 @@ def test_slow_git_and_a_slow_disk_do_not_stall_what_goes_on_beside(
         beside.block("changed_files")
         return ("check.sh",)
 
-    monkeypatch.setattr(git, "changed_files", changed_files)
-    monkeypatch.setattr(git, "put_back", lambda root, sha: beside.block("put_back"))
+    monkeypatch.setattr(git_checkout, "changed_files", changed_files)
+    monkeypatch.setattr(git_checkout, "put_back", lambda root, sha: beside.block("put_back"))
     executor = bench.executor(bench.planned("lint", action))
 
     async def both() -> StageOutcome:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dawsos.adapters import git
+from dawsos.adapters import git, git_checkout
 from dawsos.model.plan import Action
 from dawsos.runs.project import find_project
 from dawsos.verbs.execution import Options
@@ -63,7 +63,7 @@ def test_a_working_tree_that_cannot_be_read_is_no_matter_of_the_plan_of_a_ship(g
 
 def test_a_plan_leaves_the_checkout_of_a_ship_under_way_alone(good: TinyProject) -> None:
     project, sha = find_project(good.path), git.commit(good.path).sha
-    root = git.checkout(good.path, sha, project.checkout(sha))
+    root = git_checkout.checkout(good.path, sha, project.checkout(sha))
     (root / "test.sh").write_text("exit 1\n")
     (root / "made.txt").write_text("of a step\n")
     (good.path / "test.sh").write_text("true # changed\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from dawsos.adapters import git
+from dawsos.adapters import git, git_checkout
 from dawsos.adapters.locks import owned
 from dawsos.model.status import ApprovalDecision
 from dawsos.runs import approvals
@@ -59,7 +59,7 @@ def test_a_resume_that_is_refused_touches_nothing_of_the_ship_under_way(good: Ti
     """Both have one checkout, and a step of the other may be at work with what it made there."""
     tools = interrupted(good, "ship", ["lint"])
     sha = git.commit(good.path).sha
-    root = git.checkout(good.path, sha, tools.project.checkout(sha))
+    root = git_checkout.checkout(good.path, sha, tools.project.checkout(sha))
     (root / "test.sh").write_text("exit 1\n")
     with owned(tools.project.deploy_lock, "the deployment"):
         assert good.dawsos("resume").code == 3
@@ -69,7 +69,7 @@ def test_a_resume_that_is_refused_touches_nothing_of_the_ship_under_way(good: Ti
 def test_what_a_stage_made_beside_the_commit_is_there_for_the_next_after_a_resume(good: TinyProject) -> None:
     tools = interrupted(good, "ship", ["lint"])
     sha = git.commit(good.path).sha
-    root = git.checkout(good.path, sha, tools.project.checkout(sha))
+    root = git_checkout.checkout(good.path, sha, tools.project.checkout(sha))
     (root / "made.txt").write_text("made\n")
     assert good.dawsos("resume").code == 0
     assert (root / "made.txt").exists()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dawsos.adapters import git
+from dawsos.adapters import git, git_checkout
 from dawsos.adapters.identity import IDENTITY_VARIABLES
 from dawsos.adapters.locks import owned
 from dawsos.errors import EXIT_WAITING
@@ -137,7 +137,7 @@ def test_a_ship_that_is_refused_touches_nothing_of_the_ship_under_way(good: Tiny
     """Both have one checkout, and a step of the other may be at work with what it made there."""
     tools = interrupted(good, "ship", ["lint"])
     sha = git.commit(good.path).sha
-    root = git.checkout(good.path, sha, tools.project.checkout(sha))
+    root = git_checkout.checkout(good.path, sha, tools.project.checkout(sha))
     (root / "test.sh").write_text("exit 1\n")
     with owned(tools.project.deploy_lock, "the deployment"):
         assert good.dawsos("ship").code == 3

@@ -1,16 +1,14 @@
-"""Reads git: the commit, the content hash of every file, and a checkout that nobody edits."""
+"""Reads git: the commit, and the content hash of every file."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dawsos.adapters.scratch import owned_folder
 from dawsos.errors import BadInput, InfrastructureError
 
 # The modes of a symbolic link, and of another repository: a submodule, or one that somebody made within.
@@ -26,8 +24,6 @@ _VARIABLES = (
     "PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SSH_AUTH_SOCK",
     "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
 )  # fmt: skip
-# The user's global ignore file does not belong to the project.
-_OWN_IGNORES = ("-c", "core.excludesFile=/dev/null")
 
 
 @dataclass(frozen=True)
@@ -41,8 +37,11 @@ class Commit:
     ref: str
 
 
-def call(root: Path, *arguments: str, text_input: str | None = None) -> str:
-    """Return what ``git ARGUMENTS`` prints in ``root``; raises BadInput when it fails, InfrastructureError when there is no git."""
+def call(root: Path, *arguments: str, text_input: str | None = None, accept: tuple[int, ...] = (0,)) -> str:
+    """Return what ``git ARGUMENTS`` prints in ``root``.
+
+    Raises BadInput when its exit status is none of ``accept``, InfrastructureError when there is no git.
+    """
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *_SETTINGS, *arguments],
@@ -55,7 +54,7 @@ def call(root: Path, *arguments: str, text_input: str | None = None) -> str:
         )
     except FileNotFoundError as error:
         raise InfrastructureError("git is not installed", fix="install git") from error
-    if done.returncode:
+    if done.returncode not in accept:
         message = done.stderr.decode(errors="replace").strip()
         raise BadInput(
             f"git {arguments[0]} failed in {root}: {message}", fix="run dawsos inside a git checkout with a commit"
@@ -184,102 +183,11 @@ def tracked_files(root: Path) -> list[Path]:
     return [path for path in paths if path.is_file() and not path.is_symlink()]
 
 
-def checkout(root: Path, sha: str, target: Path, *, keep_untracked: bool = False) -> Path:
-    """Check commit ``sha`` out into ``target`` (kept when it is there, its files made those of the commit) and return it.
-
-    Of what else lies in a kept one, ignored files stay, which are the caches of tools; the rest only if ``keep_untracked``.
-
-    It is a repository of its own that borrows the objects of ``root``: tools that ask git for a version get one, and
-    tools that read the ignore files of every folder above stop here, instead of ignoring all of what is to be checked
-    because it lies in a folder that the project ignores.
-    """
-    whole = Path(top(root))
-    prefix = below_top(root)
-    if target.exists():
-        if changed_files(target, sha):
-            # A step of an earlier run overwrote it.
-            put_back(target, sha)
-        _fill_submodules(whole, sha, target)
-        if not keep_untracked:
-            _clean(target, sha)
-        return target / prefix
-    with owned_folder(target.parent, target.name + ".") as temporary:
-        _fill(whole, sha, temporary)
-        temporary.chmod(0o755)
-        temporary.rename(target)
-    return target / prefix
-
-
-def _fill(source: Path, sha: str, folder: Path) -> None:
-    """Make the empty ``folder`` a repository that borrows the objects of ``source``, with the files of commit ``sha``.
-
-    So are its submodules that are here with the commit that ``sha`` names; the folder of another one stays empty, as git has it.
-    """
-    shared = (source / call(source, "rev-parse", "--git-common-dir").strip()).resolve()
-    call(folder, "init", "--quiet", "--template=", f"--object-format={_object_format(source)}")
-    # Not a clone: one of a shallow repository, or of a commit that no branch has, would lack the commit.
-    (folder / ".git" / "objects" / "info").mkdir(parents=True, exist_ok=True)
-    (folder / ".git" / "objects" / "info" / "alternates").write_text(f"{shared / 'objects'}\n")
-    if (shared / "shallow").exists():
-        shutil.copy(shared / "shallow", folder / ".git" / "shallow")
-    _take_lfs(source, shared, folder)
-    tags = call(source, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/tags")
-    call(folder, "update-ref", "--stdin", text_input=tags)
-    call(folder, "checkout", "--quiet", "--force", "--detach", sha)
-    _fill_submodules(source, sha, folder)
-
-
-def _fill_submodules(source: Path, sha: str, folder: Path) -> None:
-    """Put the submodules that ``source`` has by now into ``folder``, a checkout of its commit ``sha``."""
-    for path, commit in submodules(folder, sha).items():
-        if is_repository(source / path) and _has(source / path, commit):
-            if is_repository(folder / path):
-                _fill_submodules(source / path, commit, folder / path)
-            else:
-                _fill(source / path, commit, folder / path)
-
-
-def _take_lfs(source: Path, shared: Path, folder: Path) -> None:
-    """Let Git LFS find in ``folder`` what it has for ``source``, whose own settings may be the only ones that name its filter."""
-    if not (shared / "lfs").is_dir():
-        return
-    found = call(source, "config", "--null", "--list").split("\0")
-    settings = [setting.partition("\n") for setting in found if setting.startswith("filter.lfs.")]
-    for name, _, value in (*settings, ("lfs.storage", "", str(shared / "lfs"))):
-        call(folder, "config", name, value)
-
-
 def submodules(root: Path, sha: str) -> dict[str, str]:
     """Return path -> commit of every submodule of commit ``sha``, from the top of the repository."""
     found = call(root, "ls-tree", "-r", "-z", "--full-tree", sha).split("\0")
     entries = [entry.partition("\t") for entry in found if entry.startswith(GITLINK)]
     return {path: meta.split()[2] for meta, _, path in entries}
-
-
-def _has(root: Path, sha: str) -> bool:
-    try:
-        call(root, "cat-file", "-e", f"{sha}^{{commit}}")
-    except BadInput:
-        return False
-    return True
-
-
-def _clean(root: Path, sha: str) -> None:
-    """Remove what neither the commit ``sha`` nor an ignore file knows, also within submodules."""
-    call(root, *_OWN_IGNORES, "clean", "-ffd", "--quiet")
-    for path, commit in submodules(root, sha).items():
-        if is_repository(root / path):
-            _clean(root / path, commit)
-
-
-def changed_files(root: Path, sha: str) -> tuple[str, ...]:
-    """Return the paths, from the top of the repository, of tracked files and submodules that are not as in commit ``sha``."""
-    # Without optional locks: a step may be using git there at the same time.
-    out = call(
-        root, "--no-optional-locks", "diff", "--name-only", "-z", "--no-ext-diff", "--no-renames",
-        "--ignore-submodules=untracked", sha, "--",
-    )  # fmt: skip
-    return tuple(path for path in out.split("\0") if path)
 
 
 def tracked_below(root: Path, folder: Path) -> tuple[str, ...]:
@@ -291,24 +199,9 @@ def tracked_below(root: Path, folder: Path) -> tuple[str, ...]:
     return tuple(path for path in out.split("\0") if path)
 
 
-def untracked_files(folder: Path) -> tuple[str, ...]:
-    """Return the paths, from the top of the repository, of files below ``folder`` that are neither tracked nor ignored."""
-    out = call(folder, *_OWN_IGNORES, "ls-files", "-z", "--others", "--exclude-standard", "--full-name")
-    return tuple(path for path in out.split("\0") if path)
-
-
 def top(root: Path) -> str:
     """Return the top folder of the repository."""
     return call(root, "rev-parse", "--show-toplevel").removesuffix("\n")
-
-
-def put_back(root: Path, sha: str) -> None:
-    """Restore the tracked files of the checkout ``root``, and of its submodules, to commit ``sha``; other files stay."""
-    call(root, "checkout", "--quiet", "--force", "--detach", sha)
-    whole = Path(top(root))
-    for path, commit in submodules(root, sha).items():
-        if is_repository(whole / path):
-            put_back(whole / path, commit)
 
 
 def tag(root: Path, name: str, sha: str) -> bool:
@@ -317,7 +210,3 @@ def tag(root: Path, name: str, sha: str) -> bool:
         return False
     call(root, "-c", "tag.gpgSign=false", "tag", name, sha)
     return True
-
-
-def _object_format(top: Path) -> str:
-    return call(top, "rev-parse", "--show-object-format").strip()

@@ -7,7 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from dawsos.adapters import git
+from dawsos.adapters import git_checkout
 from dawsos.model.events import FilesChanged
 from dawsos.runs.context import RunContext
 
@@ -20,6 +20,9 @@ class CommitFiles:
     def __init__(self, context: RunContext) -> None:
         self._context = context
         self._watched = context.session.state.command == "ship"
+        self._sha = context.commit.sha
+        # The folder that ``git_checkout`` made: a step may have made another repository within.
+        self._checkout = context.tools.project.checkout(self._sha)
 
     async def before(self, stage: str, *, alone: bool) -> None:
         """Restore the tracked files of the commit for the stage, whatever an earlier step did to them.
@@ -30,7 +33,7 @@ class CommitFiles:
         if files:
             self._say(stage, "put back" if alone else "seen", files)
         if files and alone:
-            await asyncio.to_thread(git.put_back, self._context.root, self._context.commit.sha)
+            await asyncio.to_thread(git_checkout.put_back, self._checkout, self._sha)
 
     async def built(self, stage: str, release: Path) -> None:
         """Record which files of the ``release`` folder differ from the commit or are not in it."""
@@ -40,18 +43,18 @@ class CommitFiles:
             self._say(stage, "added", files)
 
     def _changed(self) -> tuple[str, ...]:
-        return git.changed_files(self._context.root, self._context.commit.sha) if self._watched else ()
+        return git_checkout.changed_files(self._checkout, self._sha) if self._watched else ()
 
     def _added(self, release: Path) -> tuple[str, ...]:
         """Return the files that git does not track and the release has, with the same name and content."""
         if not self._watched:
             return ()
-        root = self._context.root
         inside = json.loads((release / "release.json").read_text())["files"]
         known = {(Path(name).name, digest.removeprefix("x")) for name, digest in inside.items()}
-        found = git.untracked_files(root / self._context.pipeline.service.project)
-        top = Path(git.top(root))
-        return tuple(path for path in found if (Path(path).name, _digest(top / path)) in known)
+        names = {name for name, _ in known}
+        folder = self._context.root / self._context.pipeline.service.project
+        found = git_checkout.untracked_files(self._checkout, self._sha, folder, names)
+        return tuple(path for path in found if (Path(path).name, _digest(self._checkout / path)) in known)
 
     def _say(self, stage: str, how: str, files: tuple[str, ...]) -> None:
         shown = [path.encode(errors="replace").decode() for path in files[:_SHOWN]]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from dawsos.adapters import git
+from dawsos.adapters import git, git_checkout
 from dawsos.adapters.cache import StageCache
 from dawsos.adapters.git_inputs import commit_inputs, worktree_inputs
 from dawsos.adapters.scratch import owned_folder
@@ -49,5 +49,5 @@ def _files(project: Project, sha: str, *, of_commit: bool) -> Iterator[tuple[Pat
         return
     # Not the checkout of ships: a step of one that is under way may be at work there.
     with owned_folder(project.home / "checkouts", "plan-") as folder:
-        root = git.checkout(project.root, sha, folder / "files")
+        root = git_checkout.checkout(project.root, sha, folder / "files")
         yield root, commit_inputs(root, sha)

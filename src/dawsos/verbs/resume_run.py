@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from dawsos.actions import passed
-from dawsos.adapters import git
+from dawsos.adapters import git, git_checkout
 from dawsos.errors import BadInput
 from dawsos.model.run import Run
 from dawsos.model.status import StageState
@@ -30,7 +30,7 @@ def resume_run(tools: Tools, run: Run, make_reporters: MakeReporters, *, here: b
     with deploying(project):
         # A later stage may need the untracked files that an earlier one made.
         folder = project.checkout(run.commit)
-        root = git.checkout(project.root, run.commit, folder, keep_untracked=True)
+        root = git_checkout.checkout(project.root, run.commit, folder, keep_untracked=True)
         return _go_on(tools, run, root, make_reporters, here)
 
 

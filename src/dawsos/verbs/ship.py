@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from dawsos.adapters import git
+from dawsos.adapters import git, git_checkout
 from dawsos.planning.selection import ends_before_users, select
 from dawsos.runs.certification import must_have_identity
 from dawsos.runs.lifecycle import RunOutcome, deploying
@@ -21,7 +21,7 @@ def ship(project: Project, options: Options, make_reporters: MakeReporters) -> R
     commit = git.commit(project.root)
     # The lock comes first: another ship of this commit uses the same checkout.
     with deploying(project):
-        root = git.checkout(project.root, commit.sha, project.checkout(commit.sha))
+        root = git_checkout.checkout(project.root, commit.sha, project.checkout(commit.sha))
         pipeline = load(root)
         chosen = select(pipeline, options.stages, "ship")
         ids = {stage.id for stage in chosen}
