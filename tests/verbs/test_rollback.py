@@ -39,9 +39,9 @@ def to(release: str) -> Request:
     return Request("Ada", "why not", release)
 
 
-def two_releases(paper: Paper) -> tuple[Release, Release]:
+def two_releases(paper: Paper, texts: str = "12") -> tuple[Release, Release]:
     """Let a newer release serve; the older one is its warm standby."""
-    older, newer = paper.release("1"), paper.release("2")
+    older, newer = (paper.release(text) for text in texts)
     paper.serve(older, "older")
 
     platform = paper.platform()
@@ -270,6 +270,18 @@ def test_a_drill_whose_owner_is_dead_is_taken_over(paper: Paper) -> None:
     assert (paper.production.roles, list(paper.production.deployments)) == (Roles("old", None, None, 0), ["old"])
     assert run.rollout is not None
     assert run.rollout.requested
+
+
+@pytest.mark.parametrize("command", ["ship", "drill"])
+def test_a_dead_rollout_without_a_place_is_no_reason_to_leave_production_as_it_is(paper: Paper, command: str) -> None:
+    """It was ended, which brought nothing back, and told as the rollback that somebody had asked for."""
+    dead = under_way(paper, command)
+    two_releases(paper, "34")
+    ended = rollback(paper.project, ASKED, silent)
+    assert finished(paper, ended)[:2] == (0, "passed")
+    assert ended.run != dead.id
+    assert paper.production.roles == Roles("older", None, None, 0)
+    assert load_run(paper.tools, dead.id).unfinished
 
 
 def killed_at(weight: int) -> Any:

@@ -50,11 +50,14 @@ def rollback(project: Project, request: Request, make_reporters: MakeReporters) 
     if live is not None and live.handed_over:
         take_back(tools, live)
         live = _live_rollout(tools)
-    if live is not None and not request.to:
+    owned = live is not None and owner_of(project.run_lock(live.id)) is not None
+    if live is not None and owned and not request.to:
         return _ask_owner(tools, live, request, make_reporters)
     pipeline = load(project.root, accept_old=True)
     operation = Operation.of(tools, pipeline)
     status = asyncio.run(operation.platform().status())
+    if live is not None and not request.to and _has_a_place(live, operation, status):
+        return _ask_owner(tools, live, request, make_reporters)
     if status.roles.stable is None:
         raise BadInput(f"no release serves {operation.environment}", fix="dawsos ship")
     release = operation.release(_target(tools, status, request.to))
@@ -143,6 +146,18 @@ def _live_rollout(tools: Tools) -> Run | None:
         if run.rollout is not None and not run.rollout.outcome and run.unfinished:
             return run
     return None
+
+
+def _has_a_place(run: Run, operation: Operation, status: EnvironmentStatus) -> bool:
+    """Return whether the release of an open rollout is in its environment still.
+
+    Whoever conducted it is dead, and another release may have been promoted since, or everything taken down: to end it would bring
+    nothing back then.  It stays for ``dawsos resume``.
+    """
+    rollout = run.rollout
+    if rollout is None or rollout.environment != operation.environment:
+        return rollout is not None
+    return rollout.deployment in (status.roles.canary, status.roles.stable)
 
 
 def _ask_owner(tools: Tools, run: Run, request: Request, make_reporters: MakeReporters) -> RunOutcome:
