@@ -56,7 +56,7 @@ SLOW: dict[str, tuple[str, ...]] = {
         "tests/e2e/test_red_stages.py",
         "--timeout=1800",
     ),
-    "kubernetes": ("python", "-m", "pytest", "-q", "-m", "kubernetes", "--timeout=900", "--durations=25"),
+    "kubernetes": ("python", "scripts/cluster_tests.py"),
     "keyless": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/e2e/test_keyless.py", "--timeout=900"),
     "exports": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/exports", "--timeout=1800", "--durations=25"),
     "sensor": ("python", "-m", "pytest", "-q", "-m", "slow", "tests/e2e/test_sensor.py", "--durations=25"),
