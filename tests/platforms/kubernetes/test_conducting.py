@@ -10,7 +10,7 @@ import pytest
 from dawsos.adapters.kubernetes import ApiError
 from dawsos.platforms.kubernetes.conducting import HOLD, Conductor
 from dawsos.platforms.kubernetes.lease import LeaseHeld
-from dawsos.platforms.kubernetes.names import CONTROLLER, INSTANCE, ROLE, Paths
+from dawsos.platforms.kubernetes.names import CONTROLLER, DEPLOYMENT, INSTANCE, ROLE, Paths
 from dawsos.platforms.kubernetes.routes import Route
 from dawsos.platforms.kubernetes.routing import Fenced
 from fakes import VirtualClock
@@ -32,6 +32,14 @@ class World:
 
     def conductor(self, run: str = "") -> Conductor:
         return Conductor("shop", "shop-prod", self.clock, run)
+
+    def gives(self, weight: int) -> None:
+        """Let the deployment ``two`` be the canary, with so much of the traffic."""
+        canary, route = PATHS.of("services", "shop-canary"), self.objects.objects[ROUTE]
+        self.objects.objects[canary]["spec"]["selector"] = {DEPLOYMENT: "two"}
+        names = (("shop-stable", 100 - weight), ("shop-canary", weight))
+        refs = [{"name": name, "port": 80, "weight": share} for name, share in names]
+        self.objects.put(ROUTE, {**route, "spec": {"rules": [{"backendRefs": refs}]}})
 
     @property
     def fence(self) -> str:

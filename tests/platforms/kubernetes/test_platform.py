@@ -18,6 +18,7 @@ from dawsos.model.environment import EnvironmentSettings
 from dawsos.model.pipeline import Service
 from dawsos.platforms.contract import EnvironmentSpec, PlatformHost
 from dawsos.platforms.kubernetes.platform import KubernetesPlatform
+from dawsos.platforms.kubernetes.routes import Route
 from platforms.kubernetes.test_conducting import World
 
 
@@ -73,3 +74,33 @@ def test_whoever_withdraws_gives_the_lease_up(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(platform._connection, "open", here)
     asyncio.run(scene())
     assert world.clock.elapsed == 0
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["never had the lease", "lost the lease"])
+def test_whoever_does_not_conduct_the_rollout_takes_nothing_from_it(
+    lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second controller was refused, and gave its traffic back: that of the first one."""
+    world, platform = World(), _platform(tmp_path, **{**WHERE, "namespace": "shop", "release": "shop-prod"})
+
+    @asynccontextmanager
+    async def here() -> AsyncIterator[Cluster]:
+        yield world.objects.cluster
+
+    async def scene() -> None:
+        theirs = world.conductor("r2")
+        if lost:
+            await platform.renew_lease(1)
+            await world.clock.sleep(5)
+        await theirs.begin(world.objects.cluster)
+        world.gives(25)
+        route = Route(world.objects.cluster, "shop", "shop-prod")
+        await platform.withdraw()
+        assert (await route.read()).weight == 25
+        await theirs.end(world.objects.cluster)
+        # Nobody conducts it: what nobody watches has no traffic.
+        await platform.withdraw()
+        assert (await route.read()).weight == 0
+
+    monkeypatch.setattr(platform._connection, "open", here)
+    asyncio.run(scene())

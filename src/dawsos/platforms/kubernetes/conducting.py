@@ -6,7 +6,7 @@ from weakref import WeakSet
 
 from dawsos.adapters.kubernetes import ApiError, Cluster
 from dawsos.errors import BadInput
-from dawsos.platforms.kubernetes.lease import Lease, holder_name, is_newer
+from dawsos.platforms.kubernetes.lease import Lease, LeaseState, holder_name, is_newer, lease_name
 from dawsos.platforms.kubernetes.names import CONTROLLER, Paths
 from dawsos.platforms.kubernetes.routes import Route
 from dawsos.platforms.kubernetes.routing import Fenced, annotations_of, fence_patch, named, pointer
@@ -59,6 +59,13 @@ class Conductor:
             for route in self._routes:
                 route.fence = self.token
         return anew
+
+    async def another(self, cluster: Cluster) -> bool:
+        """Return whether another process has the lease, live or not: a guardian takes the traffic of a dead one."""
+        if self.token:
+            return False
+        found = await cluster.find(Paths(self._namespace).of("leases", lease_name(self._release)))
+        return found is not None and bool(LeaseState.of(found).holder)
 
     async def end(self, cluster: Cluster) -> None:
         """Let the next controller begin at once; does nothing when this process does not conduct the rollout."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from collections.abc import AsyncIterator, Mapping
@@ -29,6 +30,7 @@ from dawsos.platforms.kubernetes.preflight import chart_faults, flagger_must_be_
 from dawsos.platforms.kubernetes.release_commands import ClusterCommands
 from dawsos.platforms.kubernetes.rendering import pod_of
 from dawsos.platforms.kubernetes.routes import Route
+from dawsos.platforms.kubernetes.routing import Fenced
 from dawsos.platforms.kubernetes.state import Seen, is_ready, label, live_deployments, named, status_of
 from dawsos.platforms.kubernetes.target import Target
 from dawsos.platforms.kubernetes.telemetry import KubernetesTelemetry
@@ -252,10 +254,14 @@ class KubernetesPlatform:
             await traffic.close()
 
     async def withdraw(self) -> None:
+        """Take the traffic from the canary that this process conducts.  That of another process is not its to take: a second
+        controller that was refused would end the rollout of the first.
+        """
         async with self._connection.open() as cluster:
-            route = Route(cluster, self._target.namespace, self._target.release)
-            if (await route.read()).weight:
-                await route.withdraw()
+            route = self._conductor.fenced(Route(cluster, self._target.namespace, self._target.release))
+            if (await route.read()).weight and not await self._conductor.another(cluster):
+                with contextlib.suppress(Fenced):
+                    await route.withdraw()
             # Whoever goes on need not wait; as long as the canary has traffic the lease tells the guardian of it.
             await self._conductor.end(cluster)
 
