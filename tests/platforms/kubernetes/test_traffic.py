@@ -100,6 +100,24 @@ def test_one_process_that_does_not_follow_is_said_soon_and_waited_for_again(lost
     play(scene)
 
 
+def test_a_process_that_nobody_asks_any_more_holds_nothing_up() -> None:
+    async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
+        await traffic.route("one", "two", 0)
+        made._history = [(-2e9, made._history[-1][1])]
+        made.envoys["envoy-1"].follows = False
+        with pytest.raises(NotFollowed, match="envoy-1"):
+            await traffic.set_weight(20)
+        # Its users went to the other one.
+        made.envoys["envoy-1"].share = 0.0
+        await made.clock.sleep(1)
+        with pytest.raises(NotFollowed, match="envoy-1"):
+            await traffic.set_weight(20)
+        await made.clock.sleep(1.5)
+        assert await traffic.set_weight(20) < 0.1
+
+    play(scene)
+
+
 def test_a_weight_that_an_earlier_controller_gave_must_be_shown_as_well() -> None:
     async def scene(made: MemoryCluster, traffic: KubernetesTraffic) -> None:
         await traffic.route("one", "two", 0)

@@ -55,6 +55,8 @@ class KubernetesTraffic:
         self._before: dict[str, PodReading] = {}
         # When the canary was seen to get a request, and to answer one: of each process, and of all.
         self._moved: dict[str, float] = {}
+        # When each process was seen to have a request of either version.
+        self._used: dict[str, float] = {}
         self._received = self._answered = 0.0
         # What the requests of each process show about the last weight that was set, and which others it may still follow.
         self._aim = (0, 0)
@@ -96,17 +98,17 @@ class KubernetesTraffic:
         await self._read(await self.routes.set_weight(weight))
         if not (self._open and before == weight == self._aim[1]):
             self._aim, self._followers = (before, weight), {}
-            self._open, self._asked = bool(weight), started
-        heard = started
+            self._open, self._asked = bool(weight), self._clock.monotonic()
+        asked = heard = self._clock.monotonic()
         while True:
-            missing = await self._watch_follow(self._clock.monotonic() - started)
+            missing = await self._watch_follow(self._clock.monotonic() - self._asked)
             now = self._clock.monotonic()
             if not missing:
                 self._open = False
                 self._note_followed(weight)
                 return now - started
             # Nobody can tell what the gateway does while nobody can be heard; a canary is not given traffic for so long.
-            heard = heard if weight or self._pods.current or now - started > _AWAY else now
+            heard = heard if weight or self._pods.current or now - asked > _AWAY else now
             if now - heard > within:
                 self._note_followed(weight)
                 await self._not_followed(weight, missing, now - self._asked)
@@ -126,8 +128,12 @@ class KubernetesTraffic:
                 missing.append(process)
                 continue
             follower.observe(*step)
+            now = self._clock.monotonic()
+            self._used[process] = now if any(step) else self._used.get(process, now)
+            # What nobody asks any more shows nothing, whatever it showed before.
+            silent = follower.silent or now - self._used[process] > SETTLED
             # That a canary without a weight gets nothing is shown when it is drained.
-            if (before or new) and not follower.follows and not (follower.silent and elapsed > SETTLED):
+            if (before or new) and not follower.follows and not (silent and elapsed > SETTLED):
                 missing.append(process)
         return missing
 
