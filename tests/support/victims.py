@@ -71,6 +71,8 @@ class Life:
         if self.process.poll():
             self.tries += 1
             assert self.tries < _TRIES, f"the conductor gave up {self.tries} times: {self.scene.said(self.run)}"
+            # Whoever begins while the API server is away is refused at once.
+            self.kubectl("version")
             self.again()
         try:
             return self.process.wait(max(0.0, within)) == 0
