@@ -194,6 +194,16 @@ def test_whether_the_user_may_do_something_is_asked_in_kubernetes_words(ask: Any
     assert (asked[0].method, asked[0].path) == ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
 
 
+def test_the_rules_of_a_namespace_are_told_by_one_question(ask: Any) -> None:
+    rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+    answer = as_json({"status": {"incomplete": True, "resourceRules": [rule]}})
+    found, asked = ask(lambda _: answer, lambda cluster: cluster.rules("prod"))
+    assert found == [rule]
+    assert (asked[0].method, asked[0].path) == ("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews")
+    found, _ = ask(lambda _: as_json({}), lambda cluster: cluster.rules("prod"))
+    assert found == []
+
+
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 def test_a_plugin_of_the_kubeconfig_gives_the_token(ask: Any, tmp_path: Path, version: str) -> None:
     plugin = tmp_path / "plugin"

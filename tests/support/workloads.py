@@ -122,6 +122,8 @@ class PaperCluster(MemoryCluster):
         super().__init__(clock)
         self.raw: dict[str, bytes | ApiError] = {}
         self.refused: set[tuple[str, str, str]] = set()
+        self.asked: list[tuple[str, str, str]] = []
+        self.given: list[Object] = []
         kinds = ("deployments", "statefulsets", "services", "pods", "httproutes")
         listed = (seen.deployments, seen.sets, seen.services, seen.pods, seen.routes) if seen else ([],) * 5
         for kind, objects in zip(kinds, listed, strict=True):
@@ -144,6 +146,10 @@ class PaperCluster(MemoryCluster):
         return found
 
     async def allowed(self, namespace: str, verb: str, resource: str, *, group: str = "", name: str = "") -> bool:
+        self.asked.append((namespace, verb, resource))
         return (namespace, verb, resource) not in self.refused
+
+    async def rules(self, _namespace: str) -> list[Object]:
+        return self.given
 
     async def close(self) -> None: ...

@@ -240,6 +240,14 @@ class Cluster:
         answer = await self._object("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
         return bool(answer.get("status", {}).get("allowed"))
 
+    async def rules(self, namespace: str) -> Objects:
+        """Return the rules that the API server knows to give the user rights in the namespace; there may be others."""
+        review = {
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": namespace},
+        }  # fmt: skip
+        answer = await self._object("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", body=review)
+        return list(answer.get("status", {}).get("resourceRules") or [])
+
 
 def _selecting(labels: Mapping[str, str] | None) -> dict[str, str]:
     selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from ruamel.yaml import YAML
 
 from dawsos.platforms.kubernetes.access import (
     GUARDED,
     RIGHTS,
     Missing,
+    gives,
     guardian_manifests,
     manifests,
     missing,
@@ -35,6 +37,38 @@ def test_every_missing_right_is_listed_at_once_with_what_needs_it() -> None:
     text = refusal(found, "ctx").message
     assert "pods/log in prod: get (what a release's commands print)" in text
     assert "pods/proxy in gw: get" in text
+
+
+def test_what_the_rules_of_a_namespace_give_is_not_asked_for_one_by_one() -> None:
+    cluster = PaperCluster(VirtualClock())
+    cluster.given = [
+        rule for each in manifests("prod", "gw", "dawsos") if each["kind"] == "Role" for rule in each["rules"]
+    ]
+    assert asyncio.run(missing(cluster, "prod", "gw")) == []  # type: ignore[arg-type]
+    assert cluster.asked == []
+    # What no rule gives may be allowed by another authorizer, or not.
+    cluster.given = [rule for rule in cluster.given if rule["apiGroups"] != ["batch"]]
+    cluster.refused = {("prod", "create", "jobs")}
+    (one,) = asyncio.run(missing(cluster, "prod", "gw"))  # type: ignore[arg-type]
+    assert (one.verb, one.resource) == ("create", "jobs")
+    assert {resource for _, _, resource in cluster.asked} == {"jobs", "cronjobs"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "given"),
+    [
+        ({}, True),
+        ({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}, True),
+        ({"apiGroups": ["apps"]}, False),
+        ({"resources": ["pods"]}, False),
+        ({"verbs": ["list"]}, False),
+        # One that names its objects gives nothing on the others.
+        ({"resourceNames": ["mine"]}, False),
+    ],
+)
+def test_a_rule_gives_what_it_names(rule: dict[str, list[str]], given: bool) -> None:
+    whole = {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"], **rule}
+    assert gives([whole], "", "get", "pods/log") is given
 
 
 def test_a_guardian_needs_more_rights_and_is_asked_for_only_where_the_chart_makes_one() -> None:

@@ -77,7 +77,11 @@ def test_programs_variables_and_rights_that_are_missing_are_told_at_once(
     async def allowed(_namespace: str, verb: str, resource: str, *, group: str = "", name: str = "") -> bool:
         return not (resource == "jobs" and verb == "create")
 
+    async def rules(_namespace: str) -> list[Any]:
+        return []
+
     monkeypatch.setattr(objects, "allowed", allowed, raising=False)
+    monkeypatch.setattr(objects, "rules", rules, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("TOKEN", raising=False)
     told = asyncio.run(receiving.faults("shop", None, ["TOKEN"]))
