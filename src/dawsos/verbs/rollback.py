@@ -47,11 +47,11 @@ def rollback(project: Project, request: Request, make_reporters: MakeReporters) 
     """Bring production back: stop a rollout under way, else return to the release before (or ``request.to``)."""
     tools = open_tools(project)
     live = _live_rollout(tools)
+    conducted = live is not None and (live.handed_over or owner_of(project.run_lock(live.id)) is not None)
     if live is not None and live.handed_over:
         take_back(tools, live)
         live = _live_rollout(tools)
-    owned = live is not None and owner_of(project.run_lock(live.id)) is not None
-    if live is not None and owned and not request.to:
+    if live is not None and conducted and not request.to:
         return _ask_owner(tools, live, request, make_reporters)
     pipeline = load(project.root, accept_old=True)
     operation = Operation.of(tools, pipeline)
