@@ -115,13 +115,13 @@ def shops(
 
 @pytest.mark.timeout(600)
 def test_rollouts_outlive_an_api_server_that_is_gone(shops: list[Shop], tiny: Callable[..., Release]) -> None:
-    parts, both = Parts(), threading.Barrier(2, timeout=BACK + 60)
+    parts, both = Parts(), threading.Barrier(2, timeout=2 * BACK + 60)
 
     def one(shop: Shop, release: Release, outcome: str) -> None:
         with users(shop.scene.gateway.address, shop.scene.host, RATE) as sent:
             life = Life(shop.scene, release, outcome.replace("_", "-"), POLICY, parts, random.Random(0))
             try:
-                until(lambda: _has_traffic(life), BACK)
+                until(lambda: _has_traffic(life), 2 * BACK)
                 both.wait()
                 if outcome == "promoted":
                     # The bad one is judged, and its traffic is to be taken, while nobody takes a patch.
