@@ -110,6 +110,8 @@ class ScriptedTraffic:
         self.weights.append(weight)
         return 0.01
 
+    blind = ""
+
     async def sample(self, at: float, weight: int) -> Sample:
         return self.script(at, weight)
 

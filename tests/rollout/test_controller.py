@@ -327,6 +327,18 @@ def test_what_the_rollout_can_find_is_said_before_its_first_step() -> None:
     assert "power_estimated" not in first.recorder.kinds
 
 
+def test_what_the_telemetry_cannot_see_is_said_with_it() -> None:
+    policy = POLICY.model_copy(update={"judge": "statistical", "baseline": 5.0})
+    told = []
+    for blind in ("", "which answers broke off"):
+        world = World(lambda at, weight: sample(at, weight))
+        world.traffic.blind = blind
+        world.run(policy=policy)
+        (fact,) = world.facts(PowerEstimated)
+        told.append([warning for warning in fact.warnings if warning.startswith("not seen: ")])
+    assert told == [[], ["not seen: which answers broke off"]]
+
+
 def test_a_rollback_that_was_asked_for_while_no_controller_lived_gives_the_canary_no_traffic() -> None:
     world = World(lambda at, weight: sample(at, weight))
     world.recorder.record(fact("rollback_requested", name="op", reason="odd totals"), "canary")

@@ -31,6 +31,8 @@ class Telemetry:
     def __init__(self, traffic: Traffic) -> None:
         self.traffic = traffic
 
+    blind = ""
+
     async def sample(self, at: float, weight: int) -> Sample:
         return self.traffic(at, weight)
 

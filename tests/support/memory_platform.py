@@ -314,6 +314,8 @@ class MemoryTelemetry:
         self._failed = Counter[str]()
         self._crashes = {name: kept.crashes for name, kept in platform.environment.deployments.items()}
 
+    blind = ""
+
     async def sample(self, at: float, weight: int) -> Sample:
         environment = self._platform.environment
         if not environment.requests:

@@ -165,7 +165,10 @@ class Traffic(Protocol):
 
 
 class Telemetry(Protocol):
-    """What the judge sees of one environment's traffic."""
+    """What the judge sees of one environment's traffic; ``blind`` says in a sentence what it cannot see, empty when it sees all."""
+
+    @property
+    def blind(self) -> str: ...
 
     async def sample(self, at: float, weight: int) -> Sample:
         """Return what happened since the last sample; one that is not ``complete`` when not every proxy could be read."""

@@ -249,9 +249,12 @@ class Controller:
         usual = Baseline.of(total(sample.stable for sample in seen), sum(sample.seconds for sample in seen))
         found = await asyncio.to_thread(power, self.policy, usual)
         estimated = PowerEstimated(
-            round(usual.rate, 2), round(usual.errors, 6), tuple(sentences(found)), tuple(found.warnings)
+            round(usual.rate, 2), round(usual.errors, 6), tuple(sentences(found)), (*found.warnings, *self._blind())
         )
         self.recorder.record(estimated, self.stage)
+
+    def _blind(self) -> list[str]:
+        return [f"not seen: {self.telemetry.blind}"] if self.telemetry.blind else []
 
     async def _move(self, state: LadderState, decision: Decision, judgement: Judgement) -> LadderState:
         """Carry out a decision that does not end the rollout: advance, dim, restore, hold."""

@@ -235,6 +235,14 @@ def test_pods_that_could_not_be_watched_at_first_are_watched_later() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize(("kind", "blind"), [("contour", ""), ("pods", "no answer that broke off")])
+def test_what_a_gateway_cannot_tell_is_said(kind: str, blind: str) -> None:
+    made = a_shop(VirtualClock())
+    telemetry = KubernetesTelemetry(made, NAMESPACE, RELEASE, Gateway(kind=kind), POLICY, made.clock)  # type: ignore[arg-type]
+    assert blind in telemetry.blind
+    assert bool(telemetry.blind) is bool(blind)
+
+
 def test_a_counter_of_the_service_starts_where_it_is_first_read() -> None:
     async def scene(world: World) -> None:
         assert (await world.sample()).counters == {}

@@ -36,6 +36,8 @@ class Proxy:
         self.traffic._admin._client = self.telemetry._admin._client = admin
         self.telemetry._pages = pages
 
+    blind = ""
+
     async def sample(self, at: float, weight: int) -> Sample:
         return await self.telemetry.sample(at, weight)
 

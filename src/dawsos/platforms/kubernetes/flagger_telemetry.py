@@ -59,6 +59,11 @@ class FlaggerTelemetry:
         if self._pods is not None:
             await self._pods.close()
 
+    @property
+    def blind(self) -> str:
+        """What Flagger's checks do not see is theirs to say."""
+        return ""
+
     async def sample(self, at: float, weight: int) -> Sample:
         """Return what happened since the last call; not ``complete`` when a pod of the gateway or the API server was not read."""
         now = self._clock.monotonic()

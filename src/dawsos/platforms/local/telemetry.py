@@ -38,6 +38,11 @@ class EnvoyTelemetry:
         await self._admin.close()
         await self._pages.close()
 
+    @property
+    def blind(self) -> str:
+        """Nothing: this Envoy counts every exchange."""
+        return ""
+
     async def sample(self, at: float, weight: int) -> Sample:
         """Return what happened since the last call; not ``complete`` when Envoy is away or was restarted."""
         now = time.monotonic()
