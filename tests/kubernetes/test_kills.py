@@ -37,7 +37,8 @@ POLICY: dict[str, Any] = {
     "min_requests": 1,
     "baseline": "2s",
     "tick": "1s",
-    "lease": "5s",
+    # A busy machine must not be taken for a controller that stands still.
+    "lease": "10s",
     # Longer than what is gone comes back.
     "no_data_deadline": "90s",
 }

@@ -11,9 +11,10 @@ import pytest
 from dawsos.adapters.locks import FileLock, owned
 from dawsos.model.events import RunFinished
 from dawsos.model.status import RunResult
-from dawsos.platforms.contract import Roles
+from dawsos.platforms.contract import EnvironmentStatus, Roles
 from dawsos.platforms.local.locking import SUPERVISOR_LOCK
 from dawsos.platforms.local.state import Desired, write_desired, write_json, write_roles
+from dawsos.platforms.observers import OBSERVERS
 from dawsos.platforms.remembered import CLUSTER_FILE
 from dawsos.verbs.status import status
 from support.paper import Paper
@@ -100,3 +101,17 @@ def test_a_machine_that_never_deployed_finds_the_clusters_of_pipeline_yaml(
     (shown,) = status(paper.project).environments
     assert (shown.name, shown.platform, shown.running) == ("production", "kubernetes", False)
     assert "there is no kubeconfig" in shown.notes[0]
+
+
+def test_runs_that_a_cluster_keeps_for_another_machine_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper = Paper(tmp_path / "project")
+    session = paper.session()
+    write_json(paper.project.environment("production") / CLUSTER_FILE, {"platform": "kubernetes"})
+    kept = ("20260302-120000-beefbee-bb", session.id)
+    monkeypatch.setitem(OBSERVERS, "kubernetes", lambda path: EnvironmentStatus(path.name, kept=kept))
+    (shown,) = status(paper.project).environments
+    # The other one is this machine's, and is among the unfinished runs.
+    assert shown.notes == (f"it keeps the run {kept[0]} of another machine: dawsos resume {kept[0]}",)
+    assert session.id in {run.run for run in status(paper.project).unfinished}

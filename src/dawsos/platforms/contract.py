@@ -122,7 +122,7 @@ class ProcessStatus:
 class EnvironmentStatus:
     """An environment at one moment; ``running`` is False when nothing keeps it up, ``url`` is where it answers.
 
-    ``notes`` are sentences about what was done to it beside this tool.
+    ``notes`` are sentences about what was done to it beside this tool, ``kept`` the runs that it keeps for other machines.
     """
 
     name: str
@@ -132,6 +132,7 @@ class EnvironmentStatus:
     deployments: Mapping[str, DeploymentStatus] = field(default_factory=dict)
     processes: tuple[ProcessStatus, ...] = ()
     notes: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     def release_of(self, deployment: str | None) -> str:
         """Return the digest of the release that a deployment runs, an empty text when it is not known."""

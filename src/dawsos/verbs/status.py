@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from dawsos.adapters.locks import owner_of
@@ -59,24 +59,28 @@ def status(project: Project) -> Status:
         for run in runs
         if run.unfinished
     )
-    return Status(tuple(_environments(project)), unfinished)
+    known = frozenset(run.id for run in runs)
+    return Status(tuple(_environments(project, known)), unfinished)
 
 
-def _environments(project: Project) -> Iterator[ShownEnvironment]:
-    """Yield each environment; one that different profiles put on different platforms is there once for each."""
+def _environments(project: Project, runs: Set[str]) -> Iterator[ShownEnvironment]:
+    """Yield each environment, and which runs it keeps beside the ``runs`` of this machine.
+
+    One that different profiles put on different platforms is there once for each.
+    """
     on_cluster: set[str] = set()
     for path in project.environments():
         for platform in kept_on(path):
             on_cluster |= {path.name} if platform == "kubernetes" else set()
-            yield _shown(platform, OBSERVERS[platform](path))
-    yield from _never_opened_here(project, on_cluster)
+            yield _shown(platform, OBSERVERS[platform](path), runs)
+    yield from _never_opened_here(project, on_cluster, runs)
 
 
 # The part of pipeline.yaml that has the environments, without what profiles make of them.
 _PART = re.compile(r"^environments:.*?(?=^[^\s#]|\Z)", re.MULTILINE | re.DOTALL)
 
 
-def _never_opened_here(project: Project, known: set[str]) -> Iterator[ShownEnvironment]:
+def _never_opened_here(project: Project, known: set[str], runs: Set[str]) -> Iterator[ShownEnvironment]:
     """Yield the environments that pipeline.yaml has on a cluster and that this machine has never opened.
 
     The file is read whole only where it names a cluster: most projects have none, and a status must start at once.
@@ -95,12 +99,15 @@ def _never_opened_here(project: Project, known: set[str]) -> Iterator[ShownEnvir
     for name, settings in environments.items():
         if settings.platform == "kubernetes" and name not in known:
             kept = settings.model_dump(mode="json", by_alias=True, exclude_unset=True)
-            yield _shown("kubernetes", observe_cluster(name, kept))
+            yield _shown("kubernetes", observe_cluster(name, kept), runs)
 
 
-def _shown(platform: str, seen: EnvironmentStatus) -> ShownEnvironment:
+def _shown(platform: str, seen: EnvironmentStatus, runs: Set[str]) -> ShownEnvironment:
     parts = {"stable": seen.roles.stable, "canary": seen.roles.canary, "standby": seen.roles.standby}
     roles = {role: seen.release_of(deployment) for role, deployment in parts.items() if deployment is not None}
+    kept = tuple(
+        f"it keeps the run {run} of another machine: dawsos resume {run}" for run in seen.kept if run not in runs
+    )
     return ShownEnvironment(
-        seen.name, seen.url, seen.running, roles, seen.roles.weight, seen.processes, platform, seen.notes
+        seen.name, seen.url, seen.running, roles, seen.roles.weight, seen.processes, platform, (*seen.notes, *kept)
     )

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from dawsos.adapters.kubernetes import Object
-from dawsos.platforms.contract import EnvironmentStatus
+from dawsos.platforms.contract import EnvironmentStatus, KeptHead
+from dawsos.platforms.kubernetes.journal import ClusterJournal
 from dawsos.platforms.kubernetes.observer import (
     address_of,
     gateway_url,
+    kept_runs,
     newest_revision,
     withdrawn,
 )
@@ -22,6 +24,7 @@ from dawsos.platforms.kubernetes.state import Seen
 from dawsos.platforms.observers import OBSERVERS
 from dawsos.platforms.remembered import remember
 from fakes import VirtualClock
+from support.memory_objects import MemoryObjects
 from support.workloads import PaperCluster, route, service, serving
 
 GATEWAY = {
@@ -101,5 +104,16 @@ def test_what_the_guardian_did_is_told_to_whoever_asks() -> None:
             "the guardian withdrew a canary at 2001-09-09 01:46:40 UTC: ann@one 1 had not renewed the lease of the rollout "
             "for 5.3 s: the canary's 25 % of the traffic went back to stable; dawsos resume goes on"
         )
+
+    asyncio.run(scene())
+
+
+def test_the_runs_that_the_cluster_keeps_are_named_the_newest_first() -> None:
+    async def scene() -> None:
+        objects = MemoryObjects()
+        assert await kept_runs(objects.cluster, "shop", "prod") == ()
+        for release, run in (("prod", "20260101-a"), ("prod", "20260102-b"), ("other", "20260103-c")):
+            await ClusterJournal(objects.cluster, "shop", release).put_head(KeptHead(run, "signed", 1))
+        assert await kept_runs(objects.cluster, "shop", "prod") == ("20260102-b", "20260101-a")
 
     asyncio.run(scene())

@@ -33,10 +33,11 @@ async def observed(name: str, settings: dict[str, Any]) -> EnvironmentStatus:
             url = await address_of(cluster, seen, settings.get("url"))
             kept, history = await _revisions(cluster, target.namespace, target.release)
             noted = await withdrawn(cluster, target.namespace, target.release)
+            runs = await kept_runs(cluster, target.namespace, target.release)
     except DawsosError as error:
         return EnvironmentStatus(name, notes=(error.message,))
     status = status_of(name, seen, url, time.time())
-    return replace(status, notes=(*done_beside(seen, kept, history), *noted, *unguarded(seen)))
+    return replace(status, notes=(*done_beside(seen, kept, history), *noted, *unguarded(seen)), kept=runs)
 
 
 async def withdrawn(cluster: Cluster, namespace: str, release: str) -> tuple[str, ...]:
@@ -49,6 +50,16 @@ async def withdrawn(cluster: Cluster, namespace: str, release: str) -> tuple[str
     except ApiError:
         return ()
     return (told,) if told else ()
+
+
+async def kept_runs(cluster: Cluster, namespace: str, release: str) -> tuple[str, ...]:
+    """Return the runs that the cluster keeps, the newest first; nothing without the right to read them."""
+    from dawsos.platforms.kubernetes.journal import ClusterJournal
+
+    try:
+        return tuple(head.run for head in await ClusterJournal(cluster, namespace, release).heads())
+    except ApiError:
+        return ()
 
 
 async def address_of(cluster: Cluster, seen: Seen, url: str | None) -> str:
