@@ -75,6 +75,8 @@ def test_another_clone_goes_on_with_the_rollout_of_a_machine_that_is_gone(shop: 
     assert served(shop) == second, resumed.text
     run = clone.show()
     assert (run["result"], run["journal_problems"]) == ("passed", [])
+    # Both versions were asked themselves, through tunnels, before any user met the new one.
+    assert run["rollout"]["compared"]["verdict"] == "pass", run["rollout"]["compared"]
     # The machine that was gone comes back, and learns how it ended.
     believed = str(clone.path / ".dawsos" / "keys")
     shop.dawsos("resume", run["id"], check=0, DAWSOS_TRUSTED_KEYS=believed)
@@ -89,6 +91,10 @@ def test_a_bad_release_goes_back_a_person_goes_back_and_nothing_is_left(shop: Cl
         shop.dawsos("ship", "--profile", "production", check=4)
         assert served(shop) == before != bad
         assert shop.weight() == 0
+        told = shop.project.show()
+        assert (told["result"], told["journal_problems"]) == ("rolled_back", [])
+        assert "rolled back" in Path(told["report"]).read_text().lower()
+        shop.dawsos("verify", check=0)
     shop.project.commit("the third release")
     shop.dawsos("ship", "--profile", "production", check=0)
     assert served(shop) == head(shop.project)
