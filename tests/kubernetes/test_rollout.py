@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,3 +47,18 @@ def test_a_good_release_is_promoted_and_a_bad_one_is_taken_back(
     assert scene.weight() == 0
     assert sent.by(settled) == {good.commit: len(sent.between(settled))}
     assert {answer.by for answer in sent.bad(since)} == {"broken"}
+
+
+@pytest.mark.timeout(300)
+def test_a_release_whose_processes_end_is_out_at_the_second_end(
+    cluster: Cluster, namespace: str, gateway: Gateway, tiny: Callable[..., Release], tmp_path: Path
+) -> None:
+    """The crash loop takes half a minute, because the kubelet waits longer and longer with each restart."""
+    scene = Scene(cluster, gateway, namespace, tmp_path)
+    scene.first(tiny("old"))
+    patient = {**POLICY, "ladder": [{"weight": 20, "duration": "60s"}, {"weight": 100, "duration": "3s"}]}
+    with users(gateway.address, scene.host, RATE):
+        told = scene.ended(scene.roll_out(tiny("crash", CRASH_AFTER=20), "r1", patient), 180)
+    assert told["outcome"] == "rolled_back", told
+    assert re.search(r"a process of the canary ended by itself \d+ times, none of stable's did", told["reason"]), told
+    assert told["decided"] - told["began"] < 25, told
