@@ -42,7 +42,7 @@ Mode = Literal["rollout", "record"]
 SOURCES = Path(__file__).resolve().parent / "bad_service"
 SERVICE = Service.model_validate(
     {
-        "project": ".", "requirements": "requirements.txt", "command": "python -m start", "ready_within": "20s",
+        "project": ".", "requirements": "requirements.txt", "command": "python -m start", "ready_within": "40s",
         "stop_grace": "1s",
     }
 )  # fmt: skip

@@ -22,11 +22,18 @@ def test_a_missing_field_fails_with_its_place() -> None:
     assert verdict.findings == ("GET /v1/x: total is missing",)
 
 
-@pytest.mark.parametrize("verdict", ["no_data", "skipped"])
-def test_what_was_not_compared_is_said(verdict: str) -> None:
-    found = ask("compare", {"compare.json": {"verdict": verdict, "reason": "first release", "pages": []}})
+@pytest.mark.parametrize("body", [{"verdict": "skipped"}, {"verdict": "no_data", "accepted": True}])
+def test_what_was_not_compared_is_said(body: dict[str, Any]) -> None:
+    found = ask("compare", {"compare.json": {"reason": "first release", "pages": [], **body}})
     assert (found.result, found.unchecked) == ("pass", True)
     assert found.message == "warning: NOT COMPARED: first release"
+
+
+@pytest.mark.parametrize("accepted", [{}, {"accepted": False}, {"accepted": "yes"}])
+def test_what_could_not_be_compared_is_no_pass_unless_a_person_let_it_go_on(accepted: dict[str, Any]) -> None:
+    body = {"verdict": "no_data", "reason": "stable itself fails: 503", "pages": [], **accepted}
+    found = ask("compare", {"compare.json": body})
+    assert (found.result, found.message) == ("no_data", "NOT COMPARED: stable itself fails: 503")
 
 
 def test_a_page_that_was_not_compared_is_a_remark() -> None:

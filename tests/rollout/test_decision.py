@@ -182,3 +182,4 @@ def test_what_could_not_be_compared_ends_it_only_when_the_policy_says_so() -> No
     found = answers_differ(compared("no_data"), "rollback")
     assert found is not None
     assert (found.decision, found.cause) == (RolloutDecision.ROLLBACK, Cause.NO_VERDICT)
+    assert "ship --hotfix" in found.reason

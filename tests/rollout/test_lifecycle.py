@@ -531,9 +531,18 @@ def test_what_the_commit_allows_is_shown_and_goes_on(tmp_path: Path) -> None:
     assert (compared.verdict, compared.pages[0].differences[0].allowed) == ("pass", "version 2 has no total")
 
 
-def test_a_stable_release_that_fails_is_no_pass_and_stops_no_release_that_mends_it(comparing: Paper) -> None:
+def test_where_stable_itself_fails_nobody_meets_what_could_not_be_compared(comparing: Paper) -> None:
     comparing.production.pages = lambda *_: Response(503, {}, b"")
     session = comparing.session()
+    outcome, _ = roll(comparing, session, comparing.release("2"))
+    assert outcome.result is StageState.ROLLED_BACK
+    assert "stable itself fails: 503" in outcome.reason
+    assert not any(weight for _, weight in rollout_of(session).weights)
+
+
+def test_a_hotfix_may_mend_a_stable_release_that_fails(comparing: Paper) -> None:
+    comparing.production.pages = lambda *_: Response(503, {}, b"")
+    session = comparing.session(options={"hotfix": "stable answers 503"})
     outcome, _ = roll(comparing, session, comparing.release("2"))
     assert outcome == StageOutcome(StageState.PASSED)
     compared = rollout_of(session).compared

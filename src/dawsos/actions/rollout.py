@@ -72,13 +72,21 @@ async def _roll_out_here(context: RunContext, attempt: StageAttempt, release: Re
     profile = session.state.profile
     alike = await has_settings_of(context.tools, context.pipeline, name, profile)
     platform = await open_environment(context.tools, context.pipeline, name, profile, context.root)
-    policy = context.pipeline.policy(profile)
+    policy = _policy(context, profile)
     settings = context.pipeline.environment(name, profile)
     async with kept_elsewhere(context.tools, settings, session.id) as keeping:
         rollout = rollout_context(
             session, context.pipeline, (platform, release, policy), attempt.stage.id, attempt.artifacts, keeping
         )
         return await _finish(rollout, session, attempt, alike=alike, hands_over=context.hands_over)
+
+
+def _policy(context: RunContext, profile: str) -> RolloutPolicy:
+    """Return the policy of the profile; a hotfix may be what mends stable, so it goes on where stable itself fails."""
+    policy = context.pipeline.policy(profile)
+    if not context.session.state.options.get("hotfix"):
+        return policy
+    return policy.model_copy(update={"compare": policy.compare.model_copy(update={"at_no_data": "go_on"})})
 
 
 async def _admit(context: RunContext, attempt: StageAttempt) -> None:
@@ -121,7 +129,8 @@ def _comparison(session: Session, driver: str) -> dict[str, Any]:
     """Return what the gate ``compare`` reads: the comparison of this rollout, or why none was made."""
     record = session.state.rollout
     if record is not None and record.compared is not None:
-        return comparison_evidence(record.compared)
+        accepted = (record.policy.get("compare") or {}).get("at_no_data") == "go_on"
+        return comparison_evidence(record.compared, accepted=accepted)
     reason = "the rollout began before its answers could be compared, or the release served already"
     if driver != "dawsos":
         reason = f"{driver} conducts this rollout, and the canary gets traffic at once"

@@ -3,7 +3,7 @@
 The rollout compares them and rolls back by itself, whether or not its stage has this gate; the gate makes it part of the evidence.
 It sees what the declared requests answer at that time, one by one: no fault that is rare, that needs load or state, or that lies
 on another page.  New fields, changed values, sizes and times are shown and fail nothing.  Where stable itself fails there is nothing
-to compare with, and the remark says so.
+to compare with: that is no data, unless a person let the release go on (a hotfix, or `at_no_data: go_on`), and then a remark.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def evaluate(_options: Options, evidence: Evidence) -> Measurement:
     unchecked = bool(unsure) or verdict != "pass" or any(page.verdict != "pass" for page in pages)
     reason = "; ".join([reason, *unsure[:3]])
     message = f"warning: NOT COMPARED: {reason}" if verdict != "pass" else reason
+    if verdict == "no_data" and facts.get("accepted") is not True:
+        return Measurement("no_data", _counts(pages), _LIMIT, f"NOT COMPARED: {reason}", (EVIDENCE,))
     return Measurement("pass", _counts(pages), _LIMIT, message, (EVIDENCE,), unchecked=unchecked)
 
 

@@ -81,7 +81,8 @@ class Compare(Strict):
     within: PositiveDuration = 60.0
     timeout: PositiveDuration = Field(default=10.0, description="The time for one answer.")
     at_no_data: Literal["go_on", "rollback"] = Field(
-        default="go_on", description="What happens when stable itself does not answer, so that nothing can be compared."
+        default="rollback",
+        description="What happens when stable itself fails, so that nothing can be compared: go_on for a release that mends it.",
     )
 
 

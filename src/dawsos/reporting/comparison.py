@@ -76,7 +76,7 @@ def comparison_lines(compared: AnswersCompared, *, ascii_only: bool = False) -> 
         if page.verdict == "pass" and not page.differences:
             continue
         said = f"  {formatting.one_line(page.name)}: {formatting.words(page.verdict)}"
-        lines.append(Text(said if page.verdict != "no_data" else f"{said}: {formatting.one_line(page.reason)}"))
+        lines.append(Text(said if page.verdict in ("pass", "fail") else f"{said}: {formatting.one_line(page.reason)}"))
         for one in page.differences[:_LINES]:
             why = f": {formatting.one_line(one.allowed)}" if one.allowed else ""
             text = f"    {one.verdict:9} {formatting.one_line(one.sentence)}{why}"
@@ -96,5 +96,5 @@ def not_compared(compared: AnswersCompared | None) -> list[str]:
     return [
         f"{formatting.one_line(page.name)} was not compared: {formatting.one_line(page.reason)}"
         for page in compared.pages
-        if page.verdict == "no_data"
+        if page.verdict in ("no_data", "skipped")
     ]

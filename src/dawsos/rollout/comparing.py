@@ -50,9 +50,10 @@ def nothing_to_ask(policy: RolloutPolicy, record: RolloutRecord) -> str:
     return ""
 
 
-def comparison_evidence(compared: AnswersCompared) -> dict[str, Any]:
-    """Return what the gate reads; written again from the journal it is the same."""
-    return {"version": 1, **compared.body()}
+def comparison_evidence(compared: AnswersCompared, *, accepted: bool = False) -> dict[str, Any]:
+    """Return what the gate reads; written again from the journal it is the same.  ``accepted``: a person let the release go on where
+    nothing can be compared."""
+    return {"version": 1, "accepted": accepted, **compared.body()}
 
 
 @dataclass(frozen=True)

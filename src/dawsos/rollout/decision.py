@@ -151,7 +151,10 @@ def answers_differ(compared: AnswersCompared, at_no_data: Literal["go_on", "roll
             RolloutDecision.ROLLBACK, Cause.ANSWERS, reason, failed[0].name if failed else "", float(len(failed)), 0.0
         )
     if compared.verdict == "no_data" and at_no_data == "rollback":
-        return _rollback(Cause.NO_VERDICT, f"the answers could not be compared before traffic: {compared.reason}")
+        way_out = "a release that mends stable goes on with `ship --hotfix REASON`, or `compare: {at_no_data: go_on}` in its commit"
+        return _rollback(
+            Cause.NO_VERDICT, f"the answers could not be compared before traffic: {compared.reason}; {way_out}"
+        )
     return None
 
 

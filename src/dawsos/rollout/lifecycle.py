@@ -289,8 +289,9 @@ async def _compare(context: RolloutContext, record: RolloutRecord, caller: Calle
         record = recorded(context.recorder)
     if record.compared is None:
         return record
-    write_json(context.logs / COMPARISON, comparison_evidence(record.compared))
-    decided = answers_differ(record.compared, context.policy.compare.at_no_data)
+    at_no_data = context.policy.compare.at_no_data
+    write_json(context.logs / COMPARISON, comparison_evidence(record.compared, accepted=at_no_data == "go_on"))
+    decided = answers_differ(record.compared, at_no_data)
     return _decide(context, decided) if decided and not record.decision else record
 
 

@@ -67,23 +67,29 @@ def test_a_page_that_is_taken_away_on_purpose_may_be_gone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stable", "authenticated", "why"),
+    ("stable", "authenticated", "verdict", "why"),
     [
-        (answer({}, 503), False, "stable itself fails: 503"),
-        (Answer(0, problem="timeout"), False, "stable itself fails: timeout"),
-        (plain("", 404), False, "stable does not have this page: 404"),
-        (plain("", 429), False, "stable refuses so many requests: 429"),
-        (plain("", 401), True, "stable refuses the declared token: 401"),
-        (Answer(0, problem="too large"), False, "answers are longer than what is compared"),
+        (answer({}, 503), False, "no_data", "stable itself fails: 503"),
+        (Answer(0, problem="timeout"), False, "no_data", "stable itself fails: timeout"),
+        (plain("", 404), False, "skipped", "stable does not have this page: 404"),
+        (plain("", 429), False, "skipped", "stable refuses so many requests: 429"),
+        (plain("", 401), True, "skipped", "stable refuses the declared token: 401"),
+        (Answer(0, problem="too large"), False, "skipped", "answers are longer than what is compared"),
     ],
 )
 @pytest.mark.parametrize("canary", [GOOD, answer({}, 503), plain("", 404)])
 def test_where_stable_itself_fails_nothing_passes_and_nothing_fails(
-    stable: Answer, authenticated: bool, why: str, canary: Answer
+    stable: Answer, authenticated: bool, verdict: str, why: str, canary: Answer
 ) -> None:
     page = compare_page(six(stable, canary, authenticated=authenticated))
-    assert (page.verdict, page.reason) == ("no_data", why)
-    assert overall([page]) == ("no_data", f"GET /v1/x: {why}")
+    assert (page.verdict, page.reason) == (verdict, why)
+    assert overall([page]) == (verdict, f"GET /v1/x: {why}")
+
+
+def test_pages_of_which_one_should_have_been_compared_are_no_data() -> None:
+    new, failing = compare_page(six(plain("", 404), GOOD)), compare_page(six(answer({}, 503), GOOD))
+    assert overall([new, new])[0] == "skipped"
+    assert overall([new, failing])[0] == "no_data"
 
 
 def test_a_page_that_lets_nobody_in_and_then_everybody_fails() -> None:

@@ -313,6 +313,41 @@ def test_an_envoy_that_counts_each_try_tells_how_it_ended(world: World) -> None:
     assert (second.stable.requests, second.stable.codes["4xx"]) == (0, 0)
 
 
+LATE = """envoy_tries_ended{{deployment="d.1",target="to-d.1",flags="-",code="200"}} {good}
+envoy_tries_ended{{deployment="d.1",target="to-d.1",flags="-",code="0"}} {silent}
+envoy_tries_timeout{{deployment="d.1",target="to-d.1"}} {late}
+envoy_cluster_upstream_rq_active{{envoy_cluster_name="d.1"}} 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("pages", "requests"),
+    [
+        # The page had the timeout before the try; then the try, with others and without; then clients that went away.
+        ([(0, 0, 1), (5, 1, 1)], [1, 5]),
+        ([(0, 0, 1), (0, 1, 1)], [1, 0]),
+        ([(0, 0, 1), (0, 1, 1), (0, 2, 1)], [1, 0, 1]),
+        ([(0, 0, 2), (0, 1, 3)], [2, 1]),
+        # Both at once, and a client that went away.
+        ([(5, 1, 1), (5, 2, 1)], [6, 1]),
+    ],
+)
+def test_a_request_whose_time_was_up_is_counted_once(
+    world: World, pages: list[tuple[int, int, int]], requests: list[int]
+) -> None:
+    world.envoy.tries = LATE.format(good=0, silent=0, late=0)
+
+    def page(good: int, silent: int, late: int) -> Callable[[], None]:
+        def show() -> None:
+            world.envoy.tries = LATE.format(good=good, silent=silent, late=late)
+
+        return show
+
+    _, *samples = world.samples(*(page(*each) for each in pages))
+    assert [sample.canary.requests for sample in samples] == requests
+    assert sum(sample.canary.errors for sample in samples) == pages[-1][2]
+
+
 def test_an_envoy_of_an_older_version_does_not_tell_and_that_is_not_a_zero(world: World) -> None:
     sample = world.samples(lambda: world.envoy.count("d.1", upstream_rq_total=10))[1]
     assert (sample.complete, sample.canary.requests) == (True, 10)

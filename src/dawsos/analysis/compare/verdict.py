@@ -33,9 +33,12 @@ def compare_page(asked: Asked, allow: Sequence[AllowedDifference] = (), identity
     """Return what the answers to one request say; ``identity`` are texts that name the canary's own release."""
     stable, canary = [read(one) for one in asked.stable], [read(one) for one in asked.canary]
     page = ComparedPage(asked.method, asked.path, "no_data", stable=_side(stable), canary=_side(canary))
-    blind = _blind(asked, stable, canary)
-    if blind:
-        return replace(page, reason=blind)
+    silent = _silent(stable, canary)
+    if silent:
+        return replace(page, reason=silent)
+    incomparable = _incomparable(asked, stable)
+    if incomparable:
+        return replace(page, verdict="skipped", reason=incomparable)
     found = [
         _allowed(one, [each for each in allow if each.path == asked.path])
         for one in differences(stable, canary, identity)
@@ -72,23 +75,31 @@ def overall(pages: Sequence[ComparedPage]) -> tuple[ComparisonVerdict, str]:
     blind = [page for page in pages if page.verdict != "pass"]
     told = "; ".join(f"{page.name}: {page.reason}" for page in blind[:3])
     if not compared:
-        return "no_data", told or "no request was compared"
+        only_new = bool(blind) and all(page.verdict == "skipped" for page in blind)
+        return "skipped" if only_new else "no_data", told or "no request was compared"
     changes = sum(len(page.differences) + page.omitted for page in compared)
     said = f"{_count(changes)}, and nothing that fails" if changes else "no difference"
     return "pass", f"{len(compared)} of {len(pages)} requests compared, {said}" + (f"; {told}" if told else "")
 
 
-def _blind(asked: Asked, stable: Sequence[Reading], canary: Sequence[Reading]) -> str:
-    """Return why nothing can be said of a page; an empty text when something can."""
+def _silent(stable: Sequence[Reading], canary: Sequence[Reading]) -> str:
+    """Return why there is nothing to compare now, though there should be; an empty text when there is."""
     if not stable or not canary:
         return "it was not asked for in the time"
+    too_large = any(one.status == "too large" for one in stable)
+    if sum(one.fails for one in stable) * 2 > len(stable) and not too_large:
+        return f"stable itself fails: {status_words(stable)}"
+    return ""
+
+
+def _incomparable(asked: Asked, stable: Sequence[Reading]) -> str:
+    """Return why a page can never be compared; an empty text when it can."""
     usual, said = usual_group(stable), status_words(stable)
     statuses = {one.status for one in stable if one.group == usual}
     reasons = {
         "answers are longer than what is compared": any(
             answer.problem == "too large" for answer in (*asked.stable, *asked.canary)
         ),
-        f"stable itself fails: {said}": sum(one.fails for one in stable) * 2 > len(stable),
         "stable does not have this page: 404": statuses == {"404"},
         "stable refuses so many requests: 429": "429" in statuses,
         f"stable refuses the declared token: {said}": asked.authenticated and statuses <= {"401", "403"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dawsos.platforms.exposition import total
 from dawsos.platforms.local.admin import Admin, counters_of
 from dawsos.platforms.local.resources import Deaths, used
 from dawsos.platforms.local.state import read_desired, read_roles, read_status
+from dawsos.platforms.local.tries import Settled
 from dawsos.platforms.readings import NOTHING, Reading, difference, restarted
 
 
@@ -30,6 +32,7 @@ class EnvoyTelemetry:
         self._before: dict[str, Reading] | None = None
         self._counts_tries: bool | None = None
         self._counters_before: dict[str, float] = {}
+        self._settled: defaultdict[str, Settled] = defaultdict(Settled)
         self._deaths = Deaths()
         self._since = time.time()
         self._last = time.monotonic()
@@ -61,7 +64,7 @@ class EnvoyTelemetry:
         if before is None or any(restarted(before.get(name, NOTHING), after[name]) for name in clusters):
             self._counts_tries = None
             return base
-        parts = {name: difference(before.get(name, NOTHING), after[name]) for name in clusters}
+        parts = {name: self._between(name, before.get(name, NOTHING), after[name]) for name in clusters}
         nothing = Counts()
         return replace(
             base,
@@ -69,6 +72,10 @@ class EnvoyTelemetry:
             stable=parts.get(roles.stable or "", nothing),
             complete=True,
         )
+
+    def _between(self, deployment: str, before: Reading, after: Reading) -> Counts:
+        found = difference(before, after)
+        return self._settled[deployment].counts(before, after, found) if self._counts_tries else found
 
     async def _readings(self, deployments: list[str]) -> dict[str, Reading]:
         """Return deployment -> what Envoy has counted of it.  An Envoy that an older version started tells less."""

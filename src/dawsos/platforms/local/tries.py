@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from dawsos.model.rollout import CLASSES, FAULTS, NAMED_CODES
+from dawsos.model.rollout import CLASSES, FAULTS, NAMED_CODES, Counts
 from dawsos.platforms.exposition import Series, buckets, series
 from dawsos.platforms.readings import Reading
 
@@ -196,6 +197,28 @@ def fault_of(flags: str, code: str) -> str:
     if not kinds:
         return ""
     return kinds[0] if code in ("0", "", "-") else "short"
+
+
+class Settled:
+    """Counts a request whose time was up once.
+
+    Envoy tells the try that ended, and that it ended because time was up, by two counters, and its page is not of one moment: a
+    sample may have the timeout and the next one the try.  The first counts a request for the error; the second must not again.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = 0
+
+    def counts(self, before: Reading, after: Reading, found: Counts) -> Counts:
+        """Return ``found``, the difference of the two readings, without a request that an earlier sample has."""
+        ended = round(after.received - before.received)
+        self._ahead += found.requests - ended
+        answered = sum(found.codes.get(each, 0) for each in CLASSES)
+        broken = sum(number for kind, number in found.faults.items() if kind not in ("short", "timeout"))
+        silent = ended - answered - broken - found.faults.get("timeout", 0)
+        twice = max(0, min(self._ahead, silent, found.requests - found.errors))
+        self._ahead -= twice
+        return replace(found, requests=found.requests - twice)
 
 
 def _waiting(mine: list[Series]) -> tuple[tuple[float, int], ...]:
