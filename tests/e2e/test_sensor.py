@@ -331,6 +331,34 @@ def test_an_answer_that_does_not_come_in_time_is_an_error(stand: Stand) -> None:
     assert (watch.canary.requests, watch.canary.errors, faults(watch.canary)) == (32, 32, {"timeout": 32})
 
 
+def test_what_the_proxy_has_no_place_for_is_an_error(stand: Stand) -> None:
+    """Envoy has a place for one request under way and one that waits; what comes then it answers itself."""
+    usual = envoy_config.clusters(read_desired(stand.platform.folder).deployments, stand.platform.roles())
+    few = {"thresholds": [{"max_connections": 1, "max_pending_requests": 1, "max_requests": 1}]}
+    narrow = [{**each, "circuit_breakers": few} if each["name"] == "d1" else each for each in usual]
+
+    async def crowd() -> tuple[Seen, Watch]:
+        async with watching(stand) as watch:
+            first = asyncio.create_task(stand.client.send("GET", "/hang", 1, at_once=1))
+            await watch.until(lambda: watch.last.canary.under_way == 1)
+            seen = await stand.client.send("POST", "/200", FEW)
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            await watch.until(lambda: watch.last.canary.under_way == 0 and watch.canary.requests > FEW)
+            await watch.look()
+        return seen, watch
+
+    seen, watch = asyncio.run(_altered(stand, "clusters.json", usual, narrow, crowd()))
+    # Each of Envoy's threads may make one connection, whatever the limit; an answer tells who where a replica was chosen already.
+    refused = seen.answers["", 503] + seen.answers["d1", 503]
+    assert refused == FEW - seen.answers["d1", 200] > FEW / 2
+    # The one that hung was given up by its client: a request, and no error, unless its time was up before on a busy machine.
+    late = faults(watch.canary).get("timeout", 0)
+    assert late <= 1
+    assert (watch.canary.requests, watch.canary.errors - late) == (FEW + 1, refused)
+    assert (faults(watch.canary)["overflow"], watch.stable.requests) == (refused, 0)
+
+
 def test_a_canary_that_takes_no_connection_is_refused_once_for_each_request(stand: Stand) -> None:
     async def deafen() -> tuple[Seen, Watch]:
         await stand.client.send("GET", "/deaf", 1, at_once=1)
