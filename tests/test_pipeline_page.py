@@ -12,7 +12,7 @@ from dawsos.config.load import load_pipeline
 from dawsos.model.environment import EnvironmentSettings, StandIn
 from dawsos.model.exports import AlertsOptions, CiEnvironment, Exports, GithubActionsOptions, GitlabCiOptions
 from dawsos.model.observability import AlertServer, MetricsServer, Observability, TraceServer
-from dawsos.model.pipeline import Approval, Pipeline, Profile, Service, Signing, Slo, Stage, Step, Worker
+from dawsos.model.pipeline import Approval, Pipeline, Profile, Signing, Slo, Stage, Step, Toolchain
 from dawsos.model.policy import (
     AllowedDifference,
     Compare,
@@ -24,6 +24,7 @@ from dawsos.model.policy import (
     RolloutSettings,
     WarmUp,
 )
+from dawsos.model.service import Build, Service, Worker
 from dawsos.runs.project import gate_options
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "pipeline-yaml.md").read_text()
@@ -52,6 +53,7 @@ def keys(text: str) -> set[str]:
     ("section", "model"),
     [
         ("Top level", Pipeline), ("`slo`", Slo), ("`stages`", Stage), ("`stages`", Step), ("`stages`", Approval),
+        ("`toolchains`", Toolchain), ("`service`", Build),
         ("`service`", Service), ("`service`", Worker), ("`environments`", EnvironmentSettings),
         ("`observability`", Observability), ("`observability`", MetricsServer), ("`observability`", TraceServer),
         ("`observability`", AlertServer), ("`stand_ins`", StandIn),
@@ -68,7 +70,8 @@ def test_every_key_is_on_the_page(section: str, model: type[BaseModel]) -> None:
 
 def test_what_a_table_calls_a_key_is_one() -> None:
     tables: dict[str, type[BaseModel]] = {
-        "Top level": Pipeline, "`slo`": Slo, "`stages`": Stage, "`service`": Service, "`environments`": EnvironmentSettings,
+        "Top level": Pipeline, "`slo`": Slo, "`toolchains`": Toolchain, "`stages`": Stage, "`service`": Service,
+        "`environments`": EnvironmentSettings,
         "`observability`": Observability,
         "`stand_ins`": StandIn, "`signing`": Signing, "`rollout`": RolloutSettings,
         "`rollout.compare`": Compare, "`profiles`": Profile,

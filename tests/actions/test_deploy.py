@@ -13,12 +13,15 @@ from dawsos.actions import deploy as deploying
 from dawsos.actions.deploy import deploy_release
 from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
+from dawsos.model.service import Service
 from dawsos.model.status import StageState
 from dawsos.platforms.contract import DeploymentStatus, EnvironmentStatus, Roles
 from dawsos.releases import bundle as releases
 from dawsos.runs.recorder import Session
 from support.paper import URL, Paper
 from support.world import COMMIT
+
+SERVICE = Service(project=".", requirements="r", command="c")
 
 
 @pytest.fixture
@@ -94,7 +97,7 @@ def test_health_counts_replicas_and_names_workers_that_are_not_ready(
     monkeypatch.setattr(asyncio, "sleep", at_once)
     seen = DeploymentStatus("d1", "r", 2, 1, ("d1.queue",), 3, crash_looping=True)
     status = EnvironmentStatus("production", True, URL, deployments={"d1": seen})
-    told = asyncio.run(deploying.health_of(status, "d1", "/health", COMMIT))
+    told = asyncio.run(deploying.health_of(status, "d1", SERVICE, COMMIT))
     assert (told["status_code"], told["replicas"], told["ready"]) == (200, 2, 1)
     assert (told["workers_not_ready"], told["restarts"], told["crash_looping"]) == (["d1.queue"], 3, True)
 

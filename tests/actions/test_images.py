@@ -15,8 +15,8 @@ from dawsos.adapters.process import ProcessRunner
 from dawsos.engine.contract import StageAttempt
 from dawsos.errors import InfrastructureError
 from dawsos.model.cluster import Delivery
-from dawsos.model.pipeline import Image
 from dawsos.model.release import Release
+from dawsos.model.service import Image
 from support.world import world
 
 

@@ -18,8 +18,8 @@ from dawsos.errors import BadInput, ReleaseFailed
 from dawsos.gates.rollout import EVIDENCE
 from dawsos.model.cluster import Delivery
 from dawsos.model.exports import Exports, FlaggerOptions, GatewayName
-from dawsos.model.pipeline import Job, Worker
 from dawsos.model.release import Release
+from dawsos.model.service import Job, Worker
 from dawsos.reporting.html_canary import canary_view
 from dawsos.rollout.controller import Finished
 from dawsos.runs.recorder import Session

@@ -11,7 +11,7 @@ import pytest
 from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import Masker
-from dawsos.model.pipeline import Image, Service
+from dawsos.model.service import Image, Service
 from dawsos.releases.builders import BUILDERS
 from dawsos.releases.builders.common import BuildTools
 

@@ -18,9 +18,9 @@ from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import Masker
 from dawsos.model.environment import EnvironmentSettings
 from dawsos.model.events import AnswersCompared
-from dawsos.model.pipeline import Service
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.release import Release
+from dawsos.model.service import Service
 from dawsos.model.status import Cause
 from dawsos.platforms.contract import EnvironmentSpec, PlatformHost
 from dawsos.platforms.local.platform import LocalPlatform
@@ -118,7 +118,7 @@ Server((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
 SERVICE = Service.model_validate(
     {
         "project": ".", "requirements": "requirements.txt", "command": "python -m tiny_shop", "ready": "/ready",
-        "ready_within": "60s", "stop_grace": "1s",
+        "ready_within": "60s", "stop_grace": "1s", "health": "/ready", "healthy": "any", "version": "none",
     }
 )  # fmt: skip
 SETTINGS = EnvironmentSettings(replicas=2)

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from config.test_load import SMALL, load
 from dawsos.errors import BadInput
-from dawsos.model.pipeline import Approval, Pipeline, Profile, Retry, RolloutStage, Signing, Stage, Step, Worker
+from dawsos.model.pipeline import Approval, Pipeline, Profile, Retry, RolloutStage, Signing, Stage, Step
 from dawsos.model.policy import RolloutPolicy
+from dawsos.model.service import Worker
 from dawsos.planning.fingerprint import matches
 from gates.samples import gate
 

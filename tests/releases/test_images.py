@@ -11,8 +11,8 @@ from adapters.layers import layer, layout
 from dawsos.adapters import oci
 from dawsos.adapters.git import Commit
 from dawsos.errors import InfrastructureError
-from dawsos.model.pipeline import Image
 from dawsos.model.process import NOT_FOUND, Command, CommandOutcome
+from dawsos.model.service import Image
 from dawsos.releases.builders.common import BuildTools, ImageBuild
 from dawsos.releases.images import build, choose, kept
 from support.images import altered, kept_image

@@ -12,9 +12,10 @@ from dawsos.adapters.cache import StageCache
 from dawsos.adapters.digests import tree_digests
 from dawsos.adapters.files import write_json
 from dawsos.model.environment import EnvironmentSettings
-from dawsos.model.pipeline import Image, Pipeline
+from dawsos.model.pipeline import Pipeline
 from dawsos.model.plan import Action, Plan
 from dawsos.model.run import StageRecord
+from dawsos.model.service import Image
 from dawsos.model.status import StageState
 from dawsos.model.verdicts import GateVerdict
 from dawsos.planning.plan import PlanOptions

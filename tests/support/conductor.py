@@ -23,10 +23,10 @@ from dawsos.adapters.redactor import Masker
 from dawsos.model.environment import EnvironmentSettings
 from dawsos.model.events import Event, Fact
 from dawsos.model.fold import fold
-from dawsos.model.pipeline import Service
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.release import BuiltImage, Release
 from dawsos.model.run import Run
+from dawsos.model.service import Service
 from dawsos.platforms.contract import EnvironmentSpec, PlatformHost
 from dawsos.platforms.kubernetes.platform import KubernetesPlatform
 from dawsos.rollout.lifecycle import RolloutContext, begin, conduct
@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVICE = Service.model_validate(
     {
         "project": ".", "requirements": "requirements.txt", "command": "python -m tiny_service", "health": "/health",
+        "healthy": "any", "version": "none",
         "ready": "/ready", "ready_within": "60s", "stop_grace": "3s",
     }
 )  # fmt: skip

@@ -8,6 +8,7 @@ the same environment, as after a crash.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -56,6 +57,12 @@ def commits(release: Release, _request: str, _headers: Mapping[str, str]) -> Res
     return Response(200, {"content-type": "text/plain"}, release.commit.encode())
 
 
+def says_so(release: Release, request: str, _headers: Mapping[str, str]) -> Response:
+    """Answer the page of health as DawsOS does, and that of metrics with a counter."""
+    said = {"status": "healthy", "version": release.commit} if request == "GET /health" else {"http_requests_total": 1}
+    return Response(200, {"content-type": "application/json"}, json.dumps(said).encode())
+
+
 @dataclass
 class Kept:
     """A deployment as the environment keeps it; ``running`` is False after ``down``, ``crashes`` are those of every process."""
@@ -73,7 +80,7 @@ class MemoryEnvironment:
 
     ``broken`` names deployments whose processes never become ready (``*`` for all), ``script`` says what a sample sees,
     ``weights`` what the proxy was told, in order; ``requests`` counts what each deployment answered.  ``pages`` is what replicas
-    answer that are asked themselves, ``asked`` counts those requests by deployment.
+    answer that are asked themselves, ``asked`` counts those requests by deployment; ``own_pages`` is what they say of themselves.
     """
 
     up: bool = False
@@ -98,6 +105,7 @@ class MemoryEnvironment:
     requests: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     pages: Pages = commits
+    own_pages: Pages = says_so
     asked: Counter[str] = field(default_factory=Counter)
     turn: int = 0
     unconfirmed: int = 0
@@ -350,10 +358,11 @@ class MemoryReplica:
     async def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, within: float
     ) -> Response:
-        self.environment.asked[self.deployment] += 1
         release = self.environment.deployments[self.deployment].release
+        own = path in ("/health", "/metrics")
+        self.environment.asked[self.deployment] += not own
         await asyncio.sleep(0)
-        found = self.environment.pages(release, f"{method} {path}", headers)
+        found = (self.environment.own_pages if own else self.environment.pages)(release, f"{method} {path}", headers)
         if found is None:
             raise HttpError("disconnected")
         return found if method != "HEAD" else replace(found, body=b"")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dawsos.adapters.kubernetes import ApiError, Object, Objects
-from dawsos.model.pipeline import Service
+from dawsos.model.service import Service
 from dawsos.platforms.kubernetes.names import (
     BACKEND,
     COMMIT,

@@ -11,7 +11,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from dawsos.adapters import toolchain
+from dawsos.adapters import programs, toolchain
 from dawsos.adapters.files import write_text
 from dawsos.adapters.secret_variables import secrets_in
 from dawsos.engine.contract import StageAttempt, StageOutcome
@@ -28,10 +28,12 @@ async def prepare(context: RunContext, attempt: StageAttempt) -> None:
         await toolchain_of(context, attempt.stage.toolchain)
 
 
-async def toolchain_of(context: RunContext, name: str) -> Path:
-    """Return the virtual environment of a toolchain; makes it when it is missing."""
-    requirements = context.root / context.pipeline.toolchains[name].requirements
-    return await toolchain.ensure(requirements, context.tools.project.toolchains, context.runner())
+async def toolchain_of(context: RunContext, name: str) -> Path | None:
+    """Return the virtual environment of a toolchain, None for one without; makes it when it is missing."""
+    requirements = context.pipeline.toolchains[name].requirements
+    if requirements is None:
+        return None
+    return await toolchain.ensure(context.root / requirements, context.tools.project.toolchains, context.runner())
 
 
 async def step_environment(context: RunContext, stage: Stage) -> dict[str, str]:
@@ -44,9 +46,12 @@ async def step_environment(context: RunContext, stage: Stage) -> dict[str, str]:
     if needs_release(context.pipeline, stage) and context.session.state.release:
         env["RELEASE"] = str(context.tools.project.releases / context.session.state.release)
     if stage.toolchain is not None:
+        folders = programs.folders(context.pipeline.toolchains[stage.toolchain].programs, os.environ)
+        env["PATH"] = ":".join((*folders, env["PATH"]))
         venv = await toolchain_of(context, stage.toolchain)
-        env["PATH"] = f"{venv / 'bin'}:{env['PATH']}"
-        env["VIRTUAL_ENV"] = str(venv)
+        if venv is not None:
+            env["PATH"] = f"{venv / 'bin'}:{env['PATH']}"
+            env["VIRTUAL_ENV"] = str(venv)
     if stage.environment is not None:
         from dawsos.actions.environments import open_environment
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from dawsos.engine.contract import StageAttempt, StageOutcome
 from dawsos.errors import ReleaseFailed
 from dawsos.model.events import Deployed
 from dawsos.model.names import deployment_id
+from dawsos.model.service import Service
 from dawsos.model.status import StageState
 from dawsos.platforms.commands import ServiceCommands
 from dawsos.platforms.contract import EnvironmentStatus
+from dawsos.platforms.pages import pages_of
 from dawsos.runs.context import RunContext
 
 _SETTLED = "it serves already, deployed with the same settings: nothing to do"
@@ -69,7 +71,7 @@ async def deploy_release(context: RunContext, attempt: StageAttempt) -> StageOut
     status = await platform.status()
     replicas = status.deployments[deployment].replicas
     session.record(Deployed(name, release.digest, deployment, status.url, replicas), attempt.stage.id)
-    health = await health_of(status, deployment, service.health, release.commit)
+    health = await health_of(status, deployment, service, release.commit)
     write_json(attempt.artifacts / "health.json", health)
     return StageOutcome(StageState.PASSED)
 
@@ -110,20 +112,25 @@ class _Steps:
         self.keep(step_record(name, "ok", 0, self._log))
 
 
-async def health_of(status: EnvironmentStatus, deployment: str, page: str, commit: str) -> dict[str, Any]:
+async def health_of(status: EnvironmentStatus, deployment: str, service: Service, commit: str) -> dict[str, Any]:
     """Ask the environment for its health page (for up to ten seconds until it answers); return the evidence."""
-    answer: dict[str, Any] = {}
+
+    async def ask(page: str) -> Mapping[str, Any]:
+        return await get(status.url + page)
+
     for _ in range(_TRIES):
-        answer = await get(status.url + page)
-        if answer["status_code"] == 200:
+        said = await pages_of(service, ask)
+        if said.health["status_code"] == 200:
             break
         await asyncio.sleep(_PAUSE)
     seen = status.deployments[deployment]
     return {
-        "url": answer["url"],
-        "status_code": answer["status_code"],
-        "error": answer["error"],
-        "body": answer["body"],
+        "url": said.health["url"],
+        "status_code": said.health["status_code"],
+        "error": said.health["error"],
+        "body": said.health["body"],
+        "expected_status": service.healthy,
+        "version": said.version,
         "expected_version": commit,
         "replicas": seen.replicas,
         "ready": seen.ready_replicas,

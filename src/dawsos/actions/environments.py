@@ -94,7 +94,7 @@ def _stand_ins(
             name,
             one.command,
             folder / one.source,
-            folder / pipeline.toolchains[one.toolchain].requirements,
+            folder / str(pipeline.toolchains[one.toolchain].requirements),
             tools.project.toolchains,
             one.ports,
             one.ready,

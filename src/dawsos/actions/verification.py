@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dawsos.actions import passed
 from dawsos.actions.serving import stable_of
@@ -16,10 +17,11 @@ from dawsos.exporters.alerts_service import service_rules
 from dawsos.exporters.registry import EXPORTERS
 from dawsos.model.events import CheckResult
 from dawsos.model.observability import Observability
-from dawsos.model.pipeline import Pipeline, Service
+from dawsos.model.pipeline import Pipeline
 from dawsos.observability.asking import Question, Serving
 from dawsos.observability.checks import observe
 from dawsos.platforms.commands import ServiceCommands
+from dawsos.platforms.pages import compared, health_check, metrics_check, pages_of, version_check
 from dawsos.ports import Clock
 from dawsos.runs.project import Tools
 
@@ -39,17 +41,20 @@ async def verify_deployment(
     stable = await stable_of(tools, pipeline, named)
     release, commands = stable.release, stable.commands
     logs.mkdir(parents=True, exist_ok=True)
-    health = await get(stable.url + service.health)
-    body = health["body"] if isinstance(health["body"], dict) else {}
+
+    async def ask(page: str) -> Mapping[str, Any]:
+        return await get(stable.url + page)
+
+    said = await pages_of(service, ask)
     found = [
-        _check("health", f"{health['status_code']} {body.get('status', health['error'])}", "200 healthy"),
-        _check("version", str(body.get("version", "")), release.commit),
-        await _metrics(service, stable.url),
+        health_check(service, said),
+        version_check(service, said, release.commit),
+        await metrics_check(service, ask),
     ]
     # The service's own checks may wait for work in progress, after which the latest page is no longer stale.
     for job in service.verify:
         outcome = await commands.run(job.run, logs / f"{job.name}.log", job.env)
-        found.append(_check(job.name, f"exit {outcome.exit_code}", "exit 0"))
+        found.append(compared(job.name, f"exit {outcome.exit_code}", "exit 0"))
     if service.latest:
         found.append(await _latest(tools.clock, commands, stable.url, service.latest, logs))
     role = f"{pipeline.service_name}-stable"
@@ -102,21 +107,6 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _check(name: str, measured: str, limit: str) -> CheckResult:
-    return CheckResult(name, "pass" if measured == limit else "fail", measured, limit)
-
-
-# The usual name of a service's counter of requests: a page that has it is a metrics page, and of a service that counts.
-_COUNTER = "http_requests_total"
-
-
-async def _metrics(service: Service, url: str) -> CheckResult:
-    answer = await get(url + service.metrics)
-    there = answer["status_code"] == 200
-    seen = _COUNTER if _COUNTER in str(answer["body"]) else f"200 without {_COUNTER}"
-    return _check("metrics", seen if there else f"status {answer['status_code']}", _COUNTER)
-
-
 # A service that is making its newest data serves the last good one as stale meanwhile: DawsOS, for seconds after midnight.
 _STALE_SECONDS = 60.0
 
@@ -132,4 +122,4 @@ async def _latest(clock: Clock, commands: ServiceCommands, url: str, path: str, 
         if not stale or clock.monotonic() >= deadline:
             break
         await clock.sleep(1)
-    return _check(path, f"{answer['status_code']}{' stale' if stale else ''}", "200")
+    return compared(path, f"{answer['status_code']}{' stale' if stale else ''}", "200")

@@ -13,7 +13,7 @@ import json
 import secrets
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -182,10 +182,15 @@ def _must_be_allowed(member: tarfile.TarInfo, total: int, files: int, limits: Li
         raise _Refused(f"it holds more than is unpacked here ({files} files, {total} bytes and more)")
 
 
-def regular_files(folder: Path) -> Iterable[tuple[str, Path]]:
-    """Yield (relative path, path) of each file below ``folder``; raises ValueError for a link or a device, which are not packed."""
+def regular_files(folder: Path, links: Container[str] = ()) -> Iterable[tuple[str, Path]]:
+    """Yield (relative path, path) of each file below ``folder``; ``links`` are left out.
+
+    Raises ValueError for another link or a device, which are not packed.
+    """
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
+        if path.is_symlink() and name in links:
+            continue
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise ValueError(f"{name} is no regular file")
         if path.is_file():

@@ -183,6 +183,19 @@ def tracked_files(root: Path) -> list[Path]:
     return [path for path in paths if path.is_file() and not path.is_symlink()]
 
 
+def source_files(folder: Path, *, committed: bool) -> Iterator[str]:
+    """Yield the files and links below ``folder``, from it, that git tracks, those of submodules too; unless ``committed`` also those
+    that git would track.
+    """
+    kinds = ("--cached",) if committed else ("--cached", "--others", "--exclude-standard")
+    for name in sorted({*call(folder, *_OWN_IGNORES, "ls-files", "-z", *kinds).split("\0")} - {""}):
+        path = folder / name
+        if path.is_symlink() or path.is_file():
+            yield name
+        elif is_repository(path) and not name.endswith("/"):
+            yield from (f"{name}/{one}" for one in source_files(path, committed=committed))
+
+
 def submodules(root: Path, sha: str) -> dict[str, str]:
     """Return path -> commit of every submodule of commit ``sha``, from the top of the repository."""
     found = call(root, "ls-tree", "-r", "-z", "--full-tree", sha).split("\0")

@@ -32,11 +32,14 @@ def plan(*, stages: tuple[str, ...], of_ship: bool, explain: bool, profile: str,
             }
             for one in made.stages
         ]
-        print_json({"stages": rows})
+        print_json({"stages": rows, "remarks": made.remarks})
         return
     from dawsos.cli import console, tables
 
-    console.make_console().print(tables.plan_table(made, explain))
+    shown = console.make_console()
+    shown.print(tables.plan_table(made, explain))
+    for remark in made.remarks:
+        console.say(shown, f"remark   {remark}")
 
 
 def status(*, as_json: bool) -> None:

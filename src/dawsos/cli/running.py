@@ -37,7 +37,7 @@ def ship(  # noqa: PLR0913 - one for each option
     from dawsos.verbs.ship import ship as verb
 
     ended = verb(
-        here(), Options(profile, approve_as, reason, no_cache, hotfix, stages, in_cluster=in_cluster), make_reporters
+        here(), Options(profile, approve_as, reason, no_cache, hotfix, stages, in_cluster=in_cluster), _telling_first
     )
     if not wait or ended.job is None:
         return _end(ended)
@@ -81,6 +81,16 @@ def drill(*, fault: str, profile: str) -> int:
     from dawsos.verbs.drill import drill as verb
 
     return _end(verb(here(), fault, profile, make_reporters))
+
+
+def _telling_first(pipeline: Pipeline, stages: Sequence[Stage]) -> tuple[Reporter, ...]:
+    """Say what this ship leaves open, before anything of it runs."""
+    from dawsos.config.remarks import remarks
+
+    console = make_console()
+    for remark in remarks(pipeline, stages):
+        say(console, f"remark   {remark}")
+    return make_reporters(pipeline, stages)
 
 
 def make_reporters(pipeline: Pipeline, stages: Sequence[Stage]) -> tuple[Reporter, ...]:

@@ -16,14 +16,14 @@ def must_have_files(pipeline: Pipeline, stages: Sequence[Stage], root: Path, whe
     """
     problems = []
     for place, name, is_folder in dict.fromkeys(_named(pipeline, stages)):
-        if not ((root / name).is_dir() if is_folder else (root / name).is_file()):
+        if name is not None and not ((root / name).is_dir() if is_folder else (root / name).is_file()):
             problems.append(f"pipeline.yaml: {place}: there is no {'folder' if is_folder else 'file'} {name}{where}")
     if problems:
         raise BadInput("\n".join(problems), fix="correct the path, or commit what is missing")
 
 
-def _named(pipeline: Pipeline, stages: Sequence[Stage]) -> Iterator[tuple[str, str, bool]]:
-    """Yield (place in the file, path, whether it is a folder) of everything that is named."""
+def _named(pipeline: Pipeline, stages: Sequence[Stage]) -> Iterator[tuple[str, str | None, bool]]:
+    """Yield (place in the file, path, whether it is a folder) of everything that may be named; None for what is not."""
     for stage in stages:
         if stage.toolchain is not None:
             yield f"toolchains.{stage.toolchain}.requirements", pipeline.toolchains[stage.toolchain].requirements, False

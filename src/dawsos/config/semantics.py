@@ -27,6 +27,7 @@ def semantic_problems(pipeline: Pipeline) -> list[tuple[Place, str]]:
         *_variables(pipeline),
         *_observability(pipeline),
         *_service(pipeline),
+        *_packages(pipeline),
         *_profiles(pipeline),
         *_allowed(pipeline),
         *_private(pipeline),
@@ -73,6 +74,19 @@ def _stages(pipeline: Pipeline) -> list[tuple[Place, str]]:
             message = f"unknown toolchain {stage.toolchain!r}{did_you_mean(stage.toolchain, pipeline.toolchains)}"
             problems.append((("stages", number, "toolchain"), message))
     return problems or _cycle(pipeline)
+
+
+def _packages(pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
+    """Find where Python packages are needed, and a toolchain has programs only."""
+    with_packages = [name for name, one in pipeline.toolchains.items() if one.requirements is not None]
+    without = bool(pipeline.toolchains) and not with_packages
+    for number, stage in enumerate(pipeline.stages):
+        if stage.uses == "release" and pipeline.service.requirements is not None and without:
+            message = "service.requirements are installed by a toolchain, and none has requirements itself"
+            yield ("stages", number, "uses"), message
+    for name, one in pipeline.stand_ins.items():
+        if one.toolchain in pipeline.toolchains and one.toolchain not in with_packages:
+            yield ("stand_ins", name, "toolchain"), f"the toolchain {one.toolchain!r} has no requirements, so no Python"
 
 
 def _environments(pipeline: Pipeline) -> list[tuple[Place, str]]:

@@ -212,7 +212,7 @@ def locks(pipeline: Pipeline, options: CiOptions) -> tuple[str, ...]:
     """Return the files that decide what toolchains and tool hold."""
     own = ("requirements/tool.txt",) if options.command != "dawsos" else ()
     given = (options.requirements,) if options.requirements else ()
-    toolchains = (toolchain.requirements for toolchain in pipeline.toolchains.values())
+    toolchains = (one.requirements for one in pipeline.toolchains.values() if one.requirements is not None)
     return tuple(dict.fromkeys((*toolchains, *given, *own))) or ("pipeline.yaml",)
 
 

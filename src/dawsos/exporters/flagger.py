@@ -222,7 +222,7 @@ class _Canary:
             "",
             f"Needed: the Deployment {self.name} in {self.namespace}, whose replicas answer on port {options.target_port},",
             "and whose selector has the label app, name or app.kubernetes.io/name;",
-            f"Prometheus at {options.prometheus}, which reads {self.service.metrics} of each replica every 15 s or more often,",
+            f"Prometheus at {options.prometheus}, which reads {self.service.metrics_page} of each replica every 15 s or more often,",
             "and gives each series the labels namespace and pod.",
             "The checks read these metrics. Where one is missing, its check fails, and the canary is rolled back:",
             *built_in,

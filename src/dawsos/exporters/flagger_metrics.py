@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from dawsos.exporters.alerts_rule import quoted
 from dawsos.model.exports import FlaggerOptions
-from dawsos.model.pipeline import Service
 from dawsos.model.policy import RolloutPolicy
+from dawsos.model.service import Service
 
 SHORTEST_INTERVAL = 10.0
 _WINDOW = 60.0
@@ -118,7 +118,7 @@ def _without_probes(service: Service, options: FlaggerOptions) -> str:
     """
     if options.route_label is None:
         return ""
-    pages = quoted("|".join(re.escape(page) for page in sorted({service.health, service.ready, service.metrics})))
+    pages = quoted("|".join(re.escape(page) for page in sorted({service.health, service.ready, service.metrics_page})))
     return "".join(f",{prefix}{options.route_label}!~{pages}" for prefix in ("", "exported_"))
 
 

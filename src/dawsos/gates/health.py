@@ -12,16 +12,17 @@ from dawsos.model.json import JsonObject
 from dawsos.model.pipeline import GateOptions
 
 EVIDENCE = "health.json"
+ANY = "any"
 
 
 class Options(GateOptions):
-    """The health page answers 200 with ``expect_status`` and the commit of the release.
+    """The health page answers 200 with the status ``service.healthy``, and the release names its commit (``service.version``).
 
-    At least ``replicas`` replicas and all workers are ready, and no replica is in a crash loop.  ``version: any`` is for a
-    service whose health page does not name its commit.
+    At least ``replicas`` replicas and all workers are ready, and no replica is in a crash loop.  ``expect_status`` asks this stage for
+    another status, ``any`` for none; ``version: any`` does not ask for the commit.
     """
 
-    expect_status: str = "healthy"
+    expect_status: str | None = None
     replicas: int = Field(default=1, ge=1)
     version: Literal["commit", "any"] = "commit"
 
@@ -36,8 +37,14 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
     # A page that answers no JSON object has neither status nor version.
     body = answer if isinstance(answer, dict) else {}
     ready = get_number(EVIDENCE, facts, "ready")
+    wanted = options.expect_status or _text(facts, "expected_status", "healthy")
+    # Evidence of an older version has the version in the health page only; None says that the service names none.
+    named = facts["version"] if "version" in facts else body.get("version")
     expected = get_text(EVIDENCE, facts, "expected_version") if options.version == "commit" else ""
-    problems = _answer(options, facts, body, expected)
+    unchecked = bool(expected) and "version" in facts and named is None
+    problems = _answer(facts, body, wanted)
+    if status == 200 and expected and not unchecked and named != expected:
+        problems.append(f"version is {named!r}, the release is {expected[:12]}")
     if ready < options.replicas:
         problems.append(f"{ready:.0f} of {options.replicas} replicas are ready")
     if late := texts(f"{EVIDENCE}: workers_not_ready", get(EVIDENCE, facts, "workers_not_ready")):
@@ -47,27 +54,30 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
         raise Malformed(f"{EVIDENCE}: crash_looping is {looping!r}, not true or false")
     if looping:
         problems.append(f"a replica is in a crash loop ({facts.get('restarts', '?')} restarts)")
-    version = str(body.get("version", "-"))[:12]
+    version = "not checked" if unchecked else str("-" if named is None else named)[:12]
+    limit = "not checked" if unchecked else expected[:12] or "any"
     return Measurement(
         "fail" if problems else "pass",
         f"{status} {body.get('status', '-')}, version {version}, {ready:.0f} ready",
-        f"200 {options.expect_status}, version {expected[:12] or 'any'}, {options.replicas} ready",
-        message=problems[0] if problems else "healthy",
+        f"200{'' if wanted == ANY else f' {wanted}'}, version {limit}, {options.replicas} ready",
+        message=problems[0] if problems else "healthy; service.version is none" if unchecked else "healthy",
         evidence=(EVIDENCE,),
         findings=tuple(problems),
+        unchecked=unchecked,
     )
 
 
-def _answer(options: Options, facts: JsonObject, body: JsonObject, expected: str) -> list[str]:
+def _text(facts: JsonObject, key: str, default: str) -> str:
+    return get_text(EVIDENCE, facts, key) if key in facts else default
+
+
+def _answer(facts: JsonObject, body: JsonObject, wanted: str) -> list[str]:
     if facts["status_code"] != 200:
         # Status and version of a page that fails are not worth a line of their own.
         return [f"{facts.get('url')} answered {facts['status_code']} {facts.get('error') or ''}".rstrip()]
-    problems = []
-    if body.get("status") != options.expect_status:
-        problems.append(f"status is {body.get('status')!r}, not {options.expect_status!r}")
-    if expected and body.get("version") != expected:
-        problems.append(f"version is {body.get('version')!r}, the release is {expected[:12]}")
-    return problems
+    if wanted != ANY and body.get("status") != wanted:
+        return [f"status is {body.get('status')!r}, not {wanted!r}"]
+    return []
 
 
 GATE = GateKind(Options, files, evaluate)

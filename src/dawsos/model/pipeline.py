@@ -8,17 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, InstanceOf, SerializeAsAny, model_validator
 
 from dawsos.errors import BadInput
-from dawsos.model.environment import (
-    EnvironmentChanges,
-    EnvironmentSettings,
-    Identifier,
-    PortName,
-    ServiceName,
-    StandIn,
-)
+from dawsos.model.environment import EnvironmentChanges, EnvironmentSettings, Identifier, ServiceName, StandIn
 from dawsos.model.exports import Exports
 from dawsos.model.policy import Compare, Load, RolloutPolicy, RolloutSettings, Strict, WarmUp
 from dawsos.model.rollout import JudgeName
+from dawsos.model.service import Service
 from dawsos.model.units import Duration, PositiveDuration, Share
 from dawsos.model.verdicts import GateKindName
 
@@ -41,10 +35,25 @@ class Slo(Strict):
     cold_p95: PositiveDuration
 
 
-class Toolchain(Strict):
-    """A Python environment for steps, made from a hash-locked requirements file."""
+ProgramName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,59}$")]
 
-    requirements: str
+
+class Toolchain(Strict):
+    """What steps work with: a Python environment made from a hash-locked requirements file, programs of the machine, or both.
+
+    Programs are looked for on the PATH of whoever starts the tool, before anything runs.
+    """
+
+    requirements: str | None = None
+    programs: tuple[ProgramName, ...] = Field(default=(), description="Programs that the machine must have: node, go.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Toolchain:
+        if self.requirements is None and not self.programs:
+            raise ValueError(
+                "a toolchain has requirements (a hash-locked file of Python packages), or programs of the machine"
+            )
+        return self
 
 
 class Step(Strict):
@@ -145,85 +154,6 @@ class Stage(Strict):
         if not self.gates:
             raise ValueError("a stage needs at least one gate: a stage without an exit criterion proves nothing")
         return self
-
-
-class Job(Strict):
-    """A command of the release, run once in its environment, for example before it receives traffic."""
-
-    name: Identifier
-    run: str
-    env: dict[str, str] = Field(default_factory=dict)
-
-
-class Worker(Strict):
-    """A further process of the release beside the replicas: a queue's worker, a sidecar.
-
-    Each name in ``ports`` becomes a variable with a free port; all processes and commands of the deployment get it, and
-    ``env`` of an environment may use it as ``{NAME}``.  The workers of a release that is only kept warm are stopped, unless
-    ``keep_on_standby`` says that its replicas need them to answer.
-    """
-
-    name: Identifier
-    command: str = Field(min_length=1)
-    replicas: int = Field(default=1, ge=1, le=16)
-    ports: tuple[PortName, ...] = ()
-    ready: str | None = Field(default=None, description="A page on the first port that answers 200 when it can work.")
-    keep_on_standby: bool = False
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Worker:
-        if self.ready is not None and not self.ports:
-            raise ValueError("ready is a page on the first of ports: name one, for example WORKER_PORT")
-        if self.ports and self.replicas > 1:
-            raise ValueError("a worker with ports has one replica: two processes cannot listen on one port")
-        return self
-
-
-class Drill(Strict):
-    """A fault for ``dawsos drill`` that only this service knows: a job of the release run with a broken input."""
-
-    job: Identifier
-    env: dict[str, str]
-
-
-class Image(Strict):
-    """A container image of the release.  ``base`` is pinned by digest, or was made on the machine (``localhost/...``)."""
-
-    name: Identifier
-    dockerfile: str
-    base: str = Field(pattern=r"^(localhost/[a-z0-9./_-]+|[^@\s]+@sha256:[0-9a-f]{64})$")
-
-
-class Service(Strict):
-    """How a release is built and run.
-
-    ``command``, ``migrate``, ``seed`` and ``jobs`` run with the release's own packages; ``{python}`` is its
-    interpreter.  Each process gets ``HOST`` and ``PORT``, and the addresses of the environment's services.
-    """
-
-    project: str
-    requirements: str
-    command: str
-    migrate: str | None = None
-    seed: str | None = Field(default=None, description="Prints JSON; its values become variables for token and tests.")
-    token: str | None = Field(default=None, description="Prints a bearer token for smoke tests and synthetic load.")
-    builder: Literal["auto", "docker", "buildah", "bundle"] = "auto"
-    images: tuple[Image, ...] = Field(default=(), description="Built beside the bundle, where there is a builder.")
-    workers: tuple[Worker, ...] = Field(default=(), description="Further processes that come and go with the release.")
-    jobs: tuple[Job, ...] = ()
-    before_traffic: tuple[Identifier, ...] = Field(default=(), description="Jobs run by a canary before it is judged.")
-    verify: tuple[Job, ...] = ()
-    drills: dict[str, Drill] = Field(default_factory=dict)
-    health: str = "/health"
-    ready: str = "/health/ready"
-    metrics: str = "/metrics"
-    latest: str | None = Field(default=None, description="An authenticated page that must answer after deployment.")
-    secrets: tuple[str, ...] = Field(default=(), description="Generated once per environment, kept with mode 0600.")
-    folders: tuple[str, ...] = Field(
-        default=(), description="Variables that name a folder of the environment, shared by its processes and kept."
-    )
-    ready_within: PositiveDuration = 60.0
-    stop_grace: Duration = 5.0
 
 
 class Profile(Strict):
@@ -352,7 +282,8 @@ class Pipeline(Strict):
                 step.model_copy(update={"duration": duration})
                 for step, duration in zip(self.rollout.ladder, chosen.durations, strict=True)
             )
-        limits = {"error_rate": self.slo.error_rate, "p95": self.slo.warm_p95}
+        limits: dict[str, Any] = {"error_rate": self.slo.error_rate, "p95": self.slo.warm_p95}
+        limits["metrics"] = self.service.metrics_page
         # Each part was checked when the file was read; lint checks what they are together.
         return RolloutPolicy.model_construct(**{**dict(self.rollout), **changes, **limits})
 

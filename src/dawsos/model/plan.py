@@ -63,9 +63,10 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class Plan:
-    """The chosen stages in the order of the file."""
+    """The chosen stages in the order of the file; ``remarks`` are what a ship of them leaves open, a line each."""
 
     stages: tuple[PlannedStage, ...]
+    remarks: tuple[str, ...] = ()
 
     def stage(self, stage_id: str) -> PlannedStage:
         """Return the planned stage; raises KeyError."""

@@ -191,8 +191,9 @@ class RolloutSettings(Strict):
 class RolloutPolicy(RolloutSettings):
     """What a rollout is judged by: the settings, as a profile changes them, with the limits of the SLOs.
 
-    ``error_rate`` is a share of the requests, ``p95`` a latency in seconds.
+    ``error_rate`` is a share of the requests, ``p95`` a latency in seconds, ``metrics`` the page with ``failure_counters``.
     """
 
     error_rate: Share
     p95: PositiveDuration
+    metrics: str = "/metrics"

@@ -24,7 +24,9 @@ class Release:
     """A built release.
 
     ``digest`` is the SHA-256 over its manifest, ``size`` the bytes on disk, ``interpreter`` the Python that runs it on this
-    machine.  ``images`` are those that were built beside it, none where there was no builder.
+    machine.  ``is_folder``: the project's own ``build`` made it, and both texts about Python are empty; ``programs`` are then the
+    folders of this machine with the programs that it needs.  ``images`` are those that were built beside it, none where there was
+    no builder.
     """
 
     digest: str
@@ -34,8 +36,15 @@ class Release:
     python: str
     interpreter: str
     images: tuple[BuiltImage, ...] = ()
+    is_folder: bool = False
+    programs: tuple[str, ...] = ()
 
     @property
     def site(self) -> Path:
-        """The folder of its packages."""
+        """The folder of the packages of a Python release."""
         return self.path / "site"
+
+    @property
+    def app(self) -> Path:
+        """The folder that the project's own ``build`` made."""
+        return self.path / "app"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dawsos.errors import InfrastructureError, ReleaseFailed
-from dawsos.model.pipeline import Job, Service
 from dawsos.model.process import CommandOutcome
+from dawsos.model.service import Job, Service
 from dawsos.platforms.contract import ReleaseCommands
 from dawsos.ports import Redactor
 

@@ -22,8 +22,8 @@ from dawsos.ports import Clock, Redactor, Runner
 if TYPE_CHECKING:  # only named here; the supervisor, which needs the values of this module, starts without pydantic
     from dawsos.adapters.http import Response
     from dawsos.model.environment import EnvironmentSettings
-    from dawsos.model.pipeline import Service
     from dawsos.model.policy import RolloutPolicy
+    from dawsos.model.service import Service
 
 
 @dataclass(frozen=True)

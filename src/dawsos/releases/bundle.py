@@ -1,14 +1,21 @@
-"""Builds a release: the service's wheel and its locked dependencies in one immutable folder, named by its content."""
+"""Keeps releases, each an immutable folder that is named by its content, and builds those of Python packages: the service's wheel
+and its locked dependencies."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import platform
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from dawsos.adapters import programs
 from dawsos.adapters.digests import sha256
+from dawsos.adapters.files import read_json
 from dawsos.adapters.git import Commit
 from dawsos.adapters.scratch import owned_folder
 from dawsos.adapters.toolchain import base_python, python_version, tool_environment
@@ -19,8 +26,11 @@ from dawsos.releases import packages
 from dawsos.releases.layouts import canonical
 from dawsos.releases.packages import tree_manifest
 
+# The folder of a release that holds what a project's own build made.
+FOLDER = "app"
 
-def _digest(manifest: dict[str, object]) -> str:
+
+def _digest(manifest: dict[str, Any]) -> str:
     return sha256(canonical(manifest))
 
 
@@ -38,12 +48,62 @@ def load(folder: Path, digest: str) -> Release:
         raise InfrastructureError(
             f"release {digest[:12]} was altered after it was built", fix=f"remove {path} and ship its commit again"
         )
-    if manifest["python"] != python_version():
-        raise InfrastructureError(
-            f"release {digest[:12]} was built for {manifest['python']}, this is {python_version()}", fix="ship again"
-        )
-    size = sum(file.stat().st_size for file in (path / "site").rglob("*") if file.is_file())
-    return Release(digest, path, manifest["commit"], size, manifest["python"], base_python())
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file() and not file.is_symlink())
+    size -= (path / "release.json").stat().st_size
+    python = manifest.get("python", "")
+    if python:
+        _must_fit(digest, python, python_version())
+    is_folder = manifest.get("kind") == "folder"
+    if is_folder:
+        _must_fit(digest, manifest["platform"], platform_name())
+    needed = programs.folders(manifest["programs"], os.environ) if is_folder else ()
+    interpreter = base_python() if python else ""
+    return Release(digest, path, manifest["commit"], size, python, interpreter, is_folder=is_folder, programs=needed)
+
+
+def _must_fit(digest: str, built_for: str, here: str) -> None:
+    if built_for != here:
+        raise InfrastructureError(f"release {digest[:12]} was built for {built_for}, this is {here}", fix="ship again")
+
+
+def platform_name() -> str:
+    """Return what the files of a folder that was built fit: system and processor."""
+    return f"{sys.platform}-{platform.machine().lower()}"
+
+
+def files_of(folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
+    """Return what ``tree_manifest`` says of the content of a release: its packages, or what a build made and perhaps packages."""
+    if manifest.get("kind") != "folder":
+        return tree_manifest(folder / "site")
+    names = (FOLDER, "site") if manifest.get("python") else (FOLDER,)
+    return {f"{name}/{path}": digest for name in names for path, digest in tree_manifest(folder / name).items()}
+
+
+def known_links(path: Path) -> dict[str, str]:
+    """Return path -> target of each link that the manifest of the release in ``path`` names, paths from the release's folder."""
+    links = (read_json(path / "release.json") or {}).get("links")
+    return {f"{FOLDER}/{name}": str(target) for name, target in links.items()} if isinstance(links, dict) else {}
+
+
+def restore_links(folder: Path, digest: str) -> None:
+    """Make the links of the release ``digest`` below ``folder`` again, which an archive of files does not carry.
+
+    None leads out of the release, or lies outside of what was built.  Whether they are the right ones ``is_whole`` says.
+    """
+    release, root = folder / digest, folder / digest / FOLDER
+    for name, target in known_links(release).items():
+        place = release / name
+        ends = Path(os.path.normpath(place.parent / target))
+        inside = Path(os.path.normpath(place)).is_relative_to(root) and ends.is_relative_to(root)
+        if inside and not place.is_symlink() and place.parent.resolve().is_relative_to(root.resolve()):
+            with contextlib.suppress(OSError):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(target)
+
+
+def links_of(app: Path) -> dict[str, str]:
+    """Return path -> target of each symbolic link below ``app``."""
+    return {path.relative_to(app).as_posix(): os.readlink(path) for path in sorted(app.rglob("*")) if path.is_symlink()}  # noqa: PTH115
 
 
 def is_whole(folder: Path, digest: str) -> bool:
@@ -55,14 +115,14 @@ def is_whole(folder: Path, digest: str) -> bool:
         return False
 
 
-def _fits(path: Path, digest: str, manifest: dict[str, object]) -> bool:
-    return _digest(manifest) == digest and tree_manifest(path / "site") == manifest["files"]
+def _fits(path: Path, digest: str, manifest: dict[str, Any]) -> bool:
+    return _digest(manifest) == digest and files_of(path, manifest) == manifest["files"]
 
 
 def protect(path: Path) -> None:
     """Take the right to write from the files of a release: nothing changes them from now on."""
     for file in path.rglob("*"):
-        if file.is_file():
+        if file.is_file() and not file.is_symlink():
             file.chmod(file.stat().st_mode & ~0o222)
 
 
@@ -84,13 +144,7 @@ async def build(recipe: Recipe, python: Path, *, folder: Path, kept: Path, log: 
     InfrastructureError when the locked packages cannot be fetched.
     """
     with owned_folder(folder, "build-") as work:
-        environment = {
-            **tool_environment(folder),
-            "SOURCE_DATE_EPOCH": str(recipe.commit.time),
-            "PYTHONHASHSEED": "0",
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        }
-        pip = packages.Pip(python, environment, log, runner)
+        pip = pip_of(python, recipe.commit, folder, log, runner)
         await pip.run(
             "wheel",
             "--quiet",
@@ -116,6 +170,17 @@ async def build(recipe: Recipe, python: Path, *, folder: Path, kept: Path, log: 
         return _seal(work, recipe.commit, folder)
 
 
+def pip_of(python: Path, commit: Commit, home: Path, log: Path, runner: Runner) -> packages.Pip:
+    """Return the pip of ``python``, with variables by which two builds of one commit are the same."""
+    environment = {
+        **tool_environment(home),
+        "SOURCE_DATE_EPOCH": str(commit.time),
+        "PYTHONHASHSEED": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    return packages.Pip(python, environment, log, runner)
+
+
 def _refuse_clashes(own: Path, site: Path) -> None:
     """Raise ReleaseFailed where a file of the release's own code would take the place of a locked package's.
 
@@ -134,14 +199,18 @@ def _refuse_clashes(own: Path, site: Path) -> None:
 
 
 def _seal(work: Path, commit: Commit, folder: Path) -> Release:
-    site = work / "site"
-    manifest: dict[str, object] = {"commit": commit.sha, "python": python_version(), "files": tree_manifest(site)}
+    files = tree_manifest(work / "site")
+    return seal(work, {"commit": commit.sha, "python": python_version(), "files": files}, folder)
+
+
+def seal(work: Path, manifest: dict[str, Any], folder: Path) -> Release:
+    """Give ``work`` its place below ``folder``, named by its ``manifest``, and return the release; nothing changes it from now on."""
     digest = _digest(manifest)
     target = folder / digest
     if not target.exists():
+        shutil.rmtree(work / "dist", ignore_errors=True)
         (work / "release.json").write_text(json.dumps(manifest, sort_keys=True, indent=1))
         protect(work)
-        shutil.rmtree(work / "dist", ignore_errors=True)
         work.chmod(0o755)
         try:
             os.rename(work, target)  # noqa: PTH104 - os.rename refuses a non-empty target, which is what we want

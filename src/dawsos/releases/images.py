@@ -13,8 +13,8 @@ from typing import Any
 
 from dawsos.adapters import oci
 from dawsos.errors import InfrastructureError
-from dawsos.model.pipeline import Image
 from dawsos.model.release import BuiltImage
+from dawsos.model.service import Image
 from dawsos.releases.builders import BUILDERS
 from dawsos.releases.builders.common import Builder, BuildTools, ImageBuild
 from dawsos.releases.layouts import image_facts, keep_layout, manifest_digest

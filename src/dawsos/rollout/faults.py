@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dawsos.errors import BadInput
-from dawsos.model.pipeline import Service
+from dawsos.model.service import Service
 from dawsos.model.units import parse_duration, parse_share
 from dawsos.platforms.commands import ServiceCommands
 from dawsos.platforms.contract import FaultInjector

@@ -16,15 +16,16 @@ from dawsos.adapters.files import write_json
 from dawsos.errors import InfrastructureError, ReleaseFailed
 from dawsos.model.events import AnswersCompared, Deployed, RolloutDecided, RolloutFinished, RolloutStarted
 from dawsos.model.names import deployment_id
-from dawsos.model.pipeline import Service
 from dawsos.model.policy import Load, RolloutPolicy
 from dawsos.model.release import Release
 from dawsos.model.rollout import Client
 from dawsos.model.run import RolloutRecord
+from dawsos.model.service import Service
 from dawsos.model.status import RolloutDecision, RolloutOutcome
 from dawsos.platforms.commands import ServiceCommands, substitute
 from dawsos.platforms.contract import EnvironmentStatus, Platform
 from dawsos.ports import Clock, LoadGenerator, Recorder, Redactor
+from dawsos.rollout.asking import must_say_so
 from dawsos.rollout.client import ClientView
 from dawsos.rollout.comparing import Caller, Comparing, comparison_evidence, declared_requests, nothing_to_ask
 from dawsos.rollout.controller import Controller, Finished, Keeping, NotKept, record_decision
@@ -81,6 +82,7 @@ async def begin(context: RolloutContext, run: str, *, drill: str = "") -> Rollou
     if not drill:
         try:
             await context.commands(deployment).before_traffic(context.logs)
+            await must_say_so(platform, context.service, deployment, release.commit, context.clock)
         except ReleaseFailed:
             await platform.remove(deployment)
             raise

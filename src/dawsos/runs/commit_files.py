@@ -47,7 +47,8 @@ class CommitFiles:
 
     def _added(self, release: Path) -> tuple[str, ...]:
         """Return the files that git does not track and the release has, with the same name and content."""
-        if not self._watched:
+        if not self._watched or self._context.pipeline.service.build is not None:
+            # What a project's own build makes is made of a copy that has the committed files only.
             return ()
         inside = json.loads((release / "release.json").read_text())["files"]
         known = {(Path(name).name, digest.removeprefix("x")) for name, digest in inside.items()}

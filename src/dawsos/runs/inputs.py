@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dawsos.adapters import programs
 from dawsos.adapters.toolchain import lock_digest, python_version
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.model.plan import Fingerprint
@@ -51,8 +52,10 @@ def stage_fingerprint(
     root, hashes = files
     tools = {"python": python_version()}
     if stage.toolchain is not None:
-        name = pipeline.toolchains[stage.toolchain].requirements
-        tools[f"toolchain {name}"] = lock_digest(root / name)
+        chosen = pipeline.toolchains[stage.toolchain]
+        if chosen.requirements is not None:
+            tools[f"toolchain {chosen.requirements}"] = lock_digest(root / chosen.requirements)
+        tools |= {f"program {name}": programs.version(name, environ) for name in chosen.programs}
     upstream = {}
     if looks_at_release(pipeline, stage):
         # An approval is for one release: production refuses it for another one.
@@ -61,7 +64,8 @@ def stage_fingerprint(
         # The commit is part of the release: its health page names it.
         upstream["commit"] = above.commit
     if stage.uses == "release":
-        service = pipeline.service.model_dump_json(include={"builder", "images", "project", "requirements"})
+        keys = {"builder", "images", "project", "requirements", *(("build",) if pipeline.service.build else ())}
+        service = pipeline.service.model_dump_json(include=keys)
         upstream["builder"] = hashlib.sha256(service.encode()).hexdigest()
     if stage.environment is not None:
         # The same release may behave otherwise with other variables, services or stand-ins.

@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ _PATIENCE = 60.0
 _HEX = "[0-9a-f]{64}"
 _KNOWN = re.compile(
     rf"cache/[a-z][a-z0-9_-]*/{_HEX}/(result\.json|{re.escape(BUNDLE_FILE)}|{re.escape(CERTIFICATE_FILE)}|artifacts/.+)"
-    rf"|releases/{_HEX}/(release\.json|site/.+)|images/blobs/sha256/{_HEX}|strangers/{_HEX}\.pub|{foreign.NAMES}/.+|{foreign.JOURNALS}",
+    rf"|releases/{_HEX}/(release\.json|(site|app)/.+)|images/blobs/sha256/{_HEX}|strangers/{_HEX}\.pub|{foreign.NAMES}/.+|{foreign.JOURNALS}",
     re.DOTALL,
 )
 _FIX = "save it again: dawsos results save FILE"
@@ -105,7 +105,8 @@ def save(tools: Tools, doubts: Doubts, commit: str, target: Path) -> Saved:
             files |= _packed(f"cache/{stage}/{fingerprint}", folder)
             release = str(_built(folder).get("release", ""))
             if re.fullmatch(_HEX, release) and release not in built and (tools.project.releases / release).is_dir():
-                files |= _packed(f"releases/{release}", tools.project.releases / release)
+                path = tools.project.releases / release
+                files |= _packed(f"releases/{release}", path, releases.known_links(path))
                 files |= _packed_images(tools, folder)
                 built[release] = None
         except ValueError as reason:
@@ -140,9 +141,12 @@ def _runs_of(tools: Tools, commit: str) -> list[Run]:
     return [run for run in runs if run.commit == commit]
 
 
-def _packed(prefix: str, folder: Path) -> dict[str, Path]:
-    """Return name in the archive -> path of each file below ``folder``; raises ValueError for what cannot be packed."""
-    found = {f"{prefix}/{name}": path for name, path in archive.regular_files(folder)}
+def _packed(prefix: str, folder: Path, links: Container[str] = ()) -> dict[str, Path]:
+    """Return name in the archive -> path of each file below ``folder``; raises ValueError for what cannot be packed.
+
+    ``links`` are made again by whoever unpacks, because the manifest of their release names them.
+    """
+    found = {f"{prefix}/{name}": path for name, path in archive.regular_files(folder, links)}
     strange = next((name for name in found if not _KNOWN.fullmatch(name)), None)
     if strange is not None:
         raise ValueError(f"{strange} is no file of a kept result")
@@ -260,6 +264,7 @@ def _releases(source: Path, folder: Path) -> list[str]:
     """Return the digests of the unpacked releases; raises BadInput when one is not what its digest says."""
     found = [path.name for path in sorted(folder.glob("releases/*"))]
     for digest in found:
+        releases.restore_links(folder / "releases", digest)
         if not releases.is_whole(folder / "releases", digest):
             raise BadInput(f"{source} is refused: release {digest[:12]} was altered", fix=_FIX)
     return found

@@ -15,7 +15,7 @@ from typing import Any
 
 from dawsos.actions import ACTIONS, passed
 from dawsos.actions.commands import prepare
-from dawsos.adapters import git
+from dawsos.adapters import git, programs
 from dawsos.adapters.cache import StageCache
 from dawsos.adapters.git import Commit
 from dawsos.adapters.git_inputs import commit_inputs, worktree_inputs
@@ -84,8 +84,20 @@ def must_be_ready(
         for stage in chosen:
             approvals.must_be_allowed(options.approve_as, stage.approval.of if stage.approval else ())
     must_have_files(pipeline, chosen, root, where)
+    _must_have_programs(pipeline, chosen)
     if options.seed is not None and not any(takes_seed(stage) for stage in chosen):
         raise BadInput("no chosen stage takes a seed", fix='give one of them env: {SEED: "{seed}"} in pipeline.yaml')
+
+
+def _must_have_programs(pipeline: Pipeline, chosen: Sequence[Stage]) -> None:
+    """Raise InfrastructureError with each program of the machine that the chosen stages need and PATH does not have."""
+    names = dict.fromkeys(stage.toolchain for stage in chosen if stage.toolchain is not None)
+    lacking = {name: programs.missing(pipeline.toolchains[name].programs, os.environ) for name in names}
+    lines = [
+        f"toolchains.{name}.programs: there is no {one} on PATH" for name, found in lacking.items() for one in found
+    ]
+    if lines:
+        raise InfrastructureError("\n".join(lines), fix="install what is missing, or start dawsos where it is on PATH")
 
 
 def looking_at_environments(project: Project, chosen: Sequence[Stage]) -> AbstractContextManager[None]:

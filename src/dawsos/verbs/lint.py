@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dawsos.adapters import programs
 from dawsos.adapters.files import write_text
 from dawsos.adapters.git_inputs import worktree_inputs
 from dawsos.config.documents import line_of, parse
 from dawsos.config.named_files import must_have_files
+from dawsos.config.remarks import remarks
 from dawsos.config.upgrade import upgrade_text
 from dawsos.errors import BadInput
 from dawsos.model.pipeline import Pipeline
@@ -47,8 +50,14 @@ def lint(project: Project) -> PipelineFacts:
         judge=rollout.judge,
         failed_checks=rollout.failed_checks,
         check_interval=rollout.check_interval,
-        remarks=tuple(_remarks(project, pipeline)),
+        remarks=(*remarks(pipeline, pipeline.stages), *_absent(pipeline), *_remarks(project, pipeline)),
     )
+
+
+def _absent(pipeline: Pipeline) -> Iterator[str]:
+    for name, one in pipeline.toolchains.items():
+        for program in programs.missing(one.programs, os.environ):
+            yield f"toolchains.{name}.programs: there is no {program} on PATH here"
 
 
 def _remarks(project: Project, pipeline: Pipeline) -> Iterator[str]:

@@ -63,7 +63,7 @@ def targets(pipeline: Pipeline, environments: Iterable[EnvironmentStatus]) -> li
                 "environment": seen.name,
                 "deployment": f"{pipeline.service_name}-{role}",
                 "release": seen.release_of(deployment),
-                "__metrics_path__": pipeline.service.metrics,
+                "__metrics_path__": pipeline.service.metrics_page,
             }
             if replicas:
                 groups.append({"targets": replicas, "labels": labels})

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from dawsos.adapters import git, git_checkout
 from dawsos.adapters.cache import StageCache
 from dawsos.adapters.git_inputs import commit_inputs, worktree_inputs
 from dawsos.adapters.scratch import owned_folder
+from dawsos.config.remarks import remarks
 from dawsos.model.plan import Plan
 from dawsos.planning.plan import PlanOptions
 from dawsos.planning.selection import must_know_profile, select
@@ -38,7 +40,8 @@ def plan(project: Project, wanted: tuple[str, ...], profile: str = "", *, of_shi
         planner = Planner(
             pipeline, Source(root, hashes, commit.sha, profile=profile), cache, project.releases, project.images
         )
-        return planner.plan(chosen, PlanOptions(named=wanted if of_ship else ()), tools.clock.now())
+        made = planner.plan(chosen, PlanOptions(named=wanted if of_ship else ()), tools.clock.now())
+        return replace(made, remarks=remarks(pipeline, chosen)) if of_ship else made
 
 
 @contextmanager

@@ -22,9 +22,9 @@ from dawsos.adapters.clock import SystemClock
 from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import Masker
 from dawsos.model.environment import EnvironmentSettings
-from dawsos.model.pipeline import Service
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.release import Release
+from dawsos.model.service import Service
 from dawsos.platforms.contract import EnvironmentSpec, Platform, PlatformHost
 from dawsos.platforms.kubernetes.platform import KubernetesPlatform
 from dawsos.platforms.local.platform import LocalPlatform

@@ -15,7 +15,7 @@ from dawsos.adapters.process import ProcessRunner
 from dawsos.adapters.redactor import Masker
 from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.environment import EnvironmentSettings
-from dawsos.model.pipeline import Service
+from dawsos.model.service import Service
 from dawsos.platforms.contract import EnvironmentSpec, PlatformHost
 from dawsos.platforms.kubernetes.platform import KubernetesPlatform
 from dawsos.platforms.kubernetes.routes import Route

@@ -193,3 +193,11 @@ def test_a_process_that_has_ended_did_not_move(tmp_path: Path, started: list[Han
     kill_tree(handle)
     wait_until(lambda: is_gone(handle.pid))
     assert moved(handle, sleeper(tmp_path / "new" / "bin" / "sleep"), pid_file) is None
+
+
+def test_what_a_shell_leaves_behind_ends_with_it(tmp_path: Path, started: list[Handle]) -> None:
+    """The shell gets the signal, and its child would keep the port."""
+    handle = begin(tmp_path, started, "sleep 60 & echo $! > one.pid; wait")
+    (child,) = pids_in(tmp_path, 1)
+    stop(handle, "SIGTERM", 10.0)
+    wait_until(lambda: is_gone(child))

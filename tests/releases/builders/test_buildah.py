@@ -8,8 +8,8 @@ from pathlib import Path
 
 from adapters.layers import layer, layout
 from dawsos.adapters.git import Commit
-from dawsos.model.pipeline import Image
 from dawsos.model.process import Command, CommandOutcome
+from dawsos.model.service import Image
 from dawsos.releases.builders.buildah import Buildah
 from dawsos.releases.builders.common import BuildTools, ImageBuild
 

@@ -9,8 +9,8 @@ import pytest
 
 from dawsos.adapters.git import Commit
 from dawsos.errors import ReleaseFailed
-from dawsos.model.pipeline import Image
 from dawsos.model.process import Command, CommandOutcome
+from dawsos.model.service import Image
 from dawsos.releases.builders.common import BuildTools, ImageBuild, made_here
 
 HERE = Image(name="backend", dockerfile="backend/Dockerfile", base="localhost/base")

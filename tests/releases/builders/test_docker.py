@@ -11,8 +11,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from dawsos.model.pipeline import Image
 from dawsos.model.process import Command, CommandOutcome
+from dawsos.model.service import Image
 from dawsos.releases.builders.buildah import Buildah
 from dawsos.releases.builders.common import BuildTools
 from dawsos.releases.builders.docker import Docker, pack, unpack

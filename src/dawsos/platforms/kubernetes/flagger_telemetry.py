@@ -46,6 +46,7 @@ class FlaggerTelemetry:
             for index, role in enumerate((PRIMARY, CANARY))
         }
         self._name, self._port, self._counters = name, ports[1], policy.failure_counters
+        self._metrics = policy.metrics
         self._history = PodHistory(policy.crash_loop, clock.monotonic)
         self._clock = clock
         self._pods: Watch | None = None
@@ -116,7 +117,7 @@ class FlaggerTelemetry:
     async def _page(self, pod: Object) -> str | None:
         try:
             async with asyncio.timeout(_WITHIN):
-                return await self._cluster.page(self._namespace, pod["metadata"]["name"], self._port, "/metrics")
+                return await self._cluster.page(self._namespace, pod["metadata"]["name"], self._port, self._metrics)
         except (InfrastructureError, TimeoutError):
             return None
 

@@ -25,13 +25,12 @@ from dawsos.platforms.readings import NOTHING, added, difference, restarted
 from dawsos.ports import Clock
 
 _WITHIN = 2.0
-_METRICS = "/metrics"
 
 
 class KubernetesTelemetry:
     """Implements ``contract.Telemetry``: one sample a call, from every process of the gateway at once.
 
-    ``policy.failure_counters`` are read from the pages ``/metrics`` of the canary's pods.
+    ``policy.failure_counters`` are read from the pages of metrics of the canary's pods.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class KubernetesTelemetry:
         self._clock = clock or SystemClock()
         self._cluster, self._namespace, self._release = cluster, namespace, release
         self._gateway, self._direct = GatewayPods(cluster, namespace, release, gateway), gateway.reach == "direct"
-        self._names = policy.failure_counters
+        self._names, self._metrics = policy.failure_counters, policy.metrics
         self._client = HttpClient(timeout=_WITHIN)
         self._history = PodHistory(policy.crash_loop, self._clock.monotonic)
         labels, paths = {INSTANCE: release}, Paths(namespace)
@@ -197,8 +196,8 @@ class KubernetesTelemetry:
         try:
             async with asyncio.timeout(_WITHIN):
                 if self._direct:
-                    return await self._client.page(f"http://{pod['status']['podIP']}:{port}{_METRICS}")
-                return await self._cluster.page(self._namespace, named(pod), port, _METRICS)
+                    return await self._client.page(f"http://{pod['status']['podIP']}:{port}{self._metrics}")
+                return await self._cluster.page(self._namespace, named(pod), port, self._metrics)
         except (InfrastructureError, HttpError, TimeoutError):
             return None
 

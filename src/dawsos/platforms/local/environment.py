@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import secrets as randomness
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from dawsos.platforms.contract import Roles
 from dawsos.platforms.faults import WireFault
 from dawsos.platforms.local import lifecycle, processes, workers
 from dawsos.platforms.local.admin import Admin
+from dawsos.platforms.local.commands import app_of
 from dawsos.platforms.local.envoy_config import (
     ADMIN_SOCKET,
     bootstrap,
@@ -207,6 +209,7 @@ class LocalEnvironment:
             30,
             f"{self.name}: {deployment_id} did not stop",
         )
+        await asyncio.to_thread(shutil.rmtree, app_of(self.folder, deployment_id), ignore_errors=True)
 
     def deployments(self) -> tuple[str, ...]:
         """Return the ids of the deployments that should run."""

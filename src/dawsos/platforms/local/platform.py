@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from dawsos.platforms.contract import (
     EnvironmentStatus,
     PlatformHost,
 )
-from dawsos.platforms.local.commands import LocalCommands, release_argv
+from dawsos.platforms.local.commands import LocalCommands, app_of, lay_out, module_path, release_argv
 from dawsos.platforms.local.environment import Deployment, LocalEnvironment
 from dawsos.platforms.local.faults import LocalFaults
 from dawsos.platforms.local.observer import observe
@@ -80,16 +81,26 @@ class LocalPlatform:
     async def deploy(self, deployment: str, release: Release) -> None:
         """Run the processes of ``release`` and wait until all are ready; raises ReleaseFailed."""
         prepared = self._ready()
-        service = prepared.spec.service
+        service, place = prepared.spec.service, self._environment.folder
+        if release.is_folder:
+            place = app_of(place, deployment)
+            await asyncio.to_thread(lay_out, release, place)
         wanted = Deployment(
             id=deployment,
             release=release.digest,
-            argv=release_argv(service.command, release),
-            cwd=str(self._environment.folder),
+            argv=release_argv(service.command, release, shell=service.shell),
+            cwd=str(place),
             env=self._release_variables(deployment, release),
             replicas=prepared.spec.settings.replicas,
             workers=tuple(
-                Worker(w.name, release_argv(w.command, release), w.replicas, w.ports, w.ready, w.keep_on_standby)
+                Worker(
+                    w.name,
+                    release_argv(w.command, release, shell=service.shell),
+                    w.replicas,
+                    w.ports,
+                    w.ready,
+                    w.keep_on_standby,
+                )
                 for w in service.workers
             ),
             ready_path=service.ready,
@@ -100,10 +111,13 @@ class LocalPlatform:
 
     def _release_variables(self, deployment: str, release: Release) -> dict[str, str]:
         """Return the variables of one deployment of ``release``; the ports of its workers are still to be filled in."""
+        place = app_of(self._environment.folder, deployment)
+        base = base_environment(self._environment.folder)
         return {
-            **base_environment(self._environment.folder),
+            **base,
+            "PATH": ":".join((*release.programs, base["PATH"])),
             **self._ready().variables,
-            "PYTHONPATH": str(release.site),
+            **module_path(release, place),
             "GIT_SHA": release.commit,
             "DEPLOYMENT_ID": deployment,
         }
@@ -128,7 +142,8 @@ class LocalPlatform:
         """
         ports = self._environment.named_ports(deployment)
         env = filled(self._release_variables(deployment, release), ports)
-        return LocalCommands(release, self._environment.folder, env, self._host.runner)
+        shell = self._ready().spec.service.shell
+        return LocalCommands(release, self._environment.folder, env, self._host.runner, deployment, shell)
 
     # Traffic.
 
@@ -148,7 +163,8 @@ class LocalPlatform:
         return EnvoyTraffic(self._environment.folder)
 
     def telemetry(self, policy: RolloutPolicy) -> EnvoyTelemetry:
-        return EnvoyTelemetry(self._environment.folder, policy.failure_counters, policy.crash_loop)
+        counters, page = policy.failure_counters, policy.metrics
+        return EnvoyTelemetry(self._environment.folder, counters, policy.crash_loop, page)
 
     def faults(self) -> LocalFaults:
         return LocalFaults(self._environment)

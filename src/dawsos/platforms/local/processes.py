@@ -148,8 +148,20 @@ def kill_tree(handle: Handle) -> None:
     send(handle, "SIGKILL")
 
 
+def end_group(handle: Handle) -> None:
+    """KILL what a process that has just ended left in its group: the children of a shell, for example.
+
+    The system gives its number to no other process as long as there are any.
+    """
+    if not start_time(handle.pid):
+        with contextlib.suppress(OSError):
+            os.killpg(handle.pid, signal.SIGKILL)
+
+
 def stop(handle: Handle, signal_name: str, grace: float) -> None:
-    """End the process in order, then by force; returns when it is gone."""
+    """End the process in order, then by force; returns when it is gone, and what it left in its group."""
+    if not alive(handle):
+        return
     send(handle, signal_name)
     deadline = time.monotonic() + grace
     while alive(handle) and time.monotonic() < deadline:
@@ -158,3 +170,4 @@ def stop(handle: Handle, signal_name: str, grace: float) -> None:
     while alive(handle) and time.monotonic() < deadline:
         kill_tree(handle)
         time.sleep(0.02)
+    end_group(handle)

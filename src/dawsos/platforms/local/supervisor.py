@@ -154,6 +154,7 @@ class Supervisor:
         now, died = time.monotonic(), time.time()
         handle = watched.handle
         if handle is not None and not processes.alive(handle):
+            processes.end_group(handle)
             watched.restarts = [at for at in watched.restarts if died - at < desired.crash_window] + [died]
             watched.next_start = now + _BACKOFF[min(len(watched.restarts) - 1, len(_BACKOFF) - 1)]
             watched.handle, watched.state = None, "dead"
@@ -189,6 +190,8 @@ class Supervisor:
         """End a process that should not run (any more, or in this form) without blocking the others."""
         handle = watched.handle
         if handle is None or not processes.alive(handle):
+            if handle is not None:
+                processes.end_group(handle)
             self._pid_file(name).unlink(missing_ok=True)
             watched.handle, watched.state, watched.stopping_until, watched.next_start = None, "dead", None, 0.0
             if spec is None:

@@ -23,8 +23,11 @@ from dawsos.platforms.readings import NOTHING, Reading, difference, restarted
 class EnvoyTelemetry:
     """Implements ``contract.Telemetry`` over one environment's files and Envoy's admin page."""
 
-    def __init__(self, folder: Path, failure_counters: tuple[str, ...], crash_loop: CrashLoop) -> None:
+    def __init__(
+        self, folder: Path, failure_counters: tuple[str, ...], crash_loop: CrashLoop, page: str = "/metrics"
+    ) -> None:
         self._folder = folder
+        self._page = page
         self._names = failure_counters
         self._crash_loop = crash_loop
         self._admin = Admin(folder, read_desired(folder).proxy)
@@ -119,7 +122,7 @@ class EnvoyTelemetry:
         totals: dict[str, float] = {}
         for port in read_desired(self._folder).deployments.get(canary, {}).get("ports", ()):
             try:
-                page = await self._pages.page(f"http://127.0.0.1:{port}/metrics")
+                page = await self._pages.page(f"http://127.0.0.1:{port}{self._page}")
             except HttpError:
                 continue
             for name in self._names:

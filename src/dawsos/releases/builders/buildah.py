@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dawsos.model.pipeline import Image
+from dawsos.model.service import Image
 from dawsos.releases.builders.common import BuildTools, ImageBuild, made_here, not_here
 from dawsos.releases.layouts import normalise
 

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from dawsos.adapters.git import Commit
 from dawsos.errors import ReleaseFailed
-from dawsos.model.pipeline import Image
 from dawsos.model.process import Command, CommandOutcome
+from dawsos.model.service import Image
 from dawsos.ports import Runner
 
 _BUDGET = 600.0

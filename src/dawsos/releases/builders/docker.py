@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from dawsos.model.pipeline import Image
+from dawsos.model.service import Image
 from dawsos.releases.builders.common import BuildTools, ImageBuild, made_here, not_here
 from dawsos.releases.layouts import add_blob, blob, canonical
 
