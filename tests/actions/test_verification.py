@@ -53,7 +53,7 @@ def look(
 
 @pytest.fixture
 def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
-    made = Paper(tmp_path / "project")
+    made = Paper(tmp_path / "project", {"metrics": "/metrics"})
     made.serve(made.release())
     return made
 
@@ -232,3 +232,14 @@ def test_alerts_about_the_service_must_be_silent_and_not_those_about_the_pipelin
     rules = EXPORTERS["alerts"].render(paper.pipeline, AlertsOptions())["deploy/alerts/rules.yml"]
     for one in silent:
         assert f"alert: {matchers(one)[0].value}\n" in rules
+
+
+def test_what_a_service_does_not_declare_is_never_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Paper(tmp_path / "plain", {"healthy": "any", "version": "none"})
+    plain.serve(plain.release())
+    found = look(
+        plain, monkeypatch, {"/health": {"status_code": 200, "body": "fine"}, "/metrics": {"status_code": 404}}
+    )
+    results = {name: found[name][0] for name in ("health", "version", "metrics")}
+    assert results == {"health": "pass", "version": "not_checked", "metrics": "not_checked"}
+    assert not any(result == "fail" for result, _, _ in found.values())

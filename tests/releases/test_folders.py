@@ -174,3 +174,11 @@ def test_a_release_of_another_kind_of_machine_does_not_run_here(shop: Shop, monk
     monkeypatch.setattr(bundle, "platform_name", lambda: "plan9-mips")
     with pytest.raises(InfrastructureError, match="this is plan9-mips"):
         bundle.load(shop.kept, made.digest)
+
+
+def test_a_release_needs_the_programs_that_its_commands_start_and_not_those_of_its_build() -> None:
+    jobs = [{"name": "nightly", "run": "env X=1 npx nightly"}]
+    service = Service.model_validate(
+        {"project": ".", "build": {}, "command": "cd app && exec node server.js", "jobs": jobs}
+    )
+    assert folders.needed(service, ("node", "npm", "npx", "go")) == ("node", "npx")

@@ -96,7 +96,7 @@ async def _of_folder(context: RunContext, attempt: StageAttempt, log: Path) -> R
         files=tuple(git.source_files(source, committed=context.session.state.command == "ship")),
         commit=context.commit,
         environment=await step_environment(context, attempt.stage),
-        programs=_programs(context, attempt),
+        programs=folders.needed(service, _programs(context, attempt)),
         packages=None if lock is None else install,
     )
     return await folders.build(recipe, folder=project.releases, log=log, budget=attempt.stage.budget, runner=runner)

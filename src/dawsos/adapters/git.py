@@ -188,7 +188,9 @@ def source_files(folder: Path, *, committed: bool) -> Iterator[str]:
     that git would track.
     """
     kinds = ("--cached",) if committed else ("--cached", "--others", "--exclude-standard")
-    for name in sorted({*call(folder, *_OWN_IGNORES, "ls-files", "-z", *kinds).split("\0")} - {""}):
+    for name in sorted(
+        {*call(folder, "-c", "core.excludesFile=/dev/null", "ls-files", "-z", *kinds).split("\0")} - {""}
+    ):
         path = folder / name
         if path.is_symlink() or path.is_file():
             yield name

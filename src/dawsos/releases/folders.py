@@ -36,7 +36,7 @@ _SHOWN = 12
 class FolderRecipe:
     """What a release is made of: ``files`` of the folder ``source``, by the build of ``service``, all of ``commit``.
 
-    ``environment`` are the variables of the build; ``programs`` are named by the toolchain, and the release needs them to run.
+    ``environment`` are the variables of the build; ``programs`` are those of the toolchain that the release needs to run.
     ``packages`` puts the locked Python packages of the service into a folder, where it has some.
     """
 
@@ -47,6 +47,14 @@ class FolderRecipe:
     environment: Mapping[str, str]
     programs: tuple[str, ...] = ()
     packages: Callable[[Path], Awaitable[None]] | None = None
+
+
+def needed(service: Service, programs: Iterable[str]) -> tuple[str, ...]:
+    """Return those of ``programs`` that a command of the service starts: the others were for the build alone."""
+    jobs = [job.run for job in (*service.jobs, *service.verify)]
+    given = [service.command, service.migrate, service.seed, service.token, *(one.command for one in service.workers)]
+    words = set(re.findall(r"[^\s;&|()<>'\"=]+", " ".join(command for command in (*given, *jobs) if command)))
+    return tuple(name for name in programs if name in words)
 
 
 async def build(recipe: FolderRecipe, *, folder: Path, log: Path, budget: float, runner: Runner) -> Release:
