@@ -360,7 +360,8 @@ class MemoryReplica:
     ) -> Response:
         release = self.environment.deployments[self.deployment].release
         own = path in ("/health", "/metrics")
-        self.environment.asked[self.deployment] += not own
+        if not own:
+            self.environment.asked[self.deployment] += 1
         await asyncio.sleep(0)
         found = (self.environment.own_pages if own else self.environment.pages)(release, f"{method} {path}", headers)
         if found is None:
