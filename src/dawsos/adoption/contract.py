@@ -55,11 +55,13 @@ class Answers:
 
 @dataclass(frozen=True)
 class Environment:
-    """A toolchain: its name, the hash-locked list that ``init`` writes, and the version of its Python, when not the tool's own."""
+    """A toolchain: its name, the hash-locked list that ``init`` writes, and the version of its Python, when not the tool's own; the
+    programs of the machine that it has."""
 
     name: str
     requirements: str
     python: str = ""
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dawsos.adoption import python
+from dawsos.adoption import go, java, node, python
 from dawsos.adoption.contract import Answers, Draft, Kind, Tree
 from dawsos.errors import BadInput
 
 # A new kind is one module with `draft`, and one line here, in the order of precedence for a project that is of several.
 KINDS: dict[str, Kind] = {
     "python": python.draft,
+    "node": node.draft,
+    "go": go.draft,
+    "java": java.draft,
 }
 
 

@@ -34,6 +34,8 @@ profiles:
 
 def _toolchain(one: Environment) -> str:
     python = f', python: "{one.python}"' if one.python else ""
+    if one.programs:
+        return f"{one.name}: {{programs: [{', '.join(one.programs)}]}}"
     return f"{one.name}: {{requirements: {one.requirements}{python}}}"
 
 

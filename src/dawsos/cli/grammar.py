@@ -379,9 +379,13 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "scan packages", "Make evidence for the gates", "scan:packages",
-        "Write the SPDX bill of materials of a folder of installed Python packages.",
+        "Write the SPDX bill of materials of installed Python packages, or of what a lock names.",
         (
-            Parameter("site", "", "A folder of installed Python packages.", "FOLDER", None, Path, required=True),
+            Parameter(
+                "source", "",
+                "A folder of Python packages; or package-lock.json, go.mod, go.sum, what mvn dependency:list -DoutputFile wrote.",
+                "FOLDER_OR_LOCK", None, Path, required=True,
+            ),
             OUT,
             Parameter("name", "--name", "The name of what the bill of materials describes.", "NAME", "bundle"),
             Parameter("version", "--version", "Its version, for example the commit.", "VERSION", "0"),

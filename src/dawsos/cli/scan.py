@@ -19,8 +19,8 @@ def advisories(*, out: Path, export: Path, resolved: Path, ecosystem: str) -> No
     scan_advisories(out, export, resolved, ecosystem)
 
 
-def packages(*, site: Path, out: Path, name: str, version: str) -> None:
+def packages(*, source: Path, out: Path, name: str, version: str) -> None:
     """``dawsos scan packages``."""
     from dawsos.verbs.scan import scan_packages
 
-    scan_packages(out, site, name, version)
+    scan_packages(out, source, name, version)

@@ -1,4 +1,4 @@
-"""The bill of materials of a folder of installed Python packages, as SPDX 2.3 JSON.
+"""The bill of materials of a folder of installed Python packages, or of what a lock names, as SPDX 2.3 JSON.
 
 Two runs over the same folder give the same bytes.
 
@@ -22,6 +22,7 @@ from license_expression import ExpressionError, Licensing, get_spdx_licensing
 from dawsos import __version__
 from dawsos.model.json import JsonObject
 from dawsos.model.names import canonical_package
+from dawsos.scans.locks import Locked
 
 # The prefixes of a licence in words and of a list of programs; gates/readers/spdx.py reads both.
 SAYS, BUNDLES = "its metadata says: ", "bundles programs: "
@@ -56,6 +57,34 @@ def spdx(site: Path, subject: Subject) -> JsonObject:
         for needed in _needs(distribution)
         if needed in names
     ]
+    return _document(packages, relations, subject)
+
+
+def spdx_of_lock(locked: Sequence[Locked], subject: Subject) -> JsonObject:
+    """Return the SPDX document of the packages that a lock names."""
+    packages = [_locked(number, one) for number, one in enumerate(locked)]
+    relations = [_relation("SPDXRef-DOCUMENT", "DESCRIBES", _SUBJECT)]
+    relations += [_relation(_SUBJECT, "DEPENDS_ON", str(package["SPDXID"])) for package in packages]
+    return _document(packages, relations, subject)
+
+
+def _locked(number: int, one: Locked) -> JsonObject:
+    expression = _expression(one.licence)
+    package: JsonObject = {
+        "SPDXID": f"SPDXRef-Package-{number}-{re.sub(r'[^A-Za-z0-9.-]', '-', one.name)}", "name": one.name,
+        "versionInfo": one.version, "downloadLocation": "NOASSERTION", "filesAnalyzed": False,
+        "licenseConcluded": "NOASSERTION", "licenseDeclared": expression, "copyrightText": "NOASSERTION",
+    }  # fmt: skip
+    if one.purl:
+        package["externalRefs"] = [
+            {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": one.purl}
+        ]
+    if expression == "NOASSERTION" and one.licence:
+        package["licenseComments"] = f"{SAYS}{one.licence}"
+    return package
+
+
+def _document(packages: Sequence[JsonObject], relations: Sequence[JsonObject], subject: Subject) -> JsonObject:
     content = hashlib.sha256(repr([(p["name"], p.get("versionInfo")) for p in packages]).encode()).hexdigest()
     return {
         "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": subject.name,
@@ -149,7 +178,10 @@ def _programs(site: Path, found: Sequence[Distribution]) -> dict[str, list[str]]
 
 def declared(distribution: Distribution) -> str:
     """Return the SPDX expression of PEP 639, NOASSERTION where the metadata has none; the licence gate reads free text."""
-    expression = _field(distribution, "License-Expression")
+    return _expression(_field(distribution, "License-Expression"))
+
+
+def _expression(expression: str) -> str:
     try:
         parsed = _licensing().parse(expression, validate=True) if expression else None
     except (ExpressionError, AssertionError, LookupError, TypeError):

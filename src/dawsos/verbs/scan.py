@@ -14,8 +14,9 @@ from dawsos.adapters.files import write_json
 from dawsos.errors import BadInput
 from dawsos.gates.documents import Malformed, Missing
 from dawsos.gates.readers.resolved import read_resolved
+from dawsos.scans.locks import read_lock
 from dawsos.scans.osv import match, read_export
-from dawsos.scans.packages import Subject, spdx
+from dawsos.scans.packages import Subject, spdx, spdx_of_lock
 from dawsos.scans.secrets import Line, find_secrets
 
 _LARGEST = 10 * 1024**2
@@ -88,10 +89,13 @@ def scan_advisories(out: Path, export: Path, resolved: Path, ecosystem: str) -> 
     )  # fmt: skip
 
 
-def scan_packages(out: Path, site: Path, name: str, version: str) -> None:
-    """Write the SPDX document of the packages installed in ``site``; its time is SOURCE_DATE_EPOCH, if that is set."""
-    if not site.is_dir():
-        raise BadInput(f"there is no folder {site}", fix="name a folder of installed packages, such as $RELEASE/site")
+def scan_packages(out: Path, source: Path, name: str, version: str) -> None:
+    """Write the SPDX document of the packages installed in the folder ``source``, or named by the lock ``source``; its time is
+    SOURCE_DATE_EPOCH, if that is set."""
+    if not source.exists():
+        raise BadInput(
+            f"there is no {source}", fix="name a folder of installed packages, such as $RELEASE/site, or a lock"
+        )
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     try:
         at = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
@@ -100,4 +104,8 @@ def scan_packages(out: Path, site: Path, name: str, version: str) -> None:
             f"SOURCE_DATE_EPOCH is {epoch!r}, not a time in seconds since 1970", fix="correct it or unset it"
         ) from error
     created = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    write_json(out, spdx(site, Subject(name, version, "", created)))
+    subject = Subject(name, version, "", created)
+    if source.is_dir():
+        write_json(out, spdx(source, subject))
+    else:
+        write_json(out, spdx_of_lock(read_lock(source.name, source.read_bytes()), subject))
