@@ -100,4 +100,4 @@ def test_what_is_not_there_is_said_with_what_that_means() -> None:
 
 def test_a_person_may_say_where_tests_are_and_what_they_need() -> None:
     project = facts({"setup.py": ""}, tests="checks", needs=("hypothesis",))
-    assert (project.tests, project.tools[-1]) == ("checks", "hypothesis")
+    assert (project.tests, project.needs) == ("checks", ("hypothesis",))

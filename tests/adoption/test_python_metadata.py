@@ -86,11 +86,13 @@ def test_what_the_tests_need_is_in_a_group_or_an_extra() -> None:
     pep735 = said(
         pyproject__toml="[dependency-groups]\nbase=['hypothesis']\ntests=['pytest-mock',{include-group='base'}]\ndev=['x']"
     )
-    assert (pep735.groups, pep735.group_requirements) == (("tests", "dev"), ["pytest-mock", "hypothesis", "x"])
+    assert (pep735.groups, pep735.group_requirements) == (("tests",), ["pytest-mock", "hypothesis"])
     poetry = said(
         pyproject__toml="[tool.poetry.group.test.dependencies]\npytest='^8'\n[tool.poetry.dev-dependencies]\nblack='*'"
     )
-    assert (poetry.groups, poetry.group_requirements) == (("test", "dev"), ["pytest>=8,<9", "black"])
+    assert (poetry.groups, poetry.group_requirements) == (("test",), ["pytest>=8,<9"])
+    old = said(pyproject__toml="[tool.poetry.dev-dependencies]\nblack='*'")
+    assert (old.groups, old.group_requirements) == (("dev",), ["black"])
     pdm = said(pyproject__toml="[tool.pdm.dev-dependencies]\ntest=['pytest>=8', '-e file:///x']")
     assert (pdm.groups, pdm.group_requirements) == (("test",), ["pytest>=8"])
     assert said(pyproject__toml="[project.optional-dependencies]\ndocs=['x']\ntest=['y']").extra == "test"

@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dawsos.adoption.baseline import WAIVERS
 from dawsos.adoption.contract import Draft, Environment
 from dawsos.adoption.python_facts import PythonProject
-from dawsos.adoption.python_stages import PROJECT, TOOLS, Checks, stages
+from dawsos.adoption.python_stages import PROJECT, SERVICE, TOOLS, Checks, collect, service_lines, stages
 from dawsos.adoption.starter import pipeline_text
 from dawsos.config.load import load_pipeline
 from dawsos.model.pipeline import Pipeline, Stage
 from dawsos.runs.project import gate_options
 
 BARE, NOTHING = PythonProject(()), Checks()
-FULL = PythonProject(("src/mine", "src/more"), tests="tests", runner="pytest", installable=True)
+FULL = PythonProject(("src/mine", "src/more"), tests="tests", installable=True)
 EVERYTHING = Checks(ruff=True, ruff_format=True, mypy=True, sql="db/migrations", coverage=91)
 PATHS = st.from_regex(r"[a-z_][a-z0-9_]{0,6}(/[a-z_][a-z0-9_]{0,6}){0,2}", fullmatch=True)
 
@@ -92,16 +93,18 @@ def test_every_report_that_a_gate_judges_is_written_by_a_step() -> None:
 
 
 def test_tests_are_run_on_what_users_get_where_the_project_can_be_installed() -> None:
-    assert "pip install --quiet --no-deps" in commands(written(FULL).stage("unit"))
+    assert "pip install --quiet --no-deps --no-build-isolation --no-index --target $site/lib . &&" in commands(
+        written(FULL).stage("unit")
+    )
     unit = commands(written(replace(FULL, installable=False, tests="test")).stage("unit"))
     assert "pip install" not in unit
-    assert "PYTHONPATH=$PWD/src:$PWD pytest test -q" in unit
+    assert "PYTHONPATH=$PWD/src:$PWD pytest test -p no:cacheprovider -q" in unit
 
 
 def test_a_package_at_the_top_is_imported_from_where_coverage_looks_for_it() -> None:
     """Coverage takes the name of a folder for that folder: with the installed copy imported, it measured 0 %."""
-    assert "PYTHONPATH=$PWD:$site pytest" in commands(written(replace(FULL, packages=("mine",))).stage("unit"))
-    assert "PYTHONPATH=$site pytest" in commands(written(FULL).stage("unit"))
+    assert "PYTHONPATH=$PWD:$site/lib pytest" in commands(written(replace(FULL, packages=("mine",))).stage("unit"))
+    assert "PYTHONPATH=$site/lib pytest" in commands(written(FULL).stage("unit"))
     plain = replace(FULL, packages=("mine",), installable=False)
     assert "PYTHONPATH=$PWD pytest" in commands(written(plain).stage("unit"))
 
@@ -116,7 +119,59 @@ def test_coverage_is_of_the_import_packages_with_the_limit_that_was_found() -> N
 
 def test_the_tests_of_django_are_run_with_its_settings() -> None:
     unit = written(replace(FULL, tests="."), replace(NOTHING, settings="site.settings")).stage("unit")
-    assert "pytest . -p django --ds=site.settings -q" in commands(unit)
+    assert "pytest . -p django --ds=site.settings -p no:cacheprovider -q" in commands(unit)
+
+
+def test_tests_within_a_package_are_imported_from_where_they_are() -> None:
+    inside = replace(FULL, packages=("src/mine",), tests="src/mine/tests")
+    assert "PYTHONPATH=$PWD/src:$site/lib pytest src/mine/tests" in commands(written(inside).stage("unit"))
+
+
+def test_files_that_only_unittest_takes_for_tests_are_named_to_pytest() -> None:
+    unit = commands(written(FULL, replace(NOTHING, odd_names=True)).stage("unit"))
+    assert "-o 'python_files=test*.py *_test.py *_tests.py'" in unit
+
+
+def test_the_tests_are_collected_as_the_stage_runs_them() -> None:
+    unit, collecting = commands(written(FULL).stage("unit")), collect(FULL, NOTHING)
+    head, _, rest = unit.partition(" -q --junitxml")
+    assert collecting == f"{head} --collect-only -q"
+    assert "--cov=mine" in rest
+
+
+def test_with_a_baseline_every_gate_that_knows_exceptions_reads_them_and_a_step_brings_them() -> None:
+    for stage in written(FULL, replace(EVERYTHING, baseline=True)).stages:
+        lists = {
+            value
+            for gate in stage.gates
+            for key, value in gate.written_options.items()
+            if key in ("waivers", "quarantine")
+        }
+        (name,) = lists
+        assert stage.steps[0].run == f"cp {name} $ARTIFACTS/"
+        known = [gate for gate in stage.gates if "waivers" in type(gate.options).model_fields]
+        assert all(gate.written_options.get("waivers") == WAIVERS for gate in known)
+    assert "exceptions" not in pipeline_text(
+        Draft("python", "x", (), ("lint",), tuple(stages(FULL, EVERYTHING).values()))
+    )
+
+
+def test_a_service_is_a_package_or_a_folder_with_its_packages_beside_it() -> None:
+    lines = service_lines(FULL, "python -m uvicorn 'a:b()' --host $HOST", ("/health", "ok", False))
+    draft = Draft(
+        "python", "tiny", (), ("lint",), (stages(FULL, NOTHING)["lint"],), service=lines, builds=", toolchain: project"
+    )
+    lists = (Environment("tools", TOOLS), Environment("project", PROJECT))
+    service = load_pipeline(pipeline_text(draft.changed(toolchains=lists)), "pipeline.yaml", gate_options()).service
+    assert (service.command, service.shell, service.build) == ("python -m uvicorn 'a:b()' --host $HOST", True, None)
+    assert (service.health, service.healthy, service.version, service.requirements) == (
+        "/health",
+        "ok",
+        "none",
+        SERVICE,
+    )
+    plain = service_lines(replace(FULL, installable=False), "python -m shop", ("/", "", True))
+    assert {"build: {folder: .}", "healthy: any", "version: health"} <= set(plain)
 
 
 @settings(max_examples=15, deadline=None)

@@ -6,7 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from dawsos.adoption.resolving import _needed_itself, _words, pins, resolve
+import pytest
+
+from dawsos.adoption.resolving import Locked, Resolver, _needed_itself, list_text, locked
+from dawsos.errors import BadInput
 
 
 def row(name: str, digest: str = "", *needs: str) -> dict[str, Any]:
@@ -18,16 +21,30 @@ def test_the_project_itself_is_not_locked_but_its_published_self_is_when_a_tool_
     rows = [row("requests", "aa", "idna<4,>=2.5"), row("Idna"), row("attrs", "bb")]
     assert _needed_itself(rows) == ["Idna"]
     assert _needed_itself([row("click", "aa"), row("mine")]) == []
-    assert pins(rows).splitlines()[1:] == ["attrs==1.0 --hash=sha256:bb", "requests==1.0 --hash=sha256:aa"]
+    assert list_text(locked(rows, {}).values(), "Made.").splitlines() == [
+        "# Made.", "attrs==1.0 --hash=sha256:bb", "requests==1.0 --hash=sha256:aa",
+    ]  # fmt: skip
+
+
+def test_the_digests_are_those_of_the_projects_own_lock() -> None:
+    allowed = {"attrs": frozenset({"bb", "cc"})}
+    found = locked([row("attrs", "bb"), row("pytest", "dd")], allowed)
+    assert found == {
+        "attrs": Locked("attrs", "1.0", frozenset({"bb", "cc"})),
+        "pytest": Locked("pytest", "1.0", frozenset({"dd"})),
+    }
+    assert "attrs==1.0 --hash=sha256:bb --hash=sha256:cc" in list_text(found.values(), "Made.")
+    with pytest.raises(BadInput, match=r"attrs 1\.0 has a digest that the project's lock does not have"):
+        locked([row("attrs", "ee")], allowed)
 
 
 def test_the_project_and_its_lists_are_named_by_where_they_are() -> None:
-    root = Path("/shop")
-    assert _words(root, ".") == ("/shop",)
-    assert _words(root, ".[test]") == ("/shop[test]",)
-    assert _words(root, "-r requirements.txt") == ("-r", "/shop/requirements.txt")
-    assert _words(root, "flask>=3") == ("flask>=3",)
+    resolver = Resolver(Path("/shop"), "python")
+    assert resolver._words(".") == ("/shop",)
+    assert resolver._words(".[test]") == ("/shop[test]",)
+    assert resolver._words("-r requirements.txt") == ("-r", "/shop/requirements.txt")
+    assert resolver._words("flask>=3") == ("flask>=3",)
 
 
 def test_nothing_that_is_needed_is_an_empty_list() -> None:
-    assert asyncio.run(resolve(Path("/shop"), [])).splitlines()[1:] == []
+    assert asyncio.run(Resolver(Path("/shop"), "python").resolve([])) == {}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from dawsos.adapters import toolchain
+from dawsos.adoption.contract import Answers, Draft
 from dawsos.exporters.contract import Exporter
 from dawsos.exporters.registry import EXPORTERS
 from dawsos.exporters.text import yaml_text
 from dawsos.model.exports import AlertsOptions
 from dawsos.model.pipeline import Pipeline
+from dawsos.verbs import init
 from projects import TinyProject, called
 
 
@@ -38,19 +42,38 @@ def test_init_says_what_it_found_and_wrote(
 ) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n')
     (tmp_path / "shop.py").touch()
-    for name in ("dawsos-tools.txt", "dawsos-project.txt"):
-        (tmp_path / name).write_text("ruff==0.14 --hash=sha256:aa\n")
+    for name in ("dawsos-tools.txt", "dawsos-project.txt", "dawsos-service.txt"):
+        (tmp_path / name).write_text(f"ruff==0.14 --hash=sha256:{'a' * 64}\n")
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+
+    async def ensure(*_: object) -> Path:
+        return tmp_path / "environment"
+
+    monkeypatch.setattr(toolchain, "ensure", ensure)
     monkeypatch.chdir(tmp_path)
     said = called(monkeypatch, capsys, "init")
     assert (said.code, said.err) == (0, "")
-    assert "written   pipeline.yaml\nnext      commit them, then dawsos run\n" in said.out
-    assert said.out.splitlines()[-1].startswith(
-        "CI        fill in service and stages, then dawsos export github-actions"
-    )
-    assert "shop" in said.out
+    assert "written   pipeline.yaml\nnext      git add them and commit, then dawsos run\n" in said.out
+    assert "packages  shop.py\n" in said.out
+    assert "remark    no file test_*.py was found" in said.out
     again = called(monkeypatch, capsys, "init")
     assert (again.code, "already" in again.err) == (2, True)
+
+
+def test_init_tells_what_stays_red_with_a_baseline_and_ends_as_a_red_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def adopted(root: Path, answers: Answers, say: object) -> init.Adopted:
+        assert (answers.baseline, answers.needs) == (True, ("a", "b"))
+        return init.Adopted(
+            Draft("python", "shop", (), (), ()), ("pipeline.yaml",), 3, date(2026, 12, 31), ("unit: no data",)
+        )
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(init, "init", adopted)
+    said = called(monkeypatch, capsys, "init", "--baseline", "--with", "a", "--with", "b")
+    assert said.code == 1
+    assert "baseline  3 findings are exceptions until 2026-12-31\nred       unit: no data\n" in said.out
 
 
 def test_a_flagger_manifest_is_not_fixed(

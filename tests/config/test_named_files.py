@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,3 +129,17 @@ def test_only_what_the_chosen_stages_need_is_asked_for(root: Path) -> None:
     assert told(unsigned, [unsigned.stage("lint")], root) == []
     with pytest.raises(BadInput, match=r"docs\.txt"):
         must_have_files(unsigned, [unsigned.stage("pages")], root)
+
+
+def test_a_list_that_was_made_from_another_lock_is_refused_until_it_is_made_anew(root: Path) -> None:
+    """The stages would run with what was locked before, and say that all is well."""
+    (root / "uv.lock").write_text("first")
+    head = "# Made by `dawsos init` for this platform, from uv.lock sha256:"
+    (root / "tools.txt").write_text(f"{head}{hashlib.sha256(b'first').hexdigest()}\nruff==0.14\n")
+    assert told(pipeline(), pipeline().stages, root) == []
+    (root / "uv.lock").write_text("second")
+    with pytest.raises(BadInput, match=r"tools\.txt was made from another uv\.lock") as refused:
+        must_have_files(pipeline(), pipeline().stages, root)
+    assert "dawsos init --lists" in (refused.value.fix or "")
+    (root / "uv.lock").unlink()
+    assert told(pipeline(), pipeline().stages, root) == ["tools.txt was made from uv.lock, which is not there any more"]

@@ -14,7 +14,6 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,7 +107,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     (place / "constraints.txt").write_text("\n".join(locked))
     _done([str(tool), "init"], path, PIP_CONSTRAINT=str(place / "constraints.txt"))
     pipeline = path / "pipeline.yaml"
-    pipeline.write_text(_filled_in(pipeline.read_text()) + _EXPORTS.format(home=home, command=f"command: {tool}"))
+    pipeline.write_text(pipeline.read_text() + _EXPORTS.format(home=home, command=f"command: {tool}"))
     secret, public = signing_key()
     github = GitHub(path, place, {}, {"DAWSOS_SIGNING_KEY": secret}, {"DAWSOS_TRUSTED_KEYS": public})
     given = Shop(path, github, home, tool)
@@ -119,16 +118,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         given.dawsos("down", "--purge")
     for process in github.processes():
         process.kill()
-
-
-def _filled_in(text: str) -> str:
-    """Return the pipeline with the two examples of docs/pipeline-yaml.md, section "Adopt the tool"."""
-    section = (ROOT / "docs" / "pipeline-yaml.md").read_text().partition("\n## Adopt the tool")[2].partition("\n## ")[0]
-    stages, laptop = (
-        textwrap.indent(textwrap.dedent(one), "  ") for one in re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)[:2]
-    )
-    text = re.sub(r"^rollout:\n", lambda _: f"{stages}rollout:\n", text, flags=re.MULTILINE)
-    return re.sub(r"^  laptop: .*\n", lambda _: laptop, text, flags=re.MULTILINE)
 
 
 def _done(argv: list[str], folder: Path = Path("/"), **more: str) -> None:

@@ -30,10 +30,11 @@ async def prepare(context: RunContext, attempt: StageAttempt) -> None:
 
 async def toolchain_of(context: RunContext, name: str) -> Path | None:
     """Return the virtual environment of a toolchain, None for one without; makes it when it is missing."""
-    requirements = context.pipeline.toolchains[name].requirements
-    if requirements is None:
+    chosen = context.pipeline.toolchains[name]
+    if chosen.requirements is None:
         return None
-    return await toolchain.ensure(context.root / requirements, context.tools.project.toolchains, context.runner())
+    lock, folder = context.root / chosen.requirements, context.tools.project.toolchains
+    return await toolchain.ensure(lock, folder, context.runner(), chosen.python)
 
 
 async def step_environment(context: RunContext, stage: Stage) -> dict[str, str]:

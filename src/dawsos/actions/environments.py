@@ -99,6 +99,7 @@ def _stand_ins(
             one.ports,
             one.ready,
             fresh=root is not None,
+            python=pipeline.toolchains[one.toolchain].python,
         )
         for name, one in ((name, pipeline.stand_ins[name]) for name in settings.stand_ins)
     )

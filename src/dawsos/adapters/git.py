@@ -72,6 +72,14 @@ def commit(root: Path, revision: str = "HEAD") -> Commit:
     return Commit(sha, subject, author, int(time), ref)
 
 
+def author(root: Path) -> str:
+    """Return the name of whoever would commit here, that of the last author where git was not told one."""
+    try:
+        return call(root, "config", "user.name").strip()
+    except BadInput:
+        return commit(root).author
+
+
 def dirty_files(root: Path) -> tuple[str, ...]:
     """Return the paths that differ from HEAD, untracked ones included; that of another repository within ends with a slash."""
     out = call(

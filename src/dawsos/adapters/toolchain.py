@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from dawsos.adapters import pip
+from dawsos.adapters import interpreters, pip
 from dawsos.adapters.digests import sha256
 from dawsos.adapters.locks import FileLock
 from dawsos.errors import BadInput, InfrastructureError
@@ -20,7 +20,7 @@ _BUDGET = 900.0
 
 def base_python() -> str:
     """Return the interpreter outside any virtual environment, with which releases run."""
-    return str(getattr(sys, "_base_executable", sys.executable))
+    return interpreters.own().path
 
 
 def python_version() -> str:
@@ -28,15 +28,19 @@ def python_version() -> str:
     return f"{sys.implementation.name}-{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}-{sys.platform}"
 
 
-def lock_digest(requirements: Path) -> str:
-    """Return the digest that names the environment of a requirements file; raises BadInput when there is no such file."""
+def lock_digest(requirements: Path, python: str | None = None) -> str:
+    """Return the digest that names the environment of a requirements file with the Python of a version, else the tool's own.
+
+    Raises BadInput when there is no such file, InfrastructureError when there is no such Python.
+    """
     try:
         content = requirements.read_bytes()
     except OSError as error:
         raise BadInput(
             f"cannot read {requirements}: {error.strerror}", fix="correct the path in pipeline.yaml"
         ) from error
-    return sha256(content + python_version().encode())
+    version = python_version() if python is None else f"python-{interpreters.chosen(python).full}-{sys.platform}"
+    return sha256(content + version.encode())
 
 
 def tool_environment(home: Path) -> dict[str, str]:
@@ -66,15 +70,16 @@ def base_environment(home: Path) -> dict[str, str]:
     }
 
 
-async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
-    """Return the folder of the virtual environment for ``requirements``, made below ``folder`` when missing.
+async def ensure(requirements: Path, folder: Path, runner: Runner, python: str | None = None) -> Path:
+    """Return the folder of the virtual environment for ``requirements``, made below ``folder`` when missing; ``python`` is the
+    version of its interpreter, the tool's own without.
 
     Raises BadInput for a file that is missing or that locks what cannot be had, and InfrastructureError when it cannot be made
     here; both with pip's words.
     """
     # The scripts of an environment contain its path, and a link to a shared folder may go away before the folder.
     folder = folder.resolve()
-    target = folder / lock_digest(requirements)[:16]
+    target = folder / lock_digest(requirements, python)[:16]
     if (target / "ready").exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,11 +88,11 @@ async def ensure(requirements: Path, folder: Path, runner: Runner) -> Path:
         while not lock.take(0):
             await asyncio.sleep(0.1)
         if not (target / "ready").exists():
-            await _make(requirements, target, runner)
+            await _make(requirements, target, runner, interpreters.chosen(python).path)
     return target
 
 
-async def _make(requirements: Path, target: Path, runner: Runner) -> None:
+async def _make(requirements: Path, target: Path, runner: Runner, interpreter: str) -> None:
     shutil.rmtree(target, ignore_errors=True)
     log = target.parent / f"{target.name}.log"
     detailed = target.parent / f"{target.name}.debug"
@@ -99,7 +104,7 @@ async def _make(requirements: Path, target: Path, runner: Runner) -> None:
     # "coverage" locked without the extra, its resolver tries the newest coverage first and refuses the lock on the day
     # a newer one is published.  ``pip check`` then says whether the lock is complete.
     commands = (
-        (base_python(), "-m", "venv", str(target)),
+        (interpreter, "-m", "venv", str(target)),
         (
             str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-input",
             "--no-compile", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--log", str(detailed),

@@ -44,13 +44,18 @@ class Tree:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a person said on the command line; empty is: find it."""
+    """What a person said on the command line; empty is: find it.
+
+    ``baseline`` says that stages read the lists of ``baseline.py``, with ``coverage`` as its limit in per cent (0: none was measured).
+    """
 
     kind: str = ""
     app: str = ""
     health: str = ""
     tests: str = ""
     needs: tuple[str, ...] = ()
+    baseline: bool = False
+    coverage: int = 0
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dawsos.adoption import python_layout as layout
 from dawsos.adoption.contract import Answers, Draft, Environment, Tree
+from dawsos.adoption.python_app import django_settings, find_app, pages
 from dawsos.adoption.python_facts import Lock, PythonProject
 from dawsos.adoption.python_metadata import Metadata
-from dawsos.adoption.python_stages import PROJECT, TOOLS, Checks, stages
+from dawsos.adoption.python_stages import PROJECT, TOOLS, Checks, collect, stages
 
 _SIGNS = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "manage.py", "requirements.txt")
 _LOCKS: dict[str, str] = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm", "Pipfile.lock": "pipenv"}
@@ -29,7 +32,9 @@ def draft(tree: Tree, answers: Answers) -> Draft | None:
     if not any(tree.has(path) for path in _SIGNS):
         return None
     said = Metadata(tree)
-    found, checks = _project(tree, said, answers), _checks(tree, said)
+    checks = _checks(tree, said, answers)
+    found = _project(tree, said, answers)
+    found = replace(found, collect=collect(found, checks) if found.tests else "", sql=bool(checks.sql))
     written = stages(found, checks)
     return Draft(
         kind="python",
@@ -45,19 +50,22 @@ def draft(tree: Tree, answers: Answers) -> Draft | None:
 
 
 def _project(tree: Tree, said: Metadata, answers: Answers) -> PythonProject:
-    tests = answers.tests or layout.where_tests_are(tree)
-    tools = ["pytest", "pytest-cov"] if tests else []
+    tests = "" if answers.tests == "none" else answers.tests or layout.where_tests_are(tree)
+    tools = ["pytest", "pytest-cov", *(["pytest-django"] if django_settings(tree) else [])] if tests else []
     tools += ["mypy"] if _mypy(tree, said) else []
-    lock = _lock(tree, said)
+    lock, run = _lock(tree, said), _run_sources(tree, said)
     return PythonProject(
         packages=layout.packages(tree),
         requires=said.requires_python,
         tests=tests,
-        runner="pytest" if tests else "",
         installable=said.installable,
         lock=lock,
-        sources=() if lock else _sources(tree, said),
-        tools=(*tools, *said.backend, *answers.needs),
+        sources=() if lock else (*run, *_test_sources(tree, said)),
+        run_sources=0 if lock else len(run),
+        tools=(*tools, *said.backend),
+        needs=answers.needs,
+        app=find_app(tree, answers.app),
+        pages=(answers.health,) if answers.health else pages(tree),
     )
 
 
@@ -71,21 +79,25 @@ def _lock(tree: Tree, said: Metadata) -> Lock | None:
     return Lock("requirements", hashed[0]) if hashed else None
 
 
-def _sources(tree: Tree, said: Metadata) -> tuple[str, ...]:
-    """Return what pip resolves where there is no lock: the project itself, or its lists, and what its tests need."""
-    extra = f"[{said.extra}]" if said.extra else ""
-    run = [f".{extra}"] if said.installable else [f"-r {path}" for path in (tree.first(*_RUN_FILES),) if path]
-    if not said.installable:
-        run += [str(one) for one in said.project.get("dependencies") or ()]
-    listed = tree.first(*_TEST_FILES) if not extra and not said.groups else ""
-    return (*run, *said.group_requirements, *([f"-r {listed}"] if listed else []))
+def _run_sources(tree: Tree, said: Metadata) -> tuple[str, ...]:
+    """Return what pip resolves where there is no lock: the project itself, or its list."""
+    if said.installable:
+        return (f".[{said.extra}]" if said.extra else ".",)
+    listed = tree.first(*_RUN_FILES)
+    return (*([f"-r {listed}"] if listed else []), *map(str, said.project.get("dependencies") or ()))
+
+
+def _test_sources(tree: Tree, said: Metadata) -> tuple[str, ...]:
+    """Return what the tests need beside that."""
+    listed = tree.first(*_TEST_FILES) if not said.extra and not said.groups else ""
+    return (*said.group_requirements, *([f"-r {listed}"] if listed else []))
 
 
 def _mypy(tree: Tree, said: Metadata) -> bool:
     return bool(said.tool("mypy")) or tree.has("mypy.ini") or tree.has(".mypy.ini") or "mypy" in said.settings
 
 
-def _checks(tree: Tree, said: Metadata) -> Checks:
+def _checks(tree: Tree, said: Metadata, answers: Answers) -> Checks:
     ruff = said.tool("ruff")
     sql = next((path.rpartition("/")[0] for path in tree.named("migrations/*.sql")), "")
     return Checks(
@@ -93,8 +105,27 @@ def _checks(tree: Tree, said: Metadata) -> Checks:
         ruff_format="format" in ruff,
         mypy=_mypy(tree, said),
         sql=sql,
-        coverage=_coverage(said),
+        coverage=answers.coverage or _coverage(said),
+        baseline=answers.baseline,
+        settings=django_settings(tree) if not _names_settings(said) else "",
+        odd_names=layout.odd_names(layout.files_of_tests(tree)) and not _names_files(said),
     )
+
+
+def _names_settings(said: Metadata) -> bool:
+    """Return whether the project tells pytest-django its settings itself."""
+    return bool(
+        said.tool("pytest.ini_options").get("DJANGO_SETTINGS_MODULE") or _of_pytest(said, "DJANGO_SETTINGS_MODULE")
+    )
+
+
+def _names_files(said: Metadata) -> bool:
+    """Return whether the project tells pytest how its files of tests are called."""
+    return bool(said.tool("pytest.ini_options").get("python_files") or _of_pytest(said, "python_files"))
+
+
+def _of_pytest(said: Metadata, key: str) -> str:
+    return said.setting("pytest", key) or said.setting("tool:pytest", key)
 
 
 def _coverage(said: Metadata) -> int:
@@ -118,6 +149,7 @@ def _told(found: PythonProject, checks: Checks) -> tuple[tuple[str, str], ...]:
         ("SQL", checks.sql or "none"),
         ("lock", found.lock.path if found.lock else "none: pip resolves what the project asks for"),
         ("Python", found.requires or "any: the project does not say"),
+        ("service", found.app.target if found.app else "none"),
     )
 
 

@@ -105,13 +105,13 @@ class Metadata:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The dependency groups of its tests: PEP 735, of poetry or of pdm."""
+        """The dependency group of its tests (PEP 735, of poetry or of pdm), of several the one whose name says it best."""
         known = [
             *_table(self.pyproject.get("dependency-groups")), *_table(self.tool("poetry").get("group")),
             *_table(self.tool("pdm").get("dev-dependencies")),
             *(["dev"] if self.tool("poetry").get("dev-dependencies") else []),
         ]  # fmt: skip
-        return tuple(name for name in TEST_NAMES if name in known)
+        return tuple(name for name in TEST_NAMES if name in known)[:1]
 
     @property
     def group_requirements(self) -> list[str]:

@@ -281,7 +281,14 @@ VERBS: tuple[Verb, ...] = (
         "Write the first pipeline.yaml of the project in this folder, from what it has; overwrites nothing.",
         (
             Parameter("kind", "--kind", "The kind of project, where it is of several. Default: the first that is found.", "KIND"),
-            Parameter("tests", "--tests", "Where the tests are. Default: what is found.", "PATH"),
+            Parameter("app", "--app", "The service's application, module:object, or none. Default: the one that is found.", "APP"),
+            Parameter("health", "--health", "The page that answers 200 when the service is healthy. Default: what is found.", "PAGE"),
+            Parameter("tests", "--tests", "Where the tests are, or none. Default: what is found.", "PATH"),
+            Parameter(
+                "baseline", "--baseline",
+                "Run the stages once, and write what they find as exceptions with an end, so that only what is new is red.",
+            ),
+            Parameter("lists", "--lists", "Make the lists of packages anew from the project's lock, and nothing else."),
             Parameter("needs", "--with", "A package that the tests need beside what the project asks for.", "PACKAGE", repeated=True),
         ),
         example='dawsos init && git add . && git commit -m "dawsos" && dawsos run',

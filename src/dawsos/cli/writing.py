@@ -10,20 +10,36 @@ from dawsos.cli.output import here, print_json
 from dawsos.errors import BadInput
 
 
-def init(*, kind: str, tests: str, needs: tuple[str, ...]) -> None:
+def init(  # noqa: PLR0913 - one for each option
+    *, kind: str, app: str, health: str, tests: str, baseline: bool, lists: bool, needs: tuple[str, ...]
+) -> int | None:
     """``dawsos init``."""
     from dawsos.adoption.contract import Answers
     from dawsos.cli.console import make_console, say
+    from dawsos.errors import EXIT_GATE_FAILED
     from dawsos.verbs.init import init as adopt
 
-    adopted = adopt(Path.cwd(), Answers(kind=kind, tests=tests, needs=needs))
     console = make_console()
+    answers = Answers(kind=kind, app=app, health=health, tests=tests, needs=needs, baseline=baseline)
+    if lists:
+        from dawsos.verbs.init import make_lists
+
+        names = make_lists(Path.cwd(), answers, lambda what: say(console, f"{what} ..."))
+        say(console, f"written   {', '.join(names)}\nnext      git add them and commit")
+        return None
+    adopted = adopt(Path.cwd(), answers, lambda what: say(console, f"{what} ..."))
     for what, value in adopted.draft.found:
         say(console, f"{what:9} {value}")
     for lacking in adopted.draft.missing:
-        say(console, f"not there {lacking}")
-    say(console, f"written   {', '.join(adopted.written)}\nnext      commit them, then dawsos run")
-    say(console, "CI        fill in service and stages, then dawsos export github-actions, or gitlab-ci")
+        say(console, f"remark    {lacking}")
+    say(console, f"written   {', '.join(adopted.written)}")
+    if adopted.until is not None:
+        say(console, f"baseline  {adopted.waived} findings are exceptions until {adopted.until}")
+    for red in adopted.red:
+        say(console, f"red       {red}")
+    ships = bool(adopted.draft.service)
+    say(console, f"next      git add them and commit, then dawsos run{', then dawsos ship' if ships else ''}")
+    return EXIT_GATE_FAILED if adopted.red else None
 
 
 def lint(*, manifest: str, traffic: str, fix: bool, as_json: bool) -> int | None:

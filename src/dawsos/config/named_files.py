@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dawsos.adapters.digests import sha256
 from dawsos.errors import BadInput
 from dawsos.model.pipeline import Pipeline, Stage
+
+# The first line of a list that ``dawsos init`` made from the project's own lock.
+MADE_FROM = re.compile(rb"\A# Made by `dawsos init`[^\n]*, from ([^\n]+) sha256:([0-9a-f]{64})")
+_HEAD = 4096
 
 
 def must_have_files(pipeline: Pipeline, stages: Sequence[Stage], root: Path, where: str = "") -> None:
@@ -15,11 +21,33 @@ def must_have_files(pipeline: Pipeline, stages: Sequence[Stage], root: Path, whe
     ``where`` says in the message what ``root`` is: a file that was not committed is still in the working tree.
     """
     problems = []
-    for place, name, is_folder in dict.fromkeys(_named(pipeline, stages)):
+    named = list(dict.fromkeys(_named(pipeline, stages)))
+    for place, name, is_folder in named:
         if name is not None and not ((root / name).is_dir() if is_folder else (root / name).is_file()):
             problems.append(f"pipeline.yaml: {place}: there is no {'folder' if is_folder else 'file'} {name}{where}")
     if problems:
         raise BadInput("\n".join(problems), fix="correct the path, or commit what is missing")
+    stale = [told for _, name, is_folder in named if name and not is_folder and (told := _stale(root, name))]
+    if stale:
+        raise BadInput("\n".join(stale), fix="dawsos init --lists makes them anew; then commit them")
+
+
+def _stale(root: Path, name: str) -> str:
+    """Return what is to be said when a list was made from a lock (``dawsos init``) that has changed since; else an empty text."""
+    with (root / name).open("rb") as stream:
+        match = MADE_FROM.search(stream.read(_HEAD))
+    if match is None:
+        return ""
+    lock = match[1].decode()
+    try:
+        now = sha256((root / lock).read_bytes())
+    except OSError:
+        return f"{name} was made from {lock}, which is not there any more"
+    return (
+        ""
+        if now == match[2].decode()
+        else f"{name} was made from another {lock}: the stages would run with what was locked before"
+    )
 
 
 def _named(pipeline: Pipeline, stages: Sequence[Stage]) -> Iterator[tuple[str, str | None, bool]]:

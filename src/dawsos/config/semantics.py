@@ -84,6 +84,12 @@ def _packages(pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
         if stage.uses == "release" and pipeline.service.requirements is not None and without:
             message = "service.requirements are installed by a toolchain, and none has requirements itself"
             yield ("stages", number, "uses"), message
+        chosen = pipeline.toolchains.get(stage.toolchain or "")
+        if stage.uses == "release" and chosen is not None and chosen.python is not None:
+            message = (
+                f"a release runs with the tool's own Python, and the toolchain {stage.toolchain!r} has another one"
+            )
+            yield ("stages", number, "toolchain"), message
     for name, one in pipeline.stand_ins.items():
         if one.toolchain in pipeline.toolchains and one.toolchain not in with_packages:
             yield ("stand_ins", name, "toolchain"), f"the toolchain {one.toolchain!r} has no requirements, so no Python"

@@ -18,6 +18,9 @@ from dawsos.gates.documents import (
     required_file,
     rows,
 )
+from dawsos.gates.readers.baseline import split
+from dawsos.gates.readers.context import CONTEXT
+from dawsos.gates.readers.waivers import earliest
 from dawsos.model.findings import Finding
 from dawsos.model.json import JsonObject
 from dawsos.model.pipeline import GateOptions
@@ -27,14 +30,18 @@ _SEVERITIES = ("UNDEFINED", "LOW", "MEDIUM", "HIGH")
 
 
 class Options(GateOptions):
-    """A bandit JSON ``report`` without findings whose severity is in ``fail_on``, over at least one file."""
+    """A bandit JSON ``report`` without findings whose severity is in ``fail_on``, over at least one file.
+
+    ``waivers`` is a YAML list of {id, most, by, why, until}; the id is ``path: rule``, and an entry waives at most ``most`` findings.
+    """
 
     report: EvidencePath = "bandit.json"
     fail_on: tuple[Literal["LOW", "MEDIUM", "HIGH"], ...] = Field(default=("HIGH", "MEDIUM"), min_length=1)
+    waivers: EvidencePath | None = None
 
 
 def files(options: Options) -> tuple[str, ...]:
-    return (options.report,)
+    return (options.report, options.waivers, CONTEXT) if options.waivers else (options.report,)
 
 
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
@@ -52,17 +59,22 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
         for result in results
         if get_word(options.report, result, "issue_severity", _SEVERITIES) in options.fail_on
     ]
-    findings = [_finding(result) for result in bad]
-    places = [_place(result) for result in bad]
+    shown, places = [_finding(result) for result in bad], [_place(result) for result in bad]
+    parts = split(places, options.waivers, evidence)
+    lines = [shown[index] + parts.notes.get(index, "") for index in parts.blocking]
+    waived = [f"{shown[index]}, {waiver}" for index, waiver in parts.waived.items()]
     below = len(results) - len(bad)
     return Measurement(
-        "fail" if bad else "pass",
-        f"{len(bad)} findings in {scanned} files" + (f", {below} below the limit" if below else ""),
+        "fail" if lines else "pass",
+        f"{len(lines)} findings in {scanned} files"
+        + (f", {len(waived)} waived" if waived else "")
+        + (f", {below} below the limit" if below else ""),
         f"0 of {', '.join(options.fail_on)}",
-        message=findings[0] if findings else "nothing found",
-        evidence=(options.report,),
-        findings=tuple(findings),
-        places=tuple(places),
+        message=lines[0] if lines else "nothing found",
+        evidence=(options.report, *([options.waivers] if options.waivers else [])),
+        findings=(*lines, *waived),
+        places=tuple(places[index] for index in parts.blocking),
+        valid_until=earliest(parts.waived.values()),
     )
 
 

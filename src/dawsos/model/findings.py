@@ -27,6 +27,11 @@ class Finding:
         line = f":{self.line}" if self.line else ""
         return f"{self.path}{line}" + (f":{self.column}" if line and self.column else "")
 
+    @property
+    def identity(self) -> str:
+        """What stays the same when lines move: the file and the rule, or what is said where there is no rule."""
+        return f"{self.path}: {self.rule or self.message}"
+
     def __str__(self) -> str:
         return f"{self.place}: {self.rule} {self.message}".replace("  ", " ")
 

@@ -45,6 +45,11 @@ class Toolchain(Strict):
     """
 
     requirements: str | None = None
+    python: str | None = Field(
+        default=None,
+        pattern=r"^3\.\d{1,2}$",
+        description="The version of the Python that runs it, like 3.12, found on PATH. Default: that of the tool.",
+    )
     programs: tuple[ProgramName, ...] = Field(default=(), description="Programs that the machine must have: node, go.")
 
     @model_validator(mode="after")
@@ -53,6 +58,8 @@ class Toolchain(Strict):
             raise ValueError(
                 "a toolchain has requirements (a hash-locked file of Python packages), or programs of the machine"
             )
+        if self.python is not None and self.requirements is None:
+            raise ValueError("python is the interpreter of requirements, and there are none")
         return self
 
 

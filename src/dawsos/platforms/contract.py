@@ -45,7 +45,7 @@ class PlatformHost:
 @dataclass(frozen=True)
 class StandInSource:
     """A stand-in that an environment wants: the folder ``source`` of its modules and the ``requirements`` of the toolchain below
-    ``toolchains`` whose interpreter runs it.
+    ``toolchains`` whose interpreter runs it, of the version ``python``.
 
     ``fresh`` is set by whoever deploys: the code of the checkout is what runs from then on.  Without it a stand-in that runs
     is left as it is.
@@ -59,6 +59,7 @@ class StandInSource:
     ports: tuple[str, ...] = ()
     ready: str | None = None
     fresh: bool = True
+    python: str | None = None
 
 
 @dataclass(frozen=True)

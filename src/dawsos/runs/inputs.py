@@ -54,7 +54,7 @@ def stage_fingerprint(
     if stage.toolchain is not None:
         chosen = pipeline.toolchains[stage.toolchain]
         if chosen.requirements is not None:
-            tools[f"toolchain {chosen.requirements}"] = lock_digest(root / chosen.requirements)
+            tools[f"toolchain {chosen.requirements}"] = lock_digest(root / chosen.requirements, chosen.python)
         tools |= {f"program {name}": programs.version(name, environ) for name in chosen.programs}
     upstream = {}
     if looks_at_release(pipeline, stage):

@@ -140,12 +140,17 @@ def find_project(start: Path) -> Project:
     """Return the project that ``start`` lies in; raises BadInput when no folder above it has a pipeline.yaml."""
     for folder in (start, *start.parents):
         if (folder / PIPELINE_FILE).is_file():
-            home = os.environ.get("DAWSOS_HOME")
-            return Project(folder, Path(home).resolve() if home else folder / ".dawsos")
+            return Project(folder, home_of(folder))
     raise BadInput(
         f"there is no {PIPELINE_FILE} in {start} or above it",
         fix="change into your project, or write one: docs/pipeline-yaml.md",
     )
+
+
+def home_of(root: Path) -> Path:
+    """Return the folder of what the tool keeps for the project in ``root``."""
+    home = os.environ.get("DAWSOS_HOME")
+    return Path(home).resolve() if home else root / ".dawsos"
 
 
 def gate_options() -> Mapping[GateKindName, type[GateOptions]]:

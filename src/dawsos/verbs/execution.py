@@ -15,7 +15,7 @@ from typing import Any
 
 from dawsos.actions import ACTIONS, passed
 from dawsos.actions.commands import prepare
-from dawsos.adapters import git, programs
+from dawsos.adapters import git, interpreters, programs
 from dawsos.adapters.cache import StageCache
 from dawsos.adapters.git import Commit
 from dawsos.adapters.git_inputs import commit_inputs, worktree_inputs
@@ -90,11 +90,17 @@ def must_be_ready(
 
 
 def _must_have_programs(pipeline: Pipeline, chosen: Sequence[Stage]) -> None:
-    """Raise InfrastructureError with each program of the machine that the chosen stages need and PATH does not have."""
+    """Raise InfrastructureError with each program and Python that the chosen stages need and PATH does not have."""
     names = dict.fromkeys(stage.toolchain for stage in chosen if stage.toolchain is not None)
     lacking = {name: programs.missing(pipeline.toolchains[name].programs, os.environ) for name in names}
     lines = [
         f"toolchains.{name}.programs: there is no {one} on PATH" for name, found in lacking.items() for one in found
+    ]
+    asked = {name: python for name in names if (python := pipeline.toolchains[name].python) is not None}
+    lines += [
+        f"toolchains.{name}.python: there is no python{python} on PATH"
+        for name, python in asked.items()
+        if interpreters.named(python) is None
     ]
     if lines:
         raise InfrastructureError("\n".join(lines), fix="install what is missing, or start dawsos where it is on PATH")

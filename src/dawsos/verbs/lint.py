@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dawsos.adapters import programs
+from dawsos.adapters import interpreters, programs
 from dawsos.adapters.files import write_text
 from dawsos.adapters.git_inputs import worktree_inputs
 from dawsos.config.documents import line_of, parse
@@ -58,6 +58,8 @@ def _absent(pipeline: Pipeline) -> Iterator[str]:
     for name, one in pipeline.toolchains.items():
         for program in programs.missing(one.programs, os.environ):
             yield f"toolchains.{name}.programs: there is no {program} on PATH here"
+        if one.python is not None and interpreters.named(one.python) is None:
+            yield f"toolchains.{name}.python: there is no python{one.python} on PATH here"
 
 
 def _remarks(project: Project, pipeline: Pipeline) -> Iterator[str]:

@@ -18,13 +18,15 @@ from dawsos.gates.readers.context import end_of
 
 @dataclass(frozen=True)
 class Waiver:
-    """``subject`` is the id of an advisory, the fingerprint of a secret or the id of a test."""
+    """``subject`` is the id of an advisory, the fingerprint of a secret, the id of a test or ``path: rule`` of a linter's findings,
+    of which it waives at most ``most``."""
 
     subject: str
     package: str
     by: str
     why: str
     until: date
+    most: int = 1
 
     def __str__(self) -> str:
         return f"waived until {self.until} by {self.by}: {self.why}"
@@ -46,7 +48,7 @@ def read_waivers(name: str, content: bytes, key: str, who: str) -> list[Waiver]:
 def _waiver(where: str, entry: object, key: str, who: str) -> Waiver:
     if not isinstance(entry, Mapping):
         raise Malformed(f"{where} is not a mapping")
-    unknown = entry.keys() - {key, who, "why", "until", "package"}
+    unknown = entry.keys() - {key, who, "why", "until", "package", "most"}
     if unknown:
         raise Malformed(f"{where}: unknown key {sorted(map(str, unknown))[0]!r}")
     for name in (key, who, "why"):
@@ -64,7 +66,10 @@ def _waiver(where: str, entry: object, key: str, who: str) -> Waiver:
     # A datetime is a date to Python; only the day counts here.
     if type(until) is not date:
         raise Malformed(f"{where}: until is {until!r}, not a day like 2026-12-31")
-    return Waiver(entry[key], package, entry[who], entry["why"], until)
+    most = entry.get("most", 1)
+    if type(most) is not int or most < 1:
+        raise Malformed(f"{where}: most is {most!r}, not a number of findings")
+    return Waiver(entry[key], package, entry[who], entry["why"], until, most)
 
 
 def earliest(waivers: Iterable[Waiver], *times: float) -> float | None:

@@ -36,7 +36,7 @@ async def stand_in_services(wanted: Sequence[StandInSource], environment: Path, 
     for one in wanted:
         kept = None if one.fresh else _StandIn.kept(one.name, environment / "services" / one.name)
         if kept is None:
-            venv = await toolchain.ensure(one.requirements, one.toolchains, runner)
+            venv = await toolchain.ensure(one.requirements, one.toolchains, runner, one.python)
             kept = _StandIn(one.name, one.command, str(venv / "bin" / "python"), one.source, one.ports, one.ready)
         made.append(kept)
     return made
