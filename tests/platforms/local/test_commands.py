@@ -32,6 +32,18 @@ def test_python_is_the_releases_interpreter_wherever_the_word_stands(tmp_path: P
     assert release_argv("pythonic run", _release(tmp_path)) == ("pythonic", "run")
 
 
+def test_python_is_the_releases_interpreter_for_a_shell_too(tmp_path: Path) -> None:
+    """A service of foreign make was started by a shell, which found no python."""
+    python = f"{_release(tmp_path).interpreter} -S -P"
+    for command, line in (
+        ("python -m uvicorn shop:app --port $PORT", f"exec {python} -m uvicorn shop:app --port $PORT"),
+        ("cd x && {python} job.py", f"cd x && {python} job.py"),
+        ("./python run pythonic", "exec ./python run pythonic"),
+    ):
+        found = release_argv(command, _release(tmp_path), shell=True)  # noqa: S604 - a key of pipeline.yaml
+        assert found == ("/bin/sh", "-euc", line)
+
+
 def test_a_release_has_its_own_packages_and_none_of_the_machine_or_the_folder(tmp_path: Path) -> None:
     site, folder = tmp_path / "site", tmp_path / "folder"
     for place, module in ((site, "packed"), (folder, "lying_about")):

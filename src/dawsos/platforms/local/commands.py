@@ -20,6 +20,8 @@ _BUDGET = 300.0
 APPS = "apps"
 # What makes a command more than one program with its arguments: operators, and words that the shell carries out itself.
 _OPERATORS = re.compile(r"[;&|()\n`]")
+# A word of a command that is the release's interpreter.
+_PYTHON = re.compile(r"(?<!\S)(?:python|\{python\})(?!\S)")
 _SHELL_WORDS = frozenset(
     (
         "!",
@@ -50,12 +52,13 @@ def release_argv(command: str, release: Release, *, shell: bool = False) -> tupl
     Nor does the folder that it is started in hold modules.  A release without Python packages has no interpreter: there both
     words are what the machine or the release has under these names.
     """
+    python = (release.interpreter, "-S", "-P")
     if shell:
-        return ("/bin/sh", "-euc", shell_line(command))
+        named = _PYTHON.sub(lambda _: shlex.join(python), command) if release.interpreter else command
+        return ("/bin/sh", "-euc", shell_line(named))
     words = shlex.split(command)
     if not release.interpreter:
         return tuple(words)
-    python = (release.interpreter, "-S", "-P")
     return tuple(part for word in words for part in (python if word in ("python", "{python}") else (word,)))
 
 
