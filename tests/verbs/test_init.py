@@ -74,6 +74,12 @@ def test_what_is_no_repository_no_project_or_cannot_be_read_is_refused(tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".git", "pyproject.toml"]
 
 
+def test_a_repository_that_git_refuses_to_read_is_not_called_none(project: Path) -> None:
+    (project / ".git" / "config").write_text("[broken")
+    with pytest.raises(BadInput, match="git ls-files failed"):
+        read_tree(project)
+
+
 def test_lists_that_are_there_stay_and_pipeline_yaml_is_written(adopted: Path) -> None:
     said: list[str] = []
     done = init(adopted, Answers(), said.append)

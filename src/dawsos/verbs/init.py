@@ -155,6 +155,9 @@ def read_tree(root: Path) -> Tree:
     try:
         listed = git.call(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".")
     except BadInput as error:
+        if "not a git repository" not in error.message:
+            # It is one, and git does not read it: its words have the reason.
+            raise
         raise BadInput(
             f"{root} is no git repository, and a pipeline takes commits", fix="git init, then commit the project"
         ) from error
