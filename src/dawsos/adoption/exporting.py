@@ -16,7 +16,7 @@ from dawsos.errors import BadInput, InfrastructureError
 from dawsos.model.process import Command
 
 _BUDGET = 300.0
-_TOOLS = Path(__file__).with_name("tools")
+TOOLS = Path(__file__).with_name("tools")
 _COPIED = ("pyproject.toml", "Pipfile", "README.md", "README.rst")
 
 
@@ -28,14 +28,15 @@ async def export(root: Path, lock: Lock, toolchains: Path, *, tests: bool = True
     if lock.format == "requirements":
         return read_pins((root / lock.path).read_text(encoding="utf-8"), lock.path)
     exporter, runner = EXPORTERS[lock.format], ProcessRunner(SystemClock(), Masker())
-    environment = await toolchain.ensure(_TOOLS / f"{lock.format}.txt", toolchains, runner)
+    environment = await toolchain.ensure(TOOLS / f"{lock.format}.txt", toolchains, runner)
     with tempfile.TemporaryDirectory(prefix="dawsos-init-") as name:
         folder = Path(name)
         copy = _copy(root, lock, folder / "project")
         program, *arguments = exporter.arguments(lock, tests)
         out, log = folder / "pins.txt", folder / "export.log"
         # The text goes to a file of its own: what the tool warns of is not part of it.
-        script = f'"$0" "$@" > {out}'
+        check = f'"$0" {exporter.check} >&2 && ' if exporter.check else ""
+        script = f'{check}"$0" "$@" > {out}'
         variables = toolchain.tool_environment(folder) | {
             "HOME": str(folder), "PDM_CHECK_UPDATE": "0", "PIPENV_IGNORE_VIRTUALENVS": "1", "UV_NO_PROGRESS": "1", "UV_NO_CONFIG": "1",
             "POETRY_VIRTUALENVS_CREATE": "false", "PATH": f"{environment / 'bin'}:{toolchain.tool_environment(folder)['PATH']}",

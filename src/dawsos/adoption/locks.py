@@ -27,11 +27,13 @@ class Exporter:
     """How a lock becomes a text of pins: the arguments of its tool, with the groups and extras of the tests or without.
 
     ``stale`` is what the tool says, in its output, of a lock that no longer fits the project; ``mend`` renews the lock.
+    ``check`` are the words by which a tool that exports a stale lock without a word is asked.
     """
 
     arguments: Callable[[Lock, bool], tuple[str, ...]]
     stale: str
     mend: str
+    check: str = ""
 
 
 def _uv(lock: Lock, tests: bool) -> tuple[str, ...]:
@@ -75,8 +77,8 @@ def _each(option: str, values: Iterable[str]) -> tuple[str, ...]:
 EXPORTERS: dict[str, Exporter] = {
     "uv": Exporter(_uv, "needs to be updated", "uv lock"),
     "poetry": Exporter(_poetry, "changed significantly", "poetry lock"),
-    "pdm": Exporter(_pdm, "hash doesn't match", "pdm lock"),
-    "pipenv": Exporter(_pipenv, "is out of date", "pipenv lock"),
+    "pdm": Exporter(_pdm, "doesn't satisfy the project requirements", "pdm lock"),
+    "pipenv": Exporter(_pipenv, "is out-of-date", "pipenv lock", check="verify"),
 }
 
 _OPTION = re.compile(
