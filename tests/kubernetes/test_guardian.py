@@ -122,6 +122,15 @@ class Shop:
             time.sleep(0.1)
         raise AssertionError("the Lease does not say that the traffic was given back")
 
+    def until_told(self, within: float) -> list[dict[str, Any]]:
+        """Wait until there are Events: the traffic and the Lease come first."""
+        deadline = time.monotonic() + within
+        while True:
+            found: list[dict[str, Any]] = json.loads(self.kubectl("get", "events", "-o", "json"))["items"]
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.2)
+
     def until_withdrawn(self, within: float) -> float:
         """Wait until stable has everything; return the seconds that it took."""
         started = time.monotonic()
@@ -189,9 +198,9 @@ def test_a_killed_controllers_canary_loses_its_traffic_within_the_lease_and_a_se
     assert shop.unrenewed <= LEASE + 1
     told = json.loads(shop.lease["metadata"]["annotations"][WITHDRAWN])
     assert (told["weight"], LEASE <= told["seconds"] <= LEASE + 1) == (25, True)
-    events = json.loads(shop.kubectl("get", "events", "-o", "json"))["items"]
-    assert [event["reason"] for event in events] == ["TrafficWithdrawn"]
-    assert "run r1 had not renewed" in events[0]["message"]
+    (event,) = shop.until_told(10)
+    assert event["reason"] == "TrafficWithdrawn"
+    assert "run r1 had not renewed" in event["message"]
     # The next one need not wait.
     started = time.monotonic()
     shop.controller()
