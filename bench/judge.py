@@ -21,14 +21,17 @@ from dawsos.analysis.judges import make_judge
 from dawsos.analysis.simulation.contest import SimulationResult, contest
 from dawsos.analysis.simulation.picture import picture
 from dawsos.analysis.simulation.scenarios import World, parse_scenario
-from dawsos.model.policy import LadderStep, RolloutPolicy, WarmUp
+from dawsos.model.policy import Compare, CompareRequest, LadderStep, RolloutPolicy, WarmUp
 from dawsos.model.rollout import Counts, Sample
 
 STEPS = ((5, 300), (25, 600), (45, 300), (65, 300), (85, 300), (100, 300))
 OURS = RolloutPolicy(
     ladder=tuple(LadderStep(weight=w, duration=d) for w, d in STEPS), error_rate=0.005, p95=1.2, check_interval=60
 )
-COLD = OURS.model_copy(update={"warm_up": WarmUp(duration=30, errors=False)})
+# Nothing is declared that the canary could be asked before its traffic.
+UNASKED = OURS
+OURS = OURS.model_copy(update={"compare": Compare(requests=(CompareRequest(path="/"),))})
+COLD = UNASKED.model_copy(update={"warm_up": WarmUp(duration=30, errors=False)})
 STICKY = OURS.model_copy(update={"requests_per_user": 20})
 POLICIES = [
     ("ours", OURS),
@@ -104,7 +107,10 @@ def detect(rollouts: int, seed: int, ours: bool) -> None:
 def innocent(rollouts: int, seed: int, ours: bool) -> None:
     for rate in (1.0, 20.0, 200.0, 2000.0):
         for name in INNOCENT:
-            handled = {"cold-start": [("ours, warm-up", COLD)], "sticky": [("ours, by user", STICKY)]}.get(name, [])
+            handled = {
+                "cold-start": [("ours, not asked", UNASKED), ("ours, warm-up", COLD)],
+                "sticky": [("ours, by user", STICKY)],
+            }.get(name, [])
             for outcome in contest(
                 World(rate=rate),
                 parse_scenario(name),

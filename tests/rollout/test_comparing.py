@@ -12,10 +12,11 @@ import pytest
 
 from dawsos.adapters.http import Response
 from dawsos.model.events import AnswersCompared
-from dawsos.model.policy import Compare, CompareRequest, Load, LoadRequest, RolloutPolicy
+from dawsos.model.policy import Compare, CompareRequest, Load, LoadRequest, RolloutPolicy, WarmUp
 from dawsos.model.release import Release
 from dawsos.model.run import RolloutRecord
 from dawsos.rollout.comparing import Caller, Comparing, comparison_evidence, declared_requests, nothing_to_ask
+from fakes import VirtualClock
 from support.paper import Paper
 
 RECORD = RolloutRecord("n" * 64, "canary", "o" * 64, "old", 0.0)
@@ -184,3 +185,56 @@ def test_the_requests_are_those_of_the_load_and_the_declared_ones_each_once() ->
 def test_when_there_is_nothing_to_compare(made: RolloutPolicy, record: RolloutRecord, why: str) -> None:
     reason = nothing_to_ask(made, record)
     assert (why in reason) if why else not reason
+
+
+def _takes(scene: Scene, seconds: float) -> dict[str, int]:
+    clock = scene.paper.tools.clock
+    assert isinstance(clock, VirtualClock)
+    clock.elapsed += seconds
+    return {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("cold", "start", "least", "most"),
+    [(0.0, "warm", 0.0, 0.0), (30.0, "warm", 20.0, 45.0), (9999.0, "slow", 60.0, 63.0)],
+)
+def test_the_first_user_waits_until_the_canary_is_as_fast_as_stable(
+    tmp_path: Path, cold: float, start: str, least: float, most: float
+) -> None:
+    scenes: list[Scene] = []
+
+    def page(new: bool, _request: str) -> Any:
+        made = scenes[0]
+        return _takes(made, 0.5 if new and made.paper.tools.clock.monotonic() < cold else 0.2)
+
+    scene = Scene(tmp_path, page)
+    scenes.append(scene)
+    found = compared(scene, policy(X))
+    assert (found.verdict, found.start) == ("pass", start)
+    assert least <= found.waited <= most
+    # The comparison itself is told without the wait.
+    assert found.seconds < 10.0
+
+
+def test_a_rollback_that_is_asked_for_ends_the_wait(tmp_path: Path) -> None:
+    scenes: list[Scene] = []
+    scene = Scene(tmp_path, lambda new, _request: _takes(scenes[0], 0.5 if new else 0.2))
+    scenes.append(scene)
+
+    async def until_the_tenth() -> bool:
+        scene.asked += 1
+        return scene.asked < 10
+
+    tools = scene.paper.tools
+    comparing = Comparing(scene.paper.platform(), policy(X), tools.clock, tools.masker, until_the_tenth)
+    assert asyncio.run(comparing.compare(RECORD, Caller())) is None
+    assert comparing.waited < 60.0
+
+
+def test_without_a_time_to_wait_nothing_is_known_of_the_start(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, lambda _new, _request: {"a": 1})
+    asked = policy(X).model_copy(update={"warm_up": WarmUp(wait=0)})
+    assert compared(scene, asked).start == "unasked"
+    assert not asked.asks_first
+    assert policy(X).asks_first
+    assert not policy().asks_first

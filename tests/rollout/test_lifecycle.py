@@ -619,4 +619,6 @@ def test_a_first_release_has_nothing_to_be_compared_with(tmp_path: Path) -> None
 def test_a_drill_compares_nothing(slow: Paper) -> None:
     slow.production.script = erring
     session, _ = drilled(slow, Fault("errors=50%", HALF))
-    assert rollout_of(session).compared is None
+    compared = rollout_of(session).compared
+    assert compared is not None
+    assert (compared.verdict, compared.pages) == ("skipped", ())

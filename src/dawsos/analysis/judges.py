@@ -17,8 +17,9 @@ JUDGES: dict[JudgeName, Callable[[RolloutPolicy], Judge]] = {
 }
 
 
-def make_judge(policy: RolloutPolicy, *, first: bool = False) -> Judge:
-    """Return the judge that ``policy`` names; ``first``: there is no stable release to compare with."""
-    if first and policy.judge == "statistical":
-        return Statistical(policy, first=True)
+def make_judge(policy: RolloutPolicy, *, first: bool = False, warm: bool = True) -> Judge:
+    """Return the judge that ``policy`` names; ``first``: there is no stable release to compare with; ``warm``: the canary's start
+    is over, or has had its time, before its first user."""
+    if policy.judge == "statistical":
+        return Statistical(policy, first=first, warm=warm)
     return JUDGES[policy.judge](policy)

@@ -28,9 +28,11 @@ class Replay:
     doubted: int
 
 
-def replay(name: str, policy: RolloutPolicy, samples: Sequence[Sample], *, first: bool = False) -> Replay:
-    """Judge ``samples`` in order; ``first``: there was no stable release."""
-    judge = make_judge(policy, first=first)
+def replay(
+    name: str, policy: RolloutPolicy, samples: Sequence[Sample], *, first: bool = False, warm: bool = True
+) -> Replay:
+    """Judge ``samples`` in order; ``first``: there was no stable release; ``warm``: the canary was seen warm."""
+    judge = make_judge(policy, first=first, warm=warm)
     elapsed, doubted = 0.0, 0
     suspected: float | None = None
     reason = "no sample"

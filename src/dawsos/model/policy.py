@@ -94,11 +94,18 @@ class CrashLoop(Strict):
 
 
 class WarmUp(Strict):
-    """The first ``duration`` seconds of a canary, in which its latency, and unless ``errors`` its errors too, are not held
-    against it: a cold start is no regression.  A canary that is plainly down is rolled back all the same."""
+    """A cold start is no regression.  Before its first user the canary is asked the declared requests until it answers as fast as
+    stable, for ``wait`` seconds at most.  ``duration`` are seconds under traffic in which its latency, and unless ``errors`` its
+    errors too, are not held against it.  A canary that is plainly down is rolled back all the same."""
 
-    duration: Duration = 0.0
+    duration: Duration | None = Field(
+        default=None,
+        description="Without it: no time at all, or the first 30 s of a canary that could not be asked anything before its traffic.",
+    )
     errors: bool = Field(default=True, description="False: errors are not judged while it warms up either.")
+    wait: Duration = Field(
+        default=60.0, description="So long the first user waits for a canary that is slower than stable."
+    )
 
 
 # What a release may mean to do otherwise than stable, and how.
@@ -178,6 +185,12 @@ class RolloutSettings(Strict):
                 f"lease {self.lease:g} s must be longer than tick {self.tick:g} s: it is renewed once a tick"
             )
         return self
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether the canary is asked anything before its traffic, so that its cold start meets no user."""
+        asked = self.load is not None or bool(self.compare.requests)
+        return asked and self.compare.enabled and self.warm_up.wait > 0
 
     @field_validator("expect")
     @classmethod

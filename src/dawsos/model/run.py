@@ -142,6 +142,11 @@ class RolloutRecord:
     power: PowerEstimated | None = None
     told: tuple[tuple[float, DriverTold], ...] = ()
 
+    @property
+    def warm(self) -> bool:
+        """Whether the canary's start had its time before its first user; an older version took it for granted."""
+        return self.compared is None or self.compared.start != "unasked"
+
 
 @dataclass(frozen=True)
 class RevertRecord:

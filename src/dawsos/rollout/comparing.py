@@ -2,24 +2,27 @@
 
 The replicas are asked themselves, past the proxy, so that no user meets the canary and the judge's counters stay as they are.  Stable
 is asked twice and the canary once, in an order that changes from round to round.  Nothing is kept but the answers, so that a
-controller that was killed asks again.
+controller that was killed asks again.  Then the canary is asked on until it answers as fast as stable, so that no user meets its
+cold start.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
 from urllib.parse import urlsplit
 
 from dawsos.adapters.http import HttpError
-from dawsos.analysis.compare.answers import Answer
+from dawsos.analysis.compare.answers import Answer, read
 from dawsos.analysis.compare.verdict import Asked, compare_page, overall, undecided
+from dawsos.analysis.warmth import Warmth
 from dawsos.errors import InfrastructureError
 from dawsos.model.comparison import ComparedPage, ComparisonVerdict
-from dawsos.model.events import AnswersCompared
+from dawsos.model.events import AnswersCompared, Start
 from dawsos.model.policy import Compare, CompareRequest, RolloutPolicy
 from dawsos.model.run import RolloutRecord
 from dawsos.platforms.commands import substitute
@@ -29,6 +32,8 @@ from dawsos.ports import Clock, Redactor
 _AT_ONCE = 4
 # Where a difference is neither proven nor refuted, so many times the declared repetitions are asked.
 _MORE = 4
+# While the canary warms up it gets at most so many requests a second, and each page one at most each quarter of a second.
+_WARMING, _PAUSE = 8.0, 0.25
 _ORDERS = (("stable", "canary", "stable"), ("canary", "stable", "stable"), ("stable", "stable", "canary"))
 
 
@@ -89,6 +94,7 @@ class Comparing:
     goes_on: Callable[[], Awaitable[bool]]
     called: tuple[str, ...] = ()
     sent: int = 0
+    waited: float = 0.0
     stopped: bool = False
 
     @property
@@ -98,27 +104,85 @@ class Comparing:
     async def compare(self, record: RolloutRecord, caller: Caller) -> AnswersCompared | None:
         """Return what the answers say, None when a person stopped the rollout meanwhile."""
         started = self.clock.monotonic()
-        pages = [_Page(one, substitute(one.path, caller.variables)) for one in declared_requests(self.policy)]
+        pages = self._pages(caller)
         try:
-            url = (await self.platform.status()).url
-            async with (
-                self.platform.replicas(record.stable_deployment) as stable,
-                self.platform.replicas(record.deployment) as canary,
-            ):
-                if not stable or not canary:
-                    raise InfrastructureError(f"no replica of {'the canary' if stable else 'stable'} is ready")
-                found = await self._ask_all(pages, _Asker(self, {"stable": stable, "canary": canary}, url, caller))
+            async with self._asker(record, caller) as asker:
+                found = await self._ask_all(pages, asker)
+                verdict, reason = overall(found)
+                seconds = self.clock.monotonic() - started
+                start = (
+                    await self._warm_up(pages, asker)
+                    if verdict not in ("fail", "no_data") and not self.stopped
+                    else "unasked"
+                )
         except InfrastructureError as error:
-            return self._told("no_data", error.message, started)
+            return self._told("no_data", error.message, self.clock.monotonic() - started)
         if self.stopped:
             return None
-        verdict, reason = overall(found)
-        return self._told(verdict, reason, started, found)
+        return self._told(verdict, reason, seconds, found, start)
+
+    async def warm_up(self, record: RolloutRecord, caller: Caller, why: str) -> AnswersCompared | None:
+        """Compare no answers, for the reason ``why``, but wait until the canary is as fast as stable; None as for ``compare``."""
+        start: Start = "unasked"
+        try:
+            async with self._asker(record, caller) as asker:
+                start = await self._warm_up(self._pages(caller), asker)
+        except InfrastructureError:
+            pass
+        return None if self.stopped else self._told("skipped", why, 0.0, start=start)
 
     def _told(
-        self, verdict: ComparisonVerdict, reason: str, started: float, pages: Sequence[ComparedPage] = ()
+        self,
+        verdict: ComparisonVerdict,
+        reason: str,
+        seconds: float,
+        pages: Sequence[ComparedPage] = (),
+        start: Start = "unasked",
     ) -> AnswersCompared:
-        return AnswersCompared(verdict, reason, self.sent, round(self.clock.monotonic() - started, 3), tuple(pages))
+        waited = round(self.waited, 3)
+        return AnswersCompared(verdict, reason, self.sent, round(seconds, 3), tuple(pages), start, waited)
+
+    def _pages(self, caller: Caller) -> list[_Page]:
+        return [_Page(one, substitute(one.path, caller.variables)) for one in declared_requests(self.policy)]
+
+    @contextlib.asynccontextmanager
+    async def _asker(self, record: RolloutRecord, caller: Caller) -> AsyncIterator[_Asker]:
+        url = (await self.platform.status()).url
+        async with (
+            self.platform.replicas(record.stable_deployment) as stable,
+            self.platform.replicas(record.deployment) as canary,
+        ):
+            if not stable or not canary:
+                raise InfrastructureError(f"no replica of {'the canary' if stable else 'stable'} is ready")
+            yield _Asker(self, {"stable": stable, "canary": canary}, url, caller)
+
+    async def _warm_up(self, pages: list[_Page], asker: _Asker) -> Start:
+        """Ask both versions on until the canary is as fast as stable, or has had its time."""
+        if not self.policy.warm_up.wait:
+            return "unasked"
+        warmth, began = Warmth(self.policy.latency_tolerance), self.clock.monotonic()
+        for side in ("stable", "canary"):
+            for page in pages:
+                for answer in page.answers[side]:
+                    _learn(warmth, page, side, answer)
+        while not warmth.warm and self.waited < self.policy.warm_up.wait:
+            self.stopped = not await self.goes_on()
+            if self.stopped:
+                break
+            await self._warming_round(pages, asker, warmth)
+            await self.clock.sleep(max(_PAUSE, len(pages) / _WARMING))
+            self.waited = self.clock.monotonic() - began
+        return "warm" if warmth.warm else "slow"
+
+    async def _warming_round(self, pages: list[_Page], asker: _Asker, warmth: Warmth) -> None:
+        free = asyncio.Semaphore(_AT_ONCE)
+
+        async def round_of(page: _Page) -> None:
+            async with free:
+                for side in ("stable", "canary"):
+                    _learn(warmth, page, side, await asker.ask(side, page))
+
+        await asyncio.gather(*map(round_of, pages))
 
     async def _ask_all(self, pages: list[_Page], asker: _Asker) -> list[ComparedPage]:
         """Ask round by round, and longer where the answers leave it open whether a page fails."""
@@ -154,6 +218,13 @@ class Comparing:
             page.answers["stable"], page.answers["canary"],
         )  # fmt: skip
         return compare_page(asked, self._settings.allow, self.called)
+
+
+def _learn(warmth: Warmth, page: _Page, side: str, answer: Answer) -> None:
+    if side == "canary":
+        warmth.add_canary(page.path, answer.seconds, failed=read(answer).fails)
+    else:
+        warmth.add_stable(page.path, answer.seconds)
 
 
 class _Asker:

@@ -146,7 +146,7 @@ class Controller:
 
     async def _climb(self, record: RolloutRecord) -> Finished:
         """Walk up the ladder until something ends the rollout."""
-        judge = make_judge(self.policy, first=self.first)
+        judge = make_judge(self.policy, first=self.first, warm=record.warm)
         for sample in from_facts(record.samples):
             judge.observe(sample)
         started = self.clock.monotonic()

@@ -152,7 +152,7 @@ async def _watch(
     if record.decision is not RolloutDecision.ROLLBACK:
         try:
             caller = await _caller(context)
-            record = record if drill else await _compare(context, record, caller)
+            record = await _compare(context, record, caller)
             if record.decision is not RolloutDecision.ROLLBACK:
                 load = await _start_load(context, caller)
         except ReleaseFailed as error:
@@ -283,8 +283,7 @@ async def _caller(context: RolloutContext) -> Caller:
 async def _compare(context: RolloutContext, record: RolloutRecord, caller: Caller) -> RolloutRecord:
     """Compare the canary's answers with those of stable before it gets any traffic, unless that was done, and decide on them."""
     if record.compared is None and not record.weight_intended and not record.decision:
-        reason = nothing_to_ask(context.policy, record)
-        found = AnswersCompared("skipped", reason) if reason else await _comparing(context).compare(record, caller)
+        found = await _ask_before_traffic(context, record, caller)
         if found is None:
             return record
         context.recorder.record(found, context.stage)
@@ -295,6 +294,16 @@ async def _compare(context: RolloutContext, record: RolloutRecord, caller: Calle
     write_json(context.logs / COMPARISON, comparison_evidence(record.compared, accepted=at_no_data == "go_on"))
     decided = answers_differ(record.compared, at_no_data)
     return _decide(context, decided) if decided and not record.decision else record
+
+
+async def _ask_before_traffic(context: RolloutContext, record: RolloutRecord, caller: Caller) -> AnswersCompared | None:
+    """Ask both versions the declared requests, when there is something to ask; None: a person stopped the rollout meanwhile."""
+    reason = nothing_to_ask(context.policy, record)
+    if reason:
+        return AnswersCompared("skipped", reason, start="unasked")
+    if record.drill:
+        return await _comparing(context).warm_up(record, caller, "a drill: both are the same release")
+    return await _comparing(context).compare(record, caller)
 
 
 def _comparing(context: RolloutContext) -> Comparing:

@@ -39,6 +39,6 @@ def replay(project: Project, run_name: str, policy: str) -> Replays:
         run=run.id,
         outcome=rollout.outcome,
         reason=rollout.reason,
-        replays=tuple(judge_again(name, each, samples, first=first) for name, each in judges),
+        replays=tuple(judge_again(name, each, samples, first=first, warm=rollout.warm) for name, each in judges),
         with_latencies=any(counts.latency for sample in samples for counts in (sample.canary, sample.stable)),
     )

@@ -21,7 +21,7 @@ from dawsos.analysis.statistical.judge import Judge, Statistical
 from dawsos.analysis.statistical.latency import History, choose_edges
 from dawsos.analysis.statistical.statistics import Table
 from dawsos.model.flagger import FlaggerChecks, ManifestPolicy
-from dawsos.model.policy import LadderStep, RolloutPolicy, WarmUp
+from dawsos.model.policy import Compare, CompareRequest, LadderStep, RolloutPolicy, WarmUp
 from dawsos.model.rollout import Counts, Sample
 from dawsos.rollout import decision as ladder
 
@@ -86,7 +86,7 @@ class One:
 
     def __init__(self, policy: RolloutPolicy, world: World) -> None:
         self.policy = policy
-        self.judge = _taught(make_judge(policy), world)
+        self.judge = _taught(make_judge(policy, warm=policy.asks_first), world)
         self.state = ladder.LadderState(0, 0.0)
         self.end = ""
 
@@ -115,6 +115,10 @@ class One:
         ("errors=2%", 30.0, {"advance": "evidence", "shortest_step": 20.0}),
         ("latency=2s", 60.0, {}),
         ("slow=5%", 200.0, {"requests_per_user": 3}),
+        ("latency=2s", 60.0, {"compare": Compare(requests=(CompareRequest(path="/"),))}),
+        ("cold-start", 200.0, {}),
+        ("cold-start", 200.0, {"compare": Compare(requests=(CompareRequest(path="/"),))}),
+        ("sticky", 400.0, {"error_rate": 0.01}),
         ("aa", 12.0, {}),
         ("burst", 100.0, {"warm_up": WarmUp(duration=15, errors=False)}),
         ("blip", 400.0, {"shortest_fault": 4.0}),
@@ -166,7 +170,8 @@ def test_the_evidence_is_the_same_number(seed: int) -> None:
         Rules(),
         Rules(cluster=7, warm_up=9.0, warm_up_errors=False, expected=frozenset({SMALL})),
         Rules(shortest_fault=2.0, patience=5.0),
-    )[seed % 3]
+        Rules(start=30.0, cluster=3),
+    )[seed % 4]
     one, many = Evidence(rules), VectorEvidence(rules, 1)
     for _ in range(150):
         calm, weight = rnd.random() < 0.7, rnd.choice((2, 5, 5, 5, 25, 25, 60))
@@ -182,5 +187,7 @@ def test_the_evidence_is_the_same_number(seed: int) -> None:
         assert many.dim_factor()[0] == pytest.approx(one.dim_factor)
         assert bool(many.suspected[0]) == one.suspected
         assert bool(many.failing()[0]) == one.failing
+        assert bool(many.starting()[0]) == one.starting
+        assert [int(crowd.size[0]) for crowd in many.crowds.values()] == [crowd.size for crowd in one.crowds.values()]
         assert bool(many.above_limit()[0]) == bool(one.above_limit)
         assert bool(many.within_limits()[0]) == one.within_limits

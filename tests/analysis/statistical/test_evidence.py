@@ -207,3 +207,35 @@ def test_promotion_needs_the_requests_that_prove_it() -> None:
     assert 60 <= seconds <= 90
     evidence.observe(_bin(Table(50, 0, 150, 0), 25))
     assert not evidence.within_limits
+
+
+def _start(second: int, slow: Table, errors: Table) -> Bin:
+    return Bin(1.0, 25, (errors, slow, slow, slow, *EMPTY[3:]), (50, 0))
+
+
+def test_a_canary_that_nobody_saw_warm_may_start_slowly_and_fail_because_of_it() -> None:
+    evidence = Evidence(Rules(start=30.0))
+    for second in range(35):
+        evidence.observe(_start(second, Table(50, 45, 150, 75), Table(50, 3 if second > 3 else 0, 150, 0)))
+        assert not evidence.failing
+        assert evidence.starting or not second
+        if second < 30:
+            assert evidence.log_e < 0.1
+
+
+def test_a_canary_that_remains_slow_is_found_a_start_later() -> None:
+    found = {}
+    for start in (0.0, 30.0):
+        evidence, seconds = Evidence(Rules(start=start)), 0
+        while not evidence.failing:
+            evidence.observe(_start(seconds, Table(50, 45, 150, 75), Table(50, 0, 150, 0)))
+            seconds += 1
+        found[start] = seconds
+    assert found[30.0] == found[0.0] + 30
+
+
+def test_errors_without_slowness_are_no_start() -> None:
+    evidence = Evidence(Rules(start=30.0))
+    for second in range(14):
+        evidence.observe(_start(second, Table(50, 25, 150, 75), Table(50, 10, 150, 0)))
+    assert evidence.failing

@@ -74,7 +74,7 @@ class Statistical:
 
     def __init__(self, name: str, policy: RolloutPolicy, columns: int) -> None:
         self.name, self.walk, self.policy = name, Walk(policy, columns), policy
-        self.evidence = VectorEvidence(rules_of(policy), columns)
+        self.evidence = VectorEvidence(rules_of(policy, warm=policy.asks_first), columns)
         self.soak = Checks(twice_as_often(policy), columns)
         self.requests = np.zeros(columns, dtype=np.int64)
         self.step = np.zeros(columns, dtype=np.int64)
@@ -89,7 +89,9 @@ class Statistical:
         self.requests = np.where(walk.index != self.step, 0, self.requests) + second.tables[0, 0]
         self.step = walk.index.copy()
         failing = np.where(soaking, self.soak.failing(), evidence.failing()) | second.failure
-        doubt = evidence.suspected | evidence.above_limit() | (self.requests < policy.min_requests)
+        doubt = (
+            evidence.suspected | evidence.starting() | evidence.above_limit() | (self.requests < policy.min_requests)
+        )
         proven = evidence.within_limits()
         if policy.advance == "evidence":
             doubt |= ~proven

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from dawsos.analysis.simulation.contenders import Contender, Flagger, Statistical, Thresholds
 from dawsos.analysis.simulation.draws import Traffic
 from dawsos.analysis.simulation.scenarios import Scenario, World
+from dawsos.analysis.simulation.warming import ages
 from dawsos.model.policy import RolloutPolicy
 from dawsos.model.rollout import JudgeName
 
@@ -61,7 +62,8 @@ def contest(
     """
     outcomes = []
     for number, (name, policy) in enumerate(policies):
-        traffic = Traffic(world, scenario, rollouts, seed, policy.latency_tolerance)
+        older = replace(world, age=_age(world, policy, rollouts, seed))
+        traffic = Traffic(older, scenario, rollouts, seed, policy.latency_tolerance)
         contender = CONTENDERS[policy.judge](name, policy, rollouts)
         seconds, before = longest(policy), np.zeros(rollouts, dtype=np.int64)
         for second in range(seconds):
@@ -75,6 +77,13 @@ def contest(
         outcomes.append(_outcome(contender, world, scenario, before))
         progress((number + 1) / len(policies))
     return outcomes
+
+
+def _age(world: World, policy: RolloutPolicy, rollouts: int, seed: int) -> npt.NDArray[np.float64]:
+    """Return how old the canaries are when their traffic begins: 0 where they are asked nothing before it."""
+    if not policy.asks_first:
+        return np.zeros(rollouts)
+    return ages(world, policy.latency_tolerance, policy.warm_up.wait, rollouts, seed)
 
 
 def _outcome(contender: Contender, world: World, scenario: Scenario, before: npt.NDArray[np.int64]) -> SimulationResult:

@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 @dataclass(frozen=True)
 class World:
     """The traffic: ``rate`` requests a second in all; errors, latency (lognormal, seconds), refusals (4xx), redirections (3xx) and
-    small bodies of a healthy version."""
+    small bodies of a healthy version; ``age`` is how old the canary is when its traffic begins."""
 
     rate: float = 200.0
     errors: float = 0.001
@@ -32,6 +32,7 @@ class World:
     refused: float = 0.01
     redirected: float = 0.005
     small: float = 0.002
+    age: Any = 0.0
 
 
 @dataclass
@@ -55,6 +56,9 @@ class Rates:
     small: float | None = None
     hang: tuple[float, float] | None = None
 
+
+# A cold start: so long, and so many times as slow.
+COLD_SECONDS, COLD_FACTOR = 30.0, 2.5
 
 Course = Callable[[float], Rates]
 Begin = Callable[[World, int, np.random.Generator], Course]
@@ -202,10 +206,10 @@ def _blip(world: World, columns: int, random: np.random.Generator) -> Course:
     return lambda at: Rates(np.where((at >= start) & (at < start + 10.0), 0.3, world.errors), world.errors)
 
 
-def _cold(world: World, _columns: int, _random: np.random.Generator) -> Course:
+def _cold(world: World, columns: int, _random: np.random.Generator) -> Course:
     def course(at: float) -> Rates:
-        cold = at < 30.0
-        return Rates(0.05 if cold else world.errors, world.errors, stretch_canary=2.5 if cold else 1.0)
+        cold = np.broadcast_to(at + world.age < COLD_SECONDS, (columns,))
+        return Rates(np.where(cold, 0.05, world.errors), world.errors, stretch_canary=np.where(cold, COLD_FACTOR, 1.0))
 
     return course
 

@@ -6,12 +6,14 @@ A property test feeds both the same bins and compares every decision; change nei
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dawsos.analysis.statistical import evidence as single
+from dawsos.analysis.statistical.crowd import BURST_BAD, CROWD, QUIET, SHOWN, Crowd
 from dawsos.analysis.statistical.down import COIN, Down
 from dawsos.analysis.statistical.statistics import Coin
 
@@ -50,6 +52,13 @@ class Mixtures:
         total = np.exp(self.stakes - top).sum(axis=0) + np.exp(reserve - top)
         return np.asarray(top + np.log(total))
 
+    def lower(self, where: Flags, places: slice, most: float) -> None:
+        """Scale the stakes in ``places`` down in the columns ``where``."""
+        stakes = self.stakes[places, where]
+        top = stakes.max(axis=0)
+        over = top + np.log(np.exp(stakes - top).sum(axis=0)) - most
+        self.stakes[places, where] = stakes - np.maximum(0.0, over)
+
     def cap(self, most: Any, wealth: Floats) -> None:
         over = wealth > most
         if not over.any():
@@ -64,12 +73,11 @@ class Mixtures:
 class Streams:
     """Log factors of the tables of one stream: ``evidence.Evidence._factors`` by column."""
 
-    def __init__(self, odds: tuple[float, ...], tolerated: float, power: float) -> None:
+    def __init__(self, odds: tuple[float, ...], tolerated: float) -> None:
         self.odds = np.array(odds)[:, None]
         self.tolerated = tolerated
-        self.power = power
 
-    def factors(self, table: Ints) -> Floats:
+    def factors(self, table: Ints, power: float | Floats) -> Floats:
         """Return (bets, columns) log factors of ``table``, shaped (4, columns)."""
         canary, bad_canary, stable, bad_stable = table
         bad, total = bad_canary + bad_stable, canary + stable
@@ -85,13 +93,45 @@ class Streams:
         inverse = ~(by_bad | by_canary)
         none = (canary == 0) | (stable == 0) | (bad == 0)
         base = self._likelihood(slope, size, share, inverse, self.tolerated)
-        made = self.power * (self._likelihood(slope, size, share, inverse, self.odds) - base)
+        made = power * (self._likelihood(slope, size, share, inverse, self.odds) - base)
         return np.where(none, 0.0, made)
 
     @staticmethod
     def _likelihood(slope: Ints, size: Ints, share: Floats, inverse: Flags, odds: Any) -> Any:
         value = np.where(inverse, 1.0 / odds, odds)
         return slope * np.log(value) - size * np.log1p(share * (value - 1.0))
+
+
+class Crowds:
+    """``crowd.Crowd``, one column a rollout."""
+
+    def __init__(self, pattern: Crowd, columns: int) -> None:
+        self.size = np.full(columns, pattern.size)
+        self.against = _like(pattern.against, columns)
+        self.bad, self.requests, self.quiet = (np.zeros(columns, dtype=np.int64) for _ in range(3))
+
+    @property
+    def power(self) -> Floats:
+        return np.asarray(1.0 / self.size)
+
+    def see(self, where: Flags, table: Ints, against: Floats, ahead: Flags, suspicious: Callable[[], Flags]) -> Flags:
+        """Take in one bin in the columns ``where``; return in which a crowd is shown by it."""
+        where = where & (self.size < CROWD)
+        self.against.stakes += np.where(where, against, 0.0)
+        bad, requests = np.where(where, table[BAD_CANARY], 0), np.where(where, table[CANARY], 0)
+        self.quiet = np.where(bad > 0, 0, self.quiet + requests)
+        self.bad += bad
+        self.requests += np.where(ahead, requests, 0)
+        over = where & (self.bad >= BURST_BAD)
+        fewest = self.bad - 2.0 * np.sqrt(self.bad)
+        over &= self.quiet * fewest >= QUIET * np.maximum(1, self.requests - self.quiet)
+        shown = where & (self.against.log_wealth() >= SHOWN)
+        if over.any():
+            shown |= over & suspicious()
+        self.size = np.where(shown, CROWD, self.size)
+        ended = where & (over | ~ahead)
+        self.bad, self.requests = np.where(ended, 0, self.bad), np.where(ended, 0, self.requests)
+        return shown
 
 
 class Downs:
@@ -119,11 +159,14 @@ class VectorEvidence:
     def __init__(self, rules: single.Rules, columns: int) -> None:
         self.rules, self.columns = rules, columns
         pattern = single.Evidence(rules)
-        power = 1.0 / rules.cluster
-        self.streams = [Streams(odds, tolerated, power) for odds, tolerated in pattern.bets]
-        self.power = power
+        self.streams = [Streams(odds, tolerated) for odds, tolerated in pattern.bets]
+        self.power = 1.0 / rules.cluster
+        self.slices = pattern.slices
         everywhere = np.ones(columns, dtype=bool)
         self.comparison = _like(pattern.comparison, columns)
+        self.crowds = {place: Crowds(crowd, columns) for place, crowd in pattern.crowds.items()}
+        self.start = _like(pattern.start, columns)
+        self.start.begin_anew(everywhere)
         self.downs = {place: Downs(down, columns) for place, down in pattern.downs.items()}
         self.above = {name: _like(mixture, columns) for name, mixture in pattern.above.items()}
         self.below = {name: _like(mixture, columns) for name, mixture in pattern.below.items()}
@@ -133,7 +176,7 @@ class VectorEvidence:
         self.alarm = np.full(columns, single.SUSPICION)
         self.peak = np.full(columns, single.CLEARED)
         self.stale = np.zeros(columns)
-        self.ceiling = np.full(columns, single.BURST)
+        self.ceiling, self.credit = np.full(columns, single.BURST), np.zeros(columns)
         self.seconds = 0.0
         self.weight = np.zeros(columns, dtype=np.int64)
         self.highest = np.zeros(columns, dtype=np.int64)
@@ -187,6 +230,15 @@ class VectorEvidence:
         least = -math.log(self.rules.beta)
         return np.asarray(np.all([mixture.log_wealth() >= least for mixture in self.below.values()], axis=0))
 
+    def starting(self) -> Flags:
+        rules = self.rules
+        if self.seconds >= rules.start + rules.shortest_fault + 1.0:
+            return np.zeros(self.columns, dtype=bool)
+        return self.slow_start()
+
+    def slow_start(self) -> Flags:
+        return np.asarray(self.start.log_wealth() >= single.SUSPICION)
+
     def dim_factor(self) -> Floats:
         if not (self.window_growth > 0.0).any():
             return np.ones(self.columns)
@@ -215,7 +267,8 @@ class VectorEvidence:
 
     def _restart(self, share: Any, where: Flags) -> None:
         downs = [mixture for down in self.downs.values() for mixture in (down.share, down.apart)]
-        for mixture in (self.comparison, *downs, *self.above.values()):
+        crowds = [crowd.against for crowd in self.crowds.values()]
+        for mixture in (self.comparison, *downs, *self.above.values(), *crowds):
             mixture.restart(share, where)
         self.since_restart = np.where(where, 0.0, self.since_restart)
         self.epoch_seconds = np.where(where, 0.0, self.epoch_seconds)
@@ -224,15 +277,17 @@ class VectorEvidence:
     def _absolute(self, tables: Ints, slow: Ints) -> None:
         seen = {"errors": tables[0, CANARY : BAD_CANARY + 1], "slow": slow}
         for place, down in self.downs.items():
-            down.share.stakes += self._coin(COIN, *tables[place, CANARY : BAD_CANARY + 1])
+            requests, bad = tables[place, CANARY], tables[place, BAD_CANARY]
+            down.share.stakes += self._coin(COIN, requests, bad, self.crowds[place].power)
         for name, (requests, bad) in seen.items():
             above = self.above[name]
-            above.stakes += self._coin(self.coins[f"above {name}"], requests, bad)
+            above.stakes += self._coin(self.coins[f"above {name}"], requests, bad, self.power)
             above.cap(single.HOLD_MOST, above.log_wealth())
-            self.below[name].stakes += self._coin(self.coins[f"below {name}"], requests, bad)
+            self.below[name].stakes += self._coin(self.coins[f"below {name}"], requests, bad, self.power)
 
-    def _coin(self, coin: Coin, requests: Ints, bad: Ints) -> Floats:
-        lost, good = self.power * bad, self.power * (requests - bad)
+    @staticmethod
+    def _coin(coin: Coin, requests: Ints, bad: Ints, power: float | Floats) -> Floats:
+        lost, good = power * bad, power * (requests - bad)
         return np.asarray(lost * np.array(coin.bad)[:, None] + good * np.array(coin.good)[:, None])
 
     def _flush(self, where: Flags) -> None:
@@ -243,25 +298,61 @@ class VectorEvidence:
         seconds = np.where(where, self.pending_seconds, 0.0)
         self.pending[:, :, where] = 0
         self.pending_seconds = np.where(where, 0.0, self.pending_seconds)
-        warm = self.seconds - seconds >= rules.warm_up - 1e-9
-        factors = [stream.factors(table) for stream, table in zip(self.streams, tables, strict=True)]
+        factors = [self._factors(place, table) for place, table in enumerate(tables)]
         for place, down in self.downs.items():
             if place != single.SMALL or place not in rules.expected:
                 down.apart.stakes += factors[place]
-        for place in range(len(factors)):
-            counts = warm | (place not in single.LATENCY and rules.warm_up_errors)
-            factors[place] = np.where(counts & (place not in rules.expected), factors[place], 0.0)
+        self._judge(where, self.seconds - seconds, factors)
         self.comparison.stakes += np.concatenate(factors)
-        self.ceiling += np.where(self.log_e > single.ROUNDING, rules.growth * seconds, 0.0)
+        self.ceiling += np.where(where, self.credit, 0.0)
+        earned = np.where(self.log_e > single.ROUNDING, rules.growth * seconds, 0.0)
+        self.credit = np.where(where, earned, self.credit)
         raw = self.comparison.log_wealth()
         growth = raw - self.log_e
         self.comparison.cap(np.where(where, self.ceiling, np.inf), raw)
-        log_e = np.minimum(raw, self.ceiling)
-        self.log_e = np.where(where, log_e, self.log_e)
-        self.ceiling = np.where(where, np.minimum(self.ceiling, np.maximum(0.0, log_e) + single.BURST), self.ceiling)
+        self.log_e = np.where(where, np.minimum(raw, self.ceiling), self.log_e)
+        self._see_crowds(where, tables)
+        capped = np.minimum(self.ceiling, np.maximum(0.0, self.log_e) + single.BURST)
+        self.ceiling = np.where(where, capped, self.ceiling)
         clear = where & (self.log_e <= single.ROUNDING)
         self.window_growth = np.where(clear, 0.0, self.window_growth + np.where(where, growth, 0.0))
         self.window_seconds = np.where(clear, 0.0, self.window_seconds + seconds)
+
+    def _judge(self, where: Flags, age: Floats, factors: list[Floats]) -> None:
+        """Take out of ``factors`` what does not count in bins that began at ``age``."""
+        rules = self.rules
+        cold = where & (age < rules.start - 1e-9)
+        warming = age < rules.warm_up - 1e-9
+        slow = cold & self.slow_start() if cold.any() else cold
+        if cold.any():
+            began = np.concatenate([factors[place] for place in single.LATENCY])
+            self.start.stakes += np.where(cold, began, 0.0)
+        for place in range(len(factors)):
+            out = warming if place in single.LATENCY or not rules.warm_up_errors else np.zeros_like(where)
+            out = out | (cold if place in single.LATENCY else slow if place == single.ERRORS else False)
+            factors[place] = np.where(out | (place in rules.expected), 0.0, factors[place])
+
+    def _see_crowds(self, where: Flags, tables: Ints) -> None:
+        for place, crowd in self.crowds.items():
+            against = self._factors(place, tables[place][[STABLE, BAD_STABLE, CANARY, BAD_CANARY]])
+
+            def suspicious(place: int = place) -> Flags:
+                return np.asarray((self.log_e >= single.SUSPICION) & (self._leading() == place))
+
+            shown = crowd.see(where, tables[place], against, self.log_e > single.ROUNDING, suspicious)
+            if not shown.any():
+                continue
+            self.comparison.lower(shown, self.slices[place], math.log(single.STREAM_WEIGHTS[place]))
+            self.log_e = np.where(shown, np.minimum(self.log_e, self.comparison.log_wealth()), self.log_e)
+            for mixture in (self.downs[place].share, self.downs[place].apart):
+                mixture.lower(shown, slice(None), 0.0)
+
+    def _leading(self) -> Ints:
+        streams = [np.logaddexp.reduce(self.comparison.stakes[places]) for places in self.slices]
+        return np.asarray(np.argmax(streams, axis=0))
+
+    def _factors(self, place: int, table: Ints) -> Floats:
+        return self.streams[place].factors(table, self.crowds[place].power if place in self.crowds else self.power)
 
 
 def _like(pattern: Any, columns: int) -> Mixtures:

@@ -6,7 +6,8 @@ Rule 2: a bin is judged by comparison only while both versions took their share 
         flight was routed by an earlier, higher weight.
 Rule 3: growth is capped.  A fault must last about ``shortest_fault`` seconds before it can be proof, so that one short
         burst is not, unless the canary plainly fails (the fast path).
-Rule 4: the same arithmetic, in the same order, stands in ``simulation.vector`` for thousands of rollouts at once; a test
+Rule 4: a canary that has just begun is slow because it has; and where its bad requests come in crowds, a crowd counts as one.
+Rule 5: the same arithmetic, in the same order, stands in ``simulation.vector`` for thousands of rollouts at once; a test
         keeps the two equal.
 """
 
@@ -14,8 +15,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from dawsos.analysis.statistical.crowd import Crowd
 from dawsos.analysis.statistical.down import Down
 from dawsos.analysis.statistical.statistics import Coin, Mixture, Table, bet, log_likelihood, log_sum
 
@@ -68,7 +71,8 @@ class Rules:
 
     ``alpha`` bounds the probability that a rollout of a healthy canary is ever rolled back by these bets; ``tolerance`` is the
     odds ratio that is still accepted; ``cluster`` is the most requests that come from one user or connection together;
-    ``expected`` are the streams in which the canary may differ: nothing is bet on them.
+    ``expected`` are the streams in which the canary may differ: nothing is bet on them.  ``start`` is for how long a canary that
+    nobody has seen warm is not held to be slow.
     """
 
     alpha: float = 0.01
@@ -80,6 +84,7 @@ class Rules:
     cluster: int = 1
     warm_up: float = 0.0
     warm_up_errors: bool = True
+    start: float = 0.0
     expected: frozenset[int] = frozenset()
     beta: float = 0.05
     patience: float = 120.0
@@ -91,8 +96,8 @@ class Rules:
 
     @property
     def growth(self) -> float:
-        """Log wealth a second that the cap allows beyond one burst."""
-        return max(0.0, self.proof + ROUNDING - BURST) / (self.shortest_fault + 1.0)
+        """Log wealth a second that the cap allows beyond one burst, for all but the first and the last bin of a fault."""
+        return max(0.0, self.proof + ROUNDING - BURST) / self.shortest_fault
 
 
 class Bin(NamedTuple):
@@ -127,9 +132,14 @@ class Evidence:
         self.rules = rules
         self.bets = tuple(_bets(place, rules.tolerance) for place in range(len(STREAMS)))
         self._power = 1.0 / rules.cluster
+        ends = list(accumulate((len(odds) for odds, _tolerated in self.bets), initial=0))
+        self.slices = [slice(*pair) for pair in pairwise(ends)]
         shares = [tuple((LATENCY_ODDS if place in LATENCY else ERROR_ODDS).values()) for place in range(len(STREAMS))]
         weights = [w * s / sum(split) for w, split in zip(STREAM_WEIGHTS, shares, strict=True) for s in split]
         self.comparison = Mixture(weights)
+        self.crowds = {place: Crowd(shares[place], rules.cluster) for place in FAST_PARTS}
+        self.start = Mixture(weights[self.slices[LATENCY[0]].start : self.slices[LATENCY[-1]].stop])
+        self.start.restart(1.0)
         self.downs = {place: Down(shares[place], rules.alpha * part) for place, part in FAST_PARTS.items()}
         self.above = {name: Mixture([1.0] * len(_ABOVE[name])) for name in _ABOVE}
         limits = {"errors": rules.error_limit, "slow": rules.slow_limit}
@@ -145,7 +155,7 @@ class Evidence:
         self.seconds = 0.0
         self._weight = self._highest = 0
         self._settle = 0.0
-        self._ceiling = BURST
+        self._ceiling, self._credit = BURST, 0.0
         self._since_restart = self._epoch_seconds = 0.0
         self._epoch_requests = 0
         self._pending = [Table()] * len(STREAMS)
@@ -212,11 +222,17 @@ class Evidence:
 
     def by_stream(self) -> list[float]:
         """Return the log wealth that each stream's stakes make up."""
-        found, start = [], 0
-        for odds, _tolerated in self.bets:
-            found.append(log_sum(self.comparison.stakes[start : start + len(odds)]))
-            start += len(odds)
-        return found
+        return [log_sum(self.comparison.stakes[places]) for places in self.slices]
+
+    @property
+    def starting(self) -> bool:
+        """True while a canary that began slowly has not had the time to show that it remains so."""
+        return self.seconds < self.rules.start + self.rules.shortest_fault + 1.0 and self.slow_start
+
+    @property
+    def slow_start(self) -> bool:
+        """True when the canary was slower than stable within its first seconds."""
+        return self.start.log_wealth() >= SUSPICION
 
     @property
     def dim_factor(self) -> float:
@@ -253,8 +269,9 @@ class Evidence:
     def _restart(self, share: float) -> None:
         for mixture in (self.comparison, *self.above.values()):
             mixture.restart(share)
-        for down in self.downs.values():
+        for place, down in self.downs.items():
             down.restart(share)
+            self.crowds[place].restart(share)
         self._since_restart = self._epoch_seconds = 0.0
         self._epoch_requests = 0
 
@@ -266,7 +283,7 @@ class Evidence:
     def _absolute(self, seen: Bin) -> None:
         errors = seen.tables[0]
         for place, down in self.downs.items():
-            down.see(seen.tables[place], self._power)
+            down.see(seen.tables[place], self.crowds[place].power)
         for name, (requests, bad) in {"errors": errors[:2], "slow": seen.slow}.items():
             self.above[name].multiply(self.coins[f"above {name}"].factors(requests, bad, self._power))
             self.above[name].cap(HOLD_MOST)
@@ -278,37 +295,63 @@ class Evidence:
         if not seconds:
             return
         self._pending, self._pending_seconds = [Table()] * len(STREAMS), 0.0
-        warm = self.seconds - seconds >= self.rules.warm_up - 1e-9
-        factors = [self._factors(table, *odds) for table, odds in zip(pending, self.bets, strict=True)]
+        factors = [self._factors(place, table) for place, table in enumerate(pending)]
         for place, down in self.downs.items():
             if place != SMALL or place not in self.rules.expected:
                 down.apart.multiply(factors[place])
+        judged = self._judged(self.seconds - seconds, factors)
         for place in range(len(STREAMS)):
-            if place in self.rules.expected or not (warm or self._judged_cold(place)):
+            if place not in judged:
                 factors[place] = [0.0] * len(factors[place])
         self.comparison.multiply([factor for stream in factors for factor in stream])
-        # The first bin of a burst may hold only the end of it: it earns no time.
-        self._ceiling += self.rules.growth * seconds if self.log_e > ROUNDING else 0.0
+        # The first and the last bin of a burst may hold only a part of it: they earn no time.
+        self._ceiling += self._credit
+        self._credit = self.rules.growth * seconds if self.log_e > ROUNDING else 0.0
         raw = self.comparison.log_wealth()
         growth = raw - self.log_e
         self.comparison.cap(self._ceiling)
         self.log_e = min(raw, self._ceiling)
+        self._see_crowds(pending)
         self._ceiling = min(self._ceiling, max(0.0, self.log_e) + BURST)
         if self.log_e <= ROUNDING:
             self.window = Window()
         else:
             self.window.add(pending, seconds, growth)
 
-    def _judged_cold(self, place: int) -> bool:
-        """Whether a stream counts while the canary warms up."""
-        return place not in LATENCY and self.rules.warm_up_errors
+    def _judged(self, age: float, factors: list[list[float]]) -> set[int]:
+        """Return the streams that count in a bin that began at ``age``, and keep apart what is bet on how the canary starts."""
+        rules = self.rules
+        judged = set(range(len(STREAMS))) - rules.expected
+        if age < rules.start - 1e-9:
+            # A start looks like this: slow, and failing because it is slow.  The bin itself must not say whether it counts.
+            judged -= {*LATENCY, ERRORS} if self.slow_start else {*LATENCY}
+            self.start.multiply([factor for place in LATENCY for factor in factors[place]])
+        if age < rules.warm_up - 1e-9:
+            judged = judged - {*LATENCY} if rules.warm_up_errors else set()
+        return judged
 
-    def _factors(self, table: Table, odds: tuple[float, ...], tolerated: float) -> list[float]:
+    def _see_crowds(self, tables: list[Table]) -> None:
+        """Ask of each stream whether its requests come in crowds; what it won until then is not counted."""
+        for place, crowd in self.crowds.items():
+            if not crowd.possible:
+                continue
+            table = tables[place]
+            against = self._factors(place, Table(table.stable, table.bad_stable, table.canary, table.bad_canary))
+            suspicious = self.log_e >= SUSPICION and self.leading == place
+            if crowd.see(table, against, ahead=self.log_e > ROUNDING, suspicious=suspicious):
+                self.comparison.lower(self.slices[place], math.log(STREAM_WEIGHTS[place]))
+                self.log_e = min(self.log_e, self.comparison.log_wealth())
+                for bets in (self.downs[place].share, self.downs[place].apart):
+                    bets.lower(slice(None), 0.0)
+
+    def _factors(self, place: int, table: Table) -> list[float]:
+        odds, tolerated = self.bets[place]
         made = bet(table)
         if not made.size:
             return [0.0] * len(odds)
+        power = self.crowds[place].power if place in self.crowds else self._power
         base = log_likelihood(made, tolerated)
-        return [self._power * (log_likelihood(made, psi) - base) for psi in odds]
+        return [power * (log_likelihood(made, psi) - base) for psi in odds]
 
 
 def _bets(place: int, tolerance: float) -> tuple[tuple[float, ...], float]:

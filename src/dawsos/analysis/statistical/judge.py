@@ -29,6 +29,8 @@ from dawsos.model.rollout import Conclusion, Counts, Judgement, Reading, Sample,
 from dawsos.model.status import Cause
 
 SLOW_SHARE = 0.05
+# So long a canary that nobody has seen warm is not held to be slow.
+START = 30.0
 _PATIENCE = 120.0
 # An e-value of which nothing more is to be said.
 _MOST = 20.0
@@ -41,8 +43,11 @@ class Judge(Protocol):
     def observe(self, sample: Sample) -> Judgement: ...
 
 
-def rules_of(policy: RolloutPolicy) -> Rules:
-    """Return the part of ``policy`` that the evidence depends on.  A p95 limit means: at most 5 % of the requests are slower."""
+def rules_of(policy: RolloutPolicy, *, warm: bool = True) -> Rules:
+    """Return the part of ``policy`` that the evidence depends on.  A p95 limit means: at most 5 % of the requests are slower.
+
+    ``warm``: the canary's start is over, or has had its time, before its first user.
+    """
     return Rules(
         alpha=policy.alpha,
         tolerance=policy.tolerance,
@@ -51,7 +56,8 @@ def rules_of(policy: RolloutPolicy) -> Rules:
         shortest_fault=policy.shortest_fault,
         planned=sum(step.duration for step in policy.ladder),
         cluster=policy.requests_per_user,
-        warm_up=policy.warm_up.duration,
+        warm_up=policy.warm_up.duration or 0.0,
+        start=0.0 if warm or policy.warm_up.duration is not None else START,
         warm_up_errors=policy.warm_up.errors,
         expected=frozenset(_EXPECTED[kind] for kind in policy.expect),
         # Suspicion that gets no worse must not last until the deadline.
@@ -60,11 +66,11 @@ def rules_of(policy: RolloutPolicy) -> Rules:
 
 
 class Statistical:
-    """Implements ``Judge``.  ``first``: there is no stable release."""
+    """Implements ``Judge``.  ``first``: there is no stable release; ``warm``: as in ``rules_of``."""
 
-    def __init__(self, policy: RolloutPolicy, *, first: bool = False) -> None:
+    def __init__(self, policy: RolloutPolicy, *, first: bool = False, warm: bool = True) -> None:
         self._policy, self._first = policy, first
-        self._evidence = Evidence(rules_of(policy))
+        self._evidence = Evidence(rules_of(policy, warm=warm))
         self._soak = Thresholds(policy if first else twice_as_often(policy))
         self._recent = Recent(max(1, round(policy.check_interval / policy.tick)))
         self._history = History()
@@ -150,8 +156,9 @@ class Statistical:
         beside = self._beside()
         if beside:
             return beside
-        if evidence.suspected:
-            return Conclusion("inconclusive", f"suspicion: {self._against()}")
+        if evidence.suspected or evidence.starting:
+            why = f"suspicion: {self._against()}" if evidence.suspected else sentences.starting(evidence)
+            return Conclusion("inconclusive", why)
         if evidence.above_limit:
             return Conclusion("inconclusive", sentences.above_limit(evidence.above_limit, self._step, policy))
         if self._step.canary < policy.min_requests:

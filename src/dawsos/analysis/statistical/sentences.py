@@ -51,6 +51,12 @@ def against(evidence: Evidence, edges: Sequence[Edge], codes: str = "") -> str:
     return f"the canary is slower than stable: {slow}, {usual} {seconds}; {luck}"
 
 
+def starting(evidence: Evidence) -> str:
+    """Return why the step is held while the canary starts."""
+    time = f"its first {evidence.rules.start:.0f} s are not held against it"
+    return f"held: the canary is slower than stable since its first users came; a start may be slow, and {time}"
+
+
 def above_limit(name: str, step: Table, policy: RolloutPolicy) -> str:
     """Return why the step is held: an absolute limit is missed, which alone does not blame the canary."""
     if name == "slow":

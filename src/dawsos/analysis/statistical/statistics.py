@@ -126,6 +126,12 @@ class Mixture:
         """Let every stake win or lose by its log factor."""
         self.stakes = [stake + factor for stake, factor in zip(self.stakes, factors, strict=True)]
 
+    def lower(self, places: slice, most: float) -> None:
+        """Scale the stakes in ``places`` down so that the logarithm of their sum is ``most`` at the highest."""
+        over = log_sum(self.stakes[places]) - most
+        if over > 0.0:
+            self.stakes[places] = [stake - over for stake in self.stakes[places]]
+
     def log_wealth(self) -> float:
         """Return ln(wealth)."""
         return log_sum((*self.stakes, math.log(self.reserve))) if self.reserve > 0.0 else log_sum(self.stakes)

@@ -37,11 +37,15 @@ def _pages(bodies: Any) -> tuple[ComparedPage, ...]:
     return tuple(ComparedPage.read(body) for body in bodies)
 
 
+Start = Literal["", "warm", "slow", "unasked"]
+
+
 @dataclass(frozen=True)
 class AnswersCompared(Fact):
     """The canary's answers were compared with those of the stable release before it got any traffic.
 
-    ``requests`` were sent to both in ``seconds``.
+    ``requests`` were sent to both in ``seconds``.  ``start`` says whether the canary answered as fast as stable at last (empty:
+    an older version did not ask that); ``waited`` are the seconds for which its first user waited for it.
     """
 
     KIND: ClassVar[str] = "answers_compared"
@@ -50,6 +54,8 @@ class AnswersCompared(Fact):
     requests: int = 0
     seconds: float = 0.0
     pages: tuple[ComparedPage, ...] = field(default=(), metadata={"reader": _pages})
+    start: Start = ""
+    waited: float = 0.0
 
 
 @dataclass(frozen=True)
