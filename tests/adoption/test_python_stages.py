@@ -57,7 +57,7 @@ def test_a_bare_project_is_checked_as_a_whole_for_errors_alone() -> None:
     pipeline = written(BARE)
     assert [stage.id for stage in pipeline.stages] == ["lint", "security"]
     assert commands(pipeline.stage("lint")) == (
-        "ruff check --isolated --select E9,F63,F7,F82 --output-format json . > $ARTIFACTS/ruff.json"
+        "ruff check --isolated --select E9,F63,F7,F82 --no-fix --output-format json . > $ARTIFACTS/ruff.json"
     )
     assert "bandit -q -r . " in commands(pipeline.stage("security"))
 
@@ -98,15 +98,17 @@ def test_tests_are_run_on_what_users_get_where_the_project_can_be_installed() ->
     )
     unit = commands(written(replace(FULL, installable=False, tests="test")).stage("unit"))
     assert "pip install" not in unit
-    assert "PYTHONPATH=$PWD/src:$PWD pytest test -p no:cacheprovider -q" in unit
+    assert "PYTHONPATH=$PWD/src:$PWD COVERAGE_FILE=$site/.coverage pytest test -p no:cacheprovider -q" in unit
 
 
 def test_a_package_at_the_top_is_imported_from_where_coverage_looks_for_it() -> None:
     """Coverage takes the name of a folder for that folder: with the installed copy imported, it measured 0 %."""
-    assert "PYTHONPATH=$PWD:$site/lib pytest" in commands(written(replace(FULL, packages=("mine",))).stage("unit"))
-    assert "PYTHONPATH=$site/lib pytest" in commands(written(FULL).stage("unit"))
+    assert "PYTHONPATH=$PWD:$site/lib COVERAGE_FILE=$site/.coverage pytest" in commands(
+        written(replace(FULL, packages=("mine",))).stage("unit")
+    )
+    assert "PYTHONPATH=$site/lib COVERAGE_FILE=$site/.coverage pytest" in commands(written(FULL).stage("unit"))
     plain = replace(FULL, packages=("mine",), installable=False)
-    assert "PYTHONPATH=$PWD pytest" in commands(written(plain).stage("unit"))
+    assert "PYTHONPATH=$PWD COVERAGE_FILE=$site/.coverage pytest" in commands(written(plain).stage("unit"))
 
 
 def test_coverage_is_of_the_import_packages_with_the_limit_that_was_found() -> None:
@@ -122,9 +124,20 @@ def test_the_tests_of_django_are_run_with_its_settings() -> None:
     assert "pytest . -p django --ds=site.settings -p no:cacheprovider -q" in commands(unit)
 
 
+def test_nothing_is_left_in_the_project_and_nothing_in_it_is_changed() -> None:
+    """ruff mended files where the project's settings say fix, and coverage left its data, in projects that others published."""
+    for project in (FULL, replace(FULL, installable=False)):
+        pipeline = written(project, EVERYTHING)
+        assert "COVERAGE_FILE=$site/.coverage" in commands(pipeline.stage("unit"))
+        assert "trap 'rm -rf $site' EXIT" in commands(pipeline.stage("unit"))
+        assert "ruff check --no-fix" in commands(pipeline.stage("lint"))
+
+
 def test_tests_within_a_package_are_imported_from_where_they_are() -> None:
     inside = replace(FULL, packages=("src/mine",), tests="src/mine/tests")
-    assert "PYTHONPATH=$PWD/src:$site/lib pytest src/mine/tests" in commands(written(inside).stage("unit"))
+    assert "PYTHONPATH=$PWD/src:$site/lib COVERAGE_FILE=$site/.coverage pytest src/mine/tests" in commands(
+        written(inside).stage("unit")
+    )
 
 
 def test_files_that_only_unittest_takes_for_tests_are_named_to_pytest() -> None:

@@ -44,7 +44,7 @@ def _code(project: PythonProject) -> str:
 
 def _lint(project: PythonProject, checks: Checks) -> str:
     own = "" if checks.ruff else _ERRORS
-    steps = [("ruff check", f"ruff check {own}--output-format json {_code(project)} > $ARTIFACTS/ruff.json")]
+    steps = [("ruff check", f"ruff check {own}--no-fix --output-format json {_code(project)} > $ARTIFACTS/ruff.json")]
     tools = {"ruff": "ruff.json"}
     if checks.ruff_format:
         steps.append(
@@ -112,18 +112,22 @@ def collect(project: PythonProject, checks: Checks) -> str:
 def _pytest(project: PythonProject, checks: Checks) -> str:
     options = f" -p django --ds={checks.settings}" if checks.settings else ""
     options += " -o 'python_files=test*.py *_test.py *_tests.py'" if checks.odd_names else ""
-    return f"{_installed(project)}{_path(project)}\n          pytest {project.tests}{options} -p no:cacheprovider"
+    words = f"{_path(project)} COVERAGE_FILE=$site/.coverage\n          pytest {project.tests}{options}"
+    return f"{_installed(project)}{words} -p no:cacheprovider"
 
 
 def _installed(project: PythonProject) -> str:
-    """Return the words that install the project, without its dependencies, which the toolchain has, into a folder that is gone
-    afterwards: tests see what users get, version and entry points included.  What setuptools makes on the way lies there, too.
+    """Return the words that make a folder which is gone afterwards, for all that is not to be left in the project.
+
+    A project is installed there, without its dependencies, which the toolchain has: tests see what users get, version and entry points
+    included.  What setuptools makes on the way lies there, too.
     """
+    made = "site=$(mktemp -d); trap 'rm -rf $site' EXIT;"
     if not project.installable:
-        return ""
+        return f"{made}\n          "
     outside = r"printf '[build]\nbuild_base=%s\n[egg_info]\negg_base=%s\n' $site/.build $site > $site/.cfg"
     return (
-        f"site=$(mktemp -d); trap 'rm -rf $site' EXIT; {outside};\n          "
+        f"{made} {outside};\n          "
         "DIST_EXTRA_CONFIG=$site/.cfg pip install --quiet --no-deps --no-build-isolation --no-index --target $site/lib . &&"
         "\n          "
     )
