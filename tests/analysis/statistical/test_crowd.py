@@ -48,7 +48,7 @@ def test_a_burst_of_the_canary_that_went_by_shows_a_crowd(place: int) -> None:
     for _ in range(8):
         evidence.observe(_bin(Table(50, 2, 150, 0), 25, place))
     assert evidence.suspected
-    for _ in range(6):
+    for _ in range(9):
         evidence.observe(_bin(Table(50, 0, 150, 0), 25, place))
     assert evidence.crowds[place].size == CROWD
     assert not evidence.suspected
