@@ -104,3 +104,11 @@ def test_a_test_that_passed_only_when_tried_again_is_a_remark() -> None:
     assert (verdict.result, verdict.measured) == ("pass", "2 tests, 0 failed, 1 passed only when tried again")
     assert verdict.unchecked
     assert verdict.findings == ("a: passed after an attempt that failed: no",)
+
+
+@pytest.mark.parametrize("allow_skipped", [True, False])
+def test_subtests_that_are_counted_and_not_shown_are_a_remark(allow_skipped: bool) -> None:
+    report = '<testsuite name="pytest" tests="6"><testcase classname="a" name="b"/></testsuite>'
+    verdict = ask("junit", {"junit.xml": report}, allow_skipped=allow_skipped)
+    assert (verdict.result, verdict.unchecked, verdict.measured) == ("pass", True, "1 tests, 0 failed")
+    assert "counts 5 more than it shows" in verdict.findings[0]

@@ -33,7 +33,8 @@ def files(options: Options) -> tuple[str, ...]:
 def evaluate(options: Options, evidence: Evidence) -> Measurement:
     reports = matching_files(evidence, options.reports)
     quarantine = read_quarantine(options.quarantine, evidence)
-    cases = [case for path, content in reports.items() for case in junit_cases(path, content)]
+    told = [case for path, content in reports.items() for case in junit_cases(path, content)]
+    cases, unseen = [case for case in told if not case.unseen], [case for case in told if case.unseen]
     failed = [case for case in cases if case.outcome == "failed"]
     skipped = [case for case in cases if case.outcome == "skipped"]
     ran = len(cases) - len(skipped)
@@ -57,9 +58,9 @@ def evaluate(options: Options, evidence: Evidence) -> Measurement:
         evidence=(*reports, *files(options)[1:]),
         findings=tuple(
             f"{case.id}: {case.message or case.outcome}{quarantine.note(case.id)}"
-            for case in [*bad, *quarantined, *retried]
+            for case in [*bad, *quarantined, *retried, *unseen]
         ),
-        unchecked=bool(retried),
+        unchecked=bool(retried or unseen),
         valid_until=earliest(entry for case in quarantined if (entry := quarantine.active(case.id))),
     )
 

@@ -75,3 +75,15 @@ def test_what_pytest_counts_twice_is_no_report_cut_short() -> None:
     assert outcomes(f'<testsuite tests="1" failures="1" errors="1">{both}</testsuite>') == ["failed", "failed"]
     after = '<testcase name="a"><error message="teardown"/></testcase>'
     assert outcomes(f'<testsuite tests="2" errors="1">{after}</testsuite>') == ["failed"]
+
+
+def test_subtests_that_pytest_counts_and_does_not_show_are_told() -> None:
+    """Pytest 9 counts each subtest that passed; a report that somebody edited looks the same."""
+    report = f'<testsuite name="pytest" tests="13" failures="0">{PASSES}</testsuite>'.encode()
+    (shown, unseen) = junit_cases("junit.xml", report)
+    assert (shown.outcome, shown.unseen) == ("passed", False)
+    assert (unseen.outcome, unseen.unseen) == ("skipped", True)
+    assert "counts 12 more than it shows" in unseen.message
+    # One without any test is empty, whoever wrote it.
+    with pytest.raises(Malformed, match="announces 13 tests and shows 0"):
+        junit_cases("junit.xml", b'<testsuite name="pytest" tests="13"/>')
