@@ -31,7 +31,18 @@ CHECKS: dict[str, tuple[str, ...]] = {
     ),
     "dependencies": ("deptry", "src"),
     "exported": ("python", "-m", "dawsos.cli", "export", "--check"),
-    "unit": ("python", "-m", "pytest", "-q", "-m", "not e2e and not slow and not kubernetes", "--timeout=60"),
+    # Two at a time: most of a test's time it waits for git, a disk or a process of its own.
+    "unit": (
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "not e2e and not slow and not kubernetes",
+        "--timeout=60",
+        "--numprocesses=2",
+        "--dist=loadfile",
+    ),
     "e2e": (
         "python",
         "-m",

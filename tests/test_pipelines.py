@@ -127,6 +127,17 @@ def test_every_fixture_is_run_by_a_test() -> None:
         for folder in (Path(__file__).parent / "pipelines").iterdir()
         if f'"{folder.name}"' not in source
         and folder.name
-        not in ("adopter", "alerted", "clustered", "defects", "jobs", "keyless", "observed", "older", "watched")
+        not in (
+            "adopter",
+            "alerted",
+            "clustered",
+            "defects",
+            "foreign",
+            "jobs",
+            "keyless",
+            "observed",
+            "older",
+            "watched",
+        )
     ]
     assert unused == []

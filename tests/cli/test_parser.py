@@ -105,7 +105,7 @@ def test_the_overview_groups_the_verbs_and_cuts_no_line() -> None:
 def test_the_help_of_a_verb_names_values_defaults_and_what_is_required() -> None:
     shown = " ".join(text("drill --help").split())
     assert shown.startswith("Usage: dawsos drill [OPTIONS] Prove the rollback")
-    assert "--fault FAULT errors=5%, latency=2s" in shown
+    assert "--fault FAULT errors=5%, status=404, latency=2s" in shown
     assert "Required." in shown
     assert "Default: laptop." in shown
     assert "Example: dawsos drill --fault errors=5%" in shown

@@ -26,13 +26,15 @@ def test_lint_in_words_and_in_json(
     said = good.dawsos("lint").out.splitlines()
     assert said == [
         "pipeline.yaml is good: 2 stages, 3 gates",
+        "remark   no stage uses deploy or rollout: a ship ends after its gates, and nothing is deployed",
         "rollout: 100 % within 1.0s",
         "judge: statistical; rolls back after 5 failed checks of 1.0s at 100 % and for a first release",
     ]
     told = good.dawsos("lint", "--json").json
     assert {name: told[name] for name in told if name != "cores"} == {
         "stages": ["lint", "unit"], "gates": 3, "ladder": "100", "rollout_seconds": 1.0,
-        "rollback_after": "5 failed checks of 1.0s", "changed": [], "remarks": [],
+        "rollback_after": "5 failed checks of 1.0s", "changed": [],
+        "remarks": ["no stage uses deploy or rollout: a ship ends after its gates, and nothing is deployed"],
     }  # fmt: skip
     assert told["cores"]
 

@@ -108,6 +108,9 @@ def shipped(folder: Path, services: str = "[postgres, redis]") -> Iterator[Shop]
     found = [re.search(rf"^{package}==.*?(?=^\S|\Z)", locks, re.MULTILINE | re.DOTALL) for package in _BUILDING]
     (path / "tools.txt").write_text("".join(one.group() for one in found if one))
     git(folder, "init", "--quiet", "--initial-branch=main", str(path))
+    # What the tool keeps is not committed, as its own .gitignore has it from its first command on.
+    (path / ".git" / "info").mkdir(exist_ok=True)
+    (path / ".git" / "info" / "exclude").write_text(".dawsos/\n")
     (path / ".dawsos").mkdir()
     (path / ".dawsos" / "toolchains").symlink_to(ROOT / ".dawsos" / "toolchains")
     made = Shop(folder, Clone(path), older)

@@ -69,6 +69,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     (path / "tools.txt").write_text(locked(*BUILDING))
     (path / "requirements.txt").write_text(locked("pluggy"))
     git(path.parent, "init", "--quiet", "--initial-branch=main", str(path))
+    # What the tool keeps is not committed, as its own .gitignore has it from its first command on.
+    (path / ".git" / "info").mkdir(exist_ok=True)
+    (path / ".git" / "info" / "exclude").write_text(".dawsos/\n")
     (path / ".dawsos").mkdir()
     (path / ".dawsos" / "toolchains").symlink_to(ROOT / ".dawsos" / "toolchains")
     project = Clone(path)

@@ -12,6 +12,9 @@ from dawsos.verbs.lint import lint
 from projects import TinyProject
 from support.paper import Paper
 
+# The tiny project has no stage that deploys.
+NO_ROLLOUT = "no stage uses deploy or rollout: a ship ends after its gates, and nothing is deployed"
+
 
 def test_lint_says_what_the_file_means(tmp_path: Path) -> None:
     paper = Paper(tmp_path / "project")
@@ -96,10 +99,10 @@ def test_an_input_that_matches_no_file_is_told_with_its_line(good: TinyProject) 
     said = good.dawsos("lint")
     told = "pipeline.yaml:13: stages[1].inputs[2]: 'tests/**' matches no file that git knows, so unit is never restored"
     assert (said.code, f"remark   {told}\n" in said.out) == (0, True), said
-    assert good.dawsos("lint", "--json").json["remarks"] == [told]
+    assert good.dawsos("lint", "--json").json["remarks"] == [NO_ROLLOUT, told]
     (good.path / "tests").mkdir()
     (good.path / "tests" / "new.sh").touch()
-    assert good.dawsos("lint", "--json").json["remarks"] == []
+    assert good.dawsos("lint", "--json").json["remarks"] == [NO_ROLLOUT]
 
 
 def test_what_lies_elsewhere_or_is_not_here_is_told(good: TinyProject) -> None:
@@ -110,6 +113,7 @@ def test_what_lies_elsewhere_or_is_not_here_is_told(good: TinyProject) -> None:
     good.commit("elsewhere")
     remarks = good.dawsos("lint", "--json").json["remarks"]
     assert remarks == [
+        NO_ROLLOUT,
         "data.sh: its content is not here, only the pointer of Git LFS; git lfs pull fetches it",
         "link.sh: link.sh leads to a folder outside of the repository; a stage with this input is never restored",
     ]
@@ -118,5 +122,5 @@ def test_what_lies_elsewhere_or_is_not_here_is_told(good: TinyProject) -> None:
 def test_without_a_repository_the_inputs_are_not_compared(good: TinyProject) -> None:
     (good.path / ".git").rename(good.path / "moved")
     remarks = good.dawsos("lint", "--json").json["remarks"]
-    assert len(remarks) == 1
-    assert "the inputs were not compared with files" in remarks[0]
+    assert len(remarks) == 2
+    assert "the inputs were not compared with files" in remarks[1]

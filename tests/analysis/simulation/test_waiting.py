@@ -11,7 +11,7 @@ from dawsos.analysis.simulation.contest import contest
 from dawsos.analysis.simulation.scenarios import World, parse_scenario
 from dawsos.analysis.simulation.waiting import HANG, Version, Waiting, age_of
 from dawsos.analysis.statistical.waiting import Waiting as OneWaiting
-from dawsos.model.policy import LadderStep, RolloutPolicy
+from dawsos.model.policy import Compare, CompareRequest, LadderStep, RolloutPolicy
 from dawsos.model.rollout import Counts
 
 
@@ -62,6 +62,8 @@ def test_what_hangs_is_found_while_it_hangs_and_what_hangs_on_both_is_nobody_s_f
         error_rate=0.005,
         p95=1.2,
         no_data_deadline=60,
+        # The canary is asked before it has users, so that its first seconds count.
+        compare=Compare(requests=(CompareRequest(path="/"),)),
     )
     (found,) = contest(World(), parse_scenario("hang=20%"), [("ours", policy)], 20, seed=1)
     assert found.rolled_back == 1.0
