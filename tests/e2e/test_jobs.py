@@ -43,6 +43,8 @@ class Job:
         git(origin.parent, "clone", "--quiet", str(origin), str(self.clone.path))
         self.home = self.clone.path / ".dawsos"
         self.home.mkdir()
+        # As the tool does with its first command: nothing of the home is ever committed.
+        (self.home / ".gitignore").write_text("*\n")
         (self.home / "toolchains").symlink_to(ROOT / ".dawsos" / "toolchains")
 
     def dawsos(self, *arguments: str, check: int | None = 0, **more: str) -> Said:
