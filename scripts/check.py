@@ -89,7 +89,15 @@ CLUSTER: dict[str, tuple[str, ...]] = {
 }
 # Names the folder with the programs of a cluster; tests/support/own_cluster.py.
 PROGRAMS = "DAWSOS_KUBERNETES"
-BUDGETS = {"cluster": 360.0, "kubernetes": 1500.0, "e2e": 2400.0, "slow": 7200.0, "exports": 7200.0, "kills": 7200.0}
+BUDGETS = {
+    "unit": 900.0,
+    "cluster": 360.0,
+    "kubernetes": 1500.0,
+    "e2e": 2400.0,
+    "slow": 7200.0,
+    "exports": 7200.0,
+    "kills": 7200.0,
+}
 _BUDGET = 600.0
 # How long the tests have to stop their servers in order before the reaper ends them.
 _GRACE = 30.0
