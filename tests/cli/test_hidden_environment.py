@@ -37,6 +37,18 @@ def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc here")
+def test_a_module_in_the_folder_that_it_is_called_in_is_not_loaded(tmp_path: Path) -> None:
+    """The command of an installed package does not look there, and neither does the program that it starts again."""
+    for name in ("json", "ctypes"):
+        (tmp_path / f"{name}.py").write_text("import os\nos.write(2, b'STRANGER')\nos._exit(9)\n")
+    command = "import sys; sys.path.remove(''); from dawsos.cli.__main__ import start; sys.argv = ['dawsos', '--help']; start()"
+    done = subprocess.run(
+        [sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], **SECRETS, "PYTHONPATH": str(Path(cli.__file__).parents[2])},
+    )  # fmt: skip
+    assert (done.returncode, "STRANGER" in done.stderr) == (0, False), done.stderr
+
+
 @pytest.mark.parametrize("safe_path", [["-P"], []])
 def test_a_step_finds_no_secret_of_the_caller_in_the_processes_above_it(
     safe_path: list[str], good: TinyProject
@@ -66,7 +78,7 @@ def test_the_program_is_started_again_as_it_was_and_the_variables_are_there_agai
         monkeypatch.setenv(name, value)
     hide(["ship", "--profile", "laptop"])
     ((argv, shown),) = started
-    assert argv == [sys.executable, "-m", "dawsos.cli", "ship", "--profile", "laptop"]
+    assert argv == [sys.executable, "-P", "-m", "dawsos.cli", "ship", "--profile", "laptop"]
     (handed,) = shown.keys() - {"PATH"}
     for name in SECRETS:
         monkeypatch.delenv(name)

@@ -60,8 +60,8 @@ def _start_again(words: list[str]) -> None:
     descriptor = os.memfd_create("environment", 0)
     os.write(descriptor, json.dumps(hidden).encode())
     os.lseek(descriptor, 0, os.SEEK_SET)
-    isolation = ["-I"] if sys.flags.isolated else ["-P"] if sys.flags.safe_path else []
-    argv = [sys.executable, *isolation, "-m", "dawsos.cli", *words]
+    # With -m alone the folder that the program is called in would come first on its path: a json.py there would run.
+    argv = [sys.executable, "-I" if sys.flags.isolated else "-P", "-m", "dawsos.cli", *words]
     os.execve(sys.executable, argv, {**shown, _FILE: str(descriptor)})  # noqa: S606
 
 
