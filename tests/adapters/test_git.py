@@ -168,3 +168,8 @@ def test_a_program_that_a_step_wrote_into_the_configuration_is_not_run(
     list(git.added_lines(project, ""))
     git.tag(project, "v2", sha)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_git_that_fails_is_named_by_its_command(project: Path) -> None:
+    with pytest.raises(BadInput, match="git cat-file failed"):
+        git.call(project, "-c", "a.b=c", "--no-replace-objects", "cat-file", "commit", "0" * 40)

@@ -210,3 +210,27 @@ def test_what_a_tool_ignores_in_its_own_cache_stays(project: Path) -> None:
     (root / ".cache" / "kept").write_text("kept\n")
     assert checked_out(project) == root
     assert (root / ".cache" / "kept").exists()
+
+
+def test_the_files_of_a_commit_are_not_those_that_a_step_put_into_the_index(project: Path) -> None:
+    root, sha = checked_out(project), git.commit(project).sha
+    (root / "sub" / "evil.py").write_text("evil\n")
+    run(root, "add", "--force", "sub/evil.py")
+    assert git_checkout.committed_files(root, sha, root) == (".gitignore", "one.py", "sub/two.sh")
+    assert git_checkout.committed_files(root, sha, root / "sub") == ("two.sh",)
+
+
+def test_of_many_files_git_is_asked_once_which_are_ignored(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, sha = checked_out(project), git.commit(project).sha
+    for number in range(20):
+        (root / f"new{number}.py").touch()
+    asked: list[tuple[str, ...]] = []
+    original = git.call
+
+    def call(where: Path, *arguments: str, text_input: str | None = None, accept: tuple[int, ...] = (0,)) -> str:
+        asked.append(arguments)
+        return original(where, *arguments, text_input=text_input, accept=accept)
+
+    monkeypatch.setattr(git_checkout, "call", call)
+    assert len(git_checkout.untracked_files(root, sha, root)) == 20
+    assert sum("check-ignore" in arguments for arguments in asked) == 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
 
 from dawsos.actions.commands import run_commands, step_environment, toolchain_of
 from dawsos.actions.images import LOG, build_images
-from dawsos.adapters import git
+from dawsos.adapters import git, git_checkout
 from dawsos.adapters.files import tail, write_json
 from dawsos.adapters.programs import version
 from dawsos.engine.contract import StageAttempt, StageOutcome
@@ -93,13 +94,21 @@ async def _of_folder(context: RunContext, attempt: StageAttempt, log: Path) -> R
     recipe = folders.FolderRecipe(
         service=service,
         source=source,
-        files=tuple(git.source_files(source, committed=context.session.state.command == "ship")),
+        files=await asyncio.to_thread(_files, context, source),
         commit=context.commit,
         environment=await step_environment(context, attempt.stage),
         programs=folders.needed(service, _programs(context, attempt)),
         packages=None if lock is None else install,
     )
     return await folders.build(recipe, folder=project.releases, log=log, budget=attempt.stage.budget, runner=runner)
+
+
+def _files(context: RunContext, source: Path) -> tuple[str, ...]:
+    """Return the files of the release's source: those of the commit, in a ``run`` those of the working tree."""
+    if context.session.state.command != "ship":
+        return tuple(git.source_files(source))
+    sha = context.commit.sha
+    return git_checkout.committed_files(context.tools.project.checkout(sha), sha, source)
 
 
 def _programs(context: RunContext, attempt: StageAttempt) -> tuple[str, ...]:

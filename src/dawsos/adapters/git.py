@@ -57,9 +57,20 @@ def call(root: Path, *arguments: str, text_input: str | None = None, accept: tup
     if done.returncode not in accept:
         message = done.stderr.decode(errors="replace").strip()
         raise BadInput(
-            f"git {arguments[0]} failed in {root}: {message}", fix="run dawsos inside a git checkout with a commit"
+            f"git {_verb(arguments)} failed in {root}: {message}", fix="run dawsos inside a git checkout with a commit"
         )
     return done.stdout.decode(errors="surrogateescape")
+
+
+def _verb(arguments: tuple[str, ...]) -> str:
+    """Return the command among ``arguments``, without the options of git itself."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in ("-c", "--git-dir", "--work-tree"):
+            next(rest, "")
+        elif not argument.startswith("-"):
+            return argument
+    return ""
 
 
 def commit(root: Path, revision: str = "HEAD") -> Commit:
@@ -191,19 +202,17 @@ def tracked_files(root: Path) -> list[Path]:
     return [path for path in paths if path.is_file() and not path.is_symlink()]
 
 
-def source_files(folder: Path, *, committed: bool) -> Iterator[str]:
-    """Yield the files and links below ``folder``, from it, that git tracks, those of submodules too; unless ``committed`` also those
-    that git would track.
-    """
-    kinds = ("--cached",) if committed else ("--cached", "--others", "--exclude-standard")
-    for name in sorted(
-        {*call(folder, "-c", "core.excludesFile=/dev/null", "ls-files", "-z", *kinds).split("\0")} - {""}
-    ):
+def source_files(folder: Path) -> Iterator[str]:
+    """Yield the files and links below ``folder``, from it, that git tracks or would track, those of submodules too."""
+    listed = call(
+        folder, "-c", "core.excludesFile=/dev/null", "ls-files", "-z", "--cached", "--others", "--exclude-standard"
+    )
+    for name in sorted({*listed.split("\0")} - {""}):
         path = folder / name
         if path.is_symlink() or path.is_file():
             yield name
         elif is_repository(path) and not name.endswith("/"):
-            yield from (f"{name}/{one}" for one in source_files(path, committed=committed))
+            yield from (f"{name}/{one}" for one in source_files(path))
 
 
 def submodules(root: Path, sha: str) -> dict[str, str]:

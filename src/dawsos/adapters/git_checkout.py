@@ -83,7 +83,28 @@ def untracked_files(target: Path, sha: str, folder: Path, names: Collection[str]
     with _reading(target, sha, target.parent) as git:
         out = git("ls-files", "-z", "--others", "--", folder.relative_to(target).as_posix())
         every = [path for path in _names(out) if not names or Path(path).name in names]
-        return tuple(path for path in every if path not in _ignored(git, every))
+        ignored = _ignored(git, every)
+    return tuple(path for path in every if path not in ignored)
+
+
+def committed_files(target: Path, sha: str, folder: Path) -> tuple[str, ...]:
+    """Return the files and links of commit ``sha`` below ``folder`` of the checkout ``target``, from that folder, those of submodules
+    too: not what the checkout's own index names, into which a step can put others.
+    """
+    below = folder.relative_to(target).as_posix()
+    prefix = "" if below == "." else f"{below}/"
+    every = _committed(target, sha, target.parent)
+    return tuple(sorted(name.removeprefix(prefix) for name in every if name.startswith(prefix)))
+
+
+def _committed(target: Path, sha: str, scratch: Path) -> list[str]:
+    with _reading(target, sha, scratch) as git:
+        names, inner = _names(git("ls-files", "-z")), _submodules(git, sha)
+    found = [name for name in names if name not in inner]
+    for path, commit in inner.items():
+        if is_repository(target / path):
+            found += [f"{path}/{name}" for name in _committed(target / path, commit, scratch)]
+    return found
 
 
 def _ignored(git: Git, paths: Sequence[str]) -> set[str]:
