@@ -200,6 +200,12 @@ def test_each_process_that_ends_by_itself_is_told_once_of_either_version() -> No
             found = await world.sample()
             return found.deaths, found.stable_deaths
 
+        async def soon(condition: Callable[[tuple[int | None, int | None]], bool]) -> tuple[int | None, int | None]:
+            async with asyncio.timeout(20):
+                while not condition(found := await died()):
+                    await asyncio.sleep(0.01)
+            return found
+
         put("two-0", 7)
         put("one-0", 2)
         # What was before the first look is nobody's.
@@ -213,11 +219,10 @@ def test_each_process_that_ends_by_itself_is_told_once_of_either_version() -> No
         world.made.away = True
         world.made.interrupt()
         put("two-0", 9)
-        await asyncio.sleep(0.6)  # the watch lists anew after half a second
-        assert await died() == (None, None)
+        # The watch lists anew after half a second.
+        assert await soon(lambda ends: ends == (None, None)) == (None, None)
         world.made.away = False
-        await asyncio.sleep(1)
-        assert await died() == (1, 0)
+        assert await soon(lambda ends: ends != (None, None)) == (1, 0)
 
     play(scene)
 
